@@ -1,0 +1,135 @@
+# One build for s3d, s3ctl, the nginx module and the tests.
+#
+#   make run      install what is missing, build, run a server (README.md)
+#   make test     install what is missing, build, run every test
+#   make          build s3d, s3ctl and the module
+#   make VARIANT=asan|tsan ...   the same with sanitizers
+#
+# Objects go to build/$(VARIANT); sources generated from *.proto to build/gen.
+
+VARIANT ?= release
+BUILD   ?= build/$(VARIANT)
+GEN     := build/gen
+
+CC       ?= gcc
+WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes
+CFLAGS.release := -O2 -g
+CFLAGS.asan    := -O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined
+CFLAGS.tsan    := -O1 -g -fsanitize=thread -fno-omit-frame-pointer
+CFLAGS.cov     := -O0 -g --coverage
+
+PACKAGES := libprotobuf-c libuv libisal jansson libxml-2.0 openssl
+S3D_CFLAGS := -std=gnu11 -D_GNU_SOURCE -pthread $(WARNINGS) $(CFLAGS.$(VARIANT)) \
+    -Ibackend -I$(GEN) -Ingx_s3_module/core -I/usr/include/liberasurecode \
+    $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null) $(CFLAGS)
+S3D_LIBS := -pthread -lleveldb -lerasurecode -lucl \
+    $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lz -lm -ldl
+
+# Each folder of backend/ is an archive; what it may use is listed here, and
+# nothing else: dependencies point one way.
+FOLDERS := base wire io extent erasure placement blob meta iam s3 server
+uses.base      :=
+uses.wire      :=
+uses.core      := wire
+uses.io        := base
+uses.extent    := io base
+uses.erasure   := base
+uses.placement := base
+uses.blob      := placement erasure extent io base gen
+uses.meta      := base gen
+uses.iam       := meta base gen
+uses.s3        := iam meta blob placement erasure extent io wire base gen
+uses.server    := s3 iam meta blob placement erasure extent io wire base gen
+
+PROTOS := backend/wire/wire.proto backend/blob/layout.proto backend/meta/records.proto
+PB     := wire layout records
+PB_H   := $(PB:%=$(GEN)/%.pb-c.h)
+
+.DEFAULT_GOAL := all
+.PHONY: all module run test unit format lint clean deps
+.SECONDARY:
+.DELETE_ON_ERROR:
+
+all: $(BUILD)/s3d $(BUILD)/s3ctl module
+
+# --- generated ---------------------------------------------------------------
+$(GEN)/%.pb-c.c $(GEN)/%.pb-c.h &: $(PROTOS)
+	@mkdir -p $(GEN)
+	protoc-c --proto_path=backend/wire --proto_path=backend/blob \
+	    --proto_path=backend/meta --c_out=$(GEN) $*.proto
+
+$(BUILD)/gen/%.o: $(GEN)/%.c $(PB_H)
+	@mkdir -p $(@D)
+	$(CC) $(S3D_CFLAGS) -c -o $@ $<
+
+$(BUILD)/libgen.a: $(PB:%=$(BUILD)/gen/%.pb-c.o)
+	@rm -f $@; ar rcs $@ $^
+
+# --- archives ----------------------------------------------------------------
+$(BUILD)/backend/%.o: backend/%.c $(PB_H)
+	@mkdir -p $(@D)
+	$(CC) $(S3D_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/core/%.o: ngx_s3_module/core/%.c
+	@mkdir -p $(@D)
+	$(CC) $(S3D_CFLAGS) -MMD -MP -c -o $@ $<
+
+sources = $(filter-out %/main.c,$(wildcard backend/$(1)/*.c))
+define archive
+$(BUILD)/lib$(1).a: $(patsubst %.c,$(BUILD)/%.o,$(call sources,$(1)))
+	@rm -f $$@; ar rcs $$@ $$^
+endef
+$(foreach folder,$(FOLDERS),$(eval $(call archive,$(folder))))
+
+$(BUILD)/libcore.a: $(patsubst ngx_s3_module/core/%.c,$(BUILD)/core/%.o,$(wildcard ngx_s3_module/core/*.c))
+	@rm -f $@; ar rcs $@ $^
+
+archives = $(patsubst %,$(BUILD)/lib%.a,$(1) $(uses.$(1)))
+
+# --- programs ----------------------------------------------------------------
+$(BUILD)/s3d: $(BUILD)/backend/server/main.o $(call archives,server)
+	$(CC) $(S3D_CFLAGS) -o $@ $^ $(S3D_LIBS)
+
+CTL := $(patsubst %.c,$(BUILD)/%.o,$(wildcard backend/ctl/*.c))
+$(BUILD)/s3ctl: $(CTL) $(BUILD)/libwire.a $(BUILD)/libbase.a $(BUILD)/libgen.a
+	$(CC) $(S3D_CFLAGS) -o $@ $^ $(S3D_LIBS)
+
+# The dynamic module, against the sources of Debian's nginx-dev.
+module: $(BUILD)/ngx_http_s3_module.so
+$(BUILD)/ngx_http_s3_module.so: config tools/build-module $(shell find ngx_s3_module backend/wire -type f)
+	tools/build-module $(VARIANT) $(BUILD)
+
+# --- unit tests: tests/unit/<folder>_<what>_test.c ---------------------------
+UNIT := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*_test.c))
+folder_of = $(firstword $(subst _, ,$(1)))
+.SECONDEXPANSION:
+$(BUILD)/unit/%: tests/unit/%.c $$(call archives,$$(call folder_of,$$*))
+	@mkdir -p $(@D)
+	$(CC) $(S3D_CFLAGS) -MMD -MP -Itests/unit -o $@ $< $(filter %.a,$^) -lcmocka $(S3D_LIBS)
+
+unit: $(UNIT)
+	@for test in $(UNIT); do echo "== $$test"; $$test || exit 1; done
+
+# --- whole commands ----------------------------------------------------------
+run:
+	tools/install-deps run
+	$(MAKE) all
+	tools/run
+
+test:
+	tools/install-deps test
+	tools/test
+
+deps:
+	tools/install-deps test
+
+format:
+	clang-format -i $(shell git ls-files 'backend/*.c' 'backend/*.h' 'tests/*.c')
+
+lint:
+	tools/lint
+
+clean:
+	rm -rf build
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

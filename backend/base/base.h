@@ -1,0 +1,146 @@
+/*
+ * What every folder of s3d uses: slices, arenas, logging, clocks, assertions.
+ *
+ * Errors travel as 0 or a negative errno throughout the backend:
+ *   -EBADMSG  a checksum did not match     -ENOSPC  no room on the drives
+ *   -ENOENT   no such thing                -EIO     the device failed
+ */
+#ifndef BASE_H
+#define BASE_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* --- invariants ----------------------------------------------------------
+ * invariant() stays in release builds: going on would risk data. */
+#define invariant(condition)                                                   \
+    ((condition) ? (void)0                                                     \
+                 : invariant_failed(#condition, __FILE__, __LINE__))
+_Noreturn void invariant_failed(const char *condition, const char *file,
+                                int line);
+
+/* --- slices: bytes that somebody else owns -------------------------------*/
+struct slice {
+    const uint8_t *data;
+    size_t size;
+};
+#define SLICE_LITERAL(text)                                                    \
+    ((struct slice){(const uint8_t *)(text), sizeof(text) - 1})
+struct slice slice_of(const void *data, size_t size);
+struct slice slice_from_string(const char *text);
+bool slice_equal(struct slice a, struct slice b);
+bool slice_equal_string(struct slice a, const char *text);
+int slice_compare(struct slice a, struct slice b); /* bytewise, as memcmp */
+bool slice_has_prefix(struct slice a, struct slice prefix);
+/* Decimal, no sign, no blanks: returns 0, or -EINVAL. */
+int slice_to_u64(struct slice a, uint64_t *value);
+
+/* --- arenas: all memory of one request, freed at once ---------------------
+ * Not thread-safe; one owner at a time. Allocation never returns NULL: like
+ * every allocation in s3d it aborts when memory is exhausted. */
+struct arena;
+struct arena *arena_new(void);
+void arena_free(struct arena *arena); /* NULL is allowed */
+void *arena_alloc(struct arena *arena, size_t size); /* aligned to 16 */
+void *arena_zalloc(struct arena *arena, size_t size);
+struct slice arena_copy(struct arena *arena, const void *data, size_t size);
+/* The result is NUL-terminated. */
+char *arena_string(struct arena *arena, struct slice text);
+char *arena_printf(struct arena *arena, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* protobuf-c's allocator over this arena. */
+void *arena_protobuf_allocator(struct arena *arena); /* ProtobufCAllocator * */
+
+/* --- growing byte buffers -------------------------------------------------*/
+struct buffer {
+    uint8_t *data;
+    size_t size;
+    size_t capacity;
+};
+void buffer_append(struct buffer *buffer, const void *data, size_t size);
+void buffer_append_string(struct buffer *buffer, const char *text);
+void buffer_printf(struct buffer *buffer, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+void buffer_reserve(struct buffer *buffer, size_t capacity);
+void buffer_free(struct buffer *buffer); /* leaves it empty and usable */
+
+/* malloc and friends that abort instead of returning NULL. */
+void *xmalloc(size_t size);
+void *xcalloc(size_t count, size_t size);
+void *xrealloc(void *old, size_t size);
+char *xstrdup(const char *text);
+
+/* --- encoding --------------------------------------------------------------*/
+void hex_encode(char *out, const void *data, size_t size); /* 2*size + NUL */
+int hex_decode(uint8_t *out, struct slice hex); /* hex.size/2 bytes */
+/* Standard alphabet with padding. Returns the length; out NUL-terminated,
+ * needs 4 * ((size + 2) / 3) + 1 bytes. */
+size_t base64_encode(char *out, const void *data, size_t size);
+/* Strict. Returns the decoded length, or -EINVAL; out needs
+ * text.size / 4 * 3 bytes. */
+int base64_decode(uint8_t *out, size_t capacity, struct slice text);
+/* Percent-encodes all but A-Za-z0-9-._~ and, if keep_slash, '/'. */
+void uri_encode(struct buffer *out, struct slice text, bool keep_slash);
+/* Decodes %XX once ('+' stays). Returns 0, or -EINVAL. In the arena. */
+int uri_decode(struct arena *arena, struct slice text, struct slice *out);
+
+/* --- numbers on disk ---------------------------------------------------------*/
+void put_u16be(uint8_t *out, uint16_t value);
+void put_u32be(uint8_t *out, uint32_t value);
+void put_u64be(uint8_t *out, uint64_t value);
+uint16_t get_u16be(const uint8_t *in);
+uint32_t get_u32be(const uint8_t *in);
+uint64_t get_u64be(const uint8_t *in);
+void put_u16le(uint8_t *out, uint16_t value);
+void put_u32le(uint8_t *out, uint32_t value);
+void put_u64le(uint8_t *out, uint64_t value);
+uint16_t get_u16le(const uint8_t *in);
+uint32_t get_u32le(const uint8_t *in);
+uint64_t get_u64le(const uint8_t *in);
+
+/* --- clocks ------------------------------------------------------------------*/
+uint64_t clock_wall_ms(void);      /* milliseconds since 1970 */
+uint64_t clock_monotonic_us(void); /* microseconds */
+
+/* --- logging: one JSON object a line on stderr, or the file opened -----------
+ * Never pass a secret. Thread-safe. */
+enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERROR };
+void log_set_level(enum log_level level);
+int log_open(const char *path); /* NULL: stderr; again on SIGHUP or SIGUSR1 */
+void log_at(enum log_level level, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+#define log_debug(...) log_at(LOG_LEVEL_DEBUG, __VA_ARGS__)
+#define log_info(...)  log_at(LOG_LEVEL_INFO, __VA_ARGS__)
+#define log_warn(...)  log_at(LOG_LEVEL_WARN, __VA_ARGS__)
+#define log_error(...) log_at(LOG_LEVEL_ERROR, __VA_ARGS__)
+/* The access line: fields already escaped or safe. */
+void log_request(const char *request_id, const char *operation, unsigned status,
+                 const char *error, struct slice bucket, struct slice key,
+                 uint64_t microseconds);
+
+/* --- digests of object bodies --------------------------------------------------
+ * A set of hashes fed in one pass. Not thread-safe. */
+enum digest {
+    DIGEST_MD5 = 1 << 0,
+    DIGEST_SHA256 = 1 << 1,
+    DIGEST_SHA1 = 1 << 2,
+    DIGEST_CRC32 = 1 << 3,     /* ISO-HDLC, as zlib */
+    DIGEST_CRC32C = 1 << 4,    /* Castagnoli */
+    DIGEST_CRC64NVME = 1 << 5, /* NVM Express, reflected */
+};
+#define DIGEST_SIZE_MAX 32
+struct digester;
+struct digester *digester_new(unsigned digests); /* OR of enum digest */
+void digester_update(struct digester *digester, const void *data, size_t size);
+/* Big-endian for CRCs, as S3 shows them. Returns the size in bytes. May be
+ * called once per digest; update must not follow. */
+size_t digester_final(struct digester *digester, enum digest which,
+                      uint8_t out[DIGEST_SIZE_MAX]);
+void digester_free(struct digester *digester);
+/* Joins CRCs: returns the CRC of A||B from crc(A), crc(B) and the size of B. */
+uint64_t crc_combine(enum digest which, uint64_t a, uint64_t b, uint64_t size_b);
+uint64_t crc64nvme(uint64_t crc, const void *data, size_t size);
+
+#endif

@@ -1,0 +1,111 @@
+/*
+ * The shard store: bytes in, a layout out; a layout in, verified bytes out.
+ *
+ * A blob is an immutable sequence of bytes. It is cut into chunks of
+ * BLOB_CHUNK_SIZE, each chunk into stripes of k units; shard i of a chunk is
+ * unit i of all its stripes, contiguous in one extent, so that a data shard
+ * holds the object's own bytes. Only the last stripe is shorter: its unit is
+ * the rest divided by k, rounded up to BLOB_UNIT_ALIGN, padded with zeros
+ * that data shards do not store.
+ *
+ * Invariants:
+ *   B1  A layout is returned only when every shard it names is durable.
+ *   B2  Bytes leave only after the CRC32C of their 64 KiB block was checked
+ *       against the shard's descriptor, and the descriptor against the layout.
+ *   B3  Only verified shards go into a decode.
+ *   B4  No two shards of a chunk are on one drive.
+ *
+ * Nothing here knows buckets, keys or metadata. Functions block; they are
+ * called from the worker pool. The store is thread-safe, a writer is not.
+ */
+#ifndef BLOB_H
+#define BLOB_H
+
+#include "base/base.h"
+#include "erasure/erasure.h"
+#include "extent/extent.h"
+#include "layout.pb-c.h"
+
+#define BLOB_CHUNK_SIZE   (64ull << 20) /* object bytes */
+#define BLOB_UNIT_SIZE    (256u << 10)  /* bytes of a full stripe unit */
+#define BLOB_UNIT_ALIGN   64u
+#define BLOB_BLOCK_SIZE   (64u << 10) /* bytes under one CRC32C */
+#define BLOB_SMALL_MAX    (64u << 10) /* up to here: copies */
+
+struct blob_store;
+
+struct blob_store_options {
+    struct drive **drives; /* owned by the caller, outlive the store */
+    unsigned drive_count;
+    uint64_t seed; /* of placement's random choices; 0: from the system */
+};
+
+/* Called when a read met a bad or missing shard (any thread, holds no lock):
+ * the place where healing hooks in. */
+typedef void (*blob_damage_fn)(void *context, uint64_t blob, unsigned chunk,
+                               unsigned shard, int error);
+
+int blob_store_open(const struct blob_store_options *options,
+                    struct blob_store **store);
+void blob_store_close(struct blob_store *store);
+void blob_store_on_damage(struct blob_store *store, blob_damage_fn fn,
+                          void *context);
+
+/* What a shard says about itself, so that metadata can be rebuilt from
+ * drives: an opaque message of the caller's (meta's Origin). */
+struct blob_spec {
+    uint64_t blob; /* id, never reused */
+    uint64_t size; /* bytes: exactly this many are appended */
+    struct slice origin; /* at most 8 KiB; copied */
+};
+
+struct blob_writer;
+
+/* -ENOSPC: the drives are full. -ENODEV: too few drives for any profile. */
+int blob_writer_open(struct blob_store *store, const struct blob_spec *spec,
+                     struct blob_writer **writer);
+/* -EFBIG when more than spec.size arrives. After any error only abort. */
+int blob_writer_append(struct blob_writer *writer, const void *data,
+                       size_t size);
+/* Waits until enough shards are durable (B1); shards that failed on their
+ * drives are named missing if at least k+1 (or all, if m is 0 or 1: k) are
+ * there. Frees the writer, also on error. The layout is freed with
+ * layout__layout__free_unpacked(layout, NULL). -EBADMSG: fewer bytes than
+ * spec.size were appended. */
+int blob_writer_finish(struct blob_writer *writer, Layout__Layout **layout);
+void blob_writer_abort(struct blob_writer *writer); /* NULL is allowed */
+
+/* True if the layout has missing shards. */
+bool blob_degraded(const Layout__Layout *layout);
+
+/*
+ * Reads verified bytes, reconstructing where a shard is bad or gone.
+ * -EIO if too few shards are left. [offset, offset+size) is inside the blob.
+ */
+int blob_read(struct blob_store *store, const Layout__Layout *layout,
+              uint64_t offset, void *data, size_t size);
+
+struct blob_segment {
+    unsigned drive;
+    uint64_t extent, offset, length; /* bytes, length > 0 */
+};
+
+/*
+ * Names where the bytes [offset, offset+size) are, in order, for a reader
+ * that sends them itself; with `verify` each touched block is read and
+ * checked first. Returns the number of segments, which cover *covered bytes
+ * from offset (less than size if max was reached or a bad shard was met);
+ * 0 segments mean: use blob_read() for at least the next unit. Never fails
+ * for a readable blob.
+ */
+int blob_segments(struct blob_store *store, const Layout__Layout *layout,
+                  uint64_t offset, uint64_t size, bool verify,
+                  struct blob_segment *segments, unsigned max,
+                  uint64_t *covered);
+
+/* Reads and checks every shard of the blob, also parity. Counts the bad and
+ * missing ones. */
+int blob_verify(struct blob_store *store, const Layout__Layout *layout,
+                unsigned *bad);
+
+#endif

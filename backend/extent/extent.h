@@ -1,0 +1,122 @@
+/*
+ * Drives and their extents: bytes on one disk.
+ *
+ * A drive is a directory with an identity file and large files (extents) to
+ * which records are appended. docs/disk-format.md holds every byte.
+ *
+ * Invariants (cited by assertions in drive.c and extent.c):
+ *   X1  A byte range of an extent is handed out once: a record is written by
+ *       its one owner and never overwritten.
+ *   X2  An extent id is never reused, on any drive.
+ *   X3  A record may be referenced only after drive_sync() covering it
+ *       returned 0.
+ *   X4  After an unsure write or sync the extent takes no more records.
+ *   X5  Nothing is written to a drive whose identity did not match.
+ *   X6  A reservation is refused before it could fill the file system past
+ *       the reserve.
+ *
+ * All functions are thread-safe unless said otherwise.
+ */
+#ifndef EXTENT_H
+#define EXTENT_H
+
+#include "base/base.h"
+#include "io/io.h"
+
+#define DRIVE_UUID_SIZE 16
+
+enum drive_state {
+    DRIVE_OK,
+    DRIVE_MISSING, /* directory absent or unreadable */
+    DRIVE_FOREIGN, /* identity of another cluster or another index */
+    DRIVE_BLANK,   /* a known drive came back without identity: replaced */
+    DRIVE_FAILED,  /* I/O errors since start */
+};
+
+struct drive_config {
+    const char *directory; /* absolute path */
+    const char *domain;    /* fault domain label, "" for one of its own */
+    unsigned index;        /* position in the cluster, 0.. */
+};
+
+struct drive_options {
+    uint8_t cluster[DRIVE_UUID_SIZE];
+    uint64_t extent_size;   /* an extent is sealed when it grows past this */
+    uint64_t reserve_bytes; /* free space that is left alone */
+};
+
+struct drive;
+
+/* Writes the identity file of a new drive into an existing or new directory.
+ * -EEXIST if it already has one. */
+int drive_format(struct io *io, const struct drive_config *config,
+                 const uint8_t cluster[DRIVE_UUID_SIZE]);
+
+/*
+ * Opens a drive, locks it against a second s3d (-EAGAIN), checks its
+ * identity. A drive that is not usable still opens, in a state other than
+ * DRIVE_OK, and fails every call with -ENODEV; only -EAGAIN is an error.
+ */
+int drive_open(struct io *io, const struct drive_config *config,
+               const struct drive_options *options, struct drive **drive);
+void drive_close(struct drive *drive); /* waits for its sync thread */
+
+enum drive_state drive_state(struct drive *drive);
+const char *drive_state_name(enum drive_state state);
+const struct drive_config *drive_config(struct drive *drive);
+
+struct drive_usage {
+    uint64_t total, free;  /* bytes, of the file system less the reserve */
+    uint64_t pending;      /* bytes reserved and not yet written */
+    uint64_t extents;      /* files */
+    unsigned load;         /* operations in flight: for placement */
+};
+void drive_usage(struct drive *drive, struct drive_usage *usage);
+
+/* A place for one record: 64-byte header, payload, descriptor. */
+struct extent_place {
+    uint64_t extent; /* id */
+    uint64_t offset; /* of the payload, bytes from the start of the file */
+};
+
+/*
+ * Reserves room for a record of `payload` + `descriptor` bytes in an open
+ * extent and writes the record header. The payload is aligned to 64 bytes, to
+ * 4096 if it is 64 KiB or more. -ENOSPC by X6, -ENODEV if the drive is not OK.
+ * `blob` and `shard` are stored in the header.
+ */
+int drive_reserve(struct drive *drive, uint64_t blob, unsigned shard,
+                  uint64_t payload, uint64_t descriptor,
+                  struct extent_place *place);
+/* Gives back the accounting of a reservation whose owner will write no more. */
+void drive_release(struct drive *drive, uint64_t bytes);
+
+/* Writes inside a reservation: at `position` bytes after place->offset. */
+int drive_write(struct drive *drive, const struct extent_place *place,
+                uint64_t position, const void *data, size_t size);
+
+/* Reads; -ENODATA if the extent is shorter, -ENOENT if it is gone. Checks
+ * nothing. Descriptors of files are cached. */
+int drive_read(struct drive *drive, uint64_t extent, uint64_t offset,
+               void *data, size_t size);
+
+/*
+ * Group commit: makes everything written to `extent` before the call durable.
+ * One sync thread per drive serves all waiters. The latch lets one caller
+ * wait for several drives at once.
+ */
+struct sync_latch;
+struct sync_latch *sync_latch_new(void);
+void sync_latch_free(struct sync_latch *latch);
+void drive_sync_start(struct drive *drive, uint64_t extent,
+                      struct sync_latch *latch, int *result);
+void sync_latch_wait(struct sync_latch *latch); /* all results are set */
+int drive_sync(struct drive *drive, uint64_t extent); /* start and wait */
+
+/* Path of an extent below a drive's directory: the same rule in the module.
+ * "extents/0a/000000000000010a": id as 16 hex digits, in a folder named by
+ * its lowest byte. */
+#define EXTENT_PATH_SIZE 40
+void extent_path(char out[EXTENT_PATH_SIZE], uint64_t extent);
+
+#endif

@@ -1,0 +1,115 @@
+/*
+ * The file interface: all that extents ask of an operating system.
+ *
+ * Two implementations: io_posix() is the real one; io_sim_new() is a disk in
+ * memory that forgets what was not synced, tears, fails and corrupts on
+ * command, deterministically from a seed. The engine is developed on both.
+ *
+ * Contract, as POSIX and ext4 or XFS give it:
+ *   - pwrite() is volatile until fdatasync() of the same file has returned 0;
+ *     after a crash any subset of the unsynced sectors (512 bytes) may be
+ *     there, others read as zeros or lie past the end of the file.
+ *   - A created, renamed or unlinked name is durable after sync_dir() of its
+ *     directory.
+ *   - A failed fdatasync() means that what it covered may be lost: it is not
+ *     retried, the file is abandoned.
+ * Every call returns 0 (or a count) or a negative errno. Thread-safe.
+ */
+#ifndef IO_H
+#define IO_H
+
+#include "base/base.h"
+
+struct io;
+struct io_file;
+
+struct io_space {
+    uint64_t total; /* bytes */
+    uint64_t free;  /* bytes that s3d may use */
+};
+
+enum io_flags {
+    IO_READ = 0,
+    IO_WRITE = 1 << 0,  /* read and write */
+    IO_CREATE = 1 << 1, /* the file must not exist: -EEXIST */
+};
+
+/* Calls back for every name in the directory; stops at a non-zero return. */
+typedef int (*io_list_fn)(void *context, const char *name);
+
+struct io_operations {
+    int (*open)(struct io *io, const char *path, unsigned flags,
+                struct io_file **file);
+    void (*close)(struct io_file *file);
+    /* All of `size`, or an error; reading past the end gives -ENODATA. */
+    int (*pread)(struct io_file *file, void *data, size_t size,
+                 uint64_t offset);
+    int (*pwrite)(struct io_file *file, const void *data, size_t size,
+                  uint64_t offset);
+    int (*fdatasync)(struct io_file *file);
+    int (*size)(struct io_file *file, uint64_t *size);
+    int (*mkdir)(struct io *io, const char *path); /* existing: 0 */
+    int (*rename)(struct io *io, const char *from, const char *to);
+    int (*unlink)(struct io *io, const char *path);
+    int (*sync_dir)(struct io *io, const char *path);
+    int (*list)(struct io *io, const char *path, io_list_fn fn, void *context);
+    int (*space)(struct io *io, const char *path, struct io_space *space);
+    /* An advisory lock held until close: -EAGAIN if another process has it. */
+    int (*lock)(struct io_file *file);
+    void (*free)(struct io *io);
+};
+
+struct io {
+    const struct io_operations *operations;
+};
+
+struct io_file {
+    struct io *io;
+};
+
+struct io *io_posix(void); /* static; io_free is harmless */
+void io_free(struct io *io);
+
+/* Thin calls through the table. */
+int io_open(struct io *io, const char *path, unsigned flags,
+            struct io_file **file);
+void io_close(struct io_file *file); /* NULL is allowed */
+int io_pread(struct io_file *file, void *data, size_t size, uint64_t offset);
+int io_pwrite(struct io_file *file, const void *data, size_t size,
+              uint64_t offset);
+int io_fdatasync(struct io_file *file);
+int io_size(struct io_file *file, uint64_t *size);
+int io_mkdir(struct io *io, const char *path);
+int io_rename(struct io *io, const char *from, const char *to);
+int io_unlink(struct io *io, const char *path);
+int io_sync_dir(struct io *io, const char *path);
+int io_list(struct io *io, const char *path, io_list_fn fn, void *context);
+int io_space(struct io *io, const char *path, struct io_space *space);
+int io_lock(struct io_file *file);
+
+/* Creates or replaces a small file atomically and durably. */
+int io_write_file(struct io *io, const char *path, const void *data,
+                  size_t size);
+/* Reads a file of at most `limit` bytes: -EFBIG if larger. */
+int io_read_file(struct io *io, const char *path, size_t limit,
+                 struct buffer *data);
+
+/* --- the simulated disk ---------------------------------------------------*/
+struct io *io_sim_new(uint64_t seed, uint64_t capacity_bytes);
+/* Power cut: loses a random subset of unsynced sectors and names. Open files
+ * become unusable (-EIO) and must be closed. */
+void io_sim_crash(struct io *io);
+/* The next calls: after `calls` more, every call fails with -error, `times`
+ * times (UINT64_MAX: for ever). calls counts all operations but close. */
+void io_sim_fail_after(struct io *io, uint64_t calls, int error,
+                       uint64_t times);
+/* All operations on paths below `prefix` fail with -error; 0 ends it. */
+void io_sim_fail_path(struct io *io, const char *prefix, int error);
+/* Flips a random bit in each of `count` random places below `prefix`. */
+void io_sim_corrupt(struct io *io, const char *prefix, unsigned count);
+/* Removes every file below `prefix`, as a wiped drive. */
+void io_sim_wipe(struct io *io, const char *prefix);
+/* Calls made so far, for 'fail at call 1, 2, 3 ...' tests. */
+uint64_t io_sim_calls(struct io *io);
+
+#endif

@@ -1,0 +1,46 @@
+/*
+ * Ordered keys, atomic batches, snapshots: all that metadata asks of a
+ * database. Two implementations: LevelDB, and a map in memory that models a
+ * crash for the tests. Another (a distributed one, a mirrored one) fits under
+ * the same table.
+ *
+ * Keys are compared bytewise. A committed batch is atomic and durable.
+ * Thread-safe; an iterator belongs to one thread at a time.
+ */
+#ifndef KV_H
+#define KV_H
+
+#include "base/base.h"
+
+struct kv;
+struct kv_iterator;
+struct kv_batch; /* puts and deletes, in order */
+
+int kv_open_leveldb(const char *directory, struct kv **kv);
+struct kv *kv_open_memory(void);
+void kv_close(struct kv *kv);
+
+/* The value in the arena; -ENOENT. -EIO poisons nothing. */
+int kv_get(struct kv *kv, struct arena *arena, struct slice key,
+           struct slice *value);
+
+struct kv_batch *kv_batch_new(void);
+void kv_batch_put(struct kv_batch *batch, struct slice key, struct slice value);
+void kv_batch_delete(struct kv_batch *batch, struct slice key);
+void kv_batch_free(struct kv_batch *batch);
+/* Durable on return. Concurrent commits share one sync. After an error the
+ * store refuses every further commit (LevelDB: a failed log sync is final
+ * until it is opened again). */
+int kv_commit(struct kv *kv, struct kv_batch *batch);
+
+/* Sees the store as it was when the iterator was made. */
+struct kv_iterator *kv_iterate(struct kv *kv);
+void kv_iterator_free(struct kv_iterator *iterator);
+void kv_seek(struct kv_iterator *iterator, struct slice key); /* first >= key */
+void kv_next(struct kv_iterator *iterator);
+bool kv_valid(struct kv_iterator *iterator); /* false also after an error */
+struct slice kv_key(struct kv_iterator *iterator); /* until it moves */
+struct slice kv_value(struct kv_iterator *iterator);
+int kv_error(struct kv_iterator *iterator); /* 0, or -EIO: check at the end */
+
+#endif

@@ -1,0 +1,180 @@
+/*
+ * Metadata: buckets, objects, uploads, blobs and their references, typed.
+ *
+ * Keys (all numbers big-endian; docs/disk-format.md holds the full table):
+ *   C                                cluster
+ *   N                                next id (a high-water mark)
+ *   B <name>                         bucket
+ *   O <bucket> <key> 00 01 <~seq>    object version, newest first
+ *   U <bucket> <key> 00 01 <upload>  multipart upload in progress
+ *   P <upload> <part number>         part of an upload
+ *   D <upload>                       completed upload
+ *   L <blob>                         blob
+ *   R <blob> <referrer>              who uses a blob: empty value
+ *   G <blob>                         blob that lost a referrer: reclaimer looks
+ *   H <blob>                         blob that is short of shards: healer looks
+ *   I..., K...                       users and access keys
+ * In <key> every 00 is written as 00 FF, so that order is kept.
+ *
+ * Invariants:
+ *   M1  An object or part record is committed in one batch with its blob's
+ *       record and reference; a blob record after its shards are durable (X3).
+ *   M2  A blob may be freed only when no R record of it exists, seen under
+ *       meta_blob_lock().
+ *   M3  Versions of one key have falling sequence in key order, and mtime
+ *       that does not rise.
+ *   M4  Whoever decides on the state of a key holds meta_key_lock() from the
+ *       read to the end of the commit; whoever depends on the bucket's being
+ *       there holds its lock shared. Lock order: bucket, key, blob.
+ *
+ * Records come unpacked in the caller's arena. Thread-safe.
+ * Returns: 0, -ENOENT, -EBADMSG (bad envelope), -EIO.
+ */
+#ifndef META_H
+#define META_H
+
+#include "base/base.h"
+#include "meta/kv.h"
+#include "records.pb-c.h"
+
+struct meta;
+
+/* Takes over kv. Creates the cluster record on a new store. */
+int meta_open(struct kv *kv, struct meta **meta);
+void meta_close(struct meta *meta);
+struct kv *meta_kv(struct meta *meta);
+
+/* Monotone across restarts, never 0, never reused. For ids and sequences. */
+uint64_t meta_next_id(struct meta *meta);
+
+/* --- locks (M4) -----------------------------------------------------------*/
+void meta_bucket_lock(struct meta *meta, struct slice bucket, bool exclusive);
+void meta_bucket_unlock(struct meta *meta, struct slice bucket);
+void meta_key_lock(struct meta *meta, uint64_t bucket, struct slice key);
+void meta_key_unlock(struct meta *meta, uint64_t bucket, struct slice key);
+void meta_blob_lock(struct meta *meta, uint64_t blob);
+void meta_blob_unlock(struct meta *meta, uint64_t blob);
+
+/* --- cluster --------------------------------------------------------------*/
+int meta_get_cluster(struct meta *meta, struct arena *arena,
+                     Meta__Cluster **cluster);
+
+/* --- reads ----------------------------------------------------------------*/
+/* Served from a cache of all buckets: costs no disk access. */
+int meta_get_bucket(struct meta *meta, struct arena *arena, struct slice name,
+                    Meta__Bucket **bucket);
+/* The newest version, delete markers included. */
+int meta_get_object(struct meta *meta, struct arena *arena, uint64_t bucket,
+                    struct slice key, Meta__Object **object);
+int meta_get_blob(struct meta *meta, struct arena *arena, uint64_t blob,
+                  Meta__Blob **record);
+int meta_get_upload(struct meta *meta, struct arena *arena, uint64_t bucket,
+                    struct slice key, struct slice upload,
+                    Meta__Upload **record);
+int meta_get_part(struct meta *meta, struct arena *arena, struct slice upload,
+                  unsigned number, Meta__Part **part);
+int meta_get_completed(struct meta *meta, struct arena *arena,
+                       struct slice upload, Meta__Completed **completed);
+/* All parts of an upload in ascending order, from number `from` on, at most
+ * `max`; *more tells whether others follow. */
+int meta_list_parts(struct meta *meta, struct arena *arena,
+                    struct slice upload, unsigned from, unsigned max,
+                    Meta__Part ***parts, size_t *count, bool *more);
+/* True if the bucket holds no object version and no upload. */
+int meta_bucket_is_empty(struct meta *meta, uint64_t bucket, bool *empty);
+
+/* Ordered scans over one snapshot. */
+struct meta_scan;
+/* Buckets by name, from the first >= start. */
+struct meta_scan *meta_scan_buckets(struct meta *meta, struct slice start);
+/* Object versions by key (newest first within a key). */
+struct meta_scan *meta_scan_objects(struct meta *meta, uint64_t bucket);
+/* Uploads in progress by key, then upload id. */
+struct meta_scan *meta_scan_uploads(struct meta *meta, uint64_t bucket);
+void meta_scan_free(struct meta_scan *scan);
+/* Moves to the first record whose key is >= `key`. */
+void meta_scan_seek(struct meta_scan *scan, struct slice key);
+/* Moves to the first record whose key is > `key`, all its versions skipped. */
+void meta_scan_seek_after(struct meta_scan *scan, struct slice key);
+/* Moves past all keys that begin with `prefix`. */
+void meta_scan_skip_prefix(struct meta_scan *scan, struct slice prefix);
+void meta_scan_next(struct meta_scan *scan); /* next record, maybe same key */
+bool meta_scan_valid(struct meta_scan *scan);
+int meta_scan_error(struct meta_scan *scan);
+struct slice meta_scan_key(struct meta_scan *scan); /* object key or bucket
+                                        name, unescaped; until it moves */
+int meta_scan_bucket(struct meta_scan *scan, struct arena *arena,
+                     Meta__Bucket **bucket);
+int meta_scan_object(struct meta_scan *scan, struct arena *arena,
+                     Meta__Object **object);
+int meta_scan_upload(struct meta_scan *scan, struct arena *arena,
+                     Meta__Upload **upload);
+
+/* --- writes: collected in a batch, then committed at once ------------------*/
+struct meta_batch;
+struct meta_batch *meta_batch_new(struct meta *meta);
+void meta_batch_free(struct meta_batch *batch);
+int meta_commit(struct meta_batch *batch); /* durable on return */
+
+void meta_put_cluster(struct meta_batch *batch, const Meta__Cluster *cluster);
+/* Bucket writers hold the bucket lock exclusively. */
+void meta_put_bucket(struct meta_batch *batch, const Meta__Bucket *bucket);
+void meta_delete_bucket(struct meta_batch *batch, struct slice name);
+void meta_put_object(struct meta_batch *batch, uint64_t bucket,
+                     struct slice key, const Meta__Object *object);
+void meta_delete_object(struct meta_batch *batch, uint64_t bucket,
+                        struct slice key, uint64_t sequence);
+void meta_put_upload(struct meta_batch *batch, uint64_t bucket,
+                     struct slice key, const Meta__Upload *upload);
+void meta_delete_upload(struct meta_batch *batch, uint64_t bucket,
+                        struct slice key, struct slice upload);
+void meta_put_part(struct meta_batch *batch, struct slice upload,
+                   const Meta__Part *part);
+void meta_delete_part(struct meta_batch *batch, struct slice upload,
+                      unsigned number);
+void meta_put_completed(struct meta_batch *batch, struct slice upload,
+                        const Meta__Completed *completed);
+/* A new blob; `degraded` queues it for healing in the same commit. */
+void meta_put_blob(struct meta_batch *batch, uint64_t blob,
+                   const Meta__Blob *record, bool degraded);
+
+/* A referrer of a blob: an object version, a part, or another blob. */
+struct meta_referrer {
+    enum { META_REFERRER_OBJECT = 1, META_REFERRER_PART, META_REFERRER_BLOB }
+        kind;
+    uint64_t bucket;     /* object */
+    struct slice key;    /* object */
+    uint64_t sequence;   /* object */
+    struct slice upload; /* part */
+    unsigned number;     /* part */
+    uint64_t blob;       /* blob */
+};
+void meta_add_ref(struct meta_batch *batch, uint64_t blob,
+                  const struct meta_referrer *referrer);
+/* Drops a reference and queues the blob for the reclaimer. */
+void meta_drop_ref(struct meta_batch *batch, uint64_t blob,
+                   const struct meta_referrer *referrer);
+
+/* --- raw typed access for iam/ ----------------------------------------------*/
+/* Envelope types: values are on disk, never renumber. */
+enum meta_record {
+    META_RECORD_CLUSTER = 1,
+    META_RECORD_BUCKET = 2,
+    META_RECORD_OBJECT = 3,
+    META_RECORD_UPLOAD = 4,
+    META_RECORD_PART = 5,
+    META_RECORD_COMPLETED = 6,
+    META_RECORD_BLOB = 7,
+    META_RECORD_USER = 8,
+    META_RECORD_ACCESS_KEY = 9,
+    META_RECORD_COUNTER = 10,
+};
+/* Packs a message into an envelope, in the arena. */
+struct slice meta_pack(struct arena *arena, enum meta_record type,
+                       const ProtobufCMessage *message);
+/* Checks the envelope and unpacks; -EBADMSG. */
+int meta_unpack(struct arena *arena, enum meta_record type,
+                const ProtobufCMessageDescriptor *descriptor,
+                struct slice value, ProtobufCMessage **message);
+
+#endif

@@ -1,0 +1,174 @@
+/*
+ * Private to s3/: one request being served, and the table of operations.
+ */
+#ifndef S3_CALL_H
+#define S3_CALL_H
+
+#include "s3/s3.h"
+
+struct s3_body;   /* body.c: a streamed body being verified */
+struct s3_source; /* source.c: the bytes of a reply being read */
+
+/* How an operation takes its body. */
+enum s3_body_kind {
+    S3_BODY_NONE,   /* run() at once */
+    S3_BODY_XML,    /* collected (bounded), verified, then run() */
+    S3_BODY_OBJECT, /* streamed into a blob: open(), then run() at the end */
+};
+
+struct s3_operation {
+    Wire__Operation operation;
+    const char *name; /* "PutObject", for logs */
+    enum s3_body_kind body;
+    bool needs_bucket; /* call->bucket is loaded and access checked */
+    /* OBJECT only: checks before the body is taken, opens call->writer. */
+    void (*open)(struct s3_call *call);
+    /* Decides, commits, fills in the reply. call->body is complete. */
+    void (*run)(struct s3_call *call);
+};
+
+/* operations.c: NULL for NOT_IMPLEMENTED. */
+const struct s3_operation *s3_operation_find(Wire__Operation operation);
+
+struct s3_call {
+    struct s3_service *service;
+    const Wire__Request *request;
+    const struct s3_operation *operation;
+    struct arena *arena; /* everything below lives here unless said */
+    struct iam_identity identity;
+    Meta__Bucket *bucket; /* NULL unless needs_bucket */
+    struct slice bucket_name, key;
+
+    bool wants_body;
+    bool done;            /* reply is valid */
+    enum s3_error error;
+    struct s3_body *body; /* digests and checks of the body; see body.h */
+    struct buffer xml;    /* the collected body of an XML operation; heap */
+    struct blob_writer *writer; /* of an OBJECT operation; NULL when the
+                                   body is empty or after finish */
+    uint64_t blob;              /* id of the blob being written, or 0 */
+    struct s3_source *source;   /* reply body from blobs, or NULL */
+    struct slice reply_body;    /* reply body in memory: XML */
+    size_t reply_sent;
+
+    Wire__Reply reply;
+    size_t header_capacity;
+    void *operation_data; /* whatever the operation keeps, in the arena */
+};
+
+/* --- request (request.c) ---------------------------------------------------*/
+/* Header by lower-case name; data == NULL if absent. */
+struct slice call_request_header(const struct s3_call *call, const char *name);
+/* Query argument; data == NULL if absent; "?acl" has size 0, data != NULL. */
+struct slice call_arg(const struct s3_call *call, const char *name);
+
+/* --- reply (reply.c) ---------------------------------------------------------*/
+void call_header(struct s3_call *call, const char *name, const char *format,
+                 ...) __attribute__((format(printf, 3, 4)));
+void call_header_slice(struct s3_call *call, const char *name,
+                       struct slice value);
+/* Ends the call with a status and no body. */
+void call_reply_empty(struct s3_call *call, unsigned status);
+/* Ends the call with an XML document; takes over the buffer's bytes. */
+void call_reply_xml(struct s3_call *call, unsigned status, struct buffer *xml);
+/* Ends the call with an error document (none for HEAD). The table's message
+ * unless format is given. */
+void call_fail(struct s3_call *call, enum s3_error error);
+void call_fail_message(struct s3_call *call, enum s3_error error,
+                       const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Before call_fail*: adds <name>value</name> to the error document. */
+void call_error_field(struct s3_call *call, const char *name,
+                      struct slice value);
+/* InvalidArgument with ArgumentName and ArgumentValue. */
+void call_fail_argument(struct s3_call *call, const char *name,
+                        struct slice value, const char *message);
+/* From an errno: -ENOSPC InsufficientStorage, -ENODEV SlowDown, others
+ * InternalError; logs what happened. */
+void call_fail_errno(struct s3_call *call, int error, const char *what);
+
+/* --- XML out (xml_out.c): escapes; what XML 1.0 cannot hold is U+FFFD ------*/
+void xml_open_document(struct buffer *out, const char *root); /* with S3 xmlns */
+void xml_open(struct buffer *out, const char *name);
+void xml_close(struct buffer *out, const char *name);
+void xml_text(struct buffer *out, const char *name, struct slice value);
+void xml_string(struct buffer *out, const char *name, const char *value);
+void xml_number(struct buffer *out, const char *name, uint64_t value);
+void xml_bool(struct buffer *out, const char *name, bool value);
+void xml_time(struct buffer *out, const char *name, uint64_t ms); /* ISO 8601 */
+void xml_quoted(struct buffer *out, const char *name, struct slice etag);
+
+/* --- times -------------------------------------------------------------------*/
+void time_http(char out[32], uint64_t ms);    /* IMF-fixdate */
+void time_iso8601(char out[32], uint64_t ms); /* 2026-01-02T03:04:05.678Z */
+/* Any HTTP date form; milliseconds, or -EINVAL. */
+int time_parse_http(struct slice text, uint64_t *ms);
+
+/* --- bodies (body.c) -------------------------------------------------------
+ * Verifies everything a client says of a body: length, Content-MD5,
+ * x-amz-content-sha256, chunk signatures, x-amz-checksum-* in header or
+ * trailer. For UploadPart and XML bodies too. */
+/* Reads the headers; on a bad one ends the call. `fallback` is computed and
+ * kept when the client sends no checksum (NO_CHECKSUM: none). */
+bool body_open(struct s3_call *call, Meta__ChecksumAlgorithm fallback);
+void body_update(struct s3_call *call, const void *data, size_t size);
+bool body_chunk(struct s3_call *call, const Wire__Chunk *chunk);
+bool body_trailers(struct s3_call *call, const Wire__Trailers *trailers);
+/* All checks; on a mismatch ends the call. */
+bool body_finish(struct s3_call *call);
+const uint8_t *body_md5(const struct s3_call *call); /* 16 bytes; after finish */
+/* NULL if there is none. In the arena. */
+Meta__Checksum *body_checksum(const struct s3_call *call);
+void body_free(struct s3_call *call);
+
+/* --- checksums (checksum.c) ----------------------------------------------------*/
+/* "x-amz-checksum-crc32c" / "CRC32C" for an algorithm; sizes in bytes. */
+const char *checksum_header(Meta__ChecksumAlgorithm algorithm);
+const char *checksum_name(Meta__ChecksumAlgorithm algorithm);
+const char *checksum_element(Meta__ChecksumAlgorithm algorithm); /* ChecksumCRC32C */
+size_t checksum_size(Meta__ChecksumAlgorithm algorithm);
+unsigned checksum_digest(Meta__ChecksumAlgorithm algorithm); /* enum digest */
+Meta__ChecksumAlgorithm checksum_parse_name(struct slice name); /* NO_CHECKSUM:
+                                                                   unknown */
+/* base64, with "-N" for composites of `parts`. In the arena. */
+char *checksum_text(struct s3_call *call, const Meta__Checksum *checksum,
+                    unsigned parts);
+/* x-amz-checksum-<algorithm>: value and x-amz-checksum-type. */
+void call_checksum_headers(struct s3_call *call, const Meta__Checksum *checksum,
+                           unsigned parts);
+
+/* --- objects shared by several operations (object.c) ----------------------------*/
+/* System headers (Content-Type, ...), x-amz-meta-*, storage class and tags of
+ * the request into a new object's fields. False: the call has failed. */
+bool object_take_headers(struct s3_call *call, Meta__Object *object);
+/* Opens call->writer for call->request->content_length bytes, with an Origin
+ * made from `object`. False: the call has failed. */
+bool object_open_writer(struct s3_call *call, const Meta__Object *object,
+                        struct slice upload, unsigned part);
+/* Commits a version of a key whose lock the caller holds: sequence, mtime,
+ * record, reference to object->blob; replaces the null version of an
+ * unversioned bucket and drops what that referenced. `batch` may already hold
+ * the blob's record. 0 or a negative errno. */
+int object_commit(struct s3_call *call, struct meta_batch *batch,
+                  struct slice key, Meta__Object *object);
+/* If-Match / If-None-Match of a write against the current object (NULL:
+ * none). Under the key lock. False: the call has failed. */
+bool object_check_write_conditions(struct s3_call *call,
+                                   const Meta__Object *current);
+/* The object a copy reads (x-amz-copy-source, its conditions, access).
+ * False: the call has failed. */
+bool object_copy_source(struct s3_call *call, Meta__Bucket **bucket,
+                        struct slice *key, Meta__Object **object);
+bool object_valid_key(struct slice key);
+
+/* --- reply bodies from blobs (source.c) --------------------------------------------*/
+/* Opens bytes [offset, offset+size) of an object for s3_call_next(). The blob
+ * stays readable while the source is open. 0 or negative errno. */
+int source_open(struct s3_call *call, uint64_t blob, uint64_t offset,
+                uint64_t size);
+void source_free(struct s3_call *call);
+/* Reads bytes of any blob, composite or stored. */
+int source_read(struct s3_service *service, struct arena *arena,
+                uint64_t blob, uint64_t offset, void *data, size_t size);
+
+#endif

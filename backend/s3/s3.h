@@ -1,0 +1,65 @@
+/*
+ * The S3 operations: from a decoded request to a reply.
+ *
+ * A call is one request being served. The server drives it, one step at a
+ * time, each step on a pool thread (steps block on disks) and never two steps
+ * of one call at once:
+ *
+ *   begin ──► wants a body? ──► data, chunk, trailers ... end ──► reply
+ *         └── no ─────────────────────────────────────────────► reply
+ *   reply ──► next, next ... until S3_PIECE_END ──► free
+ *
+ * Any step may end the call early with an error reply; the rest of the body
+ * is then not wanted. free() at any time aborts what was not committed.
+ */
+#ifndef S3_H
+#define S3_H
+
+#include "base/base.h"
+#include "blob/blob.h"
+#include "iam/iam.h"
+#include "meta/meta.h"
+#include "wire.pb-c.h"
+#include "wire/wire.h"
+
+/* What all operations work on. Owned by the server; outlives every call. */
+struct s3_service {
+    struct meta *meta;
+    struct blob_store *blobs;
+    struct iam *iam;
+    const char *region; /* of new buckets when nothing else is said */
+};
+
+struct s3_call;
+
+/* The request stays the caller's until free. Never NULL. */
+struct s3_call *s3_call_begin(struct s3_service *service,
+                              const Wire__Request *request);
+bool s3_call_wants_body(const struct s3_call *call);
+void s3_call_data(struct s3_call *call, const void *data, size_t size);
+void s3_call_chunk(struct s3_call *call, const Wire__Chunk *chunk);
+void s3_call_trailers(struct s3_call *call, const Wire__Trailers *trailers);
+void s3_call_end(struct s3_call *call); /* the body is complete */
+
+/* Valid once no body is wanted. x-amz-request-id and Content-Length are the
+ * worker's to add. */
+const Wire__Reply *s3_call_reply(const struct s3_call *call);
+const char *s3_call_error(const struct s3_call *call); /* code, "" if none */
+
+enum s3_piece_kind { S3_PIECE_END, S3_PIECE_DATA, S3_PIECE_SEGMENTS, S3_PIECE_FAILED };
+struct s3_piece {
+    enum s3_piece_kind kind;
+    struct slice data;       /* valid until the next step, at most
+                                FRAME_DATA_MAX bytes */
+    const Wire__Segments *segments;
+};
+/* The next piece of the reply's body. FAILED: too few shards are left in mid
+ * body: the connection is cut so that the client sees it. */
+void s3_call_next(struct s3_call *call, struct s3_piece *piece);
+/* The worker cannot open the files of the last S3_PIECE_SEGMENTS: from its
+ * first byte on the body continues as data. */
+void s3_call_refuse_segments(struct s3_call *call);
+
+void s3_call_free(struct s3_call *call);
+
+#endif

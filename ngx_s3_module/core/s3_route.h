@@ -1,0 +1,39 @@
+
+/*
+ * From method, path, host and query to bucket, key and operation.
+ */
+
+#ifndef S3_ROUTE_H
+#define S3_ROUTE_H
+
+#include "s3_core.h"
+#include "wire/wire.h"
+
+typedef struct {
+    s3_str_t     method;
+    s3_str_t     path;        /* raw */
+    s3_str_t     host;        /* as received, port included */
+    s3_field_t  *args;        /* decoded query */
+    size_t       nargs;
+    unsigned     copy_source:1;   /* x-amz-copy-source is there */
+    s3_str_t    *domains;     /* of virtual-hosted style, s3_domain */
+    size_t       ndomains;
+} s3_route_request_t;
+
+typedef struct {
+    int           operation;  /* Wire__Operation */
+    s3_str_t      bucket;
+    s3_str_t      key;        /* decoded */
+    unsigned      has_body:1; /* the operation reads a body */
+} s3_route_t;
+
+/*
+ * Returns S3_OK, or the error: InvalidURI, KeyTooLongError, InvalidBucketName,
+ * MethodNotAllowed.  Known sub-resources that are not implemented, and
+ * methods that S3 has elsewhere, give operation NOT_IMPLEMENTED: never a
+ * neighbour's.
+ */
+enum s3_error s3_route(s3_memory_t *memory, const s3_route_request_t *request,
+    s3_route_t *route);
+
+#endif
