@@ -53,14 +53,15 @@ PB_H   := $(PB:%=$(GEN)/%.pb-c.h)
 all: $(BUILD)/s3d $(BUILD)/s3ctl module
 
 # --- generated ---------------------------------------------------------------
-$(GEN)/%.pb-c.c $(GEN)/%.pb-c.h &: $(PROTOS)
+$(GEN)/%.pb-c.c $(GEN)/%.pb-c.h: $(PROTOS)
 	@mkdir -p $(GEN)
 	protoc-c --proto_path=backend/wire --proto_path=backend/blob \
 	    --proto_path=backend/meta --c_out=$(GEN) $*.proto
 
 $(BUILD)/gen/%.o: $(GEN)/%.c $(PB_H)
 	@mkdir -p $(@D)
-	$(CC) $(S3D_CFLAGS) -c -o $@ $<
+	@echo "  CC  $@"
+	@$(CC) $(S3D_CFLAGS) -c -o $@ $<
 
 $(BUILD)/libgen.a: $(PB:%=$(BUILD)/gen/%.pb-c.o)
 	@rm -f $@; ar rcs $@ $^
@@ -68,11 +69,13 @@ $(BUILD)/libgen.a: $(PB:%=$(BUILD)/gen/%.pb-c.o)
 # --- archives ----------------------------------------------------------------
 $(BUILD)/backend/%.o: backend/%.c $(PB_H)
 	@mkdir -p $(@D)
-	$(CC) $(S3D_CFLAGS) -MMD -MP -c -o $@ $<
+	@echo "  CC  $@"
+	@$(CC) $(S3D_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(BUILD)/core/%.o: ngx_s3_module/core/%.c
 	@mkdir -p $(@D)
-	$(CC) $(S3D_CFLAGS) -MMD -MP -c -o $@ $<
+	@echo "  CC  $@"
+	@$(CC) $(S3D_CFLAGS) -MMD -MP -c -o $@ $<
 
 sources = $(filter-out %/main.c,$(wildcard backend/$(1)/*.c))
 define archive
@@ -88,11 +91,13 @@ archives = $(patsubst %,$(BUILD)/lib%.a,$(1) $(uses.$(1)))
 
 # --- programs ----------------------------------------------------------------
 $(BUILD)/s3d: $(BUILD)/backend/server/main.o $(call archives,server)
-	$(CC) $(S3D_CFLAGS) -o $@ $^ $(S3D_LIBS)
+	@echo "  CC  $@"
+	@$(CC) $(S3D_CFLAGS) -o $@ $^ $(S3D_LIBS)
 
 CTL := $(patsubst %.c,$(BUILD)/%.o,$(wildcard backend/ctl/*.c))
 $(BUILD)/s3ctl: $(CTL) $(BUILD)/libwire.a $(BUILD)/libbase.a $(BUILD)/libgen.a
-	$(CC) $(S3D_CFLAGS) -o $@ $^ $(S3D_LIBS)
+	@echo "  CC  $@"
+	@$(CC) $(S3D_CFLAGS) -o $@ $^ $(S3D_LIBS)
 
 # The dynamic module, against the sources of Debian's nginx-dev.
 module: $(BUILD)/ngx_http_s3_module.so
@@ -105,7 +110,8 @@ folder_of = $(firstword $(subst _, ,$(1)))
 .SECONDEXPANSION:
 $(BUILD)/unit/%: tests/unit/%.c $$(call archives,$$(call folder_of,$$*))
 	@mkdir -p $(@D)
-	$(CC) $(S3D_CFLAGS) -MMD -MP -Itests/unit -o $@ $< $(filter %.a,$^) -lcmocka $(S3D_LIBS)
+	@echo "  CC  $@"
+	@$(CC) $(S3D_CFLAGS) -MMD -MP -Itests/unit -o $@ $< $(filter %.a,$^) -lcmocka $(S3D_LIBS)
 
 unit: $(UNIT)
 	@for test in $(UNIT); do echo "== $$test"; $$test || exit 1; done

@@ -16,8 +16,7 @@
 /* --- invariants ----------------------------------------------------------
  * invariant() stays in release builds: going on would risk data. */
 #define invariant(condition)                                                   \
-    ((condition) ? (void)0                                                     \
-                 : invariant_failed(#condition, __FILE__, __LINE__))
+    ((condition) ? (void)0 : invariant_failed(#condition, __FILE__, __LINE__))
 _Noreturn void invariant_failed(const char *condition, const char *file,
                                 int line);
 
@@ -42,7 +41,7 @@ int slice_to_u64(struct slice a, uint64_t *value);
  * every allocation in s3d it aborts when memory is exhausted. */
 struct arena;
 struct arena *arena_new(void);
-void arena_free(struct arena *arena); /* NULL is allowed */
+void arena_free(struct arena *arena);                /* NULL is allowed */
 void *arena_alloc(struct arena *arena, size_t size); /* aligned to 16 */
 void *arena_zalloc(struct arena *arena, size_t size);
 struct slice arena_copy(struct arena *arena, const void *data, size_t size);
@@ -86,7 +85,8 @@ void uri_encode(struct buffer *out, struct slice text, bool keep_slash);
 /* Decodes %XX once ('+' stays). Returns 0, or -EINVAL. In the arena. */
 int uri_decode(struct arena *arena, struct slice text, struct slice *out);
 
-/* --- numbers on disk ---------------------------------------------------------*/
+/* --- numbers on disk
+ * ---------------------------------------------------------*/
 void put_u16be(uint8_t *out, uint16_t value);
 void put_u32be(uint8_t *out, uint32_t value);
 void put_u64be(uint8_t *out, uint64_t value);
@@ -100,13 +100,19 @@ uint16_t get_u16le(const uint8_t *in);
 uint32_t get_u32le(const uint8_t *in);
 uint64_t get_u64le(const uint8_t *in);
 
-/* --- clocks ------------------------------------------------------------------*/
+/* --- clocks
+ * ------------------------------------------------------------------*/
 uint64_t clock_wall_ms(void);      /* milliseconds since 1970 */
 uint64_t clock_monotonic_us(void); /* microseconds */
 
 /* --- logging: one JSON object a line on stderr, or the file opened -----------
  * Never pass a secret. Thread-safe. */
-enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERROR };
+enum log_level {
+    LOG_LEVEL_DEBUG,
+    LOG_LEVEL_INFO,
+    LOG_LEVEL_WARN,
+    LOG_LEVEL_ERROR
+};
 void log_set_level(enum log_level level);
 int log_open(const char *path); /* NULL: stderr; again on SIGHUP or SIGUSR1 */
 void log_at(enum log_level level, const char *format, ...)
@@ -120,8 +126,9 @@ void log_request(const char *request_id, const char *operation, unsigned status,
                  const char *error, struct slice bucket, struct slice key,
                  uint64_t microseconds);
 
-/* --- digests of object bodies --------------------------------------------------
- * A set of hashes fed in one pass. Not thread-safe. */
+/* --- digests of object bodies
+ * -------------------------------------------------- A set of hashes fed in one
+ * pass. Not thread-safe. */
 enum digest {
     DIGEST_MD5 = 1 << 0,
     DIGEST_SHA256 = 1 << 1,
@@ -140,7 +147,8 @@ size_t digester_final(struct digester *digester, enum digest which,
                       uint8_t out[DIGEST_SIZE_MAX]);
 void digester_free(struct digester *digester);
 /* Joins CRCs: returns the CRC of A||B from crc(A), crc(B) and the size of B. */
-uint64_t crc_combine(enum digest which, uint64_t a, uint64_t b, uint64_t size_b);
+uint64_t crc_combine(enum digest which, uint64_t a, uint64_t b,
+                     uint64_t size_b);
 uint64_t crc64nvme(uint64_t crc, const void *data, size_t size);
 
 #endif

@@ -43,8 +43,9 @@ enum frame_type {
     FRAME_CONTINUE = 20, /* s3d to worker: the body is wanted */
     FRAME_REPLY = 21,
     FRAME_SEGMENTS = 22,
-    FRAME_ACK = 23,  /* worker to s3d: files are open, name the next ones */
-    FRAME_NACK = 24, /* worker to s3d: send these bytes, and the rest, as DATA */
+    FRAME_ACK = 23, /* worker to s3d: files are open, name the next ones */
+    FRAME_NACK =
+        24, /* worker to s3d: send these bytes, and the rest, as DATA */
 
     FRAME_ADMIN_REQUEST = 30,
     FRAME_ADMIN_REPLY = 31,

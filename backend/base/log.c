@@ -1,0 +1,139 @@
+/* One JSON object a line. */
+#include "base/base.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MESSAGE_MAX 2048
+#define LINE_MAX    (6 * MESSAGE_MAX + 512)
+
+static atomic_int level_now = LOG_LEVEL_INFO;
+static pthread_rwlock_t lock = PTHREAD_RWLOCK_INITIALIZER; /* over output */
+static int output = STDERR_FILENO;
+
+void log_set_level(enum log_level level)
+{
+    atomic_store(&level_now, (int)level);
+}
+
+int log_open(const char *path)
+{
+    int fd = STDERR_FILENO, old;
+
+    if (path != NULL) {
+        fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+        if (fd < 0) {
+            return -errno;
+        }
+    }
+
+    pthread_rwlock_wrlock(&lock);
+    old = output;
+    output = fd;
+    pthread_rwlock_unlock(&lock);
+
+    if (old != STDERR_FILENO) {
+        close(old);
+    }
+    return 0;
+}
+
+/* Escapes into a JSON string; stops before `end`. Returns the new end. */
+static char *escape(char *out, const char *end, const void *data, size_t size)
+{
+    const uint8_t *in = data;
+
+    for (size_t i = 0; i < size && end - out > 6; i++) {
+        if (in[i] == '"' || in[i] == '\\') {
+            *out++ = '\\';
+            *out++ = (char)in[i];
+        } else if (in[i] < 0x20 || in[i] >= 0x7f) {
+            out += sprintf(out, "\\u%04x", in[i]);
+        } else {
+            *out++ = (char)in[i];
+        }
+    }
+    return out;
+}
+
+static char *start_line(char *out, size_t size, const char *level)
+{
+    uint64_t now = clock_wall_ms();
+    time_t seconds = (time_t)(now / 1000);
+    struct tm tm;
+    size_t used;
+
+    gmtime_r(&seconds, &tm);
+    used = strftime(out, size, "{\"time\":\"%Y-%m-%dT%H:%M:%S", &tm);
+    return out + used +
+           snprintf(out + used, size - used, ".%03uZ\",\"level\":\"%s\"",
+                    (unsigned)(now % 1000), level);
+}
+
+static void write_line(const char *line, size_t size)
+{
+    pthread_rwlock_rdlock(&lock);
+    /* A log that cannot be written has nowhere to say so. */
+    if (write(output, line, size) < 0) {
+        errno = 0;
+    }
+    pthread_rwlock_unlock(&lock);
+}
+
+void log_at(enum log_level level, const char *format, ...)
+{
+    static const char *const names[] = {"debug", "info", "warn", "error"};
+    char message[MESSAGE_MAX], line[LINE_MAX], *p;
+    const char *end = line + sizeof(line) - 4;
+    va_list args;
+    int size;
+
+    if ((int)level < atomic_load(&level_now)) {
+        return;
+    }
+
+    va_start(args, format);
+    size = vsnprintf(message, sizeof(message), format, args);
+    va_end(args);
+    if (size < 0) {
+        return;
+    }
+    if ((size_t)size >= sizeof(message)) {
+        size = sizeof(message) - 1;
+    }
+
+    p = start_line(line, sizeof(line), names[level]);
+    p += sprintf(p, ",\"message\":\"");
+    p = escape(p, end, message, (size_t)size);
+    memcpy(p, "\"}\n", 3);
+    write_line(line, (size_t)(p + 3 - line));
+}
+
+void log_request(const char *request_id, const char *operation, unsigned status,
+                 const char *error, struct slice bucket, struct slice key,
+                 uint64_t microseconds)
+{
+    char line[LINE_MAX], *p;
+    const char *end = line + sizeof(line) - 256;
+
+    if (LOG_LEVEL_INFO < atomic_load(&level_now)) {
+        return;
+    }
+
+    p = start_line(line, sizeof(line), "info");
+    p += snprintf(p, 128, ",\"request\":\"%.32s\",\"operation\":\"%.40s\"",
+                  request_id, operation);
+    p += sprintf(p, ",\"bucket\":\"");
+    p = escape(p, end, bucket.data, bucket.size);
+    p += sprintf(p, "\",\"key\":\"");
+    p = escape(p, end, key.data, key.size);
+    p += snprintf(p, 200, "\",\"status\":%u,\"error\":\"%.60s\",\"us\":%llu}\n",
+                  status, error, (unsigned long long)microseconds);
+    write_line(line, (size_t)(p - line));
+}

@@ -1,0 +1,208 @@
+/* base/: slices, encodings, arenas, digests. */
+#include "base/base.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct slice text(const char *s)
+{
+    return slice_from_string(s);
+}
+
+static void numbers_are_strict(void **state)
+{
+    uint64_t value;
+
+    (void)state;
+    assert_int_equal(slice_to_u64(text("18446744073709551615"), &value), 0);
+    assert_true(value == UINT64_MAX);
+    assert_int_equal(slice_to_u64(text("18446744073709551616"), &value),
+                     -EINVAL);
+    assert_int_equal(slice_to_u64(text(""), &value), -EINVAL);
+    assert_int_equal(slice_to_u64(text("-1"), &value), -EINVAL);
+    assert_int_equal(slice_to_u64(text("1 "), &value), -EINVAL);
+}
+
+static void slices_compare_bytewise(void **state)
+{
+    (void)state;
+    assert_true(slice_compare(text("a"), text("b")) < 0);
+    assert_true(slice_compare(text("a"), text("a/")) < 0);
+    assert_true(slice_compare(text("\xff"), text("a")) > 0);
+    assert_int_equal(slice_compare(text("a"), text("a")), 0);
+    assert_true(slice_has_prefix(text("abc"), text("")));
+    assert_false(slice_has_prefix(text("ab"), text("abc")));
+}
+
+static void base64_is_strict(void **state)
+{
+    static const struct {
+        const char *plain, *coded;
+    } cases[] = {{"", ""},
+                 {"f", "Zg=="},
+                 {"fo", "Zm8="},
+                 {"foo", "Zm9v"},
+                 {"foob", "Zm9vYg=="},
+                 {"fooba", "Zm9vYmE="},
+                 {"foobar", "Zm9vYmFy"}};
+    static const char *const bad[] = {
+        "Zg=", "Zg", "Zh==", "Z===", "====", "Zm9v\n", "Zm 9", "Zg==Zg=="};
+    uint8_t out[64];
+    char coded[64];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        size_t size = strlen(cases[i].plain);
+
+        base64_encode(coded, cases[i].plain, size);
+        assert_string_equal(coded, cases[i].coded);
+        assert_int_equal(base64_decode(out, sizeof(out), text(coded)), size);
+        assert_memory_equal(out, cases[i].plain, size);
+        if (size > 0) { /* one byte short of room */
+            assert_int_equal(base64_decode(out, size - 1, text(coded)),
+                             -EINVAL);
+        }
+    }
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        assert_int_equal(base64_decode(out, sizeof(out), text(bad[i])),
+                         -EINVAL);
+    }
+}
+
+static void uris_round_trip(void **state)
+{
+    struct arena *arena = arena_new();
+    struct buffer out = {0};
+    struct slice back, key = slice_of("a/b c+\0\xf0\x9f\x98\x80", 11);
+
+    (void)state;
+    uri_encode(&out, key, true);
+    assert_true(slice_equal_string(slice_of(out.data, out.size),
+                                   "a/b%20c%2B%00%F0%9F%98%80"));
+    assert_int_equal(uri_decode(arena, slice_of(out.data, out.size), &back), 0);
+    assert_true(slice_equal(back, key));
+    assert_int_equal(uri_decode(arena, text("%"), &back), -EINVAL);
+    assert_int_equal(uri_decode(arena, text("a%2"), &back), -EINVAL);
+    assert_int_equal(uri_decode(arena, text("%zz"), &back), -EINVAL);
+    buffer_free(&out);
+    arena_free(arena);
+}
+
+static void numbers_have_their_bytes(void **state)
+{
+    uint8_t out[8];
+
+    (void)state;
+    put_u32be(out, 0x01020304);
+    assert_memory_equal(out, "\1\2\3\4", 4);
+    assert_true(get_u32be(out) == 0x01020304);
+    put_u64le(out, 0x0102030405060708);
+    assert_memory_equal(out, "\x8\7\6\5\4\3\2\1", 8);
+    assert_true(get_u64le(out) == 0x0102030405060708);
+    put_u16be(out, 0xfffe);
+    assert_memory_equal(out, "\xff\xfe", 2);
+}
+
+static void arenas_keep_what_they_gave(void **state)
+{
+    struct arena *arena = arena_new();
+    char *first = arena_string(arena, text("first"));
+
+    (void)state;
+    for (size_t size = 1; size < 100000; size = size * 3 + 1) {
+        uint8_t *memory = arena_alloc(arena, size);
+
+        assert_int_equal((uintptr_t)memory % 16, 0);
+        memset(memory, 0xaa, size);
+    }
+    assert_string_equal(first, "first");
+    assert_string_equal(arena_printf(arena, "%d-%s", 7, "x"), "7-x");
+    arena_free(arena);
+}
+
+/* The check values of "123456789" from the CRC catalogue; RFC 1321; FIPS 180.
+ */
+static void digests_are_the_published_ones(void **state)
+{
+    static const struct {
+        enum digest which;
+        const char *hex;
+    } cases[] = {
+        {DIGEST_MD5, "25f9e794323b453885f5181f1b624d0b"},
+        {DIGEST_SHA1, "f7c3bc1d808e04732adf679965ccc34ca7ae3441"},
+        {DIGEST_SHA256,
+         "15e2b0d3c33891ebb0f1ef609ec419420c20e320ce94c65fbc8c3312448eb225"},
+        {DIGEST_CRC32, "cbf43926"},
+        {DIGEST_CRC32C, "e3069283"},
+        {DIGEST_CRC64NVME, "ae8b14860a799888"},
+    };
+    struct digester *digester = digester_new(63);
+    uint8_t out[DIGEST_SIZE_MAX];
+    char hex[2 * DIGEST_SIZE_MAX + 1];
+
+    (void)state;
+    digester_update(digester, "1234", 4);
+    digester_update(digester, "56789", 5);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        hex_encode(hex, out, digester_final(digester, cases[i].which, out));
+        assert_string_equal(hex, cases[i].hex);
+    }
+    digester_free(digester);
+}
+
+static uint64_t crc_of(enum digest which, const uint8_t *data, size_t size)
+{
+    struct digester *digester = digester_new(which);
+    uint8_t out[DIGEST_SIZE_MAX];
+    size_t n;
+
+    digester_update(digester, data, size);
+    n = digester_final(digester, which, out);
+    digester_free(digester);
+    return n == 8 ? get_u64be(out) : get_u32be(out);
+}
+
+static void crcs_combine_at_any_place(void **state)
+{
+    static const enum digest kinds[] = {DIGEST_CRC32, DIGEST_CRC32C,
+                                        DIGEST_CRC64NVME};
+    uint8_t data[1000];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(data); i++) {
+        data[i] = (uint8_t)(i * 7 + i / 13);
+    }
+    for (size_t k = 0; k < 3; k++) {
+        uint64_t whole = crc_of(kinds[k], data, sizeof(data));
+
+        for (size_t cut = 0; cut <= sizeof(data); cut += 37) {
+            uint64_t a = crc_of(kinds[k], data, cut);
+            uint64_t b = crc_of(kinds[k], data + cut, sizeof(data) - cut);
+
+            assert_true(crc_combine(kinds[k], a, b, sizeof(data) - cut) ==
+                        whole);
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(numbers_are_strict),
+        cmocka_unit_test(slices_compare_bytewise),
+        cmocka_unit_test(base64_is_strict),
+        cmocka_unit_test(uris_round_trip),
+        cmocka_unit_test(numbers_have_their_bytes),
+        cmocka_unit_test(arenas_keep_what_they_gave),
+        cmocka_unit_test(digests_are_the_published_ones),
+        cmocka_unit_test(crcs_combine_at_any_place),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
