@@ -21,6 +21,8 @@ struct s3_operation {
     const char *name; /* "PutObject", for logs */
     enum s3_body_kind body;
     bool needs_bucket; /* call->bucket is loaded and access checked */
+    bool needs_key;
+    size_t xml_max; /* bytes of an XML body */
     /* OBJECT only: checks before the body is taken, opens call->writer. */
     void (*open)(struct s3_call *call);
     /* Decides, commits, fills in the reply. call->body is complete. */
@@ -29,6 +31,11 @@ struct s3_operation {
 
 /* operations.c: NULL for NOT_IMPLEMENTED. */
 const struct s3_operation *s3_operation_find(Wire__Operation operation);
+
+#define S3_KEY_MAX         1024u        /* bytes of a key */
+#define S3_PUT_MAX         (5ull << 30) /* bytes of a PUT, a part, a copy */
+#define S3_METADATA_MAX    2048u        /* bytes of names and values */
+#define S3_PART_NUMBER_MAX 10000u
 
 struct s3_call {
     struct s3_service *service;
@@ -40,7 +47,7 @@ struct s3_call {
     struct slice bucket_name, key;
 
     bool wants_body;
-    bool done;            /* reply is valid */
+    bool done; /* reply is valid */
     enum s3_error error;
     struct s3_body *body; /* digests and checks of the body; see body.h */
     struct buffer xml;    /* the collected body of an XML operation; heap */
@@ -53,6 +60,8 @@ struct s3_call {
 
     Wire__Reply reply;
     size_t header_capacity;
+    struct buffer error_fields; /* XML inside <Error>; heap */
+    Layout__Layout *layout;     /* of the finished writer; freed with the call */
     void *operation_data; /* whatever the operation keeps, in the arena */
 };
 
@@ -62,7 +71,8 @@ struct slice call_request_header(const struct s3_call *call, const char *name);
 /* Query argument; data == NULL if absent; "?acl" has size 0, data != NULL. */
 struct slice call_arg(const struct s3_call *call, const char *name);
 
-/* --- reply (reply.c) ---------------------------------------------------------*/
+/* --- reply (reply.c)
+ * ---------------------------------------------------------*/
 void call_header(struct s3_call *call, const char *name, const char *format,
                  ...) __attribute__((format(printf, 3, 4)));
 void call_header_slice(struct s3_call *call, const char *name,
@@ -80,6 +90,12 @@ void call_fail_message(struct s3_call *call, enum s3_error error,
 /* Before call_fail*: adds <name>value</name> to the error document. */
 void call_error_field(struct s3_call *call, const char *name,
                       struct slice value);
+/* Of the call's own bucket and key: NoSuchBucket with BucketName, NoSuchKey
+ * with Key. */
+void call_fail_no_bucket(struct s3_call *call, struct slice name);
+void call_fail_no_key(struct s3_call *call, struct slice key);
+/* PreconditionFailed with Condition: "If-Match". */
+void call_fail_condition(struct s3_call *call, const char *condition);
 /* InvalidArgument with ArgumentName and ArgumentValue. */
 void call_fail_argument(struct s3_call *call, const char *name,
                         struct slice value, const char *message);
@@ -88,7 +104,8 @@ void call_fail_argument(struct s3_call *call, const char *name,
 void call_fail_errno(struct s3_call *call, int error, const char *what);
 
 /* --- XML out (xml_out.c): escapes; what XML 1.0 cannot hold is U+FFFD ------*/
-void xml_open_document(struct buffer *out, const char *root); /* with S3 xmlns */
+void xml_open_document(struct buffer *out,
+                       const char *root); /* with S3 xmlns */
 void xml_open(struct buffer *out, const char *name);
 void xml_close(struct buffer *out, const char *name);
 void xml_text(struct buffer *out, const char *name, struct slice value);
@@ -97,8 +114,22 @@ void xml_number(struct buffer *out, const char *name, uint64_t value);
 void xml_bool(struct buffer *out, const char *name, bool value);
 void xml_time(struct buffer *out, const char *name, uint64_t ms); /* ISO 8601 */
 void xml_quoted(struct buffer *out, const char *name, struct slice etag);
+void xml_escape(struct buffer *out, struct slice text);
+/* <ChecksumCRC32>...</ChecksumCRC32><ChecksumType>...; nothing for NULL. */
+void xml_checksum(struct s3_call *call, struct buffer *out,
+                  const Meta__Checksum *checksum, unsigned parts);
 
-/* --- times -------------------------------------------------------------------*/
+/* --- UTF-8 (utf8.c) -----------------------------------------------------------
+ * Length of the well-formed character at `text`, 0 if there is none. */
+size_t utf8_decode(const uint8_t *text, size_t size, uint32_t *character);
+bool utf8_valid(struct slice text);
+
+/* --- protobuf and slices ------------------------------------------------------*/
+struct slice pb_slice(ProtobufCBinaryData bytes);
+ProtobufCBinaryData pb_bytes(struct slice bytes); /* not copied */
+
+/* --- times
+ * -------------------------------------------------------------------*/
 void time_http(char out[32], uint64_t ms);    /* IMF-fixdate */
 void time_iso8601(char out[32], uint64_t ms); /* 2026-01-02T03:04:05.678Z */
 /* Any HTTP date form; milliseconds, or -EINVAL. */
@@ -116,16 +147,41 @@ bool body_chunk(struct s3_call *call, const Wire__Chunk *chunk);
 bool body_trailers(struct s3_call *call, const Wire__Trailers *trailers);
 /* All checks; on a mismatch ends the call. */
 bool body_finish(struct s3_call *call);
-const uint8_t *body_md5(const struct s3_call *call); /* 16 bytes; after finish */
+const uint8_t *body_md5(
+    const struct s3_call *call); /* 16 bytes; after finish */
 /* NULL if there is none. In the arena. */
 Meta__Checksum *body_checksum(const struct s3_call *call);
+/* The client sent Content-MD5 or an x-amz-checksum-*. */
+bool body_has_integrity(const struct s3_call *call);
+/* The algorithm the client's checksum has, header or trailer; NO_CHECKSUM. */
+Meta__ChecksumAlgorithm body_client_algorithm(const struct s3_call *call);
 void body_free(struct s3_call *call);
 
-/* --- checksums (checksum.c) ----------------------------------------------------*/
+/* --- conditions (conditions.c): pure -------------------------------------------*/
+enum condition { CONDITION_PASS, CONDITION_FAILED, CONDITION_NOT_MODIFIED };
+struct conditions { /* header values; data == NULL: absent */
+    struct slice match, none_match, modified_since, unmodified_since;
+};
+/* Which one decides is named in *which: "If-Match" and so on. */
+enum condition conditions_evaluate(const struct conditions *conditions,
+                                   struct slice etag, uint64_t mtime_ms,
+                                   const char **which);
+/* A list of entity tags, quoted or not, or "*"; etag has no quotes. */
+bool etag_list_matches(struct slice list, struct slice etag);
+
+/* --- ranges (range.c): pure ------------------------------------------------------*/
+enum range_result { RANGE_IGNORED, RANGE_OK, RANGE_UNSATISFIABLE };
+/* A Range header against a body of `size` bytes: [first, last], clamped. */
+enum range_result range_parse(struct slice text, uint64_t size,
+                              uint64_t *first, uint64_t *last);
+
+/* --- checksums (checksum.c)
+ * ----------------------------------------------------*/
 /* "x-amz-checksum-crc32c" / "CRC32C" for an algorithm; sizes in bytes. */
 const char *checksum_header(Meta__ChecksumAlgorithm algorithm);
 const char *checksum_name(Meta__ChecksumAlgorithm algorithm);
-const char *checksum_element(Meta__ChecksumAlgorithm algorithm); /* ChecksumCRC32C */
+const char *checksum_element(
+    Meta__ChecksumAlgorithm algorithm); /* ChecksumCRC32C */
 size_t checksum_size(Meta__ChecksumAlgorithm algorithm);
 unsigned checksum_digest(Meta__ChecksumAlgorithm algorithm); /* enum digest */
 Meta__ChecksumAlgorithm checksum_parse_name(struct slice name); /* NO_CHECKSUM:
@@ -137,7 +193,8 @@ char *checksum_text(struct s3_call *call, const Meta__Checksum *checksum,
 void call_checksum_headers(struct s3_call *call, const Meta__Checksum *checksum,
                            unsigned parts);
 
-/* --- objects shared by several operations (object.c) ----------------------------*/
+/* --- objects shared by several operations (object.c)
+ * ----------------------------*/
 /* System headers (Content-Type, ...), x-amz-meta-*, storage class and tags of
  * the request into a new object's fields. False: the call has failed. */
 bool object_take_headers(struct s3_call *call, Meta__Object *object);
@@ -145,6 +202,31 @@ bool object_take_headers(struct s3_call *call, Meta__Object *object);
  * made from `object`. False: the call has failed. */
 bool object_open_writer(struct s3_call *call, const Meta__Object *object,
                         struct slice upload, unsigned part);
+/* Makes the body durable: finishes call->writer into call->layout and puts
+ * the blob's record into `batch`. Nothing to do for an empty body. False: the
+ * call has failed. */
+bool object_finish_blob(struct s3_call *call, struct meta_batch *batch);
+/* Shares the lock of call->bucket, sees that the bucket is still the same
+ * one, and locks the key. False: the call has failed and nothing is locked. */
+bool object_lock(struct s3_call *call, struct slice key);
+void object_unlock(struct s3_call *call, struct slice key);
+/* A version of a key: version_id.data == NULL the newest, "null" the null
+ * version. -ENOENT; delete markers included. */
+int object_find(struct s3_call *call, uint64_t bucket, struct slice key,
+                struct slice version_id, Meta__Object **object);
+/* The versionId argument: data == NULL if absent. False: it is malformed and
+ * the call has failed. */
+bool object_version_arg(struct s3_call *call, struct slice *version_id);
+/* What DeleteObject and each entry of DeleteObjects do, locks and commit
+ * included; the call does not fail. if_match and version_id may be absent
+ * (data == NULL). S3_OK also if there was nothing to delete. */
+struct object_deletion {
+    bool delete_marker;      /* one was made or removed */
+    struct slice version_id; /* of what was made or removed; may be empty */
+};
+enum s3_error object_delete(struct s3_call *call, struct slice key,
+                            struct slice version_id, struct slice if_match,
+                            struct object_deletion *deletion);
 /* Commits a version of a key whose lock the caller holds: sequence, mtime,
  * record, reference to object->blob; replaces the null version of an
  * unversioned bucket and drops what that referenced. `batch` may already hold
@@ -159,16 +241,30 @@ bool object_check_write_conditions(struct s3_call *call,
  * False: the call has failed. */
 bool object_copy_source(struct s3_call *call, Meta__Bucket **bucket,
                         struct slice *key, Meta__Object **object);
-bool object_valid_key(struct slice key);
+bool object_valid_key(struct slice key); /* 1..1024 bytes of UTF-8 */
+/* x-amz-copy-source without the read: for those who need the parts. */
+struct copy_source {
+    struct slice bucket, key, version_id; /* version_id.data may be NULL */
+};
+bool object_parse_copy_source(struct s3_call *call, struct copy_source *source);
 
-/* --- reply bodies from blobs (source.c) --------------------------------------------*/
+/* --- reply bodies from blobs (source.c)
+ * --------------------------------------------*/
 /* Opens bytes [offset, offset+size) of an object for s3_call_next(). The blob
  * stays readable while the source is open. 0 or negative errno. */
 int source_open(struct s3_call *call, uint64_t blob, uint64_t offset,
                 uint64_t size);
 void source_free(struct s3_call *call);
+/* Reads the first piece ahead, so that a failure can still be an error
+ * reply. 0 or a negative errno. */
+int source_prime(struct s3_call *call);
+void source_next(struct s3_call *call, struct s3_piece *piece);
+void source_refuse_segments(struct s3_call *call);
+/* Feeds all bytes of [offset, offset+size) to a digester. */
+int source_digest(struct s3_service *service, uint64_t blob, uint64_t offset,
+                  uint64_t size, struct digester *digester);
 /* Reads bytes of any blob, composite or stored. */
-int source_read(struct s3_service *service, struct arena *arena,
-                uint64_t blob, uint64_t offset, void *data, size_t size);
+int source_read(struct s3_service *service, struct arena *arena, uint64_t blob,
+                uint64_t offset, void *data, size_t size);
 
 #endif
