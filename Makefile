@@ -18,11 +18,11 @@ CFLAGS.asan    := -O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer -f
 CFLAGS.tsan    := -O1 -g -fsanitize=thread -fno-omit-frame-pointer
 CFLAGS.cov     := -O0 -g --coverage
 
-PACKAGES := libprotobuf-c libuv libisal jansson libxml-2.0 openssl
+PACKAGES := libprotobuf-c libuv libisal jansson libconfig libxml-2.0 openssl
 S3D_CFLAGS := -std=gnu11 -D_GNU_SOURCE -pthread $(WARNINGS) $(CFLAGS.$(VARIANT)) \
     -Ibackend -I$(GEN) -Ingx_s3_module/core -I/usr/include/liberasurecode \
     $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null) $(CFLAGS)
-S3D_LIBS := -pthread -lleveldb -lerasurecode -lucl \
+S3D_LIBS := -pthread -lleveldb -lerasurecode \
     $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lz -lm -ldl
 
 # Each folder of backend/ is an archive; what it may use is listed here, and
