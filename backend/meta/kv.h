@@ -18,6 +18,8 @@ struct kv_batch; /* puts and deletes, in order */
 
 int kv_open_leveldb(const char *directory, struct kv **kv);
 struct kv *kv_open_memory(void);
+/* The memory store refuses every commit after the next `commits` ones. */
+void kv_memory_fail_after(struct kv *kv, uint64_t commits);
 void kv_close(struct kv *kv);
 
 /* The value in the arena; -ENOENT. -EIO poisons nothing. */

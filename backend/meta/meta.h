@@ -7,14 +7,14 @@
  *   B <name>                         bucket
  *   O <bucket> <key> 00 01 <~seq>    object version, newest first
  *   U <bucket> <key> 00 01 <upload>  multipart upload in progress
- *   P <upload> <part number>         part of an upload
+ *   P <upload> 00 01 <part number>   part of an upload
  *   D <upload>                       completed upload
  *   L <blob>                         blob
  *   R <blob> <referrer>              who uses a blob: empty value
  *   G <blob>                         blob that lost a referrer: reclaimer looks
  *   H <blob>                         blob that is short of shards: healer looks
  *   I..., K...                       users and access keys
- * In <key> every 00 is written as 00 FF, so that order is kept.
+ * Before 00 01 every 00 is written as 00 FF, so that order is kept.
  *
  * Invariants:
  *   M1  An object or part record is committed in one batch with its blob's
@@ -39,7 +39,7 @@
 
 struct meta;
 
-/* Takes over kv. Creates the cluster record on a new store. */
+/* Takes over kv, on success only. Creates the cluster record on a new store. */
 int meta_open(struct kv *kv, struct meta **meta);
 void meta_close(struct meta *meta);
 struct kv *meta_kv(struct meta *meta);
@@ -47,7 +47,9 @@ struct kv *meta_kv(struct meta *meta);
 /* Monotone across restarts, never 0, never reused. For ids and sequences. */
 uint64_t meta_next_id(struct meta *meta);
 
-/* --- locks (M4) -----------------------------------------------------------*/
+/* --- locks (M4) -----------------------------------------------------------
+ * Stripes: a thread holds at most one lock of each kind, taken in the order
+ * bucket, key, blob, and gives it back itself; anything else aborts. */
 void meta_bucket_lock(struct meta *meta, struct slice bucket, bool exclusive);
 void meta_bucket_unlock(struct meta *meta, struct slice bucket);
 void meta_key_lock(struct meta *meta, uint64_t bucket, struct slice key);
@@ -77,9 +79,9 @@ int meta_get_completed(struct meta *meta, struct arena *arena,
                        struct slice upload, Meta__Completed **completed);
 /* All parts of an upload in ascending order, from number `from` on, at most
  * `max`; *more tells whether others follow. */
-int meta_list_parts(struct meta *meta, struct arena *arena,
-                    struct slice upload, unsigned from, unsigned max,
-                    Meta__Part ***parts, size_t *count, bool *more);
+int meta_list_parts(struct meta *meta, struct arena *arena, struct slice upload,
+                    unsigned from, unsigned max, Meta__Part ***parts,
+                    size_t *count, bool *more);
 /* True if the bucket holds no object version and no upload. */
 int meta_bucket_is_empty(struct meta *meta, uint64_t bucket, bool *empty);
 
@@ -140,8 +142,11 @@ void meta_put_blob(struct meta_batch *batch, uint64_t blob,
 
 /* A referrer of a blob: an object version, a part, or another blob. */
 struct meta_referrer {
-    enum { META_REFERRER_OBJECT = 1, META_REFERRER_PART, META_REFERRER_BLOB }
-        kind;
+    enum {
+        META_REFERRER_OBJECT = 1,
+        META_REFERRER_PART,
+        META_REFERRER_BLOB
+    } kind;
     uint64_t bucket;     /* object */
     struct slice key;    /* object */
     uint64_t sequence;   /* object */
@@ -155,7 +160,8 @@ void meta_add_ref(struct meta_batch *batch, uint64_t blob,
 void meta_drop_ref(struct meta_batch *batch, uint64_t blob,
                    const struct meta_referrer *referrer);
 
-/* --- raw typed access for iam/ ----------------------------------------------*/
+/* --- raw typed access for iam/
+ * ----------------------------------------------*/
 /* Envelope types: values are on disk, never renumber. */
 enum meta_record {
     META_RECORD_CLUSTER = 1,

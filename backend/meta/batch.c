@@ -1,0 +1,203 @@
+/*
+ * Writes: records packed into one batch of the store. The bucket cache learns
+ * of a bucket only after the commit.
+ */
+#include "meta/private.h"
+
+#include <stdlib.h>
+
+struct bucket_change {
+    struct bucket_change *next;
+    struct slice name, value; /* value empty: deleted; in the arena */
+};
+
+struct meta_batch {
+    struct meta *meta;
+    struct kv_batch *changes;
+    struct arena *arena;
+    struct buffer key; /* scratch */
+    struct bucket_change *buckets, **buckets_end;
+    bool committed;
+};
+
+struct meta_batch *meta_batch_new(struct meta *meta)
+{
+    struct meta_batch *batch = xcalloc(1, sizeof(*batch));
+
+    batch->meta = meta;
+    batch->changes = kv_batch_new();
+    batch->arena = arena_new();
+    batch->buckets_end = &batch->buckets;
+    return batch;
+}
+
+void meta_batch_free(struct meta_batch *batch)
+{
+    if (batch == NULL) {
+        return;
+    }
+    kv_batch_free(batch->changes);
+    arena_free(batch->arena);
+    buffer_free(&batch->key);
+    free(batch);
+}
+
+int meta_commit(struct meta_batch *batch)
+{
+    struct bucket_change *change;
+    int rc;
+
+    invariant(!batch->committed);
+    batch->committed = true;
+    rc = kv_commit(batch->meta->kv, batch->changes);
+    if (rc != 0) {
+        return rc;
+    }
+    for (change = batch->buckets; change != NULL; change = change->next) {
+        cache_set(batch->meta->buckets, change->name, change->value);
+    }
+    return 0;
+}
+
+static struct buffer *new_key(struct meta_batch *batch)
+{
+    batch->key.size = 0;
+    return &batch->key;
+}
+
+static struct slice put(struct meta_batch *batch, enum meta_record type,
+                        const ProtobufCMessage *message)
+{
+    struct slice value = meta_pack(batch->arena, type, message);
+
+    kv_batch_put(batch->changes, buffer_slice(&batch->key), value);
+    return value;
+}
+
+/* A record that says all by its key. */
+static void put_mark(struct meta_batch *batch)
+{
+    kv_batch_put(batch->changes, buffer_slice(&batch->key),
+                 (struct slice){NULL, 0});
+}
+
+static void remove_key(struct meta_batch *batch)
+{
+    kv_batch_delete(batch->changes, buffer_slice(&batch->key));
+}
+
+static void note_bucket(struct meta_batch *batch, struct slice name,
+                        struct slice value)
+{
+    struct bucket_change *change = arena_alloc(batch->arena, sizeof(*change));
+
+    change->next = NULL;
+    change->name = arena_copy(batch->arena, name.data, name.size);
+    change->value = value;
+    *batch->buckets_end = change;
+    batch->buckets_end = &change->next;
+}
+
+void meta_put_cluster(struct meta_batch *batch, const Meta__Cluster *cluster)
+{
+    key_tag(new_key(batch), META_KEY_CLUSTER);
+    put(batch, META_RECORD_CLUSTER, &cluster->base);
+}
+
+void meta_put_bucket(struct meta_batch *batch, const Meta__Bucket *bucket)
+{
+    struct slice name = slice_of(bucket->name.data, bucket->name.len);
+
+    invariant(name.size > 0 && bucket->id != 0);
+    key_bucket(new_key(batch), name);
+    note_bucket(batch, name, put(batch, META_RECORD_BUCKET, &bucket->base));
+}
+
+void meta_delete_bucket(struct meta_batch *batch, struct slice name)
+{
+    key_bucket(new_key(batch), name);
+    remove_key(batch);
+    note_bucket(batch, name, (struct slice){NULL, 0});
+}
+
+void meta_put_object(struct meta_batch *batch, uint64_t bucket,
+                     struct slice key, const Meta__Object *object)
+{
+    invariant(bucket != 0 && key.size > 0 && object->sequence != 0);
+    key_object(new_key(batch), bucket, key, object->sequence);
+    put(batch, META_RECORD_OBJECT, &object->base);
+}
+
+void meta_delete_object(struct meta_batch *batch, uint64_t bucket,
+                        struct slice key, uint64_t sequence)
+{
+    key_object(new_key(batch), bucket, key, sequence);
+    remove_key(batch);
+}
+
+void meta_put_upload(struct meta_batch *batch, uint64_t bucket,
+                     struct slice key, const Meta__Upload *upload)
+{
+    invariant(bucket != 0 && key.size > 0 && upload->id.len > 0);
+    key_upload(new_key(batch), bucket, key,
+               slice_of(upload->id.data, upload->id.len));
+    put(batch, META_RECORD_UPLOAD, &upload->base);
+}
+
+void meta_delete_upload(struct meta_batch *batch, uint64_t bucket,
+                        struct slice key, struct slice upload)
+{
+    key_upload(new_key(batch), bucket, key, upload);
+    remove_key(batch);
+}
+
+void meta_put_part(struct meta_batch *batch, struct slice upload,
+                   const Meta__Part *part)
+{
+    key_part(new_key(batch), upload, part->number);
+    put(batch, META_RECORD_PART, &part->base);
+}
+
+void meta_delete_part(struct meta_batch *batch, struct slice upload,
+                      unsigned number)
+{
+    key_part(new_key(batch), upload, number);
+    remove_key(batch);
+}
+
+void meta_put_completed(struct meta_batch *batch, struct slice upload,
+                        const Meta__Completed *completed)
+{
+    key_completed(new_key(batch), upload);
+    put(batch, META_RECORD_COMPLETED, &completed->base);
+}
+
+void meta_put_blob(struct meta_batch *batch, uint64_t blob,
+                   const Meta__Blob *record, bool degraded)
+{
+    invariant(blob != 0);
+    key_blob(new_key(batch), META_KEY_BLOB, blob);
+    put(batch, META_RECORD_BLOB, &record->base);
+    if (degraded) {
+        key_blob(new_key(batch), META_KEY_HEAL, blob);
+        put_mark(batch);
+    }
+}
+
+void meta_add_ref(struct meta_batch *batch, uint64_t blob,
+                  const struct meta_referrer *referrer)
+{
+    invariant(blob != 0);
+    key_reference(new_key(batch), blob, referrer);
+    put_mark(batch);
+}
+
+void meta_drop_ref(struct meta_batch *batch, uint64_t blob,
+                   const struct meta_referrer *referrer)
+{
+    invariant(blob != 0);
+    key_reference(new_key(batch), blob, referrer);
+    remove_key(batch);
+    key_blob(new_key(batch), META_KEY_RECLAIM, blob);
+    put_mark(batch);
+}

@@ -1,0 +1,122 @@
+/*
+ * All buckets in memory: the envelopes, sorted by name.
+ */
+#include "meta/private.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct cached {
+    struct slice name, value; /* both in one allocation, at name.data */
+};
+
+struct cache {
+    pthread_rwlock_t lock;
+    struct cached *entries;
+    size_t count, capacity;
+};
+
+struct cache *cache_new(void)
+{
+    struct cache *cache = xcalloc(1, sizeof(*cache));
+
+    invariant(pthread_rwlock_init(&cache->lock, NULL) == 0);
+    return cache;
+}
+
+void cache_free(struct cache *cache)
+{
+    size_t i;
+
+    for (i = 0; i < cache->count; i++) {
+        free((void *)cache->entries[i].name.data);
+    }
+    free(cache->entries);
+    pthread_rwlock_destroy(&cache->lock);
+    free(cache);
+}
+
+/* The first entry whose name is >= name. */
+static size_t lower_bound(const struct cache *cache, struct slice name)
+{
+    size_t low = 0, high = cache->count, middle;
+
+    while (low < high) {
+        middle = low + (high - low) / 2;
+        if (slice_compare(cache->entries[middle].name, name) < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+static bool is_at(const struct cache *cache, size_t at, struct slice name)
+{
+    return at < cache->count && slice_equal(cache->entries[at].name, name);
+}
+
+static void insert(struct cache *cache, size_t at, struct cached entry)
+{
+    if (cache->count == cache->capacity) {
+        cache->capacity = cache->capacity ? 2 * cache->capacity : 16;
+        cache->entries =
+            xrealloc(cache->entries, cache->capacity * sizeof(*cache->entries));
+    }
+    memmove(cache->entries + at + 1, cache->entries + at,
+            (cache->count - at) * sizeof(*cache->entries));
+    cache->entries[at] = entry;
+    cache->count++;
+}
+
+static void erase(struct cache *cache, size_t at)
+{
+    cache->count--;
+    memmove(cache->entries + at, cache->entries + at + 1,
+            (cache->count - at) * sizeof(*cache->entries));
+}
+
+void cache_set(struct cache *cache, struct slice name, struct slice value)
+{
+    uint8_t *bytes = NULL, *old = NULL;
+    struct cached entry;
+    size_t at;
+
+    if (value.size > 0) {
+        bytes = xmalloc(name.size + value.size);
+        memcpy(bytes, name.data, name.size);
+        memcpy(bytes + name.size, value.data, value.size);
+    }
+    pthread_rwlock_wrlock(&cache->lock);
+    at = lower_bound(cache, name);
+    if (is_at(cache, at, name)) {
+        old = (uint8_t *)cache->entries[at].name.data;
+        erase(cache, at);
+    }
+    if (bytes != NULL) {
+        entry.name = slice_of(bytes, name.size);
+        entry.value = slice_of(bytes + name.size, value.size);
+        insert(cache, at, entry);
+    }
+    pthread_rwlock_unlock(&cache->lock);
+    free(old);
+}
+
+int cache_get(struct cache *cache, struct arena *arena, struct slice name,
+              struct slice *value)
+{
+    int rc = -ENOENT;
+    size_t at;
+
+    pthread_rwlock_rdlock(&cache->lock);
+    at = lower_bound(cache, name);
+    if (is_at(cache, at, name)) {
+        *value = arena_copy(arena, cache->entries[at].value.data,
+                            cache->entries[at].value.size);
+        rc = 0;
+    }
+    pthread_rwlock_unlock(&cache->lock);
+    return rc;
+}

@@ -1,0 +1,148 @@
+/*
+ * The batch, and calls through the table of an implementation.
+ *
+ * A batch is one buffer of changes: tag, two lengths, key, value.
+ */
+#include "meta/private.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CHANGE_HEADER 9 /* tag, key size, value size */
+
+struct kv_batch {
+    struct buffer changes;
+};
+
+struct kv_batch *kv_batch_new(void)
+{
+    return xcalloc(1, sizeof(struct kv_batch));
+}
+
+void kv_batch_free(struct kv_batch *batch)
+{
+    if (batch == NULL) {
+        return;
+    }
+    buffer_free(&batch->changes);
+    free(batch);
+}
+
+static void batch_append(struct kv_batch *batch, bool put, struct slice key,
+                         struct slice value)
+{
+    uint8_t header[CHANGE_HEADER];
+
+    invariant(key.size > 0 && key.size <= UINT32_MAX);
+    invariant(value.size <= UINT32_MAX);
+    header[0] = put;
+    put_u32le(header + 1, (uint32_t)key.size);
+    put_u32le(header + 5, (uint32_t)value.size);
+    buffer_append(&batch->changes, header, sizeof(header));
+    buffer_append(&batch->changes, key.data, key.size);
+    if (value.size > 0) {
+        buffer_append(&batch->changes, value.data, value.size);
+    }
+}
+
+void kv_batch_put(struct kv_batch *batch, struct slice key, struct slice value)
+{
+    batch_append(batch, true, key, value);
+}
+
+void kv_batch_delete(struct kv_batch *batch, struct slice key)
+{
+    batch_append(batch, false, key, (struct slice){NULL, 0});
+}
+
+bool kv_batch_next(const struct kv_batch *batch, size_t *position,
+                   struct kv_change *change)
+{
+    const uint8_t *at = batch->changes.data + *position;
+
+    if (*position == batch->changes.size) {
+        return false;
+    }
+    change->put = at[0];
+    change->key = slice_of(at + CHANGE_HEADER, get_u32le(at + 1));
+    change->value =
+        slice_of(change->key.data + change->key.size, get_u32le(at + 5));
+    *position += CHANGE_HEADER + change->key.size + change->value.size;
+    invariant(*position <= batch->changes.size);
+    return true;
+}
+
+int kv_commit(struct kv *kv, struct kv_batch *batch)
+{
+    int rc;
+
+    if (atomic_load(&kv->poisoned)) {
+        return -EIO;
+    }
+    if (batch->changes.size == 0) {
+        return 0;
+    }
+    rc = kv->ops->commit(kv, batch);
+    if (rc != 0) {
+        atomic_store(&kv->poisoned, true);
+        log_error("metadata: a commit failed, no further one is accepted");
+    }
+    return rc;
+}
+
+void kv_close(struct kv *kv)
+{
+    if (kv != NULL) {
+        kv->ops->close(kv);
+    }
+}
+
+int kv_get(struct kv *kv, struct arena *arena, struct slice key,
+           struct slice *value)
+{
+    return kv->ops->get(kv, arena, key, value);
+}
+
+struct kv_iterator *kv_iterate(struct kv *kv)
+{
+    return kv->ops->iterate(kv);
+}
+
+void kv_iterator_free(struct kv_iterator *iterator)
+{
+    if (iterator != NULL) {
+        iterator->ops->free(iterator);
+    }
+}
+
+void kv_seek(struct kv_iterator *iterator, struct slice key)
+{
+    iterator->ops->seek(iterator, key);
+}
+
+void kv_next(struct kv_iterator *iterator)
+{
+    invariant(kv_valid(iterator));
+    iterator->ops->next(iterator);
+}
+
+bool kv_valid(struct kv_iterator *iterator)
+{
+    return iterator->ops->valid(iterator);
+}
+
+struct slice kv_key(struct kv_iterator *iterator)
+{
+    return iterator->ops->key(iterator);
+}
+
+struct slice kv_value(struct kv_iterator *iterator)
+{
+    return iterator->ops->value(iterator);
+}
+
+int kv_error(struct kv_iterator *iterator)
+{
+    return iterator->ops->error(iterator);
+}

@@ -1,0 +1,217 @@
+/*
+ * The store on LevelDB.
+ *
+ * Every write is synced: LevelDB merges the writers that wait, and sync and
+ * other writers must not mix. A failed log sync leaves LevelDB refusing
+ * writes until it is opened again; kv.c keeps to that for every failure.
+ */
+#include "meta/private.h"
+
+#include <errno.h>
+#include <leveldb/c.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CACHE_BYTES        (32u << 20)
+#define WRITE_BUFFER_BYTES (16u << 20) /* two of them at most */
+#define BLOOM_BITS         10
+/* LevelDB maps its tables of 2 MiB: the mapped pages count as ours. */
+#define OPEN_FILES_MAX 96
+
+struct leveldb_kv {
+    struct kv kv;
+    leveldb_t *db;
+    leveldb_options_t *options;
+    leveldb_cache_t *cache;
+    leveldb_filterpolicy_t *filter;
+    leveldb_readoptions_t *read;
+    leveldb_writeoptions_t *write;
+};
+
+struct leveldb_kv_iterator {
+    struct kv_iterator iterator;
+    leveldb_iterator_t *it;
+};
+
+static void leveldb_kv_close(struct kv *kv)
+{
+    struct leveldb_kv *self = (struct leveldb_kv *)kv;
+
+    if (self->db != NULL) {
+        leveldb_close(self->db);
+    }
+    leveldb_readoptions_destroy(self->read);
+    leveldb_writeoptions_destroy(self->write);
+    leveldb_options_destroy(self->options);
+    leveldb_filterpolicy_destroy(self->filter);
+    leveldb_cache_destroy(self->cache);
+    free(self);
+}
+
+static int leveldb_kv_get(struct kv *kv, struct arena *arena, struct slice key,
+                          struct slice *value)
+{
+    struct leveldb_kv *self = (struct leveldb_kv *)kv;
+    char *error = NULL, *found;
+    size_t size = 0;
+
+    found = leveldb_get(self->db, self->read, (const char *)key.data, key.size,
+                        &size, &error);
+    if (error != NULL) {
+        log_error("metadata: read failed: %s", error);
+        leveldb_free(error);
+        return -EIO;
+    }
+    if (found == NULL) {
+        return -ENOENT;
+    }
+    *value = arena_copy(arena, found, size);
+    leveldb_free(found);
+    return 0;
+}
+
+static int leveldb_kv_commit(struct kv *kv, const struct kv_batch *batch)
+{
+    struct leveldb_kv *self = (struct leveldb_kv *)kv;
+    leveldb_writebatch_t *write = leveldb_writebatch_create();
+    struct kv_change change;
+    size_t position = 0;
+    char *error = NULL;
+
+    while (kv_batch_next(batch, &position, &change)) {
+        if (change.put) {
+            leveldb_writebatch_put(
+                write, (const char *)change.key.data, change.key.size,
+                (const char *)change.value.data, change.value.size);
+        } else {
+            leveldb_writebatch_delete(write, (const char *)change.key.data,
+                                      change.key.size);
+        }
+    }
+    leveldb_write(self->db, self->write, write, &error);
+    leveldb_writebatch_destroy(write);
+    if (error != NULL) {
+        log_error("metadata: write failed: %s", error);
+        leveldb_free(error);
+        return -EIO;
+    }
+    return 0;
+}
+
+static void leveldb_kv_iterator_free(struct kv_iterator *iterator)
+{
+    struct leveldb_kv_iterator *self = (struct leveldb_kv_iterator *)iterator;
+
+    leveldb_iter_destroy(self->it);
+    free(self);
+}
+
+static void leveldb_kv_seek(struct kv_iterator *iterator, struct slice key)
+{
+    struct leveldb_kv_iterator *self = (struct leveldb_kv_iterator *)iterator;
+
+    leveldb_iter_seek(self->it, (const char *)key.data, key.size);
+}
+
+static void leveldb_kv_next(struct kv_iterator *iterator)
+{
+    leveldb_iter_next(((struct leveldb_kv_iterator *)iterator)->it);
+}
+
+static bool leveldb_kv_valid(struct kv_iterator *iterator)
+{
+    return leveldb_iter_valid(((struct leveldb_kv_iterator *)iterator)->it);
+}
+
+static struct slice leveldb_kv_key(struct kv_iterator *iterator)
+{
+    struct leveldb_kv_iterator *self = (struct leveldb_kv_iterator *)iterator;
+    size_t size;
+    const char *key = leveldb_iter_key(self->it, &size);
+
+    return slice_of(key, size);
+}
+
+static struct slice leveldb_kv_value(struct kv_iterator *iterator)
+{
+    struct leveldb_kv_iterator *self = (struct leveldb_kv_iterator *)iterator;
+    size_t size;
+    const char *value = leveldb_iter_value(self->it, &size);
+
+    return slice_of(value, size);
+}
+
+static int leveldb_kv_error(struct kv_iterator *iterator)
+{
+    struct leveldb_kv_iterator *self = (struct leveldb_kv_iterator *)iterator;
+    char *error = NULL;
+
+    leveldb_iter_get_error(self->it, &error);
+    if (error == NULL) {
+        return 0;
+    }
+    log_error("metadata: scan failed: %s", error);
+    leveldb_free(error);
+    return -EIO;
+}
+
+static struct kv_iterator *leveldb_kv_iterate(struct kv *kv)
+{
+    static const struct kv_iterator_ops ops = {
+        .free = leveldb_kv_iterator_free,
+        .seek = leveldb_kv_seek,
+        .next = leveldb_kv_next,
+        .valid = leveldb_kv_valid,
+        .key = leveldb_kv_key,
+        .value = leveldb_kv_value,
+        .error = leveldb_kv_error,
+    };
+    struct leveldb_kv *self = (struct leveldb_kv *)kv;
+    struct leveldb_kv_iterator *iterator = xmalloc(sizeof(*iterator));
+
+    iterator->iterator.ops = &ops;
+    iterator->it = leveldb_create_iterator(self->db, self->read);
+    return &iterator->iterator;
+}
+
+static void set_options(struct leveldb_kv *self)
+{
+    self->cache = leveldb_cache_create_lru(CACHE_BYTES);
+    self->filter = leveldb_filterpolicy_create_bloom(BLOOM_BITS);
+    self->options = leveldb_options_create();
+    leveldb_options_set_create_if_missing(self->options, 1);
+    leveldb_options_set_paranoid_checks(self->options, 1);
+    leveldb_options_set_cache(self->options, self->cache);
+    leveldb_options_set_filter_policy(self->options, self->filter);
+    leveldb_options_set_write_buffer_size(self->options, WRITE_BUFFER_BYTES);
+    leveldb_options_set_max_open_files(self->options, OPEN_FILES_MAX);
+    self->read = leveldb_readoptions_create();
+    leveldb_readoptions_set_verify_checksums(self->read, 1);
+    self->write = leveldb_writeoptions_create();
+    leveldb_writeoptions_set_sync(self->write, 1);
+}
+
+int kv_open_leveldb(const char *directory, struct kv **kv)
+{
+    static const struct kv_ops ops = {
+        .close = leveldb_kv_close,
+        .get = leveldb_kv_get,
+        .commit = leveldb_kv_commit,
+        .iterate = leveldb_kv_iterate,
+    };
+    struct leveldb_kv *self = xcalloc(1, sizeof(*self));
+    char *error = NULL;
+
+    self->kv.ops = &ops;
+    set_options(self);
+    self->db = leveldb_open(self->options, directory, &error);
+    if (error != NULL) {
+        log_error("metadata: cannot open the store: %s", error);
+        leveldb_free(error);
+        self->db = NULL;
+        leveldb_kv_close(&self->kv);
+        return -EIO;
+    }
+    *kv = &self->kv;
+    return 0;
+}
