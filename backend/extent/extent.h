@@ -66,10 +66,10 @@ const char *drive_state_name(enum drive_state state);
 const struct drive_config *drive_config(struct drive *drive);
 
 struct drive_usage {
-    uint64_t total, free;  /* bytes, of the file system less the reserve */
-    uint64_t pending;      /* bytes reserved and not yet written */
-    uint64_t extents;      /* files */
-    unsigned load;         /* operations in flight: for placement */
+    uint64_t total, free; /* bytes, of the file system less the reserve */
+    uint64_t pending;     /* bytes reserved and not yet written */
+    uint64_t extents;     /* files */
+    unsigned load;        /* operations in flight: for placement */
 };
 void drive_usage(struct drive *drive, struct drive_usage *usage);
 
@@ -77,6 +77,7 @@ void drive_usage(struct drive *drive, struct drive_usage *usage);
 struct extent_place {
     uint64_t extent; /* id */
     uint64_t offset; /* of the payload, bytes from the start of the file */
+    uint64_t size;   /* bytes reserved there: payload and descriptor */
 };
 
 /*
@@ -88,29 +89,36 @@ struct extent_place {
 int drive_reserve(struct drive *drive, uint64_t blob, unsigned shard,
                   uint64_t payload, uint64_t descriptor,
                   struct extent_place *place);
-/* Gives back the accounting of a reservation whose owner will write no more. */
+/* Gives back the accounting of a reservation whose owner will write no more:
+ * the `bytes` of payload and descriptor that drive_write() did not write. To
+ * be called only if there are any: what was written is accounted already. */
 void drive_release(struct drive *drive, uint64_t bytes);
 
-/* Writes inside a reservation: at `position` bytes after place->offset. */
+/* Writes inside a reservation: at `position` bytes after place->offset. The
+ * place is the one that drive_reserve() filled in. Any error is final for the
+ * record: -ENOSPC if the file system is full after all, else the device's. */
 int drive_write(struct drive *drive, const struct extent_place *place,
                 uint64_t position, const void *data, size_t size);
 
 /* Reads; -ENODATA if the extent is shorter, -ENOENT if it is gone. Checks
- * nothing. Descriptors of files are cached. */
+ * nothing. Descriptors of files are cached. A drive that failed while in use
+ * (DRIVE_FAILED) still tries: what it can give may be needed. */
 int drive_read(struct drive *drive, uint64_t extent, uint64_t offset,
                void *data, size_t size);
 
 /*
  * Group commit: makes everything written to `extent` before the call durable.
  * One sync thread per drive serves all waiters. The latch lets one caller
- * wait for several drives at once.
+ * wait for several drives at once: start on each, wait once, then read the
+ * results. It may be used again after that, and is freed only after a wait.
+ * `extent` is one that drive_reserve() named since the drive was opened.
  */
 struct sync_latch;
 struct sync_latch *sync_latch_new(void);
 void sync_latch_free(struct sync_latch *latch);
 void drive_sync_start(struct drive *drive, uint64_t extent,
                       struct sync_latch *latch, int *result);
-void sync_latch_wait(struct sync_latch *latch); /* all results are set */
+void sync_latch_wait(struct sync_latch *latch);       /* all results are set */
 int drive_sync(struct drive *drive, uint64_t extent); /* start and wait */
 
 /* Path of an extent below a drive's directory: the same rule in the module.

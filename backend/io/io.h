@@ -86,6 +86,8 @@ int io_sync_dir(struct io *io, const char *path);
 int io_list(struct io *io, const char *path, io_list_fn fn, void *context);
 int io_space(struct io *io, const char *path, struct io_space *space);
 int io_lock(struct io_file *file);
+/* sync_dir() of the directory that holds `path`. */
+int io_sync_parent(struct io *io, const char *path);
 
 /* Creates or replaces a small file atomically and durably. */
 int io_write_file(struct io *io, const char *path, const void *data,

@@ -1,0 +1,149 @@
+/* Descriptors for reading: the least recently used ones beyond a limit are
+ * closed, never one in use. */
+#include "extent/private.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+void cache_init(struct file_cache *cache)
+{
+    pthread_mutex_init(&cache->mutex, NULL);
+}
+
+static struct cached_file **bucket_of(struct file_cache *cache, uint64_t extent)
+{
+    return &cache->buckets[extent % FILES_OPEN_MAX];
+}
+
+static struct cached_file *find(struct file_cache *cache, uint64_t extent)
+{
+    struct cached_file *file = *bucket_of(cache, extent);
+    while (file != NULL && file->extent != extent) {
+        file = file->chain;
+    }
+    return file;
+}
+
+static void order_remove(struct file_cache *cache, struct cached_file *file)
+{
+    if (file->newer != NULL) {
+        file->newer->older = file->older;
+    } else {
+        cache->newest = file->older;
+    }
+    if (file->older != NULL) {
+        file->older->newer = file->newer;
+    } else {
+        cache->oldest = file->newer;
+    }
+}
+
+static void order_add(struct file_cache *cache, struct cached_file *file)
+{
+    file->newer = NULL;
+    file->older = cache->newest;
+    if (cache->newest != NULL) {
+        cache->newest->newer = file;
+    } else {
+        cache->oldest = file;
+    }
+    cache->newest = file;
+}
+
+static void evict(struct file_cache *cache, struct cached_file *file)
+{
+    invariant(file->users == 0);
+    struct cached_file **at = bucket_of(cache, file->extent);
+    while (*at != file) {
+        at = &(*at)->chain;
+    }
+    *at = file->chain;
+    order_remove(cache, file);
+    cache->count--;
+    io_close(file->file);
+    free(file);
+}
+
+static void trim(struct file_cache *cache, unsigned limit)
+{
+    struct cached_file *file = cache->oldest;
+    while (file != NULL && cache->count > limit) {
+        struct cached_file *newer = file->newer;
+        if (file->users == 0) {
+            evict(cache, file);
+        }
+        file = newer;
+    }
+}
+
+void cache_destroy(struct file_cache *cache)
+{
+    trim(cache, 0);
+    invariant(cache->count == 0);
+    pthread_mutex_destroy(&cache->mutex);
+}
+
+static struct cached_file *take(struct file_cache *cache, uint64_t extent)
+{
+    struct cached_file *file = find(cache, extent);
+    if (file != NULL) {
+        file->users++;
+        order_remove(cache, file);
+        order_add(cache, file);
+    }
+    return file;
+}
+
+static struct cached_file *insert(struct file_cache *cache, uint64_t extent,
+                                  struct io_file *opened)
+{
+    struct cached_file *file = xcalloc(1, sizeof(*file));
+    file->extent = extent;
+    file->file = opened;
+    file->users = 1;
+    struct cached_file **bucket = bucket_of(cache, extent);
+    file->chain = *bucket;
+    *bucket = file;
+    order_add(cache, file);
+    cache->count++;
+    trim(cache, FILES_OPEN_MAX);
+    return file;
+}
+
+int cache_get(struct drive *drive, uint64_t extent, struct cached_file **file)
+{
+    struct file_cache *cache = &drive->cache;
+    pthread_mutex_lock(&cache->mutex);
+    *file = take(cache, extent);
+    pthread_mutex_unlock(&cache->mutex);
+    if (*file != NULL) {
+        return 0;
+    }
+
+    char path[DRIVE_PATH_SIZE];
+    drive_extent_path(drive, extent, path);
+    struct io_file *opened;
+    int r = io_open(drive->io, path, IO_READ, &opened);
+    if (r != 0) {
+        return r;
+    }
+    pthread_mutex_lock(&cache->mutex);
+    *file = take(cache, extent);
+    if (*file == NULL) {
+        *file = insert(cache, extent, opened);
+        opened = NULL;
+    }
+    pthread_mutex_unlock(&cache->mutex);
+    io_close(opened); /* another thread was first */
+    return 0;
+}
+
+void cache_put(struct drive *drive, struct cached_file *file)
+{
+    struct file_cache *cache = &drive->cache;
+    pthread_mutex_lock(&cache->mutex);
+    invariant(file->users > 0);
+    file->users--;
+    trim(cache, FILES_OPEN_MAX);
+    pthread_mutex_unlock(&cache->mutex);
+}

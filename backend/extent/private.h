@@ -1,0 +1,192 @@
+/*
+ * What the files of this folder share. docs/disk-format.md describes the
+ * three on-disk structures.
+ *
+ * Locks, in the order in which they may be taken; no I/O under any of them
+ * but the closing of files:
+ *   drive.mutex        extents, reservations, space
+ *   sync_queue.mutex   waiters
+ *   file_cache.mutex   descriptors for reading
+ *   sync_latch.mutex   one caller's results
+ */
+#ifndef EXTENT_PRIVATE_H
+#define EXTENT_PRIVATE_H
+
+#include "extent/extent.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define FORMAT_VERSION       1u
+#define IDENTITY_SIZE        512u
+#define DOMAIN_SIZE_MAX      255u
+#define DRIVE_INDEX_MAX      65535u
+#define EXTENT_HEADER_SIZE   4096u
+#define RECORD_HEADER_SIZE   64u
+#define RECORD_ALIGN         64u
+#define RECORD_ALIGN_LARGE   4096u
+#define RECORD_LARGE         (64u << 10) /* payload bytes */
+#define RECORD_LENGTH_MAX    (1ull << 40)
+#define EXTENT_COUNTER_BITS  48
+#define EXTENTS_OPEN_MAX     64u  /* kept open for writing, per drive */
+#define FILES_OPEN_MAX       256u /* kept open for reading, per drive */
+#define SPACE_MAX_AGE_US     1000000u
+#define DRIVE_DIRECTORY_SIZE 4096u
+#define DRIVE_PATH_SIZE      (DRIVE_DIRECTORY_SIZE + 64u)
+
+/* --- format.c: encoding ----------------------------------------------------*/
+uint32_t crc32c(const void *data, size_t size);
+
+struct extent_header {
+    uint8_t cluster[DRIVE_UUID_SIZE];
+    uint8_t drive[DRIVE_UUID_SIZE];
+    uint64_t extent;
+};
+void extent_header_encode(uint8_t out[EXTENT_HEADER_SIZE],
+                          const struct extent_header *header);
+int extent_header_decode(const uint8_t in[EXTENT_HEADER_SIZE],
+                         struct extent_header *header); /* or -EBADMSG */
+
+struct record_header {
+    uint64_t blob;
+    uint32_t shard;
+    uint64_t payload, descriptor; /* bytes */
+    uint64_t extent, offset;      /* where it should be */
+};
+void record_header_encode(uint8_t out[RECORD_HEADER_SIZE],
+                          const struct record_header *header);
+int record_header_decode(const uint8_t in[RECORD_HEADER_SIZE],
+                         struct record_header *header); /* or -EBADMSG */
+
+/* Offset of the payload of a record that starts at or after `tail`. */
+uint64_t record_offset(uint64_t tail, uint64_t payload);
+/* Where the next record may start. */
+uint64_t record_end(uint64_t offset, uint64_t payload, uint64_t descriptor);
+
+/* --- identity.c ---------------------------------------------------------------*/
+struct identity {
+    uint8_t cluster[DRIVE_UUID_SIZE];
+    uint8_t drive[DRIVE_UUID_SIZE];
+    uint32_t index;
+    char domain[DOMAIN_SIZE_MAX + 1];
+};
+void identity_encode(uint8_t out[IDENTITY_SIZE],
+                     const struct identity *identity);
+int identity_decode(const uint8_t *in, size_t size,
+                    struct identity *identity); /* or -EBADMSG */
+int identity_read(struct io *io, const char *directory,
+                  struct identity *identity);
+/* DRIVE_OK and the identity, or why the directory is not this drive. */
+enum drive_state identity_check(struct io *io, const char *directory,
+                                const uint8_t cluster[DRIVE_UUID_SIZE],
+                                unsigned index, struct identity *identity);
+
+/* --- cache.c: descriptors for reading -------------------------------------------*/
+struct cached_file {
+    uint64_t extent;
+    struct io_file *file;
+    unsigned users;
+    struct cached_file *chain;          /* of its bucket */
+    struct cached_file *newer, *older;  /* order of use */
+};
+struct file_cache {
+    pthread_mutex_t mutex;
+    struct cached_file *buckets[FILES_OPEN_MAX];
+    struct cached_file *newest, *oldest;
+    unsigned count;
+};
+void cache_init(struct file_cache *cache);
+void cache_destroy(struct file_cache *cache); /* nothing may be in use */
+int cache_get(struct drive *drive, uint64_t extent, struct cached_file **file);
+void cache_put(struct drive *drive, struct cached_file *file);
+
+/* --- extents open for writing ------------------------------------------------------*/
+struct extent {
+    uint64_t id;
+    struct io_file *file; /* NULL once closed after a failed sync */
+    uint64_t tail;        /* where the next record may start */
+    unsigned users;       /* operations that hold a pointer to it */
+    bool sealed;          /* takes no more records */
+    bool dirty;           /* written to since the last fdatasync began */
+    int error;            /* of a failed sync: sticky (X4) */
+    struct extent *next;  /* older */
+};
+
+struct space {
+    uint64_t total, free;  /* as the file system said at checked_us */
+    uint64_t checked_us;
+    uint64_t written;      /* bytes since then */
+    uint64_t pending;      /* bytes reserved and not yet written */
+    bool known, refreshing;
+};
+
+struct sync_waiter;
+struct sync_queue {
+    pthread_mutex_t mutex;
+    pthread_cond_t filled;
+    struct sync_waiter *first, **last;
+    bool stop, started;
+    pthread_t thread;
+};
+
+struct drive {
+    struct io *io;
+    struct drive_config config; /* strings owned */
+    struct drive_options options;
+    struct identity identity;
+    struct io_file *lock;
+    bool readable; /* identity matched and the lock is held */
+    atomic_int state;
+    atomic_uint load;
+
+    pthread_mutex_t mutex;
+    pthread_cond_t created;
+    bool creating;          /* a thread is making the next extent */
+    struct extent *extents; /* newest first */
+    struct extent *active;  /* takes records; in the list; or NULL */
+    unsigned open_count;
+    uint64_t first_id, next_id; /* of this run: [first, next) */
+    uint64_t file_count;
+    struct space space;
+
+    struct sync_queue queue;
+    struct file_cache cache;
+};
+
+void drive_path(const char *directory, const char *name,
+                char out[DRIVE_PATH_SIZE]);
+void drive_extent_path(struct drive *drive, uint64_t extent,
+                       char out[DRIVE_PATH_SIZE]);
+/* Takes note of a failed write or sync: the drive fails, unless it is only
+ * full or the process is short of something. Returns the error to report. */
+int drive_failed(struct drive *drive, const char *what, int error);
+
+/* --- extent.c --------------------------------------------------------------------*/
+/* Finds the ids in use and counts files. */
+int extents_scan(struct drive *drive);
+void extents_close(struct drive *drive);
+/* Creates the next extent, durably. Called without the mutex. */
+int extent_create(struct drive *drive, struct extent **extent);
+/* Holds an extent of this run, or gives its sticky error. If it is closed:
+ * opens it again, or gives NULL. */
+int extent_hold(struct drive *drive, uint64_t id, bool reopen,
+                struct extent **extent);
+void extent_drop(struct drive *drive, struct extent *extent, bool wrote);
+/* X4. `error` of a failed sync sticks, 0 after a failed write. */
+void extent_abandon(struct drive *drive, struct extent *extent, int error);
+/* With the mutex: seals, closes what is not needed. Returns the id of an
+ * extent to sync so that it can be closed, or 0. */
+uint64_t extent_seal(struct drive *drive, struct extent *extent);
+
+/* --- space.c: with the mutex, but refresh ------------------------------------------*/
+int space_refresh(struct drive *drive);
+bool space_fits(const struct drive *drive, uint64_t bytes);
+uint64_t space_free(const struct drive *drive);
+void space_written(struct drive *drive, uint64_t bytes);
+void space_pending_less(struct drive *drive, uint64_t bytes);
+
+/* --- sync.c ------------------------------------------------------------------------*/
+int sync_start(struct drive *drive); /* the thread */
+void sync_stop(struct drive *drive);
+
+#endif

@@ -1,0 +1,227 @@
+/* The file interface over a POSIX file system. */
+#include "io/io.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+/* The group may read: nginx's workers send extents themselves. */
+#define FILE_MODE      0640
+#define DIRECTORY_MODE 0750
+
+struct posix_file {
+    struct io_file base;
+    int fd;
+};
+
+static int fd_of(struct io_file *file)
+{
+    return ((struct posix_file *)file)->fd;
+}
+
+static int posix_open(struct io *io, const char *path, unsigned flags,
+                      struct io_file **file)
+{
+    int how = O_CLOEXEC;
+    how |= (flags & (IO_WRITE | IO_CREATE)) != 0 ? O_RDWR : O_RDONLY;
+    if ((flags & IO_CREATE) != 0) {
+        how |= O_CREAT | O_EXCL;
+    }
+    int fd;
+    do {
+        fd = open(path, how, FILE_MODE);
+    } while (fd < 0 && errno == EINTR);
+    if (fd < 0) {
+        return -errno;
+    }
+    struct posix_file *opened = xmalloc(sizeof(*opened));
+    opened->base.io = io;
+    opened->fd = fd;
+    *file = &opened->base;
+    return 0;
+}
+
+static void posix_close(struct io_file *file)
+{
+    close(fd_of(file));
+    free(file);
+}
+
+static int posix_pread(struct io_file *file, void *data, size_t size,
+                       uint64_t offset)
+{
+    uint8_t *out = data;
+    while (size > 0) {
+        ssize_t n = pread(fd_of(file), out, size, (off_t)offset);
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n <= 0) {
+            return n < 0 ? -errno : -ENODATA;
+        }
+        out += n;
+        size -= (size_t)n;
+        offset += (uint64_t)n;
+    }
+    return 0;
+}
+
+static int posix_pwrite(struct io_file *file, const void *data, size_t size,
+                        uint64_t offset)
+{
+    const uint8_t *in = data;
+    while (size > 0) {
+        ssize_t n = pwrite(fd_of(file), in, size, (off_t)offset);
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n <= 0) {
+            return n < 0 ? -errno : -EIO;
+        }
+        in += n;
+        size -= (size_t)n;
+        offset += (uint64_t)n;
+    }
+    return 0;
+}
+
+/* Not repeated, whatever the error: a second call could report success for
+ * pages that the first one dropped. */
+static int posix_fdatasync(struct io_file *file)
+{
+    return fdatasync(fd_of(file)) == 0 ? 0 : -errno;
+}
+
+static int posix_size(struct io_file *file, uint64_t *size)
+{
+    struct stat st;
+    if (fstat(fd_of(file), &st) != 0) {
+        return -errno;
+    }
+    *size = (uint64_t)st.st_size;
+    return 0;
+}
+
+static int posix_mkdir(struct io *io, const char *path)
+{
+    (void)io;
+    if (mkdir(path, DIRECTORY_MODE) == 0) {
+        return 0;
+    }
+    if (errno != EEXIST) {
+        return -errno;
+    }
+    struct stat st;
+    if (stat(path, &st) != 0) {
+        return -errno;
+    }
+    return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
+}
+
+static int posix_rename(struct io *io, const char *from, const char *to)
+{
+    (void)io;
+    return rename(from, to) == 0 ? 0 : -errno;
+}
+
+static int posix_unlink(struct io *io, const char *path)
+{
+    (void)io;
+    return unlink(path) == 0 ? 0 : -errno;
+}
+
+static int posix_sync_dir(struct io *io, const char *path)
+{
+    (void)io;
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        return -errno;
+    }
+    int r = fsync(fd) == 0 ? 0 : -errno;
+    close(fd);
+    return r;
+}
+
+static int posix_list(struct io *io, const char *path, io_list_fn fn,
+                      void *context)
+{
+    (void)io;
+    DIR *directory = opendir(path);
+    if (directory == NULL) {
+        return -errno;
+    }
+    int r = 0;
+    while (r == 0) {
+        errno = 0;
+        struct dirent *entry = readdir(directory);
+        if (entry == NULL) {
+            r = -errno;
+            break;
+        }
+        if (strcmp(entry->d_name, ".") != 0 &&
+            strcmp(entry->d_name, "..") != 0) {
+            r = fn(context, entry->d_name);
+        }
+    }
+    closedir(directory);
+    return r;
+}
+
+static int posix_space(struct io *io, const char *path, struct io_space *space)
+{
+    (void)io;
+    struct statvfs st;
+    if (statvfs(path, &st) != 0) {
+        return -errno;
+    }
+    space->total = (uint64_t)st.f_blocks * st.f_frsize;
+    space->free = (uint64_t)st.f_bavail * st.f_frsize;
+    return 0;
+}
+
+static int posix_lock(struct io_file *file)
+{
+    int r;
+    do {
+        r = flock(fd_of(file), LOCK_EX | LOCK_NB);
+    } while (r != 0 && errno == EINTR);
+    if (r == 0) {
+        return 0;
+    }
+    return errno == EWOULDBLOCK ? -EAGAIN : -errno;
+}
+
+static void posix_free(struct io *io)
+{
+    (void)io;
+}
+
+static const struct io_operations posix_operations = {
+    .open = posix_open,
+    .close = posix_close,
+    .pread = posix_pread,
+    .pwrite = posix_pwrite,
+    .fdatasync = posix_fdatasync,
+    .size = posix_size,
+    .mkdir = posix_mkdir,
+    .rename = posix_rename,
+    .unlink = posix_unlink,
+    .sync_dir = posix_sync_dir,
+    .list = posix_list,
+    .space = posix_space,
+    .lock = posix_lock,
+    .free = posix_free,
+};
+
+struct io *io_posix(void)
+{
+    static struct io io = {&posix_operations};
+    return &io;
+}
