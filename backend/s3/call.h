@@ -61,8 +61,8 @@ struct s3_call {
     Wire__Reply reply;
     size_t header_capacity;
     struct buffer error_fields; /* XML inside <Error>; heap */
-    Layout__Layout *layout;     /* of the finished writer; freed with the call */
-    void *operation_data; /* whatever the operation keeps, in the arena */
+    Layout__Layout *layout; /* of the finished writer; freed with the call */
+    void *operation_data;   /* whatever the operation keeps, in the arena */
 };
 
 /* --- request (request.c) ---------------------------------------------------*/
@@ -70,6 +70,9 @@ struct s3_call {
 struct slice call_request_header(const struct s3_call *call, const char *name);
 /* Query argument; data == NULL if absent; "?acl" has size 0, data != NULL. */
 struct slice call_arg(const struct s3_call *call, const char *name);
+/* Refuses headers that ask for what is not there (encryption, object lock,
+ * grants ...): nothing pretends. False: the call has failed. */
+bool call_supported(struct s3_call *call);
 
 /* --- reply (reply.c)
  * ---------------------------------------------------------*/
@@ -119,12 +122,14 @@ void xml_escape(struct buffer *out, struct slice text);
 void xml_checksum(struct s3_call *call, struct buffer *out,
                   const Meta__Checksum *checksum, unsigned parts);
 
-/* --- UTF-8 (utf8.c) -----------------------------------------------------------
- * Length of the well-formed character at `text`, 0 if there is none. */
+/* --- UTF-8 (utf8.c)
+ * ----------------------------------------------------------- Length of the
+ * well-formed character at `text`, 0 if there is none. */
 size_t utf8_decode(const uint8_t *text, size_t size, uint32_t *character);
 bool utf8_valid(struct slice text);
 
-/* --- protobuf and slices ------------------------------------------------------*/
+/* --- protobuf and slices
+ * ------------------------------------------------------*/
 struct slice pb_slice(ProtobufCBinaryData bytes);
 ProtobufCBinaryData pb_bytes(struct slice bytes); /* not copied */
 
@@ -157,7 +162,8 @@ bool body_has_integrity(const struct s3_call *call);
 Meta__ChecksumAlgorithm body_client_algorithm(const struct s3_call *call);
 void body_free(struct s3_call *call);
 
-/* --- conditions (conditions.c): pure -------------------------------------------*/
+/* --- conditions (conditions.c): pure
+ * -------------------------------------------*/
 enum condition { CONDITION_PASS, CONDITION_FAILED, CONDITION_NOT_MODIFIED };
 struct conditions { /* header values; data == NULL: absent */
     struct slice match, none_match, modified_since, unmodified_since;
@@ -169,11 +175,12 @@ enum condition conditions_evaluate(const struct conditions *conditions,
 /* A list of entity tags, quoted or not, or "*"; etag has no quotes. */
 bool etag_list_matches(struct slice list, struct slice etag);
 
-/* --- ranges (range.c): pure ------------------------------------------------------*/
+/* --- ranges (range.c): pure
+ * ------------------------------------------------------*/
 enum range_result { RANGE_IGNORED, RANGE_OK, RANGE_UNSATISFIABLE };
 /* A Range header against a body of `size` bytes: [first, last], clamped. */
-enum range_result range_parse(struct slice text, uint64_t size,
-                              uint64_t *first, uint64_t *last);
+enum range_result range_parse(struct slice text, uint64_t size, uint64_t *first,
+                              uint64_t *last);
 
 /* --- checksums (checksum.c)
  * ----------------------------------------------------*/

@@ -1,0 +1,252 @@
+/*
+ * A call's way from begin to free: s3.h draws it. What is allowed in each
+ * step follows from two fields: `done` (the reply is valid) and `wants_body`
+ * (neither done nor at the end of the body). Exactly one of the two is set
+ * between steps.
+ */
+#include "s3/call.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* After every step: a call that has ended keeps nothing for its body. */
+static void settle(struct s3_call *call)
+{
+    if (!call->done)
+        return;
+    invariant(!call->wants_body);
+    blob_writer_abort(call->writer);
+    call->writer = NULL;
+    body_free(call);
+    buffer_free(&call->xml);
+}
+
+static bool authenticate(struct s3_call *call)
+{
+    const Wire__Request *request = call->request;
+    int error =
+        iam_authenticate(call->service->iam, pb_slice(request->access_key),
+                         request->key_generation, &call->identity);
+
+    if (error == -ENOENT) {
+        call_error_field(call, "AWSAccessKeyId", pb_slice(request->access_key));
+        call_fail(call, S3_ERR_InvalidAccessKeyId);
+        return false;
+    }
+    if (error != 0) {
+        call_fail_errno(call, error, "authentication");
+        return false;
+    }
+    if (request->session_token.len > 0) {
+        call_fail(call, S3_ERR_InvalidToken);
+        return false;
+    }
+    if (call->identity.user[0] == '\0') {
+        call_fail(call, S3_ERR_AccessDenied);
+        return false;
+    }
+    return true;
+}
+
+static bool load_bucket(struct s3_call *call)
+{
+    struct slice expected =
+        call_request_header(call, "x-amz-expected-bucket-owner");
+    int error;
+
+    if (!call->operation->needs_bucket)
+        return true;
+    error = meta_get_bucket(call->service->meta, call->arena, call->bucket_name,
+                            &call->bucket);
+    if (error == -ENOENT) {
+        call_fail_no_bucket(call, call->bucket_name);
+        return false;
+    }
+    if (error != 0) {
+        call_fail_errno(call, error, "reading a bucket");
+        return false;
+    }
+    if (!iam_may_access(&call->identity, pb_slice(call->bucket->owner)) ||
+        (expected.data != NULL &&
+         !slice_equal(expected, pb_slice(call->bucket->owner)))) {
+        call_fail(call, S3_ERR_AccessDenied);
+        return false;
+    }
+    return true;
+}
+
+static bool check_key(struct s3_call *call)
+{
+    if (call->key.size > S3_KEY_MAX) {
+        struct buffer size = {0};
+
+        buffer_printf(&size, "%zu", call->key.size);
+        call_error_field(call, "Size", slice_of(size.data, size.size));
+        call_error_field(call, "MaxSizeAllowed", SLICE_LITERAL("1024"));
+        buffer_free(&size);
+        call_fail(call, S3_ERR_KeyTooLongError);
+        return false;
+    }
+    if (call->operation->needs_key && !object_valid_key(call->key)) {
+        call_fail(call, S3_ERR_InvalidURI);
+        return false;
+    }
+    return true;
+}
+
+static void take_end(struct s3_call *call)
+{
+    call->wants_body = false;
+    if (body_finish(call))
+        call->operation->run(call);
+    invariant(call->done);
+}
+
+static void start_body(struct s3_call *call)
+{
+    const struct s3_operation *operation = call->operation;
+    const Wire__Request *request = call->request;
+
+    if (operation->body == S3_BODY_NONE) {
+        operation->run(call);
+        invariant(call->done);
+        return;
+    }
+    if (operation->body == S3_BODY_XML) {
+        if (request->has_body && request->content_length > operation->xml_max) {
+            call_fail(call, S3_ERR_MaxMessageLengthExceeded);
+            return;
+        }
+        if (!body_open(call, META__CHECKSUM_ALGORITHM__NO_CHECKSUM))
+            return;
+    } else {
+        operation->open(call);
+        if (call->done)
+            return;
+        invariant(call->body != NULL);
+    }
+    if (request->has_body)
+        call->wants_body = true;
+    else
+        take_end(call);
+}
+
+struct s3_call *s3_call_begin(struct s3_service *service,
+                              const Wire__Request *request)
+{
+    struct arena *arena = arena_new();
+    struct s3_call *call = arena_zalloc(arena, sizeof(*call));
+
+    call->service = service;
+    call->request = request;
+    call->arena = arena;
+    call->bucket_name = pb_slice(request->bucket);
+    call->key = pb_slice(request->key);
+    call->operation = s3_operation_find(request->operation);
+    wire__reply__init(&call->reply);
+
+    if (authenticate(call)) {
+        if (call->operation == NULL)
+            call_fail(call, S3_ERR_NotImplemented);
+        else if (load_bucket(call) && check_key(call) && call_supported(call))
+            start_body(call);
+    }
+    settle(call);
+    return call;
+}
+
+bool s3_call_wants_body(const struct s3_call *call)
+{
+    return call->wants_body;
+}
+
+void s3_call_data(struct s3_call *call, const void *data, size_t size)
+{
+    int error = 0;
+
+    if (!call->wants_body || size == 0)
+        return;
+    body_update(call, data, size);
+    if (!call->done) {
+        if (call->operation->body == S3_BODY_XML)
+            buffer_append(&call->xml, data, size);
+        else if (call->writer != NULL)
+            error = blob_writer_append(call->writer, data, size);
+        if (error != 0)
+            call_fail_errno(call, error, "storing a body");
+    }
+    settle(call);
+}
+
+void s3_call_chunk(struct s3_call *call, const Wire__Chunk *chunk)
+{
+    if (!call->wants_body)
+        return;
+    body_chunk(call, chunk);
+    settle(call);
+}
+
+void s3_call_trailers(struct s3_call *call, const Wire__Trailers *trailers)
+{
+    if (!call->wants_body)
+        return;
+    body_trailers(call, trailers);
+    settle(call);
+}
+
+void s3_call_end(struct s3_call *call)
+{
+    if (!call->wants_body)
+        return;
+    take_end(call);
+    settle(call);
+}
+
+const Wire__Reply *s3_call_reply(const struct s3_call *call)
+{
+    invariant(call->done);
+    return &call->reply;
+}
+
+const char *s3_call_error(const struct s3_call *call)
+{
+    return call->error == S3_OK ? "" : s3_error_code(call->error);
+}
+
+void s3_call_next(struct s3_call *call, struct s3_piece *piece)
+{
+    size_t left = call->reply_body.size - call->reply_sent;
+
+    invariant(call->done);
+    memset(piece, 0, sizeof(*piece));
+    if (call->reply.body == WIRE__REPLY__BODY__NONE) {
+        piece->kind = S3_PIECE_END;
+    } else if (left > 0) {
+        piece->kind = S3_PIECE_DATA;
+        piece->data = slice_of(call->reply_body.data + call->reply_sent,
+                               left < FRAME_DATA_MAX ? left : FRAME_DATA_MAX);
+        call->reply_sent += piece->data.size;
+    } else if (call->source != NULL) {
+        source_next(call, piece);
+    } else {
+        piece->kind = S3_PIECE_END;
+    }
+}
+
+void s3_call_refuse_segments(struct s3_call *call)
+{
+    if (call->source != NULL)
+        source_refuse_segments(call);
+}
+
+void s3_call_free(struct s3_call *call)
+{
+    blob_writer_abort(call->writer);
+    body_free(call);
+    source_free(call);
+    buffer_free(&call->xml);
+    buffer_free(&call->error_fields);
+    if (call->layout != NULL)
+        layout__layout__free_unpacked(call->layout, NULL);
+    arena_free(call->arena);
+}

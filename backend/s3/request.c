@@ -1,0 +1,35 @@
+#include "s3/call.h"
+
+struct slice pb_slice(ProtobufCBinaryData bytes)
+{
+    return slice_of(bytes.data, bytes.len);
+}
+
+ProtobufCBinaryData pb_bytes(struct slice bytes)
+{
+    return (ProtobufCBinaryData){.len = bytes.size,
+                                 .data = (uint8_t *)bytes.data};
+}
+
+static struct slice field_value(Wire__Field *const *fields, size_t count,
+                                const char *name)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!slice_equal_string(pb_slice(fields[i]->name), name))
+            continue;
+        if (fields[i]->value.len == 0) /* present, unlike absent */
+            return slice_of("", 0);
+        return pb_slice(fields[i]->value);
+    }
+    return slice_of(NULL, 0);
+}
+
+struct slice call_request_header(const struct s3_call *call, const char *name)
+{
+    return field_value(call->request->headers, call->request->n_headers, name);
+}
+
+struct slice call_arg(const struct s3_call *call, const char *name)
+{
+    return field_value(call->request->args, call->request->n_args, name);
+}
