@@ -19,7 +19,8 @@
 struct iam;
 
 /* kv stays the caller's. Creates the master key file if there is none and no
- * access key exists yet; -EACCES if its mode lets others read it. */
+ * access key exists yet; -EACCES if its mode lets others read it;
+ * -EKEYREJECTED if a secret was sealed under another master key. */
 int iam_open(struct kv *kv, const char *master_key_path, struct iam **iam);
 void iam_close(struct iam *iam);
 
@@ -39,16 +40,17 @@ void iam_display_name(struct iam *iam, struct slice user, char name[65]);
 /* HMAC chain of SigV4: secret, date (YYYYMMDD), region, "s3", "aws4_request".
  * https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
  * -ENOENT as above. */
-int iam_signing_key(struct iam *iam, struct slice access_key,
-                    struct slice date, struct slice region,
-                    uint8_t key[IAM_KEY_SIZE], uint64_t *generation);
+int iam_signing_key(struct iam *iam, struct slice access_key, struct slice date,
+                    struct slice region, uint8_t key[IAM_KEY_SIZE],
+                    uint64_t *generation);
 
 /* May `identity` act on a bucket of `owner`? Root and the owner: yes. */
 bool iam_may_access(const struct iam_identity *identity, struct slice owner);
 
-/* --- administration: each appends a JSON object to `out` on success ---------*/
+/* --- administration: each appends a JSON object to `out` on success
+ * ---------*/
 struct iam_new_user {
-    const char *name;       /* 1..64 of A-Za-z0-9+=,.@_- */
+    const char *name; /* 1..64 of A-Za-z0-9+=,.@_- */
     bool root;
     const char *access_key; /* NULL: made up */
     const char *secret_key; /* NULL: made up */

@@ -1,0 +1,115 @@
+/*
+ * Access keys in memory: who holds one, and what it derives.
+ */
+#include "iam/private.h"
+
+#include <errno.h>
+#include <openssl/crypto.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The first key whose name is >= access_key. */
+static size_t keys_lower_bound(const struct iam *iam, struct slice access_key)
+{
+    size_t low = 0, high = iam->key_count, middle;
+
+    while (low < high) {
+        middle = low + (high - low) / 2;
+        if (slice_compare(slice_from_string(iam->keys[middle]->access_key),
+                          access_key) < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+struct access_key *keys_find(struct iam *iam, struct slice access_key)
+{
+    size_t at = keys_lower_bound(iam, access_key);
+
+    if (at < iam->key_count &&
+        slice_equal_string(access_key, iam->keys[at]->access_key)) {
+        return iam->keys[at];
+    }
+    return NULL;
+}
+
+void keys_insert(struct iam *iam, struct access_key *key)
+{
+    size_t at = keys_lower_bound(iam, slice_from_string(key->access_key));
+
+    if (iam->key_count == iam->key_capacity) {
+        iam->key_capacity = iam->key_capacity ? 2 * iam->key_capacity : 16;
+        iam->keys = xrealloc(iam->keys, iam->key_capacity * sizeof(*iam->keys));
+    }
+    memmove(iam->keys + at + 1, iam->keys + at,
+            (iam->key_count - at) * sizeof(*iam->keys));
+    iam->keys[at] = key;
+    iam->key_count++;
+}
+
+void keys_remove(struct iam *iam, struct access_key *key)
+{
+    size_t at = keys_lower_bound(iam, slice_from_string(key->access_key));
+
+    invariant(at < iam->key_count && iam->keys[at] == key);
+    iam->key_count--;
+    memmove(iam->keys + at, iam->keys + at + 1,
+            (iam->key_count - at) * sizeof(*iam->keys));
+    free(key);
+}
+
+int iam_authenticate(struct iam *iam, struct slice access_key,
+                     uint64_t generation, struct iam_identity *identity)
+{
+    struct access_key *key;
+    int rc = -ENOENT;
+
+    memset(identity, 0, sizeof(*identity));
+    if (access_key.size == 0) {
+        return 0;
+    }
+    pthread_rwlock_rdlock(&iam->lock);
+    key = keys_find(iam, access_key);
+    if (key != NULL && !key->disabled && key->generation == generation) {
+        memcpy(identity->user, key->user->id, sizeof(identity->user));
+        strcpy(identity->name, key->user->name);
+        identity->root = key->user->root;
+        rc = 0;
+    }
+    pthread_rwlock_unlock(&iam->lock);
+    return rc;
+}
+
+int iam_signing_key(struct iam *iam, struct slice access_key, struct slice date,
+                    struct slice region, uint8_t out[IAM_KEY_SIZE],
+                    uint64_t *generation)
+{
+    uint8_t sealed[SEALED_MAX_SIZE], secret[SECRET_MAX_SIZE];
+    struct access_key *key;
+    size_t sealed_size = 0;
+    int rc;
+
+    pthread_rwlock_rdlock(&iam->lock);
+    key = keys_find(iam, access_key);
+    if (key != NULL && !key->disabled) {
+        sealed_size = key->sealed_size;
+        memcpy(sealed, key->sealed, sealed_size);
+        *generation = key->generation;
+    }
+    pthread_rwlock_unlock(&iam->lock);
+    if (sealed_size == 0) {
+        return -ENOENT;
+    }
+    rc = unseal(iam->master, access_key, slice_of(sealed, sealed_size), secret);
+    if (rc < 0) {
+        log_error("iam: the secret of an access key cannot be unsealed");
+        return -ENOENT;
+    }
+    derive_key(slice_of(secret, (size_t)rc), date, region, SLICE_LITERAL("s3"),
+               out);
+    OPENSSL_cleanse(secret, sizeof(secret));
+    return 0;
+}
