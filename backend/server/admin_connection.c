@@ -1,0 +1,121 @@
+/*
+ * An admin connection: one command at a time, run on the pool.
+ */
+#include "server/private.h"
+#include <stdlib.h>
+#include <string.h>
+
+struct admin_connection {
+    struct connection base;
+    struct job job;
+    Wire__AdminRequest *request;
+    struct buffer result;
+    bool ok;
+};
+
+static struct admin_connection *from_base(struct connection *base)
+{
+    return (struct admin_connection *)base;
+}
+
+static struct admin_connection *from_job(struct job *job)
+{
+    return (struct admin_connection *)((char *)job -
+                                       offsetof(struct admin_connection, job));
+}
+
+static void admin_input(struct connection *base);
+
+static void admin_run(struct job *job)
+{
+    struct admin_connection *admin = from_job(job);
+    const Wire__AdminRequest *request = admin->request;
+    admin->ok =
+        admin_execute(admin->base.server,
+                      slice_of(request->command.data, request->command.len),
+                      slice_of(request->arguments.data, request->arguments.len),
+                      &admin->result);
+}
+
+static void admin_done(struct job *job)
+{
+    struct admin_connection *admin = from_job(job);
+    struct connection *base = &admin->base;
+    Wire__AdminReply reply = WIRE__ADMIN_REPLY__INIT;
+    struct buffer output = {0};
+
+    connection_job_done(base);
+    reply.ok = admin->ok;
+    reply.result.data = admin->result.data;
+    reply.result.len = admin->result.size;
+    frame_append_message(&output, FRAME_ADMIN_REPLY, &reply);
+    connection_send(base, &output, (struct slice){0}, (struct slice){0});
+    explicit_bzero(admin->result.data, admin->result.size);
+    buffer_free(&admin->result);
+    wire__admin_request__free_unpacked(admin->request, NULL);
+    admin->request = NULL;
+    if (base->closing)
+        connection_settle(base);
+    else if (base->server->stopping && base->writes == 0)
+        connection_close(base);
+    else
+        admin_input(base);
+}
+
+static void admin_input(struct connection *base)
+{
+    struct admin_connection *admin = from_base(base);
+    struct frame_header header;
+    const uint8_t *payload;
+
+    if (base->jobs > 0 || base->writes > 0)
+        return;
+    const ssize_t size =
+        connection_peek(base, &header, &payload, FRAME_MESSAGE_MAX);
+    if (size > 0 && header.type == FRAME_ADMIN_REQUEST)
+        admin->request =
+            wire__admin_request__unpack(NULL, header.length, payload);
+    if (size != 0 && admin->request == NULL) {
+        connection_close(base);
+        return;
+    }
+    if (size > 0) {
+        connection_consume(base, (size_t)size);
+        admin->job.run = admin_run;
+        admin->job.done = admin_done;
+        connection_submit(base, &admin->job);
+    }
+    connection_flow(base);
+}
+
+static void admin_open(struct connection *base)
+{
+    (void)base;
+}
+
+static bool admin_idle(const struct connection *base)
+{
+    return base->jobs == 0 && base->writes == 0;
+}
+
+static uint64_t admin_timeout(const struct connection *base)
+{
+    return base->jobs > 0 ? 0 : base->server->config->limits.idle_timeout_s;
+}
+
+static bool admin_release(struct connection *base)
+{
+    (void)base;
+    return true;
+}
+
+const struct connection_kind admin_kind = {
+    .name = "admin",
+    .size = sizeof(struct admin_connection),
+    .open = admin_open,
+    .input = admin_input,
+    .written = admin_input,
+    .idle = admin_idle,
+    .timeout_s = admin_timeout,
+    .release = admin_release,
+};

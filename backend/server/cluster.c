@@ -1,0 +1,268 @@
+/*
+ * Metadata, identities and drives: opened together, closed together.
+ *
+ * The cluster record names the drives by index and uuid. A configured drive
+ * that it does not name is new: formatted if its directory is blank, adopted
+ * if a start was interrupted after the format. A drive that it names must be
+ * that very drive; another one is opened as not usable and never written to.
+ */
+#include "server/private.h"
+#include <errno.h>
+#include <string.h>
+
+static const Meta__DriveSlot *find_slot(const Meta__Cluster *record,
+                                        unsigned index)
+{
+    for (size_t i = 0; i < record->n_drives; i++)
+        if (record->drives[i]->index == index)
+            return record->drives[i];
+    return NULL;
+}
+
+/* --- drives ----------------------------------------------------------------*/
+static int open_drive(const struct drive_config *config,
+                      const struct drive_options *options, struct drive **drive)
+{
+    const int error = drive_open(io_posix(), config, options, drive);
+    if (error == -EAGAIN)
+        log_error("drive %u, %s: another s3d uses it", config->index,
+                  config->directory);
+    else if (error != 0)
+        log_error("drive %u, %s: %s", config->index, config->directory,
+                  strerror(-error));
+    return error;
+}
+
+/* The right cluster and index, but not the drive that the metadata knows:
+ * opened again so that nothing is ever written to it (X5). */
+static int disown(const struct drive_config *config,
+                  const struct drive_options *options, struct drive **drive)
+{
+    struct drive_options none = *options;
+    memset(none.cluster, 0, sizeof(none.cluster));
+    drive_close(*drive);
+    *drive = NULL;
+    log_error("drive %u, %s: not the drive that the metadata names",
+              config->index, config->directory);
+    return open_drive(config, &none, drive);
+}
+
+static int open_known(const struct drive_config *config,
+                      const struct drive_options *options,
+                      const Meta__DriveSlot *slot, struct drive **drive)
+{
+    const int error = open_drive(config, options, drive);
+    if (error != 0 || drive_state(*drive) != DRIVE_OK)
+        return error;
+    if (slot->uuid.len == DRIVE_UUID_SIZE &&
+        memcmp(slot->uuid.data, drive_uuid(*drive), DRIVE_UUID_SIZE) == 0)
+        return 0;
+    return disown(config, options, drive);
+}
+
+static int open_new(const struct drive_config *config,
+                    const struct drive_options *options, struct drive **drive)
+{
+    const int error = drive_format(io_posix(), config, options->cluster);
+    if (error == 0)
+        log_info("drive %u, %s: formatted", config->index, config->directory);
+    else if (error != -EEXIST)
+        log_error("drive %u, %s: cannot be formatted: %s", config->index,
+                  config->directory, strerror(-error));
+    return open_drive(config, options, drive);
+}
+
+/* --- the cluster record ----------------------------------------------------*/
+/* The drives that are usable and not named yet. Returns how many. */
+static size_t name_new(const struct cluster *cluster, Meta__Cluster *record,
+                       Meta__DriveSlot *slots, Meta__DriveSlot **list)
+{
+    size_t count = 0, total = record->n_drives;
+    memcpy(list, record->drives, total * sizeof(*list));
+    for (unsigned i = 0; i < cluster->drive_count; i++) {
+        if (find_slot(record, i) != NULL ||
+            drive_state(cluster->drives[i]) != DRIVE_OK)
+            continue;
+        Meta__DriveSlot *slot = &slots[count++];
+        meta__drive_slot__init(slot);
+        slot->index = i;
+        slot->uuid.data = (uint8_t *)drive_uuid(cluster->drives[i]);
+        slot->uuid.len = DRIVE_UUID_SIZE;
+        list[total++] = slot;
+    }
+    record->drives = list;
+    record->n_drives = total;
+    return count;
+}
+
+static int record_drives(struct cluster *cluster, Meta__Cluster *record)
+{
+    Meta__DriveSlot slots[SERVER_DRIVES_MAX];
+    Meta__DriveSlot *list[2 * SERVER_DRIVES_MAX];
+    if (name_new(cluster, record, slots, list) == 0)
+        return 0;
+    struct meta_batch *batch = meta_batch_new(cluster->meta);
+    meta_put_cluster(batch, record);
+    const int error = meta_commit(batch);
+    meta_batch_free(batch);
+    if (error != 0)
+        log_error("the cluster record could not be written: %s",
+                  strerror(-error));
+    return error;
+}
+
+static int check_record(const struct server_config *config,
+                        const Meta__Cluster *record)
+{
+    if (record->uuid.len != DRIVE_UUID_SIZE ||
+        record->n_drives > SERVER_DRIVES_MAX) {
+        log_error("the cluster record is damaged");
+        return -EBADMSG;
+    }
+    for (size_t i = 0; i < record->n_drives; i++) {
+        if (record->drives[i]->index >= config->drive_count) {
+            log_error("the cluster has a drive %u, but the configuration "
+                      "names only %u drives",
+                      record->drives[i]->index, config->drive_count);
+            return -EINVAL;
+        }
+    }
+    return 0;
+}
+
+/* --- all drives ------------------------------------------------------------*/
+static int open_drives(const struct server_config *config,
+                       const Meta__Cluster *record, struct cluster *cluster)
+{
+    struct drive_options options = {.extent_size = config->extent_size,
+                                    .reserve_bytes = config->reserve};
+    const bool first_start = record->n_drives == 0;
+    memcpy(options.cluster, record->uuid.data, DRIVE_UUID_SIZE);
+    for (unsigned i = 0; i < config->drive_count; i++) {
+        const struct drive_config drive = {config->drives[i].path,
+                                           config->drives[i].domain, i};
+        const Meta__DriveSlot *slot = find_slot(record, i);
+        struct drive **place = &cluster->drives[i];
+        const int error = slot != NULL
+                              ? open_known(&drive, &options, slot, place)
+                              : open_new(&drive, &options, place);
+        if (error != 0)
+            return error;
+        cluster->drive_count = i + 1;
+        const enum drive_state state = drive_state(*place);
+        if (state == DRIVE_OK)
+            continue;
+        log_error("drive %u, %s: %s", i, drive.directory,
+                  drive_state_name(state));
+        if (first_start) {
+            log_error("a new cluster starts with all its drives: empty or "
+                      "absent directories that s3d may write to");
+            return -EINVAL;
+        }
+    }
+    return 0;
+}
+
+static int judge_drives(const struct cluster *cluster)
+{
+    const unsigned usable =
+        (unsigned)__builtin_popcount(cluster_usable(cluster));
+    if (usable == 0) {
+        log_error("no drive is usable");
+        return -ENODEV;
+    }
+    if (cluster->drive_count == 1)
+        log_warn("NO REDUNDANCY: there is one drive, and when it fails "
+                 "everything is lost");
+    else if (usable < cluster->drive_count)
+        log_error("%u of %u drives are not usable: s3d goes on without them",
+                  cluster->drive_count - usable, cluster->drive_count);
+    return 0;
+}
+
+uint32_t cluster_usable(const struct cluster *cluster)
+{
+    uint32_t usable = 0;
+    for (unsigned i = 0; i < cluster->drive_count; i++)
+        if (drive_state(cluster->drives[i]) == DRIVE_OK)
+            usable |= UINT32_C(1) << i;
+    return usable;
+}
+
+static int open_storage(const struct server_config *config,
+                        struct cluster *cluster)
+{
+    struct arena *arena = arena_new();
+    Meta__Cluster *record;
+    int error = meta_get_cluster(cluster->meta, arena, &record);
+    if (error != 0)
+        log_error("the cluster record cannot be read: %s", strerror(-error));
+    if (error == 0)
+        error = check_record(config, record);
+    if (error == 0)
+        error = open_drives(config, record, cluster);
+    if (error == 0)
+        error = record_drives(cluster, record);
+    if (error == 0)
+        error = judge_drives(cluster);
+    arena_free(arena);
+    return error;
+}
+
+/* --- metadata and identities -----------------------------------------------*/
+static int open_metadata(const struct server_config *config,
+                         struct cluster *cluster)
+{
+    struct kv *kv;
+    int error = kv_open_leveldb(config->metadata, &kv);
+    if (error != 0) {
+        log_error("metadata in %s cannot be opened: does another s3d use it, "
+                  "may s3d write there?",
+                  config->metadata);
+        return error;
+    }
+    error = meta_open(kv, &cluster->meta);
+    if (error != 0) {
+        log_error("metadata in %s: %s", config->metadata, strerror(-error));
+        return error;
+    }
+    error = iam_open(meta_kv(cluster->meta), config->master_key, &cluster->iam);
+    if (error == -EACCES)
+        log_error("%s must be readable by s3d and by nobody else (mode 0600)",
+                  config->master_key);
+    else if (error == -EKEYREJECTED)
+        log_error("%s is not the master key of this metadata",
+                  config->master_key);
+    else if (error != 0)
+        log_error("users and keys (master key in %s): %s", config->master_key,
+                  strerror(-error));
+    return error;
+}
+
+int cluster_open(const struct server_config *config, struct cluster *cluster)
+{
+    int error = open_metadata(config, cluster);
+    if (error == 0)
+        error = open_storage(config, cluster);
+    if (error != 0)
+        return error;
+    const struct blob_store_options options = {
+        .drives = cluster->drives, .drive_count = cluster->drive_count};
+    error = blob_store_open(&options, &cluster->blobs);
+    if (error != 0)
+        log_error("the drives cannot be used together: %s", strerror(-error));
+    return error;
+}
+
+void cluster_close(struct cluster *cluster)
+{
+    if (cluster->blobs != NULL)
+        blob_store_close(cluster->blobs);
+    for (unsigned i = 0; i < SERVER_DRIVES_MAX; i++)
+        drive_close(cluster->drives[i]);
+    if (cluster->iam != NULL)
+        iam_close(cluster->iam);
+    if (cluster->meta != NULL)
+        meta_close(cluster->meta);
+    *cluster = (struct cluster){0};
+}

@@ -1,0 +1,429 @@
+/*
+ * The configuration file: libconfig's syntax, a table of settings, every
+ * value checked, unknown names refused.
+ */
+#include "server/server.h"
+#include <errno.h>
+#include <libconfig.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+
+enum setting_type {
+    TEXT,
+    PATH,     /* absolute */
+    SOCKET,   /* a path that fits a socket address */
+    NUMBER,   /* 64 */
+    SIZE,     /* 4096, "64K", "1M", "2G", "1T" */
+    DURATION, /* 30, "30s", "5m", "2h": seconds */
+    MODE,     /* "0660" */
+    LEVEL,    /* "debug", "info", "warn", "error" */
+};
+
+struct setting {
+    const char *name;
+    enum setting_type type;
+    size_t offset;
+    const char *fallback; /* in the file's own form; NULL: must be there */
+    uint64_t min, max;    /* numbers */
+};
+
+#define AT(member) offsetof(struct server_config, member)
+#define DAY_S      86400
+
+static const struct setting settings[] = {
+    {"socket", SOCKET, AT(socket), "/run/s3d/s3d.sock", 0, 0},
+    {"socket_mode", MODE, AT(socket_mode), "0660", 0, 0777},
+    {"socket_group", TEXT, AT(socket_group), "", 0, 0},
+    {"admin_socket", SOCKET, AT(admin_socket), "/run/s3d/admin.sock", 0, 0},
+    {"metadata", PATH, AT(metadata), NULL, 0, 0},
+    {"master_key", PATH, AT(master_key), "", 0, 0},
+    {"region", TEXT, AT(region), "us-east-1", 0, 0},
+    {"log", PATH, AT(log), "", 0, 0},
+    {"log_level", LEVEL, AT(log_level), "info", 0, 0},
+    {"threads", NUMBER, AT(threads), "64", 2, 1024},
+    {"extent_size", SIZE, AT(extent_size), "1G", 64ull << 20, 64ull << 30},
+    {"reserve", SIZE, AT(reserve), "1G", 0, 1ull << 50},
+};
+
+static const struct setting limits[] = {
+    {"connections", NUMBER, AT(limits.connections), "4096", 1, 65536},
+    {"control_pending", NUMBER, AT(limits.control_pending), "256", 1, 65536},
+    {"idle_timeout", DURATION, AT(limits.idle_timeout_s), "1h", 1, DAY_S},
+    {"body_timeout", DURATION, AT(limits.body_timeout_s), "5m", 1, DAY_S},
+    {"shutdown_timeout", DURATION, AT(limits.shutdown_timeout_s), "30s", 0,
+     DAY_S},
+};
+
+#define COUNT(table) (sizeof(table) / sizeof((table)[0]))
+
+struct loader {
+    const char *path;
+    struct server_config *config;
+    struct buffer *error;
+};
+
+/* --- errors ----------------------------------------------------------------*/
+static int fail(struct loader *loader, const config_setting_t *where,
+                const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+static int fail(struct loader *loader, const config_setting_t *where,
+                const char *format, ...)
+{
+    char message[512];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(message, sizeof(message), format, arguments);
+    va_end(arguments);
+    const unsigned line = where != NULL ? config_setting_source_line(where) : 0;
+    if (line > 0)
+        buffer_printf(loader->error, "%s:%u: %s", loader->path, line, message);
+    else
+        buffer_printf(loader->error, "%s: %s", loader->path, message);
+    return -EINVAL;
+}
+
+/* --- values ----------------------------------------------------------------*/
+struct suffix {
+    char letter;
+    uint64_t factor;
+};
+static const struct suffix sizes[] = {{'K', 1ull << 10},
+                                      {'M', 1ull << 20},
+                                      {'G', 1ull << 30},
+                                      {'T', 1ull << 40},
+                                      {0, 0}};
+static const struct suffix times[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {0, 0}};
+static const struct suffix plain[] = {{0, 0}};
+
+/* "64", or "64" with one of the letters. */
+static int parse_number(const char *text, const struct suffix *suffix,
+                        uint64_t *value)
+{
+    size_t size = strlen(text);
+    uint64_t factor = 1;
+    for (; suffix->letter != 0; suffix++) {
+        if (size > 0 && text[size - 1] == suffix->letter) {
+            factor = suffix->factor;
+            size--;
+            break;
+        }
+    }
+    if (slice_to_u64(slice_of(text, size), value) != 0 ||
+        *value > UINT64_MAX / factor)
+        return -EINVAL;
+    *value *= factor;
+    return 0;
+}
+
+static int parse_mode(const char *text, uint64_t *value)
+{
+    const size_t size = strlen(text);
+    if (size < 3 || size > 4 || strspn(text, "01234567") != size)
+        return -EINVAL;
+    *value = strtoull(text, NULL, 8);
+    return 0;
+}
+
+static int parse_level(const char *text, enum log_level *level)
+{
+    static const char *const names[] = {"debug", "info", "warn", "error"};
+    for (unsigned i = 0; i < COUNT(names); i++) {
+        if (strcmp(text, names[i]) == 0) {
+            *level = (enum log_level)i;
+            return 0;
+        }
+    }
+    return -EINVAL;
+}
+
+static int set_text(struct loader *loader, const config_setting_t *where,
+                    const struct setting *setting, const char *text)
+{
+    char **field = (char **)((char *)loader->config + setting->offset);
+    if (setting->type != TEXT && text[0] != '/' && text != setting->fallback)
+        return fail(loader, where, "%s must be an absolute path",
+                    setting->name);
+    const size_t limit = sizeof(((struct sockaddr_un *)NULL)->sun_path);
+    if (setting->type == SOCKET && strlen(text) >= limit)
+        return fail(loader, where, "%s is longer than %zu bytes", setting->name,
+                    limit - 1);
+    free(*field);
+    *field = xstrdup(text);
+    return 0;
+}
+
+static int set_number(struct loader *loader, const config_setting_t *where,
+                      const struct setting *setting, const char *text)
+{
+    uint64_t *field = (uint64_t *)((char *)loader->config + setting->offset);
+    const char *form = "a whole number";
+    int result;
+    switch (setting->type) {
+    case SIZE:
+        form = "a number of bytes, or one with K, M, G or T";
+        result = parse_number(text, sizes, field);
+        break;
+    case DURATION:
+        form = "a number of seconds, or one with s, m or h";
+        result = parse_number(text, times, field);
+        break;
+    case MODE:
+        form = "a mode such as \"0660\"";
+        result = parse_mode(text, field);
+        break;
+    default:
+        result = parse_number(text, plain, field);
+    }
+    if (result != 0)
+        return fail(loader, where, "%s must be %s", setting->name, form);
+    if (*field < setting->min || *field > setting->max)
+        return fail(loader, where,
+                    setting->type == MODE ? "%s is not a mode of a socket"
+                                          : "%s must be from %llu to %llu",
+                    setting->name, (unsigned long long)setting->min,
+                    (unsigned long long)setting->max);
+    return 0;
+}
+
+static int set_value(struct loader *loader, const config_setting_t *where,
+                     const struct setting *setting, const char *text)
+{
+    switch (setting->type) {
+    case TEXT:
+    case PATH:
+    case SOCKET:
+        return set_text(loader, where, setting, text);
+    case LEVEL:
+        if (parse_level(text, &loader->config->log_level) != 0)
+            return fail(loader, where, "%s must be debug, info, warn or error",
+                        setting->name);
+        return 0;
+    default:
+        return set_number(loader, where, setting, text);
+    }
+}
+
+/* --- the file --------------------------------------------------------------*/
+static int read_setting(struct loader *loader, const config_setting_t *where,
+                        const struct setting *setting)
+{
+    char digits[32];
+    const bool numeric = setting->type == NUMBER || setting->type == SIZE ||
+                         setting->type == DURATION;
+    switch (config_setting_type(where)) {
+    case CONFIG_TYPE_STRING:
+        return set_value(loader, where, setting,
+                         config_setting_get_string(where));
+    case CONFIG_TYPE_INT:
+    case CONFIG_TYPE_INT64:
+        if (!numeric)
+            return fail(loader, where, "%s must be a string in quotes",
+                        setting->name);
+        snprintf(digits, sizeof(digits), "%lld",
+                 config_setting_get_int64(where));
+        return set_value(loader, where, setting, digits);
+    default:
+        return fail(loader, where, "%s must be %s", setting->name,
+                    numeric ? "a number" : "a string in quotes");
+    }
+}
+
+static const struct setting *find(const struct setting *table, size_t count,
+                                  const char *name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(table[i].name, name) == 0)
+            return &table[i];
+    return NULL;
+}
+
+static int read_limits(struct loader *loader, const config_setting_t *group)
+{
+    if (config_setting_type(group) != CONFIG_TYPE_GROUP)
+        return fail(loader, group, "limits must be a group: { ... }");
+    for (int i = 0; i < config_setting_length(group); i++) {
+        const config_setting_t *entry =
+            config_setting_get_elem(group, (unsigned)i);
+        const char *name = config_setting_name(entry);
+        const struct setting *setting = find(limits, COUNT(limits), name);
+        if (setting == NULL)
+            return fail(loader, entry, "unknown setting limits.%s", name);
+        const int error = read_setting(loader, entry, setting);
+        if (error != 0)
+            return error;
+    }
+    return 0;
+}
+
+static int read_drive(struct loader *loader, const config_setting_t *group)
+{
+    struct server_config *config = loader->config;
+    struct server_drive_config *drive = &config->drives[config->drive_count];
+    if (config_setting_type(group) != CONFIG_TYPE_GROUP)
+        return fail(loader, group, "a drive must be a group: { path = ...; }");
+    config->drive_count++;
+    for (int i = 0; i < config_setting_length(group); i++) {
+        const config_setting_t *entry =
+            config_setting_get_elem(group, (unsigned)i);
+        const char *name = config_setting_name(entry);
+        const bool is_path = strcmp(name, "path") == 0;
+        if (!is_path && strcmp(name, "domain") != 0)
+            return fail(loader, entry, "unknown setting drives.%s", name);
+        const char *text = config_setting_get_string(entry);
+        if (text == NULL)
+            return fail(loader, entry, "%s must be a string in quotes", name);
+        if (is_path && text[0] != '/')
+            return fail(loader, entry,
+                        "the path of a drive must be an absolute path");
+        if (strlen(text) > (is_path ? 1023 : 255))
+            return fail(loader, entry, "%s is too long", name);
+        *(is_path ? &drive->path : &drive->domain) = xstrdup(text);
+    }
+    if (drive->path == NULL)
+        return fail(loader, group, "a drive needs a path");
+    for (unsigned i = 0; i + 1 < config->drive_count; i++)
+        if (strcmp(config->drives[i].path, drive->path) == 0)
+            return fail(loader, group, "two drives have the path %s",
+                        drive->path);
+    if (drive->domain == NULL)
+        drive->domain = xstrdup("");
+    return 0;
+}
+
+static int read_drives(struct loader *loader, const config_setting_t *list)
+{
+    if (config_setting_type(list) != CONFIG_TYPE_LIST)
+        return fail(loader, list, "drives must be a list: ( { ... }, ... )");
+    const int count = config_setting_length(list);
+    if (count < 1 || count > SERVER_DRIVES_MAX)
+        return fail(loader, list, "there must be 1 to %d drives, not %d",
+                    SERVER_DRIVES_MAX, count);
+    for (int i = 0; i < count; i++) {
+        const int error =
+            read_drive(loader, config_setting_get_elem(list, (unsigned)i));
+        if (error != 0)
+            return error;
+    }
+    return 0;
+}
+
+static int read_entry(struct loader *loader, const config_setting_t *entry)
+{
+    const char *name = config_setting_name(entry);
+    if (strcmp(name, "drives") == 0)
+        return read_drives(loader, entry);
+    if (strcmp(name, "limits") == 0)
+        return read_limits(loader, entry);
+    const struct setting *setting = find(settings, COUNT(settings), name);
+    if (setting == NULL)
+        return fail(loader, entry, "unknown setting %s", name);
+    return read_setting(loader, entry, setting);
+}
+
+/* --- the whole -------------------------------------------------------------*/
+static int set_fallbacks(struct loader *loader, const struct setting *table,
+                         size_t count)
+{
+    int error = 0;
+    for (size_t i = 0; i < count && error == 0; i++)
+        error = set_value(loader, NULL, &table[i],
+                          table[i].fallback != NULL ? table[i].fallback : "/");
+    return error;
+}
+
+/* <metadata>/../master.key, without the dots. */
+static void default_master_key(struct server_config *config)
+{
+    struct buffer path = {0};
+    size_t size = strlen(config->metadata);
+    while (size > 1 && config->metadata[size - 1] == '/')
+        size--;
+    while (size > 1 && config->metadata[size - 1] != '/')
+        size--;
+    buffer_append(&path, config->metadata, size);
+    buffer_append_string(&path, "master.key");
+    free(config->master_key);
+    config->master_key = xcalloc(1, path.size + 1);
+    memcpy(config->master_key, path.data, path.size);
+    buffer_free(&path);
+}
+
+static int check_whole(struct loader *loader, const config_t *file)
+{
+    struct server_config *config = loader->config;
+    if (config_lookup(file, "metadata") == NULL)
+        return fail(loader, NULL, "metadata is missing");
+    if (config_lookup(file, "drives") == NULL)
+        return fail(loader, NULL, "drives is missing");
+    if (config->region[0] == '\0')
+        return fail(loader, config_lookup(file, "region"),
+                    "region must not be empty");
+    if (strcmp(config->socket, config->admin_socket) == 0)
+        return fail(loader, config_lookup(file, "admin_socket"),
+                    "socket and admin_socket must differ");
+    if (config->master_key[0] == '\0')
+        default_master_key(config);
+    return 0;
+}
+
+static int read_file(struct loader *loader, config_t *file)
+{
+    if (config_read_file(file, loader->path) != CONFIG_TRUE) {
+        if (config_error_type(file) == CONFIG_ERR_FILE_IO)
+            return fail(loader, NULL, "cannot be read");
+        const char *source = config_error_file(file);
+        buffer_printf(loader->error, "%s:%d: %s",
+                      source != NULL ? source : loader->path,
+                      config_error_line(file), config_error_text(file));
+        return -EINVAL;
+    }
+    const config_setting_t *root = config_root_setting(file);
+    for (int i = 0; i < config_setting_length(root); i++) {
+        const int error =
+            read_entry(loader, config_setting_get_elem(root, (unsigned)i));
+        if (error != 0)
+            return error;
+    }
+    return check_whole(loader, file);
+}
+
+int config_load(const char *path, struct server_config **config,
+                struct buffer *error)
+{
+    struct loader loader = {path, xcalloc(1, sizeof(**config)), error};
+    config_t file;
+    config_init(&file);
+    int result = set_fallbacks(&loader, settings, COUNT(settings));
+    if (result == 0)
+        result = set_fallbacks(&loader, limits, COUNT(limits));
+    invariant(result == 0);
+    result = read_file(&loader, &file);
+    config_destroy(&file);
+    if (result == 0) {
+        *config = loader.config;
+        return 0;
+    }
+    config_free(loader.config);
+    *config = NULL;
+    return result;
+}
+
+void config_free(struct server_config *config)
+{
+    if (config == NULL)
+        return;
+    for (unsigned i = 0; i < config->drive_count; i++) {
+        free(config->drives[i].path);
+        free(config->drives[i].domain);
+    }
+    free(config->socket);
+    free(config->socket_group);
+    free(config->admin_socket);
+    free(config->metadata);
+    free(config->master_key);
+    free(config->region);
+    free(config->log);
+    free(config);
+}

@@ -1,0 +1,193 @@
+/*
+ * A control connection: HELLO, then key requests that may overlap.
+ */
+#include "server/private.h"
+#include <stdlib.h>
+#include <string.h>
+
+#define CONTROL_FRAME_MAX 4096 /* bytes of a message of a worker */
+
+struct control_connection {
+    struct connection base;
+    bool greeted;
+};
+
+struct key_job {
+    struct job job;
+    struct control_connection *control;
+    Wire__KeyRequest *request;
+    uint8_t key[IAM_KEY_SIZE];
+    uint64_t generation;
+    bool found;
+};
+
+static struct control_connection *from_base(struct connection *base)
+{
+    return (struct control_connection *)base;
+}
+
+/* --- drives ----------------------------------------------------------------*/
+static void send_welcome(struct connection *base)
+{
+    const struct cluster *cluster = &base->server->cluster;
+    Wire__Drive drives[SERVER_DRIVES_MAX], *list[SERVER_DRIVES_MAX];
+    Wire__Welcome welcome = WIRE__WELCOME__INIT;
+    welcome.version = FRAME_VERSION;
+    welcome.drives = list;
+    for (unsigned i = 0; i < cluster->drive_count; i++) {
+        if ((base->server->usable & 1u << i) == 0)
+            continue;
+        const char *directory = drive_config(cluster->drives[i])->directory;
+        wire__drive__init(&drives[i]);
+        drives[i].index = i;
+        drives[i].directory.data = (uint8_t *)directory;
+        drives[i].directory.len = strlen(directory);
+        list[welcome.n_drives++] = &drives[i];
+    }
+    struct buffer output = {0};
+    frame_append_message(&output, FRAME_WELCOME, &welcome);
+    connection_send(base, &output, (struct slice){0}, (struct slice){0});
+}
+
+void control_push_welcome(struct server *server)
+{
+    struct connection *connection = server->connections;
+    for (; connection != NULL; connection = connection->next)
+        if (connection->kind == &control_kind && !connection->closing &&
+            from_base(connection)->greeted)
+            send_welcome(connection);
+}
+
+/* --- keys ------------------------------------------------------------------*/
+static void control_input(struct connection *base);
+
+static struct slice bytes(const ProtobufCBinaryData *data)
+{
+    return slice_of(data->data, data->len);
+}
+
+static void key_run(struct job *job)
+{
+    struct key_job *key = (struct key_job *)job;
+    const Wire__KeyRequest *request = key->request;
+    key->found = iam_signing_key(key->control->base.server->cluster.iam,
+                                 bytes(&request->access_key),
+                                 bytes(&request->date), bytes(&request->region),
+                                 key->key, &key->generation) == 0;
+}
+
+static void key_done(struct job *job)
+{
+    struct key_job *key = (struct key_job *)job;
+    struct connection *base = &key->control->base;
+    Wire__KeyReply reply = WIRE__KEY_REPLY__INIT;
+    struct buffer output = {0};
+
+    connection_job_done(base);
+    reply.id = key->request->id;
+    reply.found = key->found;
+    if (key->found) {
+        reply.signing_key.data = key->key;
+        reply.signing_key.len = sizeof(key->key);
+        reply.generation = key->generation;
+    }
+    frame_append_message(&output, FRAME_KEY_REPLY, &reply);
+    connection_send(base, &output, (struct slice){0}, (struct slice){0});
+    explicit_bzero(key->key, sizeof(key->key));
+    wire__key_request__free_unpacked(key->request, NULL);
+    free(key);
+    if (base->closing)
+        connection_settle(base);
+    else
+        control_input(base);
+}
+
+static bool take_key_request(struct control_connection *control,
+                             const uint8_t *payload, size_t size)
+{
+    Wire__KeyRequest *request = wire__key_request__unpack(NULL, size, payload);
+    if (request == NULL)
+        return false;
+    struct key_job *key = xcalloc(1, sizeof(*key));
+    key->control = control;
+    key->request = request;
+    key->job.run = key_run;
+    key->job.done = key_done;
+    connection_submit(&control->base, &key->job);
+    return true;
+}
+
+/* --- events ----------------------------------------------------------------*/
+static bool take_frame(struct control_connection *control, unsigned type,
+                       const uint8_t *payload, size_t size)
+{
+    if (type == FRAME_KEY_REQUEST && control->greeted)
+        return take_key_request(control, payload, size);
+    if (type != FRAME_HELLO || control->greeted)
+        return false;
+    Wire__Hello *hello = wire__hello__unpack(NULL, size, payload);
+    if (hello == NULL)
+        return false;
+    control->greeted = hello->version == FRAME_VERSION;
+    wire__hello__free_unpacked(hello, NULL);
+    if (control->greeted)
+        send_welcome(&control->base);
+    return control->greeted;
+}
+
+static void control_input(struct connection *base)
+{
+    struct control_connection *control = from_base(base);
+    const uint64_t limit = base->server->config->limits.control_pending;
+    struct frame_header header;
+    const uint8_t *payload;
+
+    while (!base->closing && base->jobs + base->writes < limit) {
+        const ssize_t size =
+            connection_peek(base, &header, &payload, CONTROL_FRAME_MAX);
+        if (size == 0)
+            break;
+        if (size < 0 ||
+            !take_frame(control, header.type, payload, header.length)) {
+            log_warn("a worker's control connection sent a bad frame");
+            connection_close(base);
+            return;
+        }
+        connection_consume(base, (size_t)size);
+    }
+    connection_flow(base);
+}
+
+static void control_open(struct connection *base)
+{
+    (void)base;
+}
+
+static bool control_idle(const struct connection *base)
+{
+    return base->jobs == 0;
+}
+
+static uint64_t control_timeout(const struct connection *base)
+{
+    const struct control_connection *control =
+        (const struct control_connection *)base;
+    return control->greeted ? 0 : base->server->config->limits.body_timeout_s;
+}
+
+static bool control_release(struct connection *base)
+{
+    (void)base;
+    return true;
+}
+
+const struct connection_kind control_kind = {
+    .name = "control",
+    .size = sizeof(struct control_connection),
+    .open = control_open,
+    .input = control_input,
+    .written = control_input,
+    .idle = control_idle,
+    .timeout_s = control_timeout,
+    .release = control_release,
+};

@@ -1,0 +1,232 @@
+#include "server/exchange.h"
+#include <string.h>
+
+#define COPY_MAX (64u << 10) /* larger pieces are sent from where they are */
+
+static struct slice slice_of_bytes(const ProtobufCBinaryData *bytes)
+{
+    return slice_of(bytes->data, bytes->len);
+}
+
+/* --- the end ---------------------------------------------------------------*/
+static void account(struct exchange *x, unsigned status, const char *error)
+{
+    char id[80] = "", name[40];
+    const size_t size = x->request->request_id.len;
+    if (size < sizeof(id) && size > 0)
+        memcpy(id, x->request->request_id.data, size);
+    operation_name(x->request->operation, name);
+    const unsigned operation = (unsigned)x->request->operation;
+    if (operation < SERVER_OPERATIONS)
+        atomic_fetch_add_explicit(&x->counters->requests[operation], 1,
+                                  memory_order_relaxed);
+    if (status >= 500)
+        atomic_fetch_add_explicit(&x->counters->errors, 1,
+                                  memory_order_relaxed);
+    log_request(id, name, status, error, slice_of_bytes(&x->request->bucket),
+                slice_of_bytes(&x->request->key),
+                clock_monotonic_us() - x->started_us);
+}
+
+/* Logs and frees the call. `status` 0: what the reply says. */
+static void finish(struct exchange *x, unsigned status, const char *error)
+{
+    if (x->call != NULL) {
+        if (status == 0) {
+            status = s3_call_reply(x->call)->status;
+            error = s3_call_error(x->call);
+        }
+        account(x, status, error);
+        s3_call_free(x->call);
+        x->call = NULL;
+        atomic_fetch_sub_explicit(&x->counters->in_flight, 1,
+                                  memory_order_relaxed);
+    }
+    arena_free(x->arena);
+    x->arena = NULL;
+    x->request = NULL;
+    x->body_wanted = false;
+}
+
+static void cut(struct exchange *x, const char *why)
+{
+    finish(x, 499, why);
+    x->cut = true;
+}
+
+/* --- input -----------------------------------------------------------------*/
+static bool take_request(struct exchange *x, struct slice payload)
+{
+    x->started_us = clock_monotonic_us();
+    x->arena = arena_new();
+    x->request = wire__request__unpack(arena_protobuf_allocator(x->arena),
+                                       payload.size, payload.data);
+    if (x->request == NULL)
+        return false;
+    atomic_fetch_add_explicit(&x->counters->in_flight, 1, memory_order_relaxed);
+    x->call = s3_call_begin(x->service, x->request);
+    return true;
+}
+
+static bool take_chunk(struct exchange *x, struct slice payload)
+{
+    Wire__Chunk *chunk = wire__chunk__unpack(NULL, payload.size, payload.data);
+    if (chunk == NULL)
+        return false;
+    if (s3_call_wants_body(x->call))
+        s3_call_chunk(x->call, chunk);
+    wire__chunk__free_unpacked(chunk, NULL);
+    return true;
+}
+
+static bool take_trailers(struct exchange *x, struct slice payload)
+{
+    Wire__Trailers *trailers =
+        wire__trailers__unpack(NULL, payload.size, payload.data);
+    if (trailers == NULL)
+        return false;
+    if (s3_call_wants_body(x->call))
+        s3_call_trailers(x->call, trailers);
+    wire__trailers__free_unpacked(trailers, NULL);
+    return true;
+}
+
+static bool take_frame(struct exchange *x, unsigned type, struct slice payload)
+{
+    if (type == FRAME_REQUEST)
+        return x->call == NULL && take_request(x, payload);
+    if (x->call == NULL)
+        return false;
+    switch (type) {
+    case FRAME_CHUNK:
+        return take_chunk(x, payload);
+    case FRAME_TRAILERS:
+        return take_trailers(x, payload);
+    case FRAME_END:
+        if (s3_call_wants_body(x->call)) {
+            s3_call_end(x->call);
+            invariant(!s3_call_wants_body(x->call));
+        }
+        return true;
+    case FRAME_ACK:
+    case FRAME_NACK:
+        return true; /* the loop has seen it */
+    default:
+        return false;
+    }
+}
+
+/* The loop has checked headers, order and sizes; checksums are left. */
+static bool take_batch(struct exchange *x)
+{
+    const uint8_t *at = x->batch.data + x->batch.start;
+    const uint8_t *end = x->batch.data + x->batch.end;
+    uint32_t data_left = x->data_left;
+    while (at < end) {
+        if (data_left > 0) {
+            const size_t rest = (size_t)(end - at);
+            const size_t size = data_left < rest ? data_left : rest;
+            if (x->call != NULL && s3_call_wants_body(x->call))
+                s3_call_data(x->call, at, size);
+            at += size;
+            data_left -= (uint32_t)size;
+            continue;
+        }
+        struct frame_header header;
+        invariant((size_t)(end - at) >= FRAME_HEADER_SIZE);
+        invariant(frame_decode(at, &header) == 0);
+        at += FRAME_HEADER_SIZE;
+        if (header.type == FRAME_DATA) {
+            data_left = header.length;
+            continue;
+        }
+        invariant((size_t)(end - at) >= header.length);
+        if (frame_check(&header, at) != 0 ||
+            !take_frame(x, header.type, slice_of(at, header.length)))
+            return false;
+        at += header.length;
+    }
+    return true;
+}
+
+/* --- output ----------------------------------------------------------------*/
+/* A DATA frame: copied if small, else sent from the call's memory. Returns
+ * true if the step may go on. */
+static bool put_data(struct exchange *x, struct slice data)
+{
+    invariant(data.size > 0 && data.size <= FRAME_DATA_MAX);
+    if (x->output.size + data.size <= COPY_MAX) {
+        frame_append(&x->output, FRAME_DATA, data.data, data.size);
+        return true;
+    }
+    frame_encode(x->piece_header, FRAME_DATA, data.data, data.size);
+    x->piece_head = slice_of(x->piece_header, sizeof(x->piece_header));
+    x->piece = data;
+    return false;
+}
+
+static bool put_piece(struct exchange *x)
+{
+    struct s3_piece piece = {0};
+    s3_call_next(x->call, &piece);
+    switch (piece.kind) {
+    case S3_PIECE_DATA:
+        return put_data(x, piece.data);
+    case S3_PIECE_SEGMENTS:
+        frame_append_message(&x->output, FRAME_SEGMENTS, piece.segments);
+        x->segments = true;
+        return false;
+    case S3_PIECE_END:
+        frame_append(&x->output, FRAME_END, NULL, 0);
+        x->finished = true;
+        finish(x, 0, NULL);
+        return false;
+    case S3_PIECE_FAILED:
+        break;
+    }
+    cut(x, "body could not be read");
+    return false;
+}
+
+static void put_reply(struct exchange *x)
+{
+    if (!x->replied) {
+        frame_append_message(&x->output, FRAME_REPLY, s3_call_reply(x->call));
+        x->replied = true;
+    }
+    while (put_piece(x))
+        ;
+}
+
+void exchange_step(struct exchange *x)
+{
+    x->piece_head = x->piece = (struct slice){0};
+    x->segments = false;
+    if (x->abort) {
+        finish(x, 499, "connection closed");
+        return;
+    }
+    if (!take_batch(x)) {
+        cut(x, "malformed frame");
+        return;
+    }
+    invariant(x->call != NULL);
+    if (x->refused) {
+        s3_call_refuse_segments(x->call);
+        x->refused = false;
+    }
+    x->body_wanted = s3_call_wants_body(x->call);
+    if (!x->body_wanted) {
+        put_reply(x);
+    } else if (x->request->expect_continue && !x->continue_sent) {
+        frame_append(&x->output, FRAME_CONTINUE, NULL, 0);
+        x->continue_sent = true;
+    }
+}
+
+void exchange_reset(struct exchange *x)
+{
+    invariant(x->call == NULL && x->arena == NULL);
+    x->body_wanted = x->continue_sent = false;
+    x->replied = x->segments = x->finished = false;
+}

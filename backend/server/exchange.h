@@ -1,0 +1,44 @@
+/*
+ * One request on a connection, from REQUEST to END: the part that runs on
+ * pool threads. A step takes all input that is there and makes all output
+ * that may be sent now, so that a small request costs one step.
+ *
+ * The loop fills in "in" and reads "out" while no step runs.
+ */
+#ifndef SERVER_EXCHANGE_H
+#define SERVER_EXCHANGE_H
+
+#include "server/private.h"
+
+struct exchange {
+    struct s3_service *service;
+    struct counters *counters;
+    struct arena *arena; /* NULL: no request is under way */
+    Wire__Request *request;
+    struct s3_call *call; /* NULL after the last piece */
+    uint64_t started_us;
+
+    /* in */
+    struct input batch; /* whole frames, and parts of DATA */
+    uint32_t data_left; /* of the DATA frame the batch begins in */
+    bool refused;       /* NACK */
+    bool abort;         /* only free */
+
+    /* out */
+    struct buffer output;
+    uint8_t piece_header[FRAME_HEADER_SIZE];
+    struct slice piece_head, piece; /* a DATA frame after the output, valid
+                                       until the next step */
+    bool body_wanted;
+    bool continue_sent;
+    bool replied;  /* REPLY is in the output, or was */
+    bool segments; /* the output ends in SEGMENTS: wait for the answer */
+    bool finished; /* END is in the output; the call is freed */
+    bool cut;      /* close the connection */
+};
+
+void exchange_step(struct exchange *exchange);
+/* Ready for the next request. */
+void exchange_reset(struct exchange *exchange);
+
+#endif

@@ -1,0 +1,67 @@
+/*
+ * s3d: the command line.
+ */
+#include "server/server.h"
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define DEFAULT_CONFIG "/etc/s3d/s3d.conf"
+
+static const char usage[] =
+    "usage: s3d [-c FILE] [-t] [-V] [-h]\n"
+    "Stores the objects of an nginx with ngx_http_s3_module. Runs in the\n"
+    "foreground.\n"
+    "  -c FILE  configuration (" DEFAULT_CONFIG ")\n"
+    "  -t       test the configuration and exit\n"
+    "  -V       show the version and exit\n"
+    "  -h       show this and exit\n"
+    "signals: TERM, INT  end the requests under way, then stop (again: now)\n"
+    "         HUP        read the configuration again: log, log_level, limits\n"
+    "         USR1       open the log file again\n"
+    "exit: 0 stopped, 1 could not start or go on, 2 usage\n";
+
+int main(int argc, char **argv)
+{
+    const char *path = DEFAULT_CONFIG;
+    bool test = false;
+    int option;
+    while ((option = getopt(argc, argv, "c:tVh")) != -1) {
+        switch (option) {
+        case 'c':
+            path = optarg;
+            break;
+        case 't':
+            test = true;
+            break;
+        case 'V':
+            puts("s3d " S3D_VERSION);
+            return 0;
+        case 'h':
+            fputs(usage, stdout);
+            return 0;
+        default:
+            fputs(usage, stderr);
+            return 2;
+        }
+    }
+    if (optind != argc) {
+        fputs(usage, stderr);
+        return 2;
+    }
+
+    struct server_config *config;
+    struct buffer error = {0};
+    if (config_load(path, &config, &error) != 0) {
+        fprintf(stderr, "s3d: %.*s\n", (int)error.size,
+                (const char *)error.data);
+        buffer_free(&error);
+        return 1;
+    }
+    buffer_free(&error);
+    if (!test)
+        return server_run(config, path);
+    config_free(config);
+    printf("s3d: %s is fine\n", path);
+    return 0;
+}

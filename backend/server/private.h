@@ -1,0 +1,190 @@
+/*
+ * Private to server/.
+ *
+ * One thread runs the loop and owns every structure here; it never blocks.
+ * What may block runs as a job on libuv's pool: while a job of a connection
+ * is under way the loop touches nothing that the job uses.
+ */
+#ifndef SERVER_PRIVATE_H
+#define SERVER_PRIVATE_H
+
+#include "s3/s3.h"
+#include "server/server.h"
+#include <stdatomic.h>
+#include <uv.h>
+
+struct server;
+struct connection;
+
+/* --- jobs (pool.c) ---------------------------------------------------------*/
+struct job {
+    uv_work_t work;
+    void (*run)(struct job *job);  /* on a pool thread */
+    void (*done)(struct job *job); /* in the loop */
+};
+void pool_submit(uv_loop_t *loop, struct job *job);
+
+/* --- the cluster (cluster.c)
+ * -------------------------------------------------*/
+struct cluster {
+    struct meta *meta;
+    struct iam *iam;
+    struct blob_store *blobs;
+    struct drive *drives[SERVER_DRIVES_MAX];
+    unsigned drive_count;
+};
+
+/* Opens metadata and drives, formats new ones. Logs why it fails. */
+int cluster_open(const struct server_config *config, struct cluster *cluster);
+void cluster_close(struct cluster *cluster); /* also a half-opened one */
+/* One bit per drive that is DRIVE_OK. Does not block. */
+uint32_t cluster_usable(const struct cluster *cluster);
+
+/* --- input buffers (input.c)
+ * ---------------------------------------------------*/
+#define INPUT_MAX (1u << 20) /* bytes buffered per connection */
+
+struct input {
+    uint8_t *data; /* NULL while empty */
+    size_t start, end, capacity;
+};
+
+/* Empty buffers kept for the next connection that has something to read. */
+struct input_cache {
+    uint8_t *buffers[64];
+    unsigned count;
+};
+
+size_t input_size(const struct input *input);
+bool input_full(const struct input *input); /* stop reading */
+/* Where to read to; the input is not full. */
+uv_buf_t input_room(struct input_cache *cache, struct input *input);
+void input_consume(struct input_cache *cache, struct input *input, size_t size);
+/* Moves the first `size` bytes, with their buffer, to `taken`. */
+void input_take(struct input_cache *cache, struct input *input, size_t size,
+                struct input *taken);
+void input_release(struct input_cache *cache, struct input *input);
+void input_cache_free(struct input_cache *cache);
+
+/* --- frames out (frames.c)
+ * ---------------------------------------------------*/
+void frame_append(struct buffer *out, enum frame_type type, const void *payload,
+                  size_t size);
+void frame_append_message(struct buffer *out, enum frame_type type,
+                          const void *message); /* a protobuf-c message */
+
+/* --- connections (connection.c)
+ * ------------------------------------------------*/
+struct connection_kind {
+    const char *name;
+    size_t size; /* of the structure that begins with a struct connection */
+    void (*open)(struct connection *connection);    /* accepted */
+    void (*input)(struct connection *connection);   /* bytes have come */
+    void (*written)(struct connection *connection); /* all output has left */
+    bool (*idle)(const struct connection *connection);
+    /* Seconds without a byte after which it is cut; 0: none. */
+    uint64_t (*timeout_s)(const struct connection *connection);
+    /* The pipe is closed and no job runs: true if all is freed, false if a
+     * job was started to free it. */
+    bool (*release)(struct connection *connection);
+};
+
+struct connection {
+    uv_pipe_t pipe;
+    struct server *server;
+    const struct connection_kind *kind;
+    struct connection *next, **link;
+    struct input input;
+    unsigned writes;    /* under way */
+    unsigned jobs;      /* under way */
+    uint64_t active_ms; /* loop time of the last progress */
+    bool reading, closing, closed;
+};
+
+/* A worker's connection is a worker_kind until its first frame tells whether
+ * it is for requests or for control. */
+extern const struct connection_kind worker_kind, request_kind, control_kind,
+    admin_kind;
+void connection_become(struct connection *connection,
+                       const struct connection_kind *kind);
+
+void connection_accept(struct server *server, uv_stream_t *listener,
+                       const struct connection_kind *kind);
+/* Takes over the buffer's bytes; `tail` must stay until written() (it is sent
+ * at once where possible). */
+void connection_send(struct connection *connection, struct buffer *output,
+                     struct slice tail_head, struct slice tail);
+void connection_close(struct connection *connection);
+void connection_submit(struct connection *connection, struct job *job);
+/* First call of every job's done(). */
+void connection_job_done(struct connection *connection);
+/* After a close: frees the connection once nothing holds it any more. */
+void connection_settle(struct connection *connection);
+/* Starts or stops reading by the room there is. */
+void connection_flow(struct connection *connection);
+/* The next whole frame of the input, still in it: its size with the header,
+ * 0 if more is needed, -1 if it is not acceptable. */
+ssize_t connection_peek(struct connection *connection,
+                        struct frame_header *header, const uint8_t **payload,
+                        size_t limit);
+void connection_consume(struct connection *connection, size_t size);
+
+void control_push_welcome(struct server *server);
+
+/* --- counters
+ * ------------------------------------------------------------------*/
+#define SERVER_OPERATIONS 256
+struct counters {
+    atomic_uint_fast64_t requests[SERVER_OPERATIONS]; /* by Wire__Operation */
+    atomic_uint_fast64_t errors;                      /* 5xx */
+    atomic_uint_fast64_t aborted;
+    atomic_int connections[3]; /* request, control, admin */
+    atomic_int in_flight;
+};
+enum { COUNT_REQUEST, COUNT_CONTROL, COUNT_ADMIN };
+/* "PutObject"; `name` holds at least 40 bytes. */
+void operation_name(unsigned operation, char name[40]);
+
+/* --- administration (admin.c): on a pool thread
+ * ----------------------------------*/
+/* Runs a command; appends a JSON object to `result` either way. */
+bool admin_execute(struct server *server, struct slice command,
+                   struct slice arguments, struct buffer *result);
+
+/* --- the server (server.c, listener.c, signals.c)
+ * ----------------------------------*/
+struct listener {
+    struct server *server;
+    uv_pipe_t pipe;
+    const struct connection_kind *kind;
+    char *path;
+    bool open;
+};
+int listener_open(struct server *server, struct listener *listener,
+                  const char *path, unsigned mode, const char *group,
+                  const struct connection_kind *kind);
+void listener_close(struct listener *listener);
+
+#define SERVER_SIGNALS 4
+struct server {
+    uv_loop_t loop;
+    struct server_config *config;
+    const char *config_path;
+    struct cluster cluster;
+    struct s3_service service;
+    struct listener listeners[2];
+    struct connection *connections;
+    struct input_cache cache;
+    struct counters counters;
+    uv_signal_t signals[SERVER_SIGNALS];
+    uv_timer_t sweep, deadline;
+    uint64_t started_ms;
+    uint32_t usable; /* drives, as last told to the workers */
+    bool stopping, reloading;
+};
+void server_stop(struct server *server);
+void server_connection_gone(struct server *server);
+void signals_open(struct server *server);
+void signals_close(struct server *server);
+
+#endif

@@ -1,0 +1,145 @@
+/*
+ * Start, the periodic sweep, and an orderly end.
+ *
+ * The loop ends by itself when every handle is closed: listeners at once,
+ * connections as their requests end, timers and signals after the last one.
+ */
+#include "server/private.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+#define SWEEP_MS 1000
+
+/* --- the end ---------------------------------------------------------------*/
+static void close_all(struct server *server, bool only_idle)
+{
+    /* Closing is asynchronous: the list does not change here. */
+    struct connection *connection = server->connections;
+    for (; connection != NULL; connection = connection->next)
+        if (!only_idle || connection->kind->idle(connection))
+            connection_close(connection);
+}
+
+static void on_deadline(uv_timer_t *timer)
+{
+    struct server *server = timer->data;
+    log_warn("requests did not end in time: cut off");
+    close_all(server, false);
+}
+
+void server_connection_gone(struct server *server)
+{
+    if (!server->stopping || server->connections != NULL ||
+        uv_is_closing((uv_handle_t *)&server->sweep))
+        return;
+    uv_close((uv_handle_t *)&server->sweep, NULL);
+    uv_close((uv_handle_t *)&server->deadline, NULL);
+    signals_close(server);
+}
+
+void server_stop(struct server *server)
+{
+    if (server->stopping) {
+        close_all(server, false); /* the second signal: now */
+        return;
+    }
+    server->stopping = true;
+    listener_close(&server->listeners[0]);
+    listener_close(&server->listeners[1]);
+    const uint64_t limit_ms = server->config->limits.shutdown_timeout_s * 1000;
+    uv_timer_start(&server->deadline, on_deadline, limit_ms, 0);
+    close_all(server, true);
+    server_connection_gone(server);
+}
+
+/* --- the sweep -------------------------------------------------------------*/
+static void sweep_connections(struct server *server)
+{
+    const uint64_t now = uv_now(&server->loop);
+    struct connection *connection = server->connections;
+    for (; connection != NULL; connection = connection->next) {
+        const uint64_t limit = connection->kind->timeout_s(connection);
+        if (limit > 0 && now - connection->active_ms > limit * 1000)
+            connection_close(connection);
+    }
+}
+
+static void on_sweep(uv_timer_t *timer)
+{
+    struct server *server = timer->data;
+    sweep_connections(server);
+    const uint32_t usable = cluster_usable(&server->cluster);
+    if (usable != server->usable) {
+        server->usable = usable;
+        control_push_welcome(server);
+    }
+}
+
+/* --- start -----------------------------------------------------------------*/
+static void timers_open(struct server *server)
+{
+    invariant(uv_timer_init(&server->loop, &server->sweep) == 0);
+    invariant(uv_timer_init(&server->loop, &server->deadline) == 0);
+    server->sweep.data = server->deadline.data = server;
+    uv_timer_start(&server->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
+}
+
+static int listen_all(struct server *server)
+{
+    const struct server_config *config = server->config;
+    int error = listener_open(server, &server->listeners[0], config->socket,
+                              (unsigned)config->socket_mode,
+                              config->socket_group, &worker_kind);
+    if (error == 0)
+        error = listener_open(server, &server->listeners[1],
+                              config->admin_socket, 0600, "", &admin_kind);
+    return error;
+}
+
+static int serve(struct server *server)
+{
+    invariant(uv_loop_init(&server->loop) == 0);
+    signals_open(server);
+    timers_open(server);
+    const int error = listen_all(server);
+    if (error == 0)
+        log_info("s3d %s serves on %s", S3D_VERSION, server->config->socket);
+    else
+        server_stop(server);
+    uv_run(&server->loop, UV_RUN_DEFAULT);
+    invariant(uv_loop_close(&server->loop) == 0);
+    input_cache_free(&server->cache);
+    return error;
+}
+
+int server_run(struct server_config *config, const char *config_path)
+{
+    struct server *server = xcalloc(1, sizeof(*server));
+    char threads[24];
+    snprintf(threads, sizeof(threads), "%llu",
+             (unsigned long long)config->threads);
+    setenv("UV_THREADPOOL_SIZE", threads, 1);
+
+    server->config = config;
+    server->config_path = config_path;
+    server->started_ms = clock_wall_ms();
+    log_set_level(config->log_level);
+    int error = log_open(config->log[0] != '\0' ? config->log : NULL);
+    if (error != 0)
+        log_error("cannot open %s", config->log);
+    if (error == 0)
+        error = cluster_open(config, &server->cluster);
+    if (error == 0) {
+        server->service =
+            (struct s3_service){server->cluster.meta, server->cluster.blobs,
+                                server->cluster.iam, config->region};
+        server->usable = cluster_usable(&server->cluster);
+        error = serve(server);
+    }
+    cluster_close(&server->cluster);
+    if (error == 0)
+        log_info("s3d has stopped");
+    config_free(server->config);
+    free(server);
+    return error == 0 ? 0 : 1;
+}

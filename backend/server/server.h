@@ -1,0 +1,59 @@
+/*
+ * The daemon: configuration, and a server that runs until it is told to stop.
+ */
+#ifndef SERVER_H
+#define SERVER_H
+
+#include "base/base.h"
+#include <sys/types.h>
+
+#define S3D_VERSION       "0.1.0"
+#define SERVER_DRIVES_MAX 20
+
+struct server_drive_config {
+    char *path;   /* absolute */
+    char *domain; /* fault domain, "" for one of its own */
+};
+
+struct server_limits {
+    uint64_t connections;        /* of workers; more are refused */
+    uint64_t control_pending;    /* key requests under way per connection */
+    uint64_t idle_timeout_s;     /* a connection without a request */
+    uint64_t body_timeout_s;     /* a body of which nothing comes */
+    uint64_t shutdown_timeout_s; /* for requests under way at SIGTERM */
+};
+
+/* What conf/s3d.conf says; docs are in that file. Strings are never NULL but
+ * where it is said. */
+struct server_config {
+    char *socket;
+    uint64_t socket_mode;
+    char *socket_group; /* "": the process's own */
+    char *admin_socket;
+    char *metadata;
+    char *master_key;
+    char *region;
+    char *log; /* "": stderr */
+    enum log_level log_level;
+    uint64_t threads;
+    uint64_t extent_size; /* bytes */
+    uint64_t reserve;     /* bytes */
+    struct server_limits limits;
+    struct server_drive_config drives[SERVER_DRIVES_MAX];
+    unsigned drive_count;
+};
+
+/* Returns 0, or -EINVAL with "file:line: what is wrong" in `error`. */
+int config_load(const char *path, struct server_config **config,
+                struct buffer *error);
+void config_free(struct server_config *config); /* NULL is allowed */
+
+/*
+ * Opens the cluster, serves until SIGTERM or SIGINT, closes everything.
+ * SIGHUP reads `config_path` again. Takes over `config`. Call it once per
+ * process, before any other use of libuv's pool. Returns the exit status: 0,
+ * or 1 after an error that was logged.
+ */
+int server_run(struct server_config *config, const char *config_path);
+
+#endif

@@ -1,0 +1,143 @@
+/*
+ * SIGTERM, SIGINT: stop. SIGHUP: read the configuration again. SIGUSR1: open
+ * the log again.
+ */
+#include "server/private.h"
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const int numbers[SERVER_SIGNALS] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
+
+struct reload {
+    struct job job;
+    struct server *server;
+    struct server_config *config;
+    struct buffer error;
+    int result;
+};
+
+static void reload_run(struct job *job)
+{
+    struct reload *reload = (struct reload *)job;
+    reload->result = config_load(reload->server->config_path, &reload->config,
+                                 &reload->error);
+}
+
+static bool same_drives(const struct server_config *a,
+                        const struct server_config *b)
+{
+    if (a->drive_count != b->drive_count)
+        return false;
+    for (unsigned i = 0; i < a->drive_count; i++)
+        if (strcmp(a->drives[i].path, b->drives[i].path) != 0 ||
+            strcmp(a->drives[i].domain, b->drives[i].domain) != 0)
+            return false;
+    return true;
+}
+
+/* What cannot change while s3d runs is named, and left as it was. */
+static void refuse_changes(const struct server_config *old,
+                           const struct server_config *new)
+{
+    const struct {
+        const char *name;
+        bool changed;
+    } fixed[] = {
+        {"socket", strcmp(old->socket, new->socket) != 0},
+        {"socket_mode", old->socket_mode != new->socket_mode},
+        {"socket_group", strcmp(old->socket_group, new->socket_group) != 0},
+        {"admin_socket", strcmp(old->admin_socket, new->admin_socket) != 0},
+        {"metadata", strcmp(old->metadata, new->metadata) != 0},
+        {"master_key", strcmp(old->master_key, new->master_key) != 0},
+        {"region", strcmp(old->region, new->region) != 0},
+        {"threads", old->threads != new->threads},
+        {"extent_size", old->extent_size != new->extent_size},
+        {"reserve", old->reserve != new->reserve},
+        {"drives", !same_drives(old, new)},
+    };
+    for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
+        if (fixed[i].changed)
+            log_warn("reload: %s changes when s3d is started again",
+                     fixed[i].name);
+}
+
+static void apply(struct server *server, struct server_config *new)
+{
+    struct server_config *old = server->config;
+    refuse_changes(old, new);
+    if (log_open(new->log[0] != '\0' ? new->log : NULL) == 0) {
+        char *log = old->log;
+        old->log = new->log;
+        new->log = log;
+    } else {
+        log_error("reload: cannot open %s", new->log);
+    }
+    old->log_level = new->log_level;
+    old->limits = new->limits;
+    log_set_level(old->log_level);
+    log_info("reload: done");
+}
+
+static void reload_done(struct job *job)
+{
+    struct reload *reload = (struct reload *)job;
+    struct server *server = reload->server;
+    server->reloading = false;
+    if (reload->result == 0)
+        apply(server, reload->config);
+    else
+        log_error("reload refused: %.*s", (int)reload->error.size,
+                  (const char *)reload->error.data);
+    config_free(reload->config);
+    buffer_free(&reload->error);
+    free(reload);
+}
+
+static void start_reload(struct server *server)
+{
+    if (server->reloading || server->stopping || server->config_path == NULL)
+        return;
+    struct reload *reload = xcalloc(1, sizeof(*reload));
+    reload->server = server;
+    reload->job.run = reload_run;
+    reload->job.done = reload_done;
+    server->reloading = true;
+    pool_submit(&server->loop, &reload->job);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    struct server *server = handle->data;
+    const char *log = server->config->log;
+    switch (number) {
+    case SIGHUP:
+        start_reload(server);
+        break;
+    case SIGUSR1:
+        if (log_open(log[0] != '\0' ? log : NULL) != 0)
+            log_error("cannot open %s", log);
+        break;
+    default:
+        log_info("stopping: %s", strsignal(number));
+        server_stop(server);
+        break;
+    }
+}
+
+void signals_open(struct server *server)
+{
+    signal(SIGPIPE, SIG_IGN);
+    for (unsigned i = 0; i < SERVER_SIGNALS; i++) {
+        uv_signal_t *handle = &server->signals[i];
+        invariant(uv_signal_init(&server->loop, handle) == 0);
+        handle->data = server;
+        invariant(uv_signal_start(handle, on_signal, numbers[i]) == 0);
+    }
+}
+
+void signals_close(struct server *server)
+{
+    for (unsigned i = 0; i < SERVER_SIGNALS; i++)
+        uv_close((uv_handle_t *)&server->signals[i], NULL);
+}
