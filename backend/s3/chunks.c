@@ -162,10 +162,9 @@ bool chunks_check_trailers(struct s3_call *call, struct s3_body *body,
     digester_final(lines, DIGEST_SHA256, sha256);
     digester_free(lines);
     hex_encode(hex, sha256, 32);
-    text =
-        arena_printf(call->arena, "AWS4-HMAC-SHA256-TRAILER\n%.16s\n%s\n%s\n%s",
-                     (const char *)call->request->amz_date.data, body->scope,
-                     body->signature, hex);
+    snprintf(text, sizeof(text), "AWS4-HMAC-SHA256-TRAILER\n%.16s\n%s\n%s\n%s",
+             (const char *)call->request->amz_date.data, body->scope,
+             body->signature, hex);
     return check_signature(call, body, text, pb_slice(trailers->signature));
 }
 

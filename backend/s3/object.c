@@ -1,0 +1,261 @@
+/*
+ * Versions of keys: finding, committing, deleting.
+ *
+ * In an unversioned bucket a key has one version, the null version, and its
+ * id is empty in the record. In a versioned bucket every commit adds one; in
+ * a suspended one the null version is replaced, wherever it stands.
+ */
+#include "s3/object.h"
+
+#include <errno.h>
+
+bool object_valid_key(struct slice key)
+{
+    return key.size > 0 && key.size <= S3_KEY_MAX && utf8_valid(key);
+}
+
+static enum s3_error lock(struct s3_call *call, struct slice key)
+{
+    struct meta *meta = call->service->meta;
+    Meta__Bucket *bucket;
+    int error;
+
+    meta_bucket_lock(meta, call->bucket_name, false);
+    error = meta_get_bucket(meta, call->arena, call->bucket_name, &bucket);
+    if (error != 0 || bucket->id != call->bucket->id) {
+        meta_bucket_unlock(meta, call->bucket_name);
+        return error == 0 || error == -ENOENT ? S3_ERR_NoSuchBucket
+                                              : S3_ERR_InternalError;
+    }
+    call->bucket = bucket; /* its settings may have changed */
+    meta_key_lock(meta, bucket->id, key);
+    return S3_OK;
+}
+
+bool object_lock(struct s3_call *call, struct slice key)
+{
+    enum s3_error error = lock(call, key);
+
+    if (error == S3_ERR_NoSuchBucket)
+        call_fail_no_bucket(call, call->bucket_name);
+    else if (error != S3_OK)
+        call_fail(call, error);
+    return error == S3_OK;
+}
+
+void object_unlock(struct s3_call *call, struct slice key)
+{
+    meta_key_unlock(call->service->meta, call->bucket->id, key);
+    meta_bucket_unlock(call->service->meta, call->bucket_name);
+}
+
+static bool is_version(const Meta__Object *object, struct slice version_id)
+{
+    if (slice_equal_string(version_id, "null"))
+        return object->version_id.len == 0;
+    return slice_equal(pb_slice(object->version_id), version_id);
+}
+
+int object_find(struct s3_call *call, uint64_t bucket, struct slice key,
+                struct slice version_id, Meta__Object **object)
+{
+    struct meta *meta = call->service->meta;
+    int error = meta_get_object(meta, call->arena, bucket, key, object);
+    struct meta_scan *scan;
+
+    if (error != 0 || version_id.data == NULL ||
+        is_version(*object, version_id))
+        return error;
+    error = -ENOENT;
+    scan = meta_scan_objects(meta, bucket);
+    for (meta_scan_seek(scan, key);
+         meta_scan_valid(scan) && slice_equal(meta_scan_key(scan), key);
+         meta_scan_next(scan)) {
+        int broken = meta_scan_object(scan, call->arena, object);
+
+        if (broken != 0 || is_version(*object, version_id)) {
+            error = broken;
+            break;
+        }
+    }
+    if (error == -ENOENT && meta_scan_error(scan) != 0)
+        error = meta_scan_error(scan);
+    meta_scan_free(scan);
+    return error;
+}
+
+/* Version ids are 32 characters of this alphabet, or "null". */
+static bool version_well_formed(struct slice id)
+{
+    if (slice_equal_string(id, "null"))
+        return true;
+    for (size_t i = 0; i < id.size; i++) {
+        uint8_t c = id.data[i];
+
+        if (!(c >= '0' && c <= '9') && !(c >= 'a' && c <= 'z') &&
+            !(c >= 'A' && c <= 'Z') && c != '.' && c != '_' && c != '-')
+            return false;
+    }
+    return id.size == 32;
+}
+
+bool object_version_arg(struct s3_call *call, struct slice *version_id)
+{
+    *version_id = call_arg(call, "versionId");
+    if (version_id->data == NULL)
+        return true;
+    if (version_id->size == 0) {
+        call_fail_argument(call, "versionId", *version_id,
+                           "Version id cannot be the empty string");
+        return false;
+    }
+    if (!version_well_formed(*version_id)) {
+        call_fail_argument(call, "versionId", *version_id,
+                           "Invalid version id specified");
+        return false;
+    }
+    return true;
+}
+
+static struct meta_referrer referrer(struct s3_call *call, struct slice key,
+                                     uint64_t sequence)
+{
+    return (struct meta_referrer){
+        .kind = META_REFERRER_OBJECT,
+        .bucket = call->bucket->id,
+        .key = key,
+        .sequence = sequence,
+    };
+}
+
+static void remove_version(struct s3_call *call, struct meta_batch *batch,
+                           struct slice key, const Meta__Object *object)
+{
+    struct meta_referrer who = referrer(call, key, object->sequence);
+
+    meta_delete_object(batch, call->bucket->id, key, object->sequence);
+    if (object->blob != 0)
+        meta_drop_ref(batch, object->blob, &who);
+}
+
+int object_commit(struct s3_call *call, struct meta_batch *batch,
+                  struct slice key, Meta__Object *object)
+{
+    struct meta *meta = call->service->meta;
+    Meta__Object *newest = NULL, *replaced = NULL;
+    uint64_t bucket = call->bucket->id;
+    int error = meta_get_object(meta, call->arena, bucket, key, &newest);
+
+    if (error != 0 && error != -ENOENT)
+        return error;
+    if (error == -ENOENT)
+        newest = NULL;
+    object->sequence = meta_next_id(meta);
+    object->mtime_ms = clock_wall_ms();
+    if (newest != NULL) { /* M3, also when the clock goes back */
+        invariant(object->sequence > newest->sequence);
+        if (object->mtime_ms < newest->mtime_ms)
+            object->mtime_ms = newest->mtime_ms;
+    }
+    if (object->owner.len == 0)
+        object->owner = pb_bytes(slice_from_string(call->identity.user));
+    if (call->bucket->versioning == META__BUCKET__VERSIONING__ENABLED) {
+        object->version_id = pb_bytes(slice_from_string(
+            arena_printf(call->arena, "%016llx%016llx",
+                         (unsigned long long)~object->sequence,
+                         (unsigned long long)object->mtime_ms)));
+    } else if (newest != NULL) {
+        error =
+            object_find(call, bucket, key, SLICE_LITERAL("null"), &replaced);
+        if (error != 0 && error != -ENOENT)
+            return error;
+        if (error == 0)
+            remove_version(call, batch, key, replaced);
+    }
+    meta_put_object(batch, bucket, key, object);
+    if (object->blob != 0) {
+        struct meta_referrer who = referrer(call, key, object->sequence);
+        meta_add_ref(batch, object->blob, &who);
+    }
+    return meta_commit(batch);
+}
+
+static int delete_version(struct s3_call *call, struct slice key,
+                          const Meta__Object *object,
+                          struct object_deletion *deletion)
+{
+    struct meta_batch *batch = meta_batch_new(call->service->meta);
+    int error;
+
+    remove_version(call, batch, key, object);
+    error = meta_commit(batch);
+    meta_batch_free(batch);
+    deletion->delete_marker = object->delete_marker;
+    deletion->version_id = pb_slice(object->version_id);
+    return error;
+}
+
+static int add_marker(struct s3_call *call, struct slice key,
+                      struct object_deletion *deletion)
+{
+    struct meta_batch *batch = meta_batch_new(call->service->meta);
+    Meta__Object marker = META__OBJECT__INIT;
+    int error;
+
+    marker.delete_marker = true;
+    error = object_commit(call, batch, key, &marker);
+    meta_batch_free(batch);
+    deletion->delete_marker = true;
+    deletion->version_id = marker.version_id.len > 0
+                               ? pb_slice(marker.version_id)
+                               : SLICE_LITERAL("null");
+    return error;
+}
+
+/* Under the key lock. */
+static enum s3_error delete_locked(struct s3_call *call, struct slice key,
+                                   struct slice version_id,
+                                   struct slice if_match,
+                                   struct object_deletion *deletion)
+{
+    bool versioned =
+        call->bucket->versioning != META__BUCKET__VERSIONING__UNVERSIONED;
+    Meta__Object *object = NULL;
+    int error = object_find(call, call->bucket->id, key, version_id, &object);
+    bool there;
+
+    if (error != 0 && error != -ENOENT)
+        return S3_ERR_InternalError;
+    there = error == 0;
+    if (!there && version_id.data != NULL &&
+        !slice_equal_string(version_id, "null"))
+        return S3_ERR_NoSuchVersion;
+    if (if_match.data != NULL) {
+        if (!there || object->delete_marker)
+            return S3_ERR_NoSuchKey;
+        if (!etag_list_matches(if_match, pb_slice(object->etag)))
+            return S3_ERR_PreconditionFailed;
+    }
+    if (versioned && version_id.data == NULL)
+        error = add_marker(call, key, deletion);
+    else if (there)
+        error = delete_version(call, key, object, deletion);
+    else
+        error = 0;
+    return error == 0 ? S3_OK : S3_ERR_InternalError;
+}
+
+enum s3_error object_delete(struct s3_call *call, struct slice key,
+                            struct slice version_id, struct slice if_match,
+                            struct object_deletion *deletion)
+{
+    enum s3_error error;
+
+    *deletion = (struct object_deletion){0};
+    error = lock(call, key);
+    if (error != S3_OK)
+        return error;
+    error = delete_locked(call, key, version_id, if_match, deletion);
+    object_unlock(call, key);
+    return error;
+}

@@ -1,0 +1,15 @@
+/*
+ * Private to put.c, get.c, delete.c, copy.c: what they share besides call.h.
+ */
+#ifndef S3_OBJECT_H
+#define S3_OBJECT_H
+
+#include "s3/call.h"
+
+/* ETag, x-amz-version-id of a version that was written or is read. */
+void object_identity_headers(struct s3_call *call, const Meta__Object *object);
+/* Reads the request's key as it is now, without a lock: NULL if there is
+ * none. 0 or a negative errno. */
+int object_current(struct s3_call *call, Meta__Object **object);
+
+#endif

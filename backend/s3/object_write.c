@@ -1,0 +1,90 @@
+/* A new object's bytes on their way into a blob. */
+#include "s3/call.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#define ORIGIN_MAX (8u << 10) /* bytes: blob.h */
+
+/* What each shard says of itself. What does not fit is left out, the longest
+ * and least needed first: it helps a rebuild, nothing else reads it. */
+static struct slice pack_origin(struct s3_call *call,
+                                const Meta__Object *object, struct slice upload,
+                                unsigned part)
+{
+    Meta__Origin origin = META__ORIGIN__INIT;
+    Meta__Object said = *object;
+    uint8_t *packed;
+    size_t size;
+
+    origin.bucket = call->bucket->id;
+    origin.bucket_name = call->bucket->name;
+    origin.key = pb_bytes(call->key);
+    origin.object = &said;
+    origin.upload_id = pb_bytes(upload);
+    origin.part_number = part;
+    said.owner = pb_bytes(slice_from_string(call->identity.user));
+    if (meta__origin__get_packed_size(&origin) > ORIGIN_MAX)
+        said.n_tags = 0;
+    if (meta__origin__get_packed_size(&origin) > ORIGIN_MAX)
+        said.n_headers = 0;
+    size = meta__origin__get_packed_size(&origin);
+    invariant(size <= ORIGIN_MAX); /* key and metadata are bounded */
+    packed = arena_alloc(call->arena, size);
+    meta__origin__pack(&origin, packed);
+    return slice_of(packed, size);
+}
+
+bool object_open_writer(struct s3_call *call, const Meta__Object *object,
+                        struct slice upload, unsigned part)
+{
+    const Wire__Request *request = call->request;
+    uint64_t size = request->has_body ? request->content_length : 0;
+    struct blob_spec spec;
+    int error;
+
+    if (size > S3_PUT_MAX) {
+        char text[24];
+
+        snprintf(text, sizeof(text), "%" PRIu64, size);
+        call_error_field(call, "ProposedSize", slice_from_string(text));
+        snprintf(text, sizeof(text), "%llu", (unsigned long long)S3_PUT_MAX);
+        call_error_field(call, "MaxSizeAllowed", slice_from_string(text));
+        call_fail(call, S3_ERR_EntityTooLarge);
+        return false;
+    }
+    call->blob = 0;
+    if (size == 0)
+        return true;
+    spec.blob = meta_next_id(call->service->meta);
+    spec.size = size;
+    spec.origin = pack_origin(call, object, upload, part);
+    error = blob_writer_open(call->service->blobs, &spec, &call->writer);
+    if (error != 0) {
+        call->writer = NULL;
+        call_fail_errno(call, error, "opening a blob");
+        return false;
+    }
+    call->blob = spec.blob;
+    return true;
+}
+
+bool object_finish_blob(struct s3_call *call, struct meta_batch *batch)
+{
+    Meta__Blob record = META__BLOB__INIT;
+    int error;
+
+    if (call->blob == 0)
+        return true;
+    invariant(call->writer != NULL && call->layout == NULL);
+    error = blob_writer_finish(call->writer, &call->layout);
+    call->writer = NULL; /* freed, also on error */
+    if (error != 0) {
+        call->layout = NULL;
+        call_fail_errno(call, error, "making a blob durable");
+        return false;
+    }
+    record.layout = call->layout;
+    meta_put_blob(batch, call->blob, &record, blob_degraded(call->layout));
+    return true;
+}
