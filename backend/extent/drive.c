@@ -48,6 +48,11 @@ const struct drive_config *drive_config(struct drive *drive)
     return &drive->config;
 }
 
+const uint8_t *drive_uuid(struct drive *drive)
+{
+    return drive->identity.drive;
+}
+
 int drive_failed(struct drive *drive, const char *what, int error)
 {
     switch (error) {

@@ -64,6 +64,8 @@ void drive_close(struct drive *drive); /* waits for its sync thread */
 enum drive_state drive_state(struct drive *drive);
 const char *drive_state_name(enum drive_state state);
 const struct drive_config *drive_config(struct drive *drive);
+/* DRIVE_UUID_SIZE bytes from the identity file; zeros if there was none. */
+const uint8_t *drive_uuid(struct drive *drive);
 
 struct drive_usage {
     uint64_t total, free; /* bytes, of the file system less the reserve */
