@@ -1,0 +1,367 @@
+/* The simulated disk: the operations. */
+#include "io/sim.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* splitmix64 */
+uint64_t sim_random(struct sim *sim)
+{
+    sim->random += 0x9e3779b97f4a7c15u;
+    uint64_t z = sim->random;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+}
+
+bool sim_coin(struct sim *sim)
+{
+    return (sim_random(sim) & 1) != 0;
+}
+
+/* Every operation on a path is between these two. */
+static struct sim *begin(struct io *io, const char *given, char **path, int *r)
+{
+    struct sim *sim = (struct sim *)io;
+    *path = sim_path(given);
+    pthread_mutex_lock(&sim->mutex);
+    *r = sim_fault(sim, *path);
+    return sim;
+}
+
+static int end(struct sim *sim, char *path, int r)
+{
+    pthread_mutex_unlock(&sim->mutex);
+    free(path);
+    return r;
+}
+
+/* As are those on a file; returns it locked. */
+static struct sim_file *begin_file(struct io_file *base, int *r)
+{
+    struct sim_file *file = (struct sim_file *)base;
+    struct sim *sim = (struct sim *)base->io;
+    pthread_mutex_lock(&sim->mutex);
+    *r = sim_fault(sim, file->path);
+    if (*r == 0 && file->power != sim->power) {
+        *r = -EIO;
+    }
+    return file;
+}
+
+static int end_file(struct io_file *base, int r)
+{
+    struct sim *sim = (struct sim *)base->io;
+    pthread_mutex_unlock(&sim->mutex);
+    return r;
+}
+
+static bool exists_directory(struct sim *sim, const char *path)
+{
+    if (strcmp(path, "/") == 0 || strcmp(path, ".") == 0) {
+        return true;
+    }
+    struct sim_inode *inode = sim_lookup(sim, path);
+    return inode != NULL && inode->directory;
+}
+
+/* --- files
+ * ------------------------------------------------------------------*/
+
+static struct io_file *new_handle(struct sim *sim, struct sim_inode *inode,
+                                  const char *path, unsigned flags)
+{
+    struct sim_file *file = xcalloc(1, sizeof(*file));
+    file->base.io = &sim->base;
+    file->inode = inode;
+    file->path = xstrdup(path);
+    file->power = sim->power;
+    file->writable = (flags & (IO_WRITE | IO_CREATE)) != 0;
+    inode->handles++;
+    return &file->base;
+}
+
+static int open_inode(struct sim *sim, const char *path, unsigned flags,
+                      struct sim_inode **inode)
+{
+    if (!sim_has_parent(sim, path)) {
+        return -ENOENT;
+    }
+    *inode = sim_lookup(sim, path);
+    if (*inode != NULL) {
+        if ((flags & IO_CREATE) != 0) {
+            return -EEXIST;
+        }
+        return (*inode)->directory ? -EISDIR : 0;
+    }
+    if ((flags & IO_CREATE) == 0) {
+        return -ENOENT;
+    }
+    *inode = sim_inode_new(false);
+    sim_set_seen(sim, path, *inode);
+    return 0;
+}
+
+static int sim_open(struct io *io, const char *given, unsigned flags,
+                    struct io_file **file)
+{
+    char *path;
+    int r;
+    struct sim *sim = begin(io, given, &path, &r);
+    struct sim_inode *inode;
+    if (r == 0) {
+        r = open_inode(sim, path, flags, &inode);
+    }
+    if (r == 0) {
+        *file = new_handle(sim, inode, path, flags);
+    }
+    return end(sim, path, r);
+}
+
+static void sim_close(struct io_file *base)
+{
+    struct sim_file *file = (struct sim_file *)base;
+    struct sim *sim = (struct sim *)base->io;
+    pthread_mutex_lock(&sim->mutex);
+    if (file->inode->locker == base) {
+        file->inode->locker = NULL;
+    }
+    file->inode->handles--;
+    sim_inode_drop(sim, file->inode);
+    pthread_mutex_unlock(&sim->mutex);
+    free(file->path);
+    free(file);
+}
+
+static int sim_pread(struct io_file *base, void *data, size_t size,
+                     uint64_t offset)
+{
+    int r;
+    struct sim_file *file = begin_file(base, &r);
+    struct sim_inode *inode = file->inode;
+    if (r == 0 && (offset > inode->size || size > inode->size - offset)) {
+        r = -ENODATA;
+    }
+    if (r == 0 && size > 0) {
+        memcpy(data, inode->data + offset, size);
+    }
+    return end_file(base, r);
+}
+
+/* A write that fails may have been done in part. */
+static int sim_pwrite(struct io_file *base, const void *data, size_t size,
+                      uint64_t offset)
+{
+    int r;
+    struct sim_file *file = begin_file(base, &r);
+    struct sim *sim = (struct sim *)base->io;
+    if (!file->writable) {
+        r = -EBADF;
+    }
+    if (r == 0) {
+        r = sim_file_write(sim, file->inode, data, size, offset);
+    } else if (file->writable && file->power == sim->power && size > 0) {
+        sim_file_write(sim, file->inode, data, sim_random(sim) % size, offset);
+    }
+    return end_file(base, r);
+}
+
+static int sim_fdatasync(struct io_file *base)
+{
+    int r;
+    struct sim_file *file = begin_file(base, &r);
+    struct sim *sim = (struct sim *)base->io;
+    if (r == 0) {
+        sim_file_sync(file->inode);
+    } else if (file->power == sim->power) {
+        sim_file_doom(file->inode);
+    }
+    return end_file(base, r);
+}
+
+static int sim_size(struct io_file *base, uint64_t *size)
+{
+    int r;
+    struct sim_file *file = begin_file(base, &r);
+    *size = file->inode->size;
+    return end_file(base, r);
+}
+
+static int sim_lock(struct io_file *base)
+{
+    int r;
+    struct sim_file *file = begin_file(base, &r);
+    struct sim_inode *inode = file->inode;
+    if (r == 0 && inode->locker != NULL && inode->locker != base) {
+        r = -EAGAIN;
+    }
+    if (r == 0) {
+        inode->locker = base;
+    }
+    return end_file(base, r);
+}
+
+/* --- names
+ * --------------------------------------------------------------------*/
+
+static int sim_mkdir(struct io *io, const char *given)
+{
+    char *path;
+    int r;
+    struct sim *sim = begin(io, given, &path, &r);
+    if (r == 0 && !exists_directory(sim, path)) {
+        if (sim_lookup(sim, path) != NULL) {
+            r = -ENOTDIR;
+        } else if (!sim_has_parent(sim, path)) {
+            r = -ENOENT;
+        } else {
+            sim_set_seen(sim, path, sim_inode_new(true));
+        }
+    }
+    return end(sim, path, r);
+}
+
+static int sim_rename(struct io *io, const char *given, const char *to)
+{
+    char *path;
+    int r;
+    struct sim *sim = begin(io, given, &path, &r);
+    char *target = sim_path(to);
+    struct sim_inode *inode = sim_lookup(sim, path);
+    struct sim_inode *old = sim_lookup(sim, target);
+    if (r == 0 && (inode == NULL || !sim_has_parent(sim, target))) {
+        r = -ENOENT;
+    }
+    if (r == 0 && (inode->directory || (old != NULL && old->directory))) {
+        r = -EISDIR; /* nothing in s3d renames directories */
+    }
+    if (r == 0 && inode != old) {
+        sim_set_seen(sim, target, inode);
+        sim_set_seen(sim, path, NULL);
+    }
+    free(target);
+    return end(sim, path, r);
+}
+
+static int sim_unlink(struct io *io, const char *given)
+{
+    char *path;
+    int r;
+    struct sim *sim = begin(io, given, &path, &r);
+    struct sim_inode *inode = sim_lookup(sim, path);
+    if (r == 0 && inode == NULL) {
+        r = -ENOENT;
+    }
+    if (r == 0 && inode->directory) {
+        r = -EISDIR;
+    }
+    if (r == 0) {
+        sim_set_seen(sim, path, NULL);
+    }
+    return end(sim, path, r);
+}
+
+static int sim_sync_dir(struct io *io, const char *given)
+{
+    char *path;
+    int r;
+    struct sim *sim = begin(io, given, &path, &r);
+    if (r == 0 && !exists_directory(sim, path)) {
+        r = -ENOENT;
+    }
+    for (size_t i = 0; r == 0 && i < sim->name_count; i++) {
+        struct sim_name *name = &sim->names[i];
+        if (sim_is_child(name->path, path)) {
+            sim_set_durable(sim, name, name->seen);
+        }
+    }
+    if (r == 0) {
+        sim_drop_names(sim);
+    }
+    return end(sim, path, r);
+}
+
+/* Calls back without the mutex: the callback may use the disk. */
+static int sim_list(struct io *io, const char *given, io_list_fn fn,
+                    void *context)
+{
+    char *path;
+    int r;
+    struct sim *sim = begin(io, given, &path, &r);
+    if (r == 0 && !exists_directory(sim, path)) {
+        r = sim_lookup(sim, path) != NULL ? -ENOTDIR : -ENOENT;
+    }
+    struct buffer names = {0};
+    for (size_t i = 0; r == 0 && i < sim->name_count; i++) {
+        struct sim_name *name = &sim->names[i];
+        if (name->seen != NULL && sim_is_child(name->path, path)) {
+            const char *slash = strrchr(name->path, '/');
+            const char *last = slash != NULL ? slash + 1 : name->path;
+            buffer_append(&names, last, strlen(last) + 1);
+        }
+    }
+    end(sim, path, r);
+    for (size_t at = 0; r == 0 && at < names.size;) {
+        const char *name = (const char *)names.data + at;
+        at += strlen(name) + 1;
+        r = fn(context, name);
+    }
+    buffer_free(&names);
+    return r;
+}
+
+static int sim_space(struct io *io, const char *given, struct io_space *space)
+{
+    char *path;
+    int r;
+    struct sim *sim = begin(io, given, &path, &r);
+    if (r == 0 && !exists_directory(sim, path)) {
+        r = -ENOENT;
+    }
+    space->total = sim->capacity;
+    space->free = sim->capacity - sim->used;
+    return end(sim, path, r);
+}
+
+/* --- the disk
+ * -------------------------------------------------------------------*/
+
+static void sim_free(struct io *io)
+{
+    struct sim *sim = (struct sim *)io;
+    sim_tree_free(sim);
+    for (size_t i = 0; i < sim->failing_count; i++) {
+        free(sim->failing[i].prefix);
+    }
+    free(sim->failing);
+    pthread_mutex_destroy(&sim->mutex);
+    free(sim);
+}
+
+static const struct io_operations sim_operations = {
+    .open = sim_open,
+    .close = sim_close,
+    .pread = sim_pread,
+    .pwrite = sim_pwrite,
+    .fdatasync = sim_fdatasync,
+    .size = sim_size,
+    .mkdir = sim_mkdir,
+    .rename = sim_rename,
+    .unlink = sim_unlink,
+    .sync_dir = sim_sync_dir,
+    .list = sim_list,
+    .space = sim_space,
+    .lock = sim_lock,
+    .free = sim_free,
+};
+
+struct io *io_sim_new(uint64_t seed, uint64_t capacity_bytes)
+{
+    struct sim *sim = xcalloc(1, sizeof(*sim));
+    sim->base.operations = &sim_operations;
+    pthread_mutex_init(&sim->mutex, NULL);
+    sim->random = seed;
+    sim->capacity = capacity_bytes;
+    return &sim->base;
+}

@@ -1,0 +1,177 @@
+/* What goes wrong with the simulated disk, on command. */
+#include "io/sim.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int sim_fault(struct sim *sim, const char *path)
+{
+    sim->calls++;
+    for (size_t i = 0; i < sim->failing_count; i++) {
+        const char *prefix = sim->failing[i].prefix;
+        if (strcmp(path, prefix) == 0 || sim_is_below(path, prefix)) {
+            return -sim->failing[i].error;
+        }
+    }
+    if (sim->fail_times == 0) {
+        return 0;
+    }
+    if (sim->fail_after > 0) {
+        sim->fail_after--;
+        return 0;
+    }
+    if (sim->fail_times != UINT64_MAX) {
+        sim->fail_times--;
+    }
+    return -sim->fail_error;
+}
+
+void io_sim_fail_after(struct io *io, uint64_t calls, int error, uint64_t times)
+{
+    struct sim *sim = (struct sim *)io;
+    pthread_mutex_lock(&sim->mutex);
+    sim->fail_after = calls;
+    sim->fail_error = error;
+    sim->fail_times = times;
+    pthread_mutex_unlock(&sim->mutex);
+}
+
+static void forget_failing(struct sim *sim, const char *prefix)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < sim->failing_count; i++) {
+        if (strcmp(sim->failing[i].prefix, prefix) == 0) {
+            free(sim->failing[i].prefix);
+        } else {
+            sim->failing[kept++] = sim->failing[i];
+        }
+    }
+    sim->failing_count = kept;
+}
+
+void io_sim_fail_path(struct io *io, const char *prefix, int error)
+{
+    struct sim *sim = (struct sim *)io;
+    char *path = sim_path(prefix);
+    pthread_mutex_lock(&sim->mutex);
+    forget_failing(sim, path);
+    if (error != 0) {
+        sim->failing = xrealloc(sim->failing, (sim->failing_count + 1) *
+                                                  sizeof(*sim->failing));
+        sim->failing[sim->failing_count++] =
+            (struct sim_failing){xstrdup(path), error};
+    }
+    pthread_mutex_unlock(&sim->mutex);
+    free(path);
+}
+
+/* Names of before and after that are not yet durable are each kept or lost;
+ * what then has no directory is gone too. */
+static void crash_names(struct sim *sim)
+{
+    for (size_t i = 0; i < sim->name_count; i++) {
+        struct sim_name *name = &sim->names[i];
+        if (name->seen == name->durable) {
+            continue;
+        }
+        if (sim_coin(sim)) {
+            sim_set_durable(sim, name, name->seen);
+        } else {
+            sim_set_seen(sim, name->path, name->durable);
+        }
+    }
+    for (size_t i = 0; i < sim->name_count; i++) {
+        struct sim_name *name = &sim->names[i];
+        /* Sorted: the directory came first. */
+        if (name->seen != NULL && !sim_has_parent(sim, name->path)) {
+            sim_set_seen(sim, name->path, NULL);
+            sim_set_durable(sim, name, NULL);
+        }
+    }
+    sim_drop_names(sim);
+}
+
+void io_sim_crash(struct io *io)
+{
+    struct sim *sim = (struct sim *)io;
+    pthread_mutex_lock(&sim->mutex);
+    sim->power++;
+    crash_names(sim);
+    for (size_t i = 0; i < sim->name_count; i++) {
+        struct sim_inode *inode = sim->names[i].seen;
+        /* A file with two names crashes once: then it is clean. */
+        if (!inode->directory) {
+            sim_file_crash(sim, inode);
+        }
+        inode->locker = NULL;
+    }
+    pthread_mutex_unlock(&sim->mutex);
+}
+
+static uint64_t bytes_below(struct sim *sim, const char *prefix)
+{
+    uint64_t total = 0;
+    for (size_t i = 0; i < sim->name_count; i++) {
+        struct sim_name *name = &sim->names[i];
+        if (name->seen != NULL && sim_is_below(name->path, prefix)) {
+            total += name->seen->size;
+        }
+    }
+    return total;
+}
+
+static void flip(struct sim *sim, const char *prefix, uint64_t at)
+{
+    for (size_t i = 0; i < sim->name_count; i++) {
+        struct sim_name *name = &sim->names[i];
+        if (name->seen == NULL || !sim_is_below(name->path, prefix)) {
+            continue;
+        }
+        if (at < name->seen->size) {
+            uint8_t bit = (uint8_t)(1u << (sim_random(sim) % 8));
+            name->seen->data[at] ^= bit;
+            name->seen->durable[at] ^= bit;
+            return;
+        }
+        at -= name->seen->size;
+    }
+}
+
+void io_sim_corrupt(struct io *io, const char *prefix, unsigned count)
+{
+    struct sim *sim = (struct sim *)io;
+    char *path = sim_path(prefix);
+    pthread_mutex_lock(&sim->mutex);
+    uint64_t total = bytes_below(sim, path);
+    for (unsigned i = 0; i < count && total > 0; i++) {
+        flip(sim, path, sim_random(sim) % total);
+    }
+    pthread_mutex_unlock(&sim->mutex);
+    free(path);
+}
+
+void io_sim_wipe(struct io *io, const char *prefix)
+{
+    struct sim *sim = (struct sim *)io;
+    char *path = sim_path(prefix);
+    pthread_mutex_lock(&sim->mutex);
+    for (size_t i = 0; i < sim->name_count; i++) {
+        struct sim_name *name = &sim->names[i];
+        if (sim_is_below(name->path, path)) {
+            sim_set_seen(sim, name->path, NULL);
+            sim_set_durable(sim, name, NULL);
+        }
+    }
+    sim_drop_names(sim);
+    pthread_mutex_unlock(&sim->mutex);
+    free(path);
+}
+
+uint64_t io_sim_calls(struct io *io)
+{
+    struct sim *sim = (struct sim *)io;
+    pthread_mutex_lock(&sim->mutex);
+    uint64_t calls = sim->calls;
+    pthread_mutex_unlock(&sim->mutex);
+    return calls;
+}
