@@ -26,11 +26,11 @@
 #include "extent/extent.h"
 #include "layout.pb-c.h"
 
-#define BLOB_CHUNK_SIZE   (64ull << 20) /* object bytes */
-#define BLOB_UNIT_SIZE    (256u << 10)  /* bytes of a full stripe unit */
-#define BLOB_UNIT_ALIGN   64u
-#define BLOB_BLOCK_SIZE   (64u << 10) /* bytes under one CRC32C */
-#define BLOB_SMALL_MAX    (64u << 10) /* up to here: copies */
+#define BLOB_CHUNK_SIZE (64ull << 20) /* object bytes */
+#define BLOB_UNIT_SIZE  (256u << 10)  /* bytes of a full stripe unit */
+#define BLOB_UNIT_ALIGN 64u
+#define BLOB_BLOCK_SIZE (64u << 10) /* bytes under one CRC32C */
+#define BLOB_SMALL_MAX  (64u << 10) /* up to here: copies */
 
 struct blob_store;
 
@@ -54,8 +54,8 @@ void blob_store_on_damage(struct blob_store *store, blob_damage_fn fn,
 /* What a shard says about itself, so that metadata can be rebuilt from
  * drives: an opaque message of the caller's (meta's Origin). */
 struct blob_spec {
-    uint64_t blob; /* id, never reused */
-    uint64_t size; /* bytes: exactly this many are appended */
+    uint64_t blob;       /* id, never reused */
+    uint64_t size;       /* bytes: exactly this many are appended */
     struct slice origin; /* at most 8 KiB; copied */
 };
 

@@ -39,9 +39,8 @@ void erasure_exit(void);
  * Fills parity[0..m) from data[0..k), all `unit` bytes (a multiple of 64).
  * For copies parity is a copy of data[0]. Thread-safe.
  */
-int erasure_encode(const struct erasure_profile *profile,
-                   uint8_t *const data[], uint8_t *const parity[],
-                   size_t unit);
+int erasure_encode(const struct erasure_profile *profile, uint8_t *const data[],
+                   uint8_t *const parity[], size_t unit);
 
 /*
  * Recomputes shard `wanted` (0..k+m) into out from the shards present:

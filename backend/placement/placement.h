@@ -11,11 +11,11 @@
 #include "base/base.h"
 
 struct placement_candidate {
-    unsigned drive;     /* index */
-    unsigned domain;    /* number of its fault domain */
-    uint64_t free;      /* bytes */
-    uint64_t total;     /* bytes */
-    unsigned load;      /* operations in flight */
+    unsigned drive;  /* index */
+    unsigned domain; /* number of its fault domain */
+    uint64_t free;   /* bytes */
+    uint64_t total;  /* bytes */
+    unsigned load;   /* operations in flight */
 };
 
 /*
@@ -24,7 +24,6 @@ struct placement_candidate {
  * one has its first, and so on. -ENOSPC if there are fewer candidates.
  */
 int placement_choose(const struct placement_candidate *candidates, size_t n,
-                     unsigned count, uint64_t *random_state,
-                     unsigned drives[]);
+                     unsigned count, uint64_t *random_state, unsigned drives[]);
 
 #endif

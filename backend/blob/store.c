@@ -1,0 +1,121 @@
+#include "blob/private.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#define RANDOM_STEP 0x9e3779b97f4a7c15ull
+
+/* Drives with the same label share a domain; one without a label is its own. */
+static unsigned domain_of(const struct blob_store *store, unsigned drive)
+{
+    const char *label = drive_config(store->drives[drive])->domain;
+
+    if (label == NULL || label[0] == '\0') {
+        return drive;
+    }
+    for (unsigned i = 0; i < drive; i++) {
+        const char *other = drive_config(store->drives[i])->domain;
+
+        if (other != NULL && strcmp(label, other) == 0) {
+            return store->domains[i];
+        }
+    }
+    return drive;
+}
+
+int blob_store_open(const struct blob_store_options *options,
+                    struct blob_store **out)
+{
+    struct blob_store *store;
+    uint64_t seed = options->seed;
+
+    if (options->drive_count == 0) {
+        return -EINVAL;
+    }
+    if (seed == 0 && getrandom(&seed, sizeof(seed), 0) != sizeof(seed)) {
+        seed = clock_wall_ms();
+    }
+    store = xcalloc(1, sizeof(*store));
+    store->drives = options->drives;
+    store->drive_count = options->drive_count;
+    store->chunk_size = BLOB_CHUNK_SIZE;
+    store->unit = BLOB_UNIT_SIZE;
+    store->domains = xcalloc(store->drive_count, sizeof(*store->domains));
+    for (unsigned i = 0; i < store->drive_count; i++) {
+        store->domains[i] = domain_of(store, i);
+    }
+    atomic_init(&store->random, seed);
+    tables_init(&store->cache);
+    *out = store;
+    return 0;
+}
+
+void blob_store_close(struct blob_store *store)
+{
+    if (store == NULL) {
+        return;
+    }
+    tables_destroy(&store->cache);
+    free(store->domains);
+    free(store);
+}
+
+void blob_store_on_damage(struct blob_store *store, blob_damage_fn fn,
+                          void *context)
+{
+    store->on_damage = fn;
+    store->damage_context = context;
+}
+
+struct drive *store_drive(struct blob_store *store,
+                          const Layout__Locator *locator)
+{
+    if (locator->drive_plus_one == 0 ||
+        locator->drive_plus_one > store->drive_count) {
+        return NULL;
+    }
+    return store->drives[locator->drive_plus_one - 1];
+}
+
+uint64_t store_random(struct blob_store *store)
+{
+    return atomic_fetch_add(&store->random, RANDOM_STEP);
+}
+
+unsigned store_usable(struct blob_store *store)
+{
+    unsigned usable = 0;
+
+    for (unsigned i = 0; i < store->drive_count; i++) {
+        usable += drive_state(store->drives[i]) == DRIVE_OK;
+    }
+    return usable;
+}
+
+unsigned store_candidates(struct blob_store *store, uint64_t bytes,
+                          struct placement_candidate *candidates)
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < store->drive_count; i++) {
+        struct drive_usage usage;
+
+        if (drive_state(store->drives[i]) != DRIVE_OK) {
+            continue;
+        }
+        drive_usage(store->drives[i], &usage);
+        if (usage.free < bytes) {
+            continue;
+        }
+        candidates[count++] = (struct placement_candidate){
+            .drive = i,
+            .domain = store->domains[i],
+            .free = usage.free,
+            .total = usage.total,
+            .load = usage.load,
+        };
+    }
+    return count;
+}

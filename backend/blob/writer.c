@@ -1,0 +1,491 @@
+/*
+ * Writing a blob: chunk by chunk, each chunk stripe by stripe.
+ *
+ *   chunk_begin   places the chunk's shards and reserves their records
+ *   stripe_write  encodes, writes the units; the last one of a chunk takes
+ *                 the descriptor with it
+ *   chunk_end     starts the sync of the chunk's drives, having waited for
+ *                 the chunk before it: at most two chunks are not durable
+ *
+ * A shard whose drive fails is dropped and the others go on, as long as
+ * profile_minimum() of them are left.
+ */
+#include "blob/writer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+int blob_writer_open(struct blob_store *store, const struct blob_spec *spec,
+                     struct blob_writer **out)
+{
+    struct blob_writer *writer;
+    uint8_t *origin;
+    int error;
+
+    if (spec->size == 0 || spec->origin.size > BLOB_ORIGIN_MAX ||
+        spec->size / store->chunk_size >= UINT32_MAX) {
+        return -EINVAL;
+    }
+    writer = xcalloc(1, sizeof(*writer));
+    writer->store = store;
+    writer->spec = *spec;
+    origin = xmalloc(spec->origin.size + 1);
+    if (spec->origin.size > 0) {
+        memcpy(origin, spec->origin.data, spec->origin.size);
+    }
+    writer->spec.origin.data = origin;
+    writer->origin_crc = blob_crc32c(origin, spec->origin.size);
+    writer->candidates =
+        xcalloc(store->drive_count, sizeof(*writer->candidates));
+    error = writer_choose_profile(writer);
+    if (error != 0) {
+        blob_writer_abort(writer);
+        return error;
+    }
+    writer->chunk_count =
+        (size_t)((spec->size + store->chunk_size - 1) / store->chunk_size);
+    writer->chunks = xcalloc(writer->chunk_count, sizeof(*writer->chunks));
+    writer->latch = sync_latch_new();
+    *out = writer;
+    return 0;
+}
+
+static void shard_drop(struct blob_writer *writer, struct written_shard *shard,
+                       int error)
+{
+    log_warn("blob %llx: drive %u dropped from the write: %s",
+             (unsigned long long)writer->spec.blob, shard->index,
+             strerror(-error));
+    drive_release(shard->drive, shard->reserved);
+    shard->reserved = 0;
+    shard->drive = NULL;
+}
+
+/* --- a chunk ------------------------------------------------------------- */
+
+static int chunk_begin(struct blob_writer *writer)
+{
+    struct written_chunk *chunk =
+        xcalloc(1, sizeof(*chunk) + writer->shards * sizeof(chunk->shards[0]));
+    int error;
+
+    chunk->size = writer_chunk_bytes(writer, writer->begun);
+    writer->chunks[writer->begun++] = chunk;
+    geometry_init(&writer->geometry, &writer->profile, writer->store->unit,
+                  chunk->size);
+    writer->stripe = 0;
+    error = writer_place_chunk(writer, chunk);
+    if (error != 0) {
+        return error;
+    }
+    if (writer->tables == NULL) { /* the first chunk is the largest */
+        unsigned longest = writer->shards - 1;
+
+        writer->blocks =
+            block_count(geometry_shard_size(&writer->geometry, longest));
+        writer->tables = xcalloc((size_t)writer->shards * writer->blocks,
+                                 sizeof(*writer->tables));
+    }
+    return 0;
+}
+
+/* --- writing a stripe ---------------------------------------------------- */
+
+/* Object bytes in the current stripe. */
+static size_t stripe_bytes(const struct blob_writer *writer)
+{
+    const struct geometry *geometry = &writer->geometry;
+
+    return writer->stripe < geometry->full ? geometry->stripe : geometry->rest;
+}
+
+static size_t stripe_unit(const struct blob_writer *writer)
+{
+    const struct geometry *geometry = &writer->geometry;
+
+    return writer->stripe < geometry->full ? geometry->unit
+                                           : geometry->last_unit;
+}
+
+static bool stripe_is_last(const struct blob_writer *writer)
+{
+    const struct geometry *geometry = &writer->geometry;
+
+    return writer->stripe + 1 == geometry->full + (geometry->rest > 0);
+}
+
+static uint32_t *table_of(const struct blob_writer *writer, unsigned shard)
+{
+    unsigned table = writer->profile.k == 1 ? 0 : shard;
+
+    return writer->tables + (size_t)table * writer->blocks;
+}
+
+static int shard_write(struct written_shard *shard, uint64_t position,
+                       const void *data, size_t size)
+{
+    int error;
+
+    if (size == 0) {
+        return 0;
+    }
+    error = drive_write(shard->drive, &shard->place, position, data, size);
+    if (error == 0) {
+        invariant(size <= shard->reserved);
+        shard->reserved -= size;
+    }
+    return error;
+}
+
+/* The last unit of a shard, and its descriptor and origin behind it: in one
+ * write if the unit is short. */
+static int shard_finish(struct blob_writer *writer, struct written_chunk *chunk,
+                        unsigned number, uint64_t position, const uint8_t *data,
+                        size_t size)
+{
+    struct written_shard *shard = &chunk->shards[number];
+    struct slice origin = writer->spec.origin;
+    struct descriptor descriptor = {
+        .blob = writer->spec.blob,
+        .blob_size = writer->spec.size,
+        .chunk_offset = (writer->begun - 1) * writer->store->chunk_size,
+        .chunk_size = chunk->size,
+        .payload = position + size,
+        .chunk = (uint32_t)(writer->begun - 1),
+        .unit = writer->geometry.unit,
+        .origin_size = (uint32_t)origin.size,
+        .origin_crc = writer->origin_crc,
+        .profile = writer->profile,
+        .shard = (uint8_t)number,
+    };
+    size_t encoded = descriptor_size(descriptor.payload);
+    size_t joined = size <= BLOB_BLOCK_SIZE ? size : 0;
+    uint8_t *tail = xmalloc(joined + encoded + origin.size);
+    int error = 0;
+
+    invariant(descriptor.payload ==
+              geometry_shard_size(&writer->geometry, number));
+    memcpy(tail, data, joined);
+    shard->crc =
+        descriptor_encode(&descriptor, table_of(writer, number), tail + joined);
+    memcpy(tail + joined + encoded, origin.data, origin.size);
+    if (joined < size) {
+        error = shard_write(shard, position, data, size);
+    }
+    if (error == 0) {
+        error = shard_write(shard, position + size - joined, tail,
+                            joined + encoded + origin.size);
+    }
+    free(tail);
+    invariant(error != 0 || shard->reserved == 0);
+    return error;
+}
+
+static void table_fill(struct blob_writer *writer, unsigned shard,
+                       const uint8_t *data, size_t size)
+{
+    uint32_t *crc = table_of(writer, shard) +
+                    writer->stripe * (writer->geometry.unit / BLOB_BLOCK_SIZE);
+
+    while (size > 0) {
+        size_t block = size < BLOB_BLOCK_SIZE ? size : BLOB_BLOCK_SIZE;
+
+        *crc++ = blob_crc32c(data, block);
+        data += block;
+        size -= block;
+    }
+}
+
+/* Writes `size` bytes as the shard's unit of the current stripe. */
+static void unit_write(struct blob_writer *writer, struct written_chunk *chunk,
+                       unsigned number, const uint8_t *data, size_t size)
+{
+    struct written_shard *shard = &chunk->shards[number];
+    uint64_t position = writer->stripe * writer->geometry.unit;
+    int error;
+
+    if (shard->drive == NULL) {
+        return;
+    }
+    if (stripe_is_last(writer)) {
+        error = shard_finish(writer, chunk, number, position, data, size);
+    } else {
+        error = shard_write(shard, position, data, size);
+    }
+    if (error != 0) {
+        shard_drop(writer, shard, error);
+    }
+}
+
+static int stripe_encode(struct blob_writer *writer, const uint8_t *stripe,
+                         size_t unit)
+{
+    uint8_t *data[ERASURE_SHARDS_MAX], *parity[ERASURE_SHARDS_MAX];
+
+    if (writer->parity == NULL) { /* the first stripe's unit is the largest */
+        writer->parity = xmalloc(writer->profile.m * unit);
+    }
+    for (unsigned i = 0; i < writer->profile.k; i++) {
+        data[i] = (uint8_t *)stripe + i * unit; /* only read */
+    }
+    for (unsigned i = 0; i < writer->profile.m; i++) {
+        parity[i] = writer->parity + i * unit;
+    }
+    return erasure_encode(&writer->profile, data, parity, unit);
+}
+
+/* `stripe` holds stripe_bytes(), for a code padded to k units. */
+static int stripe_write(struct blob_writer *writer, const uint8_t *stripe)
+{
+    struct written_chunk *chunk = writer->chunks[writer->begun - 1];
+    size_t bytes = stripe_bytes(writer), unit = stripe_unit(writer);
+    unsigned k = writer->profile.k;
+
+    if (k == 1) {
+        table_fill(writer, 0, stripe, bytes);
+        for (unsigned i = 0; i < writer->shards; i++) {
+            unit_write(writer, chunk, i, stripe, bytes);
+        }
+        return writer_enough_left(writer, chunk) ? 0 : -EIO;
+    }
+    if (stripe_encode(writer, stripe, unit) != 0) {
+        return -EIO;
+    }
+    for (unsigned i = 0; i < writer->shards; i++) {
+        const uint8_t *data =
+            i < k ? stripe + i * unit : writer->parity + (i - k) * unit;
+        size_t size = unit;
+
+        if (i < k) {
+            size_t before = i * unit;
+
+            size = before >= bytes ? 0 : bytes - before;
+            size = size < unit ? size : unit;
+        }
+        table_fill(writer, i, data, size);
+        unit_write(writer, chunk, i, data, size);
+    }
+    return writer_enough_left(writer, chunk) ? 0 : -EIO;
+}
+
+/* --- making chunks durable ----------------------------------------------- */
+
+/* Waits for the chunk whose sync was started last. */
+static int chunk_settle(struct blob_writer *writer)
+{
+    struct written_chunk *chunk;
+
+    if (writer->durable == writer->ended) {
+        return 0;
+    }
+    sync_latch_wait(writer->latch);
+    chunk = writer->chunks[writer->durable++];
+    invariant(writer->durable == writer->ended);
+    for (unsigned i = 0; i < writer->shards; i++) {
+        struct written_shard *shard = &chunk->shards[i];
+
+        if (shard->drive != NULL && shard->synced != 0) {
+            shard_drop(writer, shard, shard->synced);
+        }
+    }
+    return writer_enough_left(writer, chunk) ? 0 : -EIO;
+}
+
+static int chunk_end(struct blob_writer *writer)
+{
+    struct written_chunk *chunk = writer->chunks[writer->begun - 1];
+    int error = chunk_settle(writer);
+
+    if (error != 0) {
+        return error;
+    }
+    writer->ended = writer->begun;
+    for (unsigned i = 0; i < writer->shards; i++) {
+        struct written_shard *shard = &chunk->shards[i];
+
+        if (shard->drive != NULL) {
+            shard->synced = -EIO;
+            drive_sync_start(shard->drive, shard->place.extent, writer->latch,
+                             &shard->synced);
+        }
+    }
+    return 0;
+}
+
+static int stripe_done(struct blob_writer *writer, const uint8_t *stripe)
+{
+    bool last = stripe_is_last(writer);
+    int error = stripe_write(writer, stripe);
+
+    writer->stripe++;
+    writer->filled = 0;
+    if (error == 0 && last) {
+        error = chunk_end(writer);
+    }
+    return error;
+}
+
+/* --- the public face ----------------------------------------------------- */
+
+/* Copies into the stripe buffer. Returns how much was taken. */
+static size_t stripe_fill(struct blob_writer *writer, const uint8_t *data,
+                          size_t size)
+{
+    size_t bytes = stripe_bytes(writer);
+    size_t room = stripe_unit(writer) * writer->profile.k;
+    size_t part = bytes - writer->filled;
+
+    part = part < size ? part : size;
+    if (writer->data_room < room) {
+        invariant(writer->filled == 0);
+        free(writer->data);
+        writer->data = xmalloc(room);
+        writer->data_room = room;
+    }
+    memcpy(writer->data + writer->filled, data, part);
+    writer->filled += part;
+    if (writer->filled == bytes) {
+        memset(writer->data + bytes, 0, room - bytes);
+    }
+    return part;
+}
+
+static int append_part(struct blob_writer *writer, const uint8_t *data,
+                       size_t size, size_t *taken)
+{
+    size_t bytes;
+    int error = 0;
+
+    if (writer->begun == writer->ended) {
+        error = chunk_begin(writer);
+        if (error != 0) {
+            return error;
+        }
+    }
+    bytes = stripe_bytes(writer);
+    if (writer->filled == 0 && size >= bytes &&
+        (writer->profile.k == 1 ||
+         bytes == stripe_unit(writer) * writer->profile.k)) {
+        *taken = bytes; /* a whole stripe needs no copy */
+        return stripe_done(writer, data);
+    }
+    *taken = stripe_fill(writer, data, size);
+    if (writer->filled == bytes) {
+        error = stripe_done(writer, writer->data);
+    }
+    return error;
+}
+
+int blob_writer_append(struct blob_writer *writer, const void *data,
+                       size_t size)
+{
+    const uint8_t *at = data;
+
+    if (writer->error == 0 && size > writer->spec.size - writer->appended) {
+        writer->error = -EFBIG;
+    }
+    while (size > 0 && writer->error == 0) {
+        size_t taken = 0;
+
+        writer->error = append_part(writer, at, size, &taken);
+        writer->appended += taken;
+        at += taken;
+        size -= taken;
+    }
+    return writer->error;
+}
+
+static Layout__Locator *make_locator(const struct written_shard *shard)
+{
+    Layout__Locator *locator = xmalloc(sizeof(*locator));
+
+    layout__locator__init(locator);
+    if (shard->drive != NULL) {
+        locator->drive_plus_one = shard->index + 1;
+        locator->extent = shard->place.extent;
+        locator->offset = shard->place.offset;
+        locator->descriptor_crc = shard->crc;
+    }
+    return locator;
+}
+
+static Layout__Chunk *make_chunk(const struct blob_writer *writer,
+                                 const struct written_chunk *chunk)
+{
+    Layout__Chunk *message = xmalloc(sizeof(*message));
+
+    layout__chunk__init(message);
+    message->size = chunk->size;
+    message->n_shards = writer->shards;
+    message->shards = xcalloc(writer->shards, sizeof(*message->shards));
+    for (unsigned i = 0; i < writer->shards; i++) {
+        message->shards[i] = make_locator(&chunk->shards[i]);
+    }
+    return message;
+}
+
+static Layout__Layout *make_layout(const struct blob_writer *writer)
+{
+    Layout__Layout *layout = xmalloc(sizeof(*layout));
+
+    layout__layout__init(layout);
+    layout->blob = writer->spec.blob;
+    layout->size = writer->spec.size;
+    layout->backend = writer->profile.backend;
+    layout->k = writer->profile.k;
+    layout->m = writer->profile.m;
+    layout->unit = writer->geometry.unit;
+    layout->n_chunks = writer->chunk_count;
+    layout->chunks = xcalloc(writer->chunk_count, sizeof(*layout->chunks));
+    for (size_t i = 0; i < writer->chunk_count; i++) {
+        layout->chunks[i] = make_chunk(writer, writer->chunks[i]);
+    }
+    return layout;
+}
+
+int blob_writer_finish(struct blob_writer *writer, Layout__Layout **layout)
+{
+    int error = writer->error;
+
+    if (error == 0 && writer->appended != writer->spec.size) {
+        error = -EBADMSG;
+    }
+    if (error == 0) {
+        error = chunk_settle(writer);
+    }
+    if (error == 0) {
+        invariant(writer->durable == writer->chunk_count); /* B1 */
+        *layout = make_layout(writer);
+    }
+    blob_writer_abort(writer);
+    return error;
+}
+
+void blob_writer_abort(struct blob_writer *writer)
+{
+    if (writer == NULL) {
+        return;
+    }
+    if (writer->latch != NULL) {
+        sync_latch_wait(writer->latch); /* results are set in the chunks */
+    }
+    for (size_t i = 0; i < writer->begun; i++) {
+        for (unsigned j = 0; j < writer->shards; j++) {
+            struct written_shard *shard = &writer->chunks[i]->shards[j];
+
+            if (shard->drive != NULL && shard->reserved > 0) {
+                drive_release(shard->drive, shard->reserved);
+            }
+        }
+        free(writer->chunks[i]);
+    }
+    sync_latch_free(writer->latch);
+    free(writer->chunks);
+    free(writer->candidates);
+    free(writer->tables);
+    free(writer->data);
+    free(writer->parity);
+    free((void *)writer->spec.origin.data);
+    free(writer);
+}
