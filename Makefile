@@ -46,7 +46,7 @@ PB     := wire layout records
 PB_H   := $(PB:%=$(GEN)/%.pb-c.h)
 
 .DEFAULT_GOAL := all
-.PHONY: all module run test unit format lint clean deps
+.PHONY: all module run test unit format lint clean deps generated print-flags
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -57,6 +57,11 @@ $(GEN)/%.pb-c.c $(GEN)/%.pb-c.h: $(PROTOS)
 	@mkdir -p $(GEN)
 	protoc-c --proto_path=backend/wire --proto_path=backend/blob \
 	    --proto_path=backend/meta --c_out=$(GEN) $*.proto
+
+generated: $(PB_H)
+
+print-flags:
+	@echo $(filter-out -Werror,$(S3D_CFLAGS))
 
 $(BUILD)/gen/%.o: $(GEN)/%.c $(PB_H)
 	@mkdir -p $(@D)

@@ -1,0 +1,252 @@
+"""A whole server for the Python tests: nginx with the module, s3d, drives.
+
+Everything lives below one directory and listens on 127.0.0.1 on free ports.
+Processes are stopped by their own pid.
+"""
+
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import time
+
+TOP = pathlib.Path(__file__).resolve().parent.parent
+BUILD = TOP / os.environ.get("S3D_BUILD", "build/release")
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def wait_for(condition, what, seconds=30):
+    """Waits for an event; the short pause is a poll, not a guess."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(what)
+        time.sleep(0.01)
+
+
+def accepts(family, address):
+    with socket.socket(family) as s:
+        try:
+            s.connect(address)
+            return True
+        except OSError:
+            return False
+
+
+class Stack:
+    """nginx and s3d below `directory`; `start()` may be called again."""
+
+    def __init__(self, directory, drives=6, workers=2, s3d_extra="",
+                 location_extra="", http_extra=""):
+        self.directory = pathlib.Path(directory)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.drives = [self.directory / f"drive{i}" for i in range(drives)]
+        self.port = free_port()
+        self.workers = workers
+        self.s3d_extra = s3d_extra
+        self.location_extra = location_extra
+        self.http_extra = http_extra
+        self.s3d = None
+        self.nginx = None
+        self.access_key = self.secret_key = None
+
+    @property
+    def endpoint(self):
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def socket_path(self):
+        return self.directory / "s3d.sock"
+
+    @property
+    def admin_path(self):
+        return self.directory / "admin.sock"
+
+    def write_s3d_conf(self):
+        drives = ",\n".join(f'    {{ path = "{d}" }}' for d in self.drives)
+        (self.directory / "s3d.conf").write_text(f"""\
+socket = "{self.socket_path}";
+admin_socket = "{self.admin_path}";
+metadata = "{self.directory}/meta";
+master_key = "{self.directory}/master.key";
+region = "us-east-1";
+log = "{self.directory}/s3d.log";
+reserve = 64mb;
+drives = [
+{drives}
+];
+{self.s3d_extra}
+""")
+
+    def write_nginx_conf(self):
+        (self.directory / "nginx.conf").write_text(f"""\
+load_module {BUILD}/ngx_http_s3_module.so;
+daemon off;
+user root;
+worker_processes {self.workers};
+pid {self.directory}/nginx.pid;
+error_log {self.directory}/error.log info;
+events {{ worker_connections 4096; }}
+http {{
+    access_log {self.directory}/access.log;
+    sendfile on;
+    client_body_temp_path {self.directory}/body_temp;
+    proxy_temp_path {self.directory}/proxy_temp;
+    fastcgi_temp_path {self.directory}/fastcgi_temp;
+    uwsgi_temp_path {self.directory}/uwsgi_temp;
+    scgi_temp_path {self.directory}/scgi_temp;
+    s3_zone keys:1m;
+    upstream s3d {{
+        server unix:{self.socket_path};
+        keepalive 64;
+    }}
+    {self.http_extra}
+    server {{
+        listen 127.0.0.1:{self.port};
+        location / {{
+            s3_pass s3d;
+            {self.location_extra}
+        }}
+    }}
+}}
+""")
+
+    def start_s3d(self):
+        self.write_s3d_conf()
+        for drive in self.drives:
+            drive.parent.mkdir(parents=True, exist_ok=True)
+        output = open(self.directory / "s3d.out", "ab")
+        self.s3d = subprocess.Popen(
+            [BUILD / "s3d", "-c", self.directory / "s3d.conf"],
+            stdout=output, stderr=output)
+        wait_for(self._s3d_up, "s3d did not start")
+
+    def _s3d_up(self):
+        if self.s3d.poll() is not None:
+            log = self.directory / "s3d.log"
+            raise RuntimeError("s3d ended: " + (
+                (self.directory / "s3d.out").read_text()
+                + (log.read_text() if log.exists() else ""))[-2000:])
+        return accepts(socket.AF_UNIX, str(self.socket_path))
+
+    def start_nginx(self):
+        self.write_nginx_conf()
+        output = open(self.directory / "nginx.out", "ab")
+        self.nginx = subprocess.Popen(
+            ["/usr/sbin/nginx", "-p", self.directory, "-c",
+             self.directory / "nginx.conf", "-e", self.directory / "error.log"],
+            stdout=output, stderr=output)
+        wait_for(self._nginx_up, "nginx did not start")
+
+    def _nginx_up(self):
+        if self.nginx.poll() is not None:
+            raise RuntimeError(
+                "nginx ended: "
+                + (self.directory / "nginx.out").read_text()[-2000:])
+        return accepts(socket.AF_INET, ("127.0.0.1", self.port))
+
+    def start(self):
+        self.start_s3d()
+        if self.access_key is None:
+            user = self.ctl("user", "add", "root", "--root")
+            self.access_key = user["access_key"]
+            self.secret_key = user["secret_key"]
+        self.start_nginx()
+        return self
+
+    def ctl(self, *words):
+        done = subprocess.run(
+            [BUILD / "s3ctl", "-s", self.admin_path, "--json", *words],
+            check=True, capture_output=True, text=True)
+        return json.loads(done.stdout) if done.stdout.strip() else None
+
+    def kill_s3d(self):
+        self.s3d.send_signal(signal.SIGKILL)
+        self.s3d.wait()
+
+    def stop_s3d(self):
+        self.s3d.send_signal(signal.SIGTERM)
+        assert self.s3d.wait(timeout=60) == 0
+
+    def restart_s3d(self):
+        self.stop_s3d()
+        self.start_s3d()
+
+    def stop(self):
+        for process in (self.nginx, self.s3d):
+            if process is not None and process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+        for process in (self.nginx, self.s3d):
+            if process is not None:
+                try:
+                    process.wait(timeout=60)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+                    raise
+
+    def check_logs(self):
+        """No alert, crash or sanitizer report may be left behind."""
+        for name in ("error.log", "s3d.out", "nginx.out", "s3d.log"):
+            path = self.directory / name
+            text = path.read_text(errors="replace") if path.exists() else ""
+            for bad in ("[alert]", "[emerg]", "Sanitizer", "invariant failed",
+                        "exited on signal"):
+                lines = [line for line in text.splitlines() if bad in line]
+                assert not lines, f"{name}: {lines[:5]}"
+
+    def worker_pids(self):
+        children = pathlib.Path(
+            f"/proc/{self.nginx.pid}/task/{self.nginx.pid}/children")
+        return [int(pid) for pid in children.read_text().split()]
+
+    def environment(self):
+        """For clients that read AWS's variables; no configuration file."""
+        env = dict(os.environ)
+        env.update(
+            AWS_ACCESS_KEY_ID=self.access_key,
+            AWS_SECRET_ACCESS_KEY=self.secret_key,
+            AWS_DEFAULT_REGION="us-east-1", AWS_REGION="us-east-1",
+            AWS_ENDPOINT_URL=self.endpoint,
+            AWS_CONFIG_FILE="/dev/null", AWS_SHARED_CREDENTIALS_FILE="/dev/null",
+            AWS_EC2_METADATA_DISABLED="true", HOME=str(self.directory))
+        return env
+
+    def client(self, **options):
+        import boto3
+        from botocore.config import Config
+        return boto3.client(
+            "s3", endpoint_url=self.endpoint, region_name="us-east-1",
+            aws_access_key_id=self.access_key,
+            aws_secret_access_key=self.secret_key,
+            config=Config(**options) if options else None)
+
+
+def peak_rss(pid):
+    """Bytes: the most resident memory that a process has had."""
+    for line in open(f"/proc/{pid}/status"):
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    raise RuntimeError("no VmHWM")
+
+
+def pattern(size, seed=0):
+    """Bytes that differ everywhere, so that a wrong slice shows."""
+    import hashlib
+    block = hashlib.shake_256(str(seed).encode()).digest(min(size, 1 << 20))
+    return (block * (size // max(len(block), 1) + 1))[:size]
+
+
+def same_tree(a, b):
+    """Fails unless both trees hold the same files."""
+    def contents(root):
+        return {str(p.relative_to(root)): p.read_bytes()
+                for p in root.rglob("*") if p.is_file()}
+    assert contents(a) == contents(b)

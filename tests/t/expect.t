@@ -1,0 +1,55 @@
+#!/usr/bin/perl
+
+# 100-continue is sent after authentication and admission, never before.
+
+use strict;
+use warnings;
+
+use FindBin;
+use IO::Select;
+use lib "$FindBin::Bin/lib";
+use Test::More;
+use Test::S3;
+
+my $t = Test::S3->new()->run();
+my ($socket, $head, $r);
+my @expect = ([ Expect => '100-continue' ]);
+
+$t->put('/b');
+
+$socket = $t->connect();
+$head = $t->compose('PUT', '/b/k', body => 'waited', headers => \@expect);
+$t->write_all($socket, $head);
+$r = $t->read_response($socket);
+is($r->{status}, 100, 'the body is asked for');
+$t->write_all($socket, 'waited');
+$r = $t->read_response($socket);
+is($r->{status}, 200, 'stored');
+is($t->get('/b/k')->{body}, 'waited', 'whole');
+
+# The body comes without waiting.
+$socket = $t->connect();
+$t->write_all($socket,
+    $t->compose('PUT', '/b/k', body => 'eager', headers => \@expect) . 'eager');
+$r = $t->read_response($socket);
+$r = $t->read_response($socket) if $r->{status} == 100;
+is($r->{status}, 200, 'an eager client is served');
+is($t->get('/b/k')->{body}, 'eager', 'whole');
+
+for (
+    [ '403 SignatureDoesNotMatch', '/b/x', secret_key => 'wrong' ],
+    [ '403 AccessDenied', '/b/x', sign => 0 ],
+    [ '404 NoSuchBucket', '/nosuch/x' ],
+    [ '400 InvalidDigest', '/b/x', extra => [ 'Content-MD5' => 'x' ] ],
+    [ '501 NotImplemented', '/b?website' ],
+) {
+    my ($expected, $target, %o) = @$_;
+    my $extra = delete $o{extra};
+    $socket = $t->connect();
+    $t->write_all($socket, $t->compose('PUT', $target, body => 'x' x 1000,
+        headers => [ @expect, $extra ? $extra : () ], %o));
+    $r = $t->read_response($socket);
+    is("$r->{status} " . ($r->{code} // ''), $expected, "$expected before the body");
+}
+
+$t->done();

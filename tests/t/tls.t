@@ -1,0 +1,66 @@
+#!/usr/bin/perl
+
+# The same over TLS: uploads, downloads through sendfile's other path, ranges.
+
+use strict;
+use warnings;
+
+use FindBin;
+use IO::Socket::SSL;
+use lib "$FindBin::Bin/lib";
+use Test::More;
+use Test::S3;
+
+my $t = Test::S3->new(listen => 'ssl http2');
+system("openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost "
+    . "-keyout $t->{dir}/key.pem -out $t->{dir}/cert.pem 2>/dev/null") == 0
+    or die 'openssl';
+$t->{server} = "ssl_certificate $t->{dir}/cert.pem; "
+    . "ssl_certificate_key $t->{dir}/key.pem;";
+$t->run();
+
+{
+    no warnings 'redefine';
+    *Test::S3::connect = sub {
+        my ($self) = @_;
+        return IO::Socket::SSL->new(PeerAddr => $self->host(),
+            SSL_verify_mode => SSL_VERIFY_NONE) || die "connect: $SSL_ERROR";
+    };
+}
+
+my $big = join '', map { pack 'N', $_ } 1 .. 1_000_000;
+my $r;
+
+is($t->put('/b')->{status}, 200, 'create bucket');
+is($t->put('/b/big', body => $big)->{status}, 200, 'put');
+$r = $t->get('/b/big');
+ok($r->{body} eq $big, 'get');
+$r = $t->get('/b/big', headers => [ [ Range => 'bytes=1000-2000000' ] ]);
+ok($r->{body} eq substr($big, 1000, 1_999_001), 'range');
+
+# HTTP/2, by curl with its own SigV4.
+my @curl = ('curl', '-sS', '-k', '--http2', '--max-time', 60,
+    '--aws-sigv4', 'aws:amz:us-east-1:s3',
+    '--user', "$t->{access_key}:$t->{secret_key}");
+my $url = 'https://' . $t->host();
+$t->write_file('big', $big);
+
+sub curl {
+    open my $p, '-|', @curl, @_ or die "curl: $!";
+    local $/;
+    my $out = <$p>;
+    close $p;
+    return $out;
+}
+
+is(curl('-o', '/dev/null', '-w', '%{http_code} %{http_version}',
+    '-H', 'x-amz-content-sha256: UNSIGNED-PAYLOAD',
+    '-T', "$t->{dir}/big", "$url/b/h2"), '200 2', 'HTTP/2 upload');
+ok(curl('-H', 'x-amz-content-sha256: UNSIGNED-PAYLOAD', "$url/b/h2") eq $big,
+    'HTTP/2 download');
+ok($t->get('/b/h2')->{body} eq $big, 'the same over HTTP/1.1');
+is(curl('-I', '-o', '/dev/null', '-w', '%{http_code}',
+    '-H', 'x-amz-content-sha256: UNSIGNED-PAYLOAD', "$url/b/h2"), '200',
+    'HTTP/2 HEAD');
+
+$t->done();
