@@ -1,0 +1,359 @@
+/*
+ * The store under metadata: the same tests on LevelDB and in memory, and what
+ * is particular to each.
+ */
+#include "meta/kv.h"
+
+#include <errno.h>
+#include <ftw.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+struct fixture {
+    bool leveldb;
+    char directory[64];
+    struct kv *kv;
+    struct arena *arena;
+};
+
+static int remove_one(const char *path, const struct stat *st, int type,
+                      struct FTW *ftw)
+{
+    (void)st;
+    (void)type;
+    (void)ftw;
+    return remove(path);
+}
+
+static void open_store(struct fixture *f)
+{
+    if (f->leveldb) {
+        assert_int_equal(kv_open_leveldb(f->directory, &f->kv), 0);
+    } else {
+        f->kv = kv_open_memory();
+    }
+}
+
+static int setup(void **state, bool leveldb)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+
+    f->leveldb = leveldb;
+    strcpy(f->directory, "/tmp/meta_kv_test.XXXXXX");
+    assert_non_null(mkdtemp(f->directory));
+    f->arena = arena_new();
+    open_store(f);
+    *state = f;
+    return 0;
+}
+
+static int setup_leveldb(void **state)
+{
+    return setup(state, true);
+}
+
+static int setup_memory(void **state)
+{
+    return setup(state, false);
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+
+    kv_close(f->kv);
+    arena_free(f->arena);
+    nftw(f->directory, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    free(f);
+    return 0;
+}
+
+static int put(struct kv *kv, const char *key, const char *value)
+{
+    struct kv_batch *batch = kv_batch_new();
+    int rc;
+
+    kv_batch_put(batch, slice_from_string(key), slice_from_string(value));
+    rc = kv_commit(kv, batch);
+    kv_batch_free(batch);
+    return rc;
+}
+
+static void expect(struct fixture *f, const char *key, const char *value)
+{
+    struct slice found;
+    int rc = kv_get(f->kv, f->arena, slice_from_string(key), &found);
+
+    if (value == NULL) {
+        assert_int_equal(rc, -ENOENT);
+        return;
+    }
+    assert_int_equal(rc, 0);
+    assert_true(slice_equal_string(found, value));
+}
+
+static void test_put_get_delete(void **state)
+{
+    struct fixture *f = *state;
+    struct kv_batch *batch = kv_batch_new();
+
+    expect(f, "a", NULL);
+    assert_int_equal(put(f->kv, "a", "1"), 0);
+    expect(f, "a", "1");
+    expect(f, "aa", NULL);
+    expect(f, "A", NULL);
+    kv_batch_delete(batch, SLICE_LITERAL("a"));
+    kv_batch_delete(batch, SLICE_LITERAL("not there"));
+    assert_int_equal(kv_commit(f->kv, batch), 0);
+    kv_batch_free(batch);
+    expect(f, "a", NULL);
+}
+
+/* Later changes of a batch win; an empty value is a value. */
+static void test_order_in_batch(void **state)
+{
+    struct fixture *f = *state;
+    struct kv_batch *batch = kv_batch_new();
+
+    kv_batch_put(batch, SLICE_LITERAL("a"), SLICE_LITERAL("1"));
+    kv_batch_put(batch, SLICE_LITERAL("b"), SLICE_LITERAL("1"));
+    kv_batch_put(batch, SLICE_LITERAL("a"), SLICE_LITERAL("2"));
+    kv_batch_delete(batch, SLICE_LITERAL("b"));
+    kv_batch_delete(batch, SLICE_LITERAL("c"));
+    kv_batch_put(batch, SLICE_LITERAL("c"), (struct slice){NULL, 0});
+    assert_int_equal(kv_commit(f->kv, batch), 0);
+    kv_batch_free(batch);
+    expect(f, "a", "2");
+    expect(f, "b", NULL);
+    expect(f, "c", "");
+}
+
+static void test_empty_batch(void **state)
+{
+    struct fixture *f = *state;
+    struct kv_batch *batch = kv_batch_new();
+
+    assert_int_equal(kv_commit(f->kv, batch), 0);
+    kv_batch_free(batch);
+}
+
+static void test_iterate_in_order(void **state)
+{
+    static const char *const sorted[] = {"a", "a\x01", "ab", "b", "\xFF"};
+    struct fixture *f = *state;
+    struct kv_iterator *it;
+    size_t i;
+
+    for (i = 5; i > 0; i--) {
+        assert_int_equal(put(f->kv, sorted[i - 1], "v"), 0);
+    }
+    it = kv_iterate(f->kv);
+    kv_seek(it, SLICE_LITERAL("\x00"));
+    for (i = 0; i < 5; i++) {
+        assert_true(kv_valid(it));
+        assert_true(slice_equal_string(kv_key(it), sorted[i]));
+        assert_true(slice_equal_string(kv_value(it), "v"));
+        kv_next(it);
+    }
+    assert_false(kv_valid(it));
+    assert_int_equal(kv_error(it), 0);
+    kv_seek(it, SLICE_LITERAL("aa"));
+    assert_true(slice_equal_string(kv_key(it), "ab"));
+    kv_seek(it, SLICE_LITERAL("ab"));
+    assert_true(slice_equal_string(kv_key(it), "ab"));
+    kv_seek(it, SLICE_LITERAL("\xFF\xFF"));
+    assert_false(kv_valid(it));
+    kv_iterator_free(it);
+}
+
+static void test_snapshot(void **state)
+{
+    struct fixture *f = *state;
+    struct kv_batch *batch = kv_batch_new();
+    struct kv_iterator *it;
+
+    put(f->kv, "a", "old");
+    put(f->kv, "b", "old");
+    it = kv_iterate(f->kv);
+    kv_batch_put(batch, SLICE_LITERAL("a"), SLICE_LITERAL("new"));
+    kv_batch_delete(batch, SLICE_LITERAL("b"));
+    kv_batch_put(batch, SLICE_LITERAL("c"), SLICE_LITERAL("new"));
+    assert_int_equal(kv_commit(f->kv, batch), 0);
+    kv_batch_free(batch);
+    kv_seek(it, SLICE_LITERAL("a"));
+    assert_true(slice_equal_string(kv_value(it), "old"));
+    kv_next(it);
+    assert_true(slice_equal_string(kv_key(it), "b"));
+    assert_true(slice_equal_string(kv_value(it), "old"));
+    kv_next(it);
+    assert_false(kv_valid(it));
+    kv_iterator_free(it);
+    expect(f, "a", "new");
+    expect(f, "b", NULL);
+    expect(f, "c", "new");
+}
+
+#define WRITERS 8
+#define COMMITS 50
+
+struct writer {
+    struct kv *kv;
+    unsigned number;
+};
+
+static void *write_many(void *argument)
+{
+    struct writer *writer = argument;
+    char key[32];
+    unsigned i;
+
+    for (i = 0; i < COMMITS; i++) {
+        snprintf(key, sizeof(key), "%02u-%04u", writer->number, i);
+        if (put(writer->kv, key, key) != 0) {
+            return writer;
+        }
+    }
+    return NULL;
+}
+
+static void test_concurrent_commits(void **state)
+{
+    struct fixture *f = *state;
+    struct writer writers[WRITERS];
+    pthread_t threads[WRITERS];
+    struct kv_iterator *it;
+    unsigned i, count = 0;
+    void *failed;
+
+    for (i = 0; i < WRITERS; i++) {
+        writers[i] = (struct writer){f->kv, i};
+        pthread_create(&threads[i], NULL, write_many, &writers[i]);
+    }
+    for (i = 0; i < WRITERS; i++) {
+        pthread_join(threads[i], &failed);
+        assert_null(failed);
+    }
+    it = kv_iterate(f->kv);
+    for (kv_seek(it, SLICE_LITERAL("0")); kv_valid(it); kv_next(it)) {
+        assert_true(slice_equal(kv_key(it), kv_value(it)));
+        count++;
+    }
+    assert_int_equal(kv_error(it), 0);
+    kv_iterator_free(it);
+    assert_int_equal(count, WRITERS * COMMITS);
+}
+
+static void test_reopen(void **state)
+{
+    struct fixture *f = *state;
+
+    put(f->kv, "a", "1");
+    kv_close(f->kv);
+    f->kv = NULL;
+    open_store(f);
+    expect(f, "a", "1");
+}
+
+static void test_second_open_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct kv *second = NULL;
+
+    assert_int_equal(kv_open_leveldb(f->directory, &second), -EIO);
+    assert_null(second);
+}
+
+/* Opening a store that is damaged fails and leaves nothing behind. */
+static void test_damaged_store_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    char path[128];
+    FILE *file;
+
+    put(f->kv, "a", "1");
+    kv_close(f->kv);
+    f->kv = NULL;
+    snprintf(path, sizeof(path), "%s/CURRENT", f->directory);
+    file = fopen(path, "w");
+    fputs("nonsense", file);
+    fclose(file);
+    assert_int_equal(kv_open_leveldb(f->directory, &f->kv), -EIO);
+    assert_null(f->kv);
+}
+
+static void test_poisoned_after_failure(void **state)
+{
+    struct fixture *f = *state;
+
+    kv_memory_fail_after(f->kv, 1);
+    assert_int_equal(put(f->kv, "a", "1"), 0);
+    assert_int_equal(put(f->kv, "b", "1"), -EIO);
+    kv_memory_fail_after(f->kv, 100);
+    assert_int_equal(put(f->kv, "c", "1"), -EIO);
+    expect(f, "a", "1");
+    expect(f, "b", NULL);
+    expect(f, "c", NULL);
+}
+
+static void test_many_keys(void **state)
+{
+    struct fixture *f = *state;
+    struct kv_batch *batch = kv_batch_new();
+    struct kv_iterator *it;
+    char key[32], last[32] = "";
+    unsigned i, count = 0;
+
+    for (i = 0; i < 100000; i++) {
+        snprintf(key, sizeof(key), "%08x", i * 2654435761u);
+        kv_batch_put(batch, slice_from_string(key), slice_from_string(key));
+    }
+    assert_int_equal(kv_commit(f->kv, batch), 0);
+    kv_batch_free(batch);
+    it = kv_iterate(f->kv);
+    for (kv_seek(it, SLICE_LITERAL("0")); kv_valid(it); kv_next(it)) {
+        assert_int_equal(kv_key(it).size, 8);
+        memcpy(key, kv_key(it).data, 8);
+        key[8] = '\0';
+        assert_true(strcmp(key, last) > 0);
+        strcpy(last, key);
+        count++;
+    }
+    kv_iterator_free(it);
+    assert_int_equal(count, 100000);
+}
+
+#define BOTH(test)                                                             \
+    {#test " (memory)", test, setup_memory, teardown, NULL},                   \
+    {                                                                          \
+#test " (leveldb)", test, setup_leveldb, teardown, NULL                \
+    }
+#define ONE(test, kind)                                                        \
+    {                                                                          \
+#test, test, setup_##kind, teardown, NULL                              \
+    }
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        BOTH(test_put_get_delete),
+        BOTH(test_order_in_batch),
+        BOTH(test_empty_batch),
+        BOTH(test_iterate_in_order),
+        BOTH(test_snapshot),
+        BOTH(test_concurrent_commits),
+        BOTH(test_many_keys),
+        ONE(test_reopen, leveldb),
+        ONE(test_second_open_is_refused, leveldb),
+        ONE(test_damaged_store_is_refused, leveldb),
+        ONE(test_poisoned_after_failure, memory),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
