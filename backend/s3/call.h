@@ -267,6 +267,7 @@ void source_free(struct s3_call *call);
 int source_prime(struct s3_call *call);
 void source_next(struct s3_call *call, struct s3_piece *piece);
 void source_refuse_segments(struct s3_call *call);
+bool source_has_segments(const struct s3_call *call); /* some are to come */
 /* Feeds all bytes of [offset, offset+size) to a digester. */
 int source_digest(struct s3_service *service, uint64_t blob, uint64_t offset,
                   uint64_t size, struct digester *digester);

@@ -142,7 +142,7 @@ int object_commit(struct s3_call *call, struct meta_batch *batch,
                   struct slice key, Meta__Object *object)
 {
     struct meta *meta = call->service->meta;
-    Meta__Object *newest = NULL, *replaced = NULL;
+    Meta__Object *newest = NULL, *replaced;
     uint64_t bucket = call->bucket->id;
     int error = meta_get_object(meta, call->arena, bucket, key, &newest);
 
@@ -150,6 +150,7 @@ int object_commit(struct s3_call *call, struct meta_batch *batch,
         return error;
     if (error == -ENOENT)
         newest = NULL;
+    replaced = newest;
     object->sequence = meta_next_id(meta);
     object->mtime_ms = clock_wall_ms();
     if (newest != NULL) { /* M3, also when the clock goes back */
@@ -165,8 +166,10 @@ int object_commit(struct s3_call *call, struct meta_batch *batch,
                          (unsigned long long)~object->sequence,
                          (unsigned long long)object->mtime_ms)));
     } else if (newest != NULL) {
-        error =
-            object_find(call, bucket, key, SLICE_LITERAL("null"), &replaced);
+        error = newest->version_id.len > 0
+                    ? object_find(call, bucket, key, SLICE_LITERAL("null"),
+                                  &replaced)
+                    : 0;
         if (error != 0 && error != -ENOENT)
             return error;
         if (error == 0)

@@ -28,8 +28,10 @@ static struct slice pack_origin(struct s3_call *call,
         said.n_tags = 0;
     if (meta__origin__get_packed_size(&origin) > ORIGIN_MAX)
         said.n_headers = 0;
+    if (meta__origin__get_packed_size(&origin) > ORIGIN_MAX)
+        said.n_metadata = 0;
     size = meta__origin__get_packed_size(&origin);
-    invariant(size <= ORIGIN_MAX); /* key and metadata are bounded */
+    invariant(size <= ORIGIN_MAX); /* the key is bounded */
     packed = arena_alloc(call->arena, size);
     meta__origin__pack(&origin, packed);
     return slice_of(packed, size);

@@ -342,6 +342,11 @@ void source_next(struct s3_call *call, struct s3_piece *piece)
     }
 }
 
+bool source_has_segments(const struct s3_call *call)
+{
+    return call->source->segments;
+}
+
 void source_refuse_segments(struct s3_call *call)
 {
     struct s3_source *source = call->source;

@@ -1,0 +1,260 @@
+/*
+ * CopyObject: the new object references the bytes of the old one.
+ * https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
+ */
+#include "s3/object.h"
+#include "s3/operations.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* A source can be overwritten, and its bytes reclaimed, between the read of
+ * its record and the commit. Then the copy begins again. */
+#define TRIES 8
+
+struct copy {
+    bool replace_metadata, replace_tags;
+    Meta__ChecksumAlgorithm algorithm; /* asked for, or NO_CHECKSUM */
+    Meta__Bucket *bucket;
+    struct slice key;
+    Meta__Object *source;
+    Meta__Object *object; /* the new one */
+};
+
+static bool directive(struct s3_call *call, const char *header,
+                      const char *message, bool *replace)
+{
+    struct slice value = call_request_header(call, header);
+
+    *replace = false;
+    if (value.data == NULL || slice_equal_string(value, "COPY"))
+        return true;
+    if (slice_equal_string(value, "REPLACE")) {
+        *replace = true;
+        return true;
+    }
+    call_fail_argument(call, header, value, message);
+    return false;
+}
+
+static bool read_request(struct s3_call *call, struct copy *copy)
+{
+    struct slice algorithm =
+        call_request_header(call, "x-amz-checksum-algorithm");
+
+    if (call_request_header(call, "range").data != NULL ||
+        call_request_header(call, "x-amz-copy-source-range").data != NULL) {
+        call_error_field(call, "Header", SLICE_LITERAL("Range"));
+        call_fail(call, S3_ERR_NotImplemented);
+        return false;
+    }
+    if (algorithm.data != NULL) {
+        copy->algorithm = checksum_parse_name(algorithm);
+        if (copy->algorithm == META__CHECKSUM_ALGORITHM__NO_CHECKSUM) {
+            call_fail_message(call, S3_ERR_InvalidRequest,
+                              "Checksum algorithm provided is unsupported. "
+                              "Please try again with any of the valid types: "
+                              "[CRC32, CRC32C, CRC64NVME, SHA1, SHA256]");
+            return false;
+        }
+    }
+    return directive(call, "x-amz-metadata-directive",
+                     "Unknown metadata directive.", &copy->replace_metadata) &&
+           directive(call, "x-amz-tagging-directive",
+                     "Unknown tagging directive.", &copy->replace_tags);
+}
+
+/* Headers, metadata and tags as the directives say. */
+static bool fill_object(struct s3_call *call, struct copy *copy)
+{
+    Meta__Object *object = arena_alloc(call->arena, sizeof(*object));
+    const Meta__Object *source = copy->source;
+
+    meta__object__init(object);
+    if (!object_take_headers(call, object))
+        return false;
+    if (!copy->replace_metadata) {
+        object->n_headers = source->n_headers;
+        object->headers = source->headers;
+        object->n_metadata = source->n_metadata;
+        object->metadata = source->metadata;
+    }
+    if (!copy->replace_tags) {
+        object->n_tags = source->n_tags;
+        object->tags = source->tags;
+    }
+    object->size = source->size;
+    object->blob = source->blob;
+    copy->object = object;
+    return true;
+}
+
+static bool changes_nothing(struct s3_call *call, const struct copy *copy)
+{
+    const Meta__Object *source = copy->source;
+    struct slice storage_class =
+        call_request_header(call, "x-amz-storage-class");
+
+    if (copy->bucket->id != call->bucket->id ||
+        !slice_equal(copy->key, call->key) || copy->replace_metadata)
+        return false;
+    if (storage_class.data != NULL &&
+        !slice_equal(pb_slice(copy->object->storage_class),
+                     pb_slice(source->storage_class)))
+        return false;
+    return copy->algorithm == META__CHECKSUM_ALGORITHM__NO_CHECKSUM ||
+           (source->checksum != NULL &&
+            source->checksum->algorithm == copy->algorithm);
+}
+
+static bool check_source(struct s3_call *call, const struct copy *copy)
+{
+    if (copy->source->size > S3_PUT_MAX) {
+        call_fail_message(call, S3_ERR_InvalidRequest,
+                          "The specified copy source is larger than the "
+                          "maximum allowable size for a copy source: %llu",
+                          (unsigned long long)S3_PUT_MAX);
+        return false;
+    }
+    if (changes_nothing(call, copy)) {
+        call_fail_message(
+            call, S3_ERR_InvalidRequest,
+            "This copy request is illegal because it is trying to copy an "
+            "object to itself without changing the object's metadata, storage "
+            "class, website redirect location or encryption attributes.");
+        return false;
+    }
+    return true;
+}
+
+/* The new object's ETag and checksum are those of one PUT of the same bytes:
+ * of a multipart source, or for another algorithm, they must be computed. */
+static int compute_digests(struct s3_call *call, struct copy *copy)
+{
+    const Meta__Checksum *known = copy->source->checksum;
+    Meta__ChecksumAlgorithm algorithm = copy->algorithm;
+    struct slice etag = pb_slice(copy->source->etag);
+    uint8_t md5[DIGEST_SIZE_MAX], value[DIGEST_SIZE_MAX];
+    struct digester *digester;
+    Meta__Checksum *checksum;
+    int error = 0;
+
+    if (algorithm == META__CHECKSUM_ALGORITHM__NO_CHECKSUM)
+        algorithm = known != NULL ? known->algorithm
+                                  : META__CHECKSUM_ALGORITHM__CRC64NVME;
+    if (memchr(etag.data, '-', etag.size) == NULL && known != NULL &&
+        known->algorithm == algorithm &&
+        known->type == META__CHECKSUM_TYPE__FULL_OBJECT) {
+        copy->object->etag = copy->source->etag;
+        copy->object->checksum = copy->source->checksum;
+        return 0;
+    }
+    digester = digester_new(DIGEST_MD5 | checksum_digest(algorithm));
+    if (copy->source->size > 0)
+        error = source_digest(call->service, copy->source->blob, 0,
+                              copy->source->size, digester);
+    digester_final(digester, DIGEST_MD5, md5);
+    digester_final(digester, (enum digest)checksum_digest(algorithm), value);
+    digester_free(digester);
+    if (error != 0)
+        return error;
+    checksum = arena_alloc(call->arena, sizeof(*checksum));
+    meta__checksum__init(checksum);
+    checksum->algorithm = algorithm;
+    checksum->type = META__CHECKSUM_TYPE__FULL_OBJECT;
+    checksum->value =
+        pb_bytes(arena_copy(call->arena, value, checksum_size(algorithm)));
+    copy->object->checksum = checksum;
+    copy->object->etag =
+        (ProtobufCBinaryData){.len = 32, .data = arena_alloc(call->arena, 33)};
+    hex_encode((char *)copy->object->etag.data, md5, 16);
+    return 0;
+}
+
+/* Commits under the blob's lock, so that the blob cannot be freed between
+ * the look at its record and the new reference (M2). -ENOENT: it is gone. */
+static int commit_reference(struct s3_call *call, struct copy *copy)
+{
+    struct meta *meta = call->service->meta;
+    uint64_t blob = copy->object->blob;
+    struct meta_batch *batch;
+    Meta__Blob *record;
+    int error = 0;
+
+    if (blob != 0) {
+        meta_blob_lock(meta, blob);
+        error = meta_get_blob(meta, call->arena, blob, &record);
+    }
+    if (error == 0) {
+        batch = meta_batch_new(meta);
+        error = object_commit(call, batch, call->key, copy->object);
+        meta_batch_free(batch);
+    }
+    if (blob != 0)
+        meta_blob_unlock(meta, blob);
+    return error;
+}
+
+/* 0, -ENOENT to try again, -ECANCELED when the call has failed. */
+static int commit(struct s3_call *call, struct copy *copy)
+{
+    Meta__Object *current;
+    int error;
+
+    if (!object_lock(call, call->key))
+        return -ECANCELED;
+    error = object_current(call, &current);
+    if (error == 0)
+        error = object_check_write_conditions(call, current)
+                    ? commit_reference(call, copy)
+                    : -ECANCELED;
+    object_unlock(call, call->key);
+    return error;
+}
+
+static int attempt(struct s3_call *call, struct copy *copy)
+{
+    int error;
+
+    if (!object_copy_source(call, &copy->bucket, &copy->key, &copy->source) ||
+        !fill_object(call, copy) || !check_source(call, copy))
+        return -ECANCELED;
+    error = compute_digests(call, copy);
+    return error != 0 ? error : commit(call, copy);
+}
+
+static void reply(struct s3_call *call, const struct copy *copy)
+{
+    const Meta__Object *object = copy->object;
+    struct buffer xml = {0};
+
+    if (copy->source->version_id.len > 0)
+        call_header_slice(call, "x-amz-copy-source-version-id",
+                          pb_slice(copy->source->version_id));
+    if (object->version_id.len > 0)
+        call_header_slice(call, "x-amz-version-id",
+                          pb_slice(object->version_id));
+    xml_open_document(&xml, "CopyObjectResult");
+    xml_quoted(&xml, "ETag", pb_slice(object->etag));
+    xml_time(&xml, "LastModified", object->mtime_ms);
+    xml_checksum(call, &xml, object->checksum, 0);
+    xml_close(&xml, "CopyObjectResult");
+    call_reply_xml(call, 200, &xml);
+}
+
+void s3_copy_object_run(struct s3_call *call)
+{
+    struct copy copy = {0};
+    int error = -ENOENT;
+
+    if (!read_request(call, &copy))
+        return;
+    for (unsigned i = 0; i < TRIES && error == -ENOENT; i++)
+        error = attempt(call, &copy);
+    if (error == 0)
+        reply(call, &copy);
+    else if (error == -ENOENT)
+        call_fail(call, S3_ERR_SlowDown);
+    else if (error != -ECANCELED)
+        call_fail_errno(call, error, "copying an object");
+}

@@ -1,0 +1,138 @@
+/* x-amz-copy-source: what CopyObject and UploadPartCopy read. */
+#include "s3/call.h"
+
+#include <errno.h>
+#include <string.h>
+
+static bool fail_source(struct s3_call *call, struct slice header,
+                        const char *message)
+{
+    call_fail_argument(call, "x-amz-copy-source", header, message);
+    return false;
+}
+
+/* "?versionId=..." behind the last question mark: keys hold them as %3F, and
+ * some clients send them raw. */
+static struct slice cut_version(struct slice *path)
+{
+    static const char name[] = "versionId=";
+    const size_t size = sizeof(name) - 1;
+    const uint8_t *mark = memrchr(path->data, '?', path->size);
+    struct slice rest;
+
+    if (mark == NULL)
+        return slice_of(NULL, 0);
+    rest = slice_of(mark + 1, path->size - (size_t)(mark + 1 - path->data));
+    if (!slice_has_prefix(rest, slice_of(name, size)))
+        return slice_of(NULL, 0);
+    path->size = (size_t)(mark - path->data);
+    return slice_of(rest.data + size, rest.size - size);
+}
+
+bool object_parse_copy_source(struct s3_call *call, struct copy_source *source)
+{
+    struct slice header = call_request_header(call, "x-amz-copy-source");
+    struct slice path = header, decoded;
+    const uint8_t *slash;
+
+    if (header.data == NULL || header.size == 0)
+        return fail_source(call, header,
+                           "You must specify a copy source in the "
+                           "x-amz-copy-source header");
+    source->version_id = cut_version(&path);
+    if (uri_decode(call->arena, path, &decoded) != 0)
+        return fail_source(call, header, "Invalid copy source encoding");
+    if (decoded.size > 0 && decoded.data[0] == '/')
+        decoded = slice_of(decoded.data + 1, decoded.size - 1);
+    slash = memchr(decoded.data, '/', decoded.size);
+    if (slash == NULL || slash == decoded.data)
+        return fail_source(call, header, "Invalid copy source bucket name");
+    source->bucket = slice_of(decoded.data, (size_t)(slash - decoded.data));
+    source->key = slice_of(slash + 1, decoded.size - source->bucket.size - 1);
+    if (!object_valid_key(source->key))
+        return fail_source(call, header, "Invalid copy source object key");
+    return true;
+}
+
+static bool load_source_bucket(struct s3_call *call,
+                               const struct copy_source *source,
+                               Meta__Bucket **bucket)
+{
+    struct slice expected =
+        call_request_header(call, "x-amz-source-expected-bucket-owner");
+    int error = meta_get_bucket(call->service->meta, call->arena,
+                                source->bucket, bucket);
+
+    if (error == -ENOENT) {
+        call_fail_no_bucket(call, source->bucket);
+        return false;
+    }
+    if (error != 0) {
+        call_fail_errno(call, error, "reading a bucket");
+        return false;
+    }
+    if (!iam_may_access(&call->identity, pb_slice((*bucket)->owner)) ||
+        (expected.data != NULL &&
+         !slice_equal(expected, pb_slice((*bucket)->owner)))) {
+        call_fail(call, S3_ERR_AccessDenied);
+        return false;
+    }
+    return true;
+}
+
+static bool check_conditions(struct s3_call *call, const Meta__Object *object)
+{
+    struct conditions conditions = {
+        .match = call_request_header(call, "x-amz-copy-source-if-match"),
+        .none_match =
+            call_request_header(call, "x-amz-copy-source-if-none-match"),
+        .modified_since =
+            call_request_header(call, "x-amz-copy-source-if-modified-since"),
+        .unmodified_since =
+            call_request_header(call, "x-amz-copy-source-if-unmodified-since"),
+    };
+    const char *which = "";
+
+    if (conditions_evaluate(&conditions, pb_slice(object->etag),
+                            object->mtime_ms, &which) == CONDITION_PASS)
+        return true;
+    call_fail_condition(
+        call, arena_printf(call->arena, "x-amz-copy-source-%s", which));
+    return false;
+}
+
+bool object_copy_source(struct s3_call *call, Meta__Bucket **bucket,
+                        struct slice *key, Meta__Object **object)
+{
+    struct copy_source source;
+    int error;
+
+    if (!object_parse_copy_source(call, &source) ||
+        !load_source_bucket(call, &source, bucket))
+        return false;
+    *key = source.key;
+    error =
+        object_find(call, (*bucket)->id, source.key, source.version_id, object);
+    if (error == -ENOENT && source.version_id.data != NULL) {
+        call_error_field(call, "Key", source.key);
+        call_error_field(call, "VersionId", source.version_id);
+        call_fail(call, S3_ERR_NoSuchVersion);
+        return false;
+    }
+    if (error == -ENOENT || (error == 0 && (*object)->delete_marker &&
+                             source.version_id.data == NULL)) {
+        call_fail_no_key(call, source.key);
+        return false;
+    }
+    if (error != 0) {
+        call_fail_errno(call, error, "reading an object's record");
+        return false;
+    }
+    if ((*object)->delete_marker) {
+        call_fail_message(call, S3_ERR_InvalidRequest,
+                          "The source of a copy request may not specifically "
+                          "refer to a delete marker by version id.");
+        return false;
+    }
+    return check_conditions(call, *object);
+}

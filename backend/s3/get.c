@@ -1,0 +1,396 @@
+/*
+ * GetObject and HeadObject
+ * https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+ */
+#include "s3/object.h"
+#include "s3/operations.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* What of an object is asked for. */
+struct selection {
+    uint64_t offset, size; /* bytes */
+    bool partial;          /* 206 with Content-Range */
+    bool whole;            /* all bytes: its checksum may be told */
+    unsigned parts;        /* x-amz-mp-parts-count, or 0 */
+};
+
+static const struct {
+    const char *argument, *header;
+} overrides[] = {
+    {"response-cache-control", "cache-control"},
+    {"response-content-disposition", "content-disposition"},
+    {"response-content-encoding", "content-encoding"},
+    {"response-content-language", "content-language"},
+    {"response-content-type", "content-type"},
+    {"response-expires", "expires"},
+};
+#define OVERRIDE_COUNT (sizeof(overrides) / sizeof(overrides[0]))
+
+/* A value out of the query could hold a line break. */
+static bool check_overrides(struct s3_call *call)
+{
+    for (size_t i = 0; i < OVERRIDE_COUNT; i++) {
+        struct slice value = call_arg(call, overrides[i].argument);
+
+        for (size_t j = 0; j < value.size; j++) {
+            if (value.data[j] >= 0x20 && value.data[j] != 0x7f)
+                continue;
+            call_fail_argument(call, overrides[i].argument, value,
+                               "The value holds control characters");
+            return false;
+        }
+    }
+    return true;
+}
+
+static void fail_marker(struct s3_call *call, const Meta__Object *marker,
+                        bool by_version)
+{
+    call_header(call, "x-amz-delete-marker", "true");
+    if (marker->version_id.len > 0)
+        call_header_slice(call, "x-amz-version-id",
+                          pb_slice(marker->version_id));
+    if (!by_version) {
+        call_fail_no_key(call, call->key);
+        return;
+    }
+    call_header(call, "Allow", "DELETE");
+    call_error_field(call, "ResourceType", SLICE_LITERAL("DeleteMarker"));
+    call_fail(call, S3_ERR_MethodNotAllowed);
+}
+
+/* The version asked for, no delete marker. NULL: the call has failed. */
+static Meta__Object *find_object(struct s3_call *call)
+{
+    struct slice version_id;
+    Meta__Object *object;
+    int error;
+
+    if (!object_version_arg(call, &version_id))
+        return NULL;
+    error = object_find(call, call->bucket->id, call->key, version_id, &object);
+    if (error == -ENOENT && version_id.data != NULL) {
+        call_error_field(call, "Key", call->key);
+        call_error_field(call, "VersionId", version_id);
+        call_fail(call, S3_ERR_NoSuchVersion);
+        return NULL;
+    }
+    if (error == -ENOENT) {
+        call_fail_no_key(call, call->key);
+        return NULL;
+    }
+    if (error != 0) {
+        call_fail_errno(call, error, "reading an object's record");
+        return NULL;
+    }
+    if (object->delete_marker) {
+        fail_marker(call, object, version_id.data != NULL);
+        return NULL;
+    }
+    return object;
+}
+
+static void last_modified(struct s3_call *call, const Meta__Object *object)
+{
+    char text[32];
+
+    time_http(text, object->mtime_ms);
+    call_header(call, "Last-Modified", "%s", text);
+}
+
+static void reply_not_modified(struct s3_call *call, const Meta__Object *object)
+{
+    object_identity_headers(call, object);
+    last_modified(call, object);
+    for (size_t i = 0; i < object->n_headers; i++) {
+        struct slice name = pb_slice(object->headers[i]->name);
+
+        if (slice_equal_string(name, "cache-control"))
+            call_header_slice(call, "Cache-Control",
+                              pb_slice(object->headers[i]->value));
+        else if (slice_equal_string(name, "expires"))
+            call_header_slice(call, "Expires",
+                              pb_slice(object->headers[i]->value));
+    }
+    call_fail(call, S3_ERR_NotModified);
+}
+
+static bool check_conditions(struct s3_call *call, const Meta__Object *object)
+{
+    struct conditions conditions = {
+        .match = call_request_header(call, "if-match"),
+        .none_match = call_request_header(call, "if-none-match"),
+        .modified_since = call_request_header(call, "if-modified-since"),
+        .unmodified_since = call_request_header(call, "if-unmodified-since"),
+    };
+    const char *which = "";
+
+    switch (conditions_evaluate(&conditions, pb_slice(object->etag),
+                                object->mtime_ms, &which)) {
+    case CONDITION_FAILED:
+        call_fail_condition(call, which);
+        return false;
+    case CONDITION_NOT_MODIFIED:
+        reply_not_modified(call, object);
+        return false;
+    default:
+        return true;
+    }
+}
+
+/* If-Range: a strong tag, or exactly the date of Last-Modified. */
+static bool range_wanted(struct s3_call *call, const Meta__Object *object)
+{
+    struct slice condition = call_request_header(call, "if-range");
+    uint64_t ms;
+
+    if (condition.data == NULL)
+        return true;
+    if (time_parse_http(condition, &ms) == 0)
+        return ms / 1000 == object->mtime_ms / 1000;
+    return !slice_equal_string(condition, "*") &&
+           etag_list_matches(condition, pb_slice(object->etag));
+}
+
+static bool select_range(struct s3_call *call, const Meta__Object *object,
+                         struct slice range, struct selection *selection)
+{
+    uint64_t first = 0, last = 0;
+    char size[24];
+
+    if (!range_wanted(call, object))
+        return true;
+    switch (range_parse(range, object->size, &first, &last)) {
+    case RANGE_UNSATISFIABLE:
+        snprintf(size, sizeof(size), "%" PRIu64, object->size);
+        call_header(call, "Content-Range", "bytes */%s", size);
+        call_header(call, "Accept-Ranges", "bytes");
+        call_error_field(call, "RangeRequested", range);
+        call_error_field(call, "ActualObjectSize", slice_from_string(size));
+        call_fail(call, S3_ERR_InvalidRange);
+        return false;
+    case RANGE_OK:
+        selection->offset = first;
+        selection->size = last - first + 1;
+        selection->partial = true;
+        selection->whole = false;
+        return true;
+    default:
+        return true;
+    }
+}
+
+static bool fail_part(struct s3_call *call, uint64_t number, unsigned count)
+{
+    char text[24];
+
+    snprintf(text, sizeof(text), "%" PRIu64, number);
+    call_error_field(call, "PartNumberRequested", slice_from_string(text));
+    snprintf(text, sizeof(text), "%u", count);
+    call_error_field(call, "ActualPartCount", slice_from_string(text));
+    call_fail(call, S3_ERR_InvalidPartNumber);
+    return false;
+}
+
+/* Parts are counted as they were completed: 1 .. parts, whatever numbers
+ * they were uploaded under. */
+static bool select_part(struct s3_call *call, const Meta__Object *object,
+                        uint64_t number, struct selection *selection)
+{
+    unsigned count = object->parts > 0 ? object->parts : 1;
+    Meta__Blob *record = NULL;
+    int error = 0;
+
+    if (number > count)
+        return fail_part(call, number, count);
+    selection->partial = object->size > 0;
+    selection->parts = object->parts;
+    if (object->parts < 2)
+        return true;
+    if (object->blob != 0)
+        error = meta_get_blob(call->service->meta, call->arena, object->blob,
+                              &record);
+    if (error != 0 || record == NULL || record->n_parts != count) {
+        call_fail_errno(call, error != 0 ? error : -EBADMSG,
+                        "reading an object's parts");
+        return false;
+    }
+    selection->offset = 0;
+    for (uint64_t i = 0; i + 1 < number; i++)
+        selection->offset += record->parts[i]->size;
+    selection->size = record->parts[number - 1]->size;
+    selection->whole = false;
+    selection->partial = selection->size > 0;
+    return true;
+}
+
+static bool select_bytes(struct s3_call *call, const Meta__Object *object,
+                         struct selection *selection)
+{
+    struct slice range = call_request_header(call, "range");
+    struct slice part = call_arg(call, "partNumber");
+    uint64_t number;
+
+    *selection = (struct selection){.size = object->size, .whole = true};
+    if (part.data == NULL)
+        return select_range(call, object, range, selection);
+    if (slice_to_u64(part, &number) != 0 || number < 1 ||
+        number > S3_PART_NUMBER_MAX) {
+        call_fail_argument(
+            call, "partNumber", part,
+            "Part number must be an integer between 1 and 10000, inclusive");
+        return false;
+    }
+    if (range.data != NULL) {
+        call_fail_message(
+            call, S3_ERR_InvalidRequest,
+            "Cannot specify both Range header and partNumber query parameter");
+        return false;
+    }
+    return select_part(call, object, number, selection);
+}
+
+/* RFC 2047: what is not ASCII cannot be in a header as it is. */
+static void metadata_header(struct s3_call *call, const Meta__Field *field)
+{
+    struct slice value = pb_slice(field->value);
+    char *name =
+        arena_printf(call->arena, "x-amz-meta-%.*s", (int)field->name.len,
+                     (const char *)field->name.data);
+    bool ascii = true;
+    char *encoded;
+
+    for (size_t i = 0; i < value.size; i++)
+        ascii = ascii && value.data[i] < 0x80;
+    if (ascii) {
+        call_header_slice(call, name, value);
+        return;
+    }
+    encoded = arena_alloc(call->arena, 4 * ((value.size + 2) / 3) + 1);
+    base64_encode(encoded, value.data, value.size);
+    call_header(call, name,
+                "=?%s?B?%s?=", utf8_valid(value) ? "UTF-8" : "ISO-8859-1",
+                encoded);
+}
+
+static const char *header_spelling(struct slice name)
+{
+    static const struct {
+        const char *name, *spelling;
+    } spellings[] = {
+        {"cache-control", "Cache-Control"},
+        {"content-disposition", "Content-Disposition"},
+        {"content-encoding", "Content-Encoding"},
+        {"content-language", "Content-Language"},
+        {"content-type", "Content-Type"},
+        {"expires", "Expires"},
+    };
+
+    for (size_t i = 0; i < sizeof(spellings) / sizeof(spellings[0]); i++) {
+        if (slice_equal_string(name, spellings[i].name))
+            return spellings[i].spelling;
+    }
+    return NULL;
+}
+
+static void system_headers(struct s3_call *call, const Meta__Object *object)
+{
+    bool content_type = false;
+
+    for (size_t i = 0; i < OVERRIDE_COUNT; i++) {
+        struct slice name = slice_from_string(overrides[i].header);
+        struct slice value = call_arg(call, overrides[i].argument);
+
+        for (size_t j = 0; value.data == NULL && j < object->n_headers; j++) {
+            if (slice_equal(pb_slice(object->headers[j]->name), name))
+                value = pb_slice(object->headers[j]->value);
+        }
+        if (value.size == 0)
+            continue;
+        call_header_slice(call, header_spelling(name), value);
+        content_type = content_type || slice_equal_string(name, "content-type");
+    }
+    if (!content_type)
+        call_header(call, "Content-Type", "binary/octet-stream");
+}
+
+static void object_headers(struct s3_call *call, const Meta__Object *object,
+                           const struct selection *selection)
+{
+    struct slice mode = call_request_header(call, "x-amz-checksum-mode");
+
+    object_identity_headers(call, object);
+    last_modified(call, object);
+    call_header(call, "Accept-Ranges", "bytes");
+    system_headers(call, object);
+    if (selection->partial)
+        call_header(call, "Content-Range",
+                    "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, selection->offset,
+                    selection->offset + selection->size - 1, object->size);
+    if (selection->parts > 0)
+        call_header(call, "x-amz-mp-parts-count", "%u", selection->parts);
+    if (selection->whole && slice_equal_string(mode, "ENABLED"))
+        call_checksum_headers(call, object->checksum, object->parts);
+    if (object->storage_class.len > 0)
+        call_header_slice(call, "x-amz-storage-class",
+                          pb_slice(object->storage_class));
+    if (object->n_tags > 0)
+        call_header(call, "x-amz-tagging-count", "%zu", object->n_tags);
+    for (size_t i = 0; i < object->n_metadata; i++)
+        metadata_header(call, object->metadata[i]);
+}
+
+/* The first piece is read before the reply says that all is well. */
+static bool open_body(struct s3_call *call, const Meta__Object *object,
+                      const struct selection *selection)
+{
+    int error;
+
+    if (selection->size == 0)
+        return true;
+    error = source_open(call, object->blob, selection->offset, selection->size);
+    if (error == 0)
+        error = source_prime(call);
+    if (error != 0) {
+        source_free(call);
+        call_fail_errno(call, error, "reading an object");
+    }
+    return error == 0;
+}
+
+static void serve(struct s3_call *call, bool with_body)
+{
+    struct selection selection;
+    Meta__Object *object;
+    Wire__Reply *reply = &call->reply;
+
+    if (!check_overrides(call))
+        return;
+    object = find_object(call);
+    if (object == NULL || !check_conditions(call, object) ||
+        !select_bytes(call, object, &selection))
+        return;
+    if (with_body && !open_body(call, object, &selection))
+        return;
+    object_headers(call, object, &selection);
+    call_reply_empty(call, selection.partial ? 206 : 200);
+    reply->has_content_length = true;
+    reply->content_length = selection.size;
+    if (call->source != NULL)
+        reply->body = source_has_segments(call) ? WIRE__REPLY__BODY__SEGMENTS
+                                                : WIRE__REPLY__BODY__DATA;
+}
+
+void s3_get_object_run(struct s3_call *call)
+{
+    serve(call, true);
+}
+
+void s3_head_object_run(struct s3_call *call)
+{
+    serve(call, false);
+}
