@@ -46,7 +46,7 @@ PB     := wire layout records
 PB_H   := $(PB:%=$(GEN)/%.pb-c.h)
 
 .DEFAULT_GOAL := all
-.PHONY: all module run test unit format lint clean deps generated print-flags
+.PHONY: all module run test unit format lint clean deps bench generated print-flags
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -133,6 +133,10 @@ test:
 
 deps:
 	tools/install-deps test
+
+bench: all
+	tools/install-deps test
+	build/venv/bin/python bench/run.py $(BENCH)
 
 format:
 	clang-format -i $(shell git ls-files 'backend/*.c' 'backend/*.h' 'tests/*.c')

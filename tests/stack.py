@@ -70,7 +70,7 @@ class Stack:
         return self.directory / "admin.sock"
 
     def write_s3d_conf(self):
-        drives = ",\n".join(f'    {{ path = "{d}" }}' for d in self.drives)
+        drives = ",\n".join(f'    {{ path = "{d}"; }}' for d in self.drives)
         (self.directory / "s3d.conf").write_text(f"""\
 socket = "{self.socket_path}";
 admin_socket = "{self.admin_path}";
@@ -78,10 +78,10 @@ metadata = "{self.directory}/meta";
 master_key = "{self.directory}/master.key";
 region = "us-east-1";
 log = "{self.directory}/s3d.log";
-reserve = 64mb;
-drives = [
+reserve = "64M";
+drives = (
 {drives}
-];
+);
 {self.s3d_extra}
 """)
 

@@ -95,7 +95,7 @@ metadata = "$dir/meta";
 master_key = "$dir/master.key";
 region = "$REGION";
 log = "$dir/s3d.log";
-reserve = "64m";
+reserve = "64M";
 drives = (
 $drives
 );

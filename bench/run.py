@@ -1,0 +1,292 @@
+#!/usr/bin/env python3
+"""Ratios, side by side in one run: S3 beside static nginx, PUT beside the
+drive's own append+fdatasync, hashing and writing.
+
+    make bench                  (or: build/venv/bin/python bench/run.py)
+    bench/run.py get put --rounds 5 --seconds 4
+
+Each figure is the median over rounds; the two sides of a ratio alternate
+inside a round. CPU is user+system time of nginx's workers and s3d per request.
+"""
+
+import argparse
+import hashlib
+import hmac
+import json
+import os
+import pathlib
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.parse
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tests"))
+from stack import Stack, free_port, pattern, peak_rss  # noqa: E402
+
+KIB, MIB = 1 << 10, 1 << 20
+
+
+# --- load --------------------------------------------------------------------
+
+def wrk(url, connections, seconds, script=None):
+    """Requests and bytes per second, 99th percentile in ms."""
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency",
+               "--timeout", "30s"]
+    if script:
+        command += ["-s", str(script)]
+    text = subprocess.run(command + [url], check=True, capture_output=True,
+                          text=True).stdout
+    if "Non-2xx" in text or "Socket errors" in text:
+        raise RuntimeError(text)
+    requests, duration = re.search(
+        r"(\d+) requests in ([\d.]+)s", text).groups()
+    unit = {"B": 1, "KB": KIB, "MB": MIB, "GB": 1 << 30}
+    size, suffix = re.search(r"Transfer/sec:\s+([\d.]+)(\w+)", text).groups()
+    p99, scale = re.search(r"99%\s+([\d.]+)(us|ms|s)", text).groups()
+    return {
+        "rate": int(requests) / float(duration),
+        "bytes": float(size) * unit[suffix],
+        "p99_ms": float(p99) * {"us": 0.001, "ms": 1, "s": 1000}[scale],
+        "requests": int(requests),
+    }
+
+
+def cpu_seconds(pids):
+    tick = os.sysconf("SC_CLK_TCK")
+    total = 0
+    for pid in pids:
+        fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
+        total += int(fields[11]) + int(fields[12])
+    return total / tick
+
+
+class Signer:
+    """Pre-signed URLs, quickly and many."""
+
+    def __init__(self, stack):
+        self.stack = stack
+        self.host = f"127.0.0.1:{stack.port}"
+        self.when = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        key = ("AWS4" + stack.secret_key).encode()
+        for word in (self.when[:8], "us-east-1", "s3", "aws4_request"):
+            key = hmac.digest(key, word.encode(), "sha256")
+        self.key = key
+
+    def url(self, method, path):
+        scope = f"{self.when[:8]}/us-east-1/s3/aws4_request"
+        query = urllib.parse.urlencode([
+            ("X-Amz-Algorithm", "AWS4-HMAC-SHA256"),
+            ("X-Amz-Credential", f"{self.stack.access_key}/{scope}"),
+            ("X-Amz-Date", self.when), ("X-Amz-Expires", "604800"),
+            ("X-Amz-SignedHeaders", "host")])
+        canonical = "\n".join([method, path, query, f"host:{self.host}", "",
+                               "host", "UNSIGNED-PAYLOAD"])
+        text = "\n".join(["AWS4-HMAC-SHA256", self.when, scope,
+                          hashlib.sha256(canonical.encode()).hexdigest()])
+        signature = hmac.digest(self.key, text.encode(), "sha256").hex()
+        return f"{path}?{query}&X-Amz-Signature={signature}"
+
+
+# --- the table ---------------------------------------------------------------
+
+class Report:
+    def __init__(self):
+        self.rows = []
+
+    def add(self, what, beside, ratios, **more):
+        row = {"what": what, "beside": beside,
+               "ratio": round(statistics.median(ratios), 3),
+               "rounds": [round(r, 3) for r in ratios], **more}
+        self.rows.append(row)
+        extra = ", ".join(f"{k} {v}" for k, v in more.items())
+        print(f"{what:42} beside {beside:34} {row['ratio']:6.3f}   {extra}",
+              flush=True)
+
+
+def median(values, digits=0):
+    return round(statistics.median(values), digits or None)
+
+
+def bench_get(stack, options, report):
+    client = stack.client()
+    client.create_bucket(Bucket="bench")
+    signer = Signer(stack)
+    static = stack.directory / "static"
+    static.mkdir()
+    for size, name, connections in ((4 * KIB, "4 KiB", 32),
+                                    (64 * MIB, "64 MiB", 4)):
+        data = pattern(size, name)
+        key = f"o{size}"
+        (static / key).write_bytes(data)
+        client.put_object(Bucket="bench", Key=key, Body=data)
+        signed = signer.url("GET", f"/bench/{key}")
+        for label, port in (("verified", stack.port),
+                            ("s3_verify off", stack.unverified)):
+            if label != "verified":
+                signer.host = f"127.0.0.1:{port}"
+                signed = signer.url("GET", f"/bench/{key}")
+                signer.host = f"127.0.0.1:{stack.port}"
+            ratios, rates, bases, cpu, p99 = [], [], [], [], []
+            pids = stack.worker_pids() + [stack.s3d.pid]
+            for _ in range(options.rounds):
+                base = wrk(f"http://127.0.0.1:{stack.static_port}/{key}",
+                           connections, options.seconds)
+                before = cpu_seconds(pids)
+                ours = wrk(f"http://127.0.0.1:{port}{signed}", connections,
+                           options.seconds)
+                spent = cpu_seconds(pids) - before
+                ratios.append(ours["rate"] / base["rate"])
+                rates.append(ours["rate"])
+                bases.append(base["rate"])
+                cpu.append(spent / ours["requests"] * 1e6)
+                p99.append(ours["p99_ms"])
+            report.add(f"GET {name}, pre-signed, {label}", "nginx static",
+                       ratios, per_second=median(rates, 1),
+                       static_per_second=median(bases, 1),
+                       cpu_us=median(cpu), p99_ms=median(p99, 2))
+
+
+def raw_fdatasync(directory, seconds):
+    path = directory / "raw"
+    block = os.urandom(4 * KIB)
+    count = 0
+    with open(path, "wb", buffering=0) as f:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            f.write(block)
+            os.fdatasync(f.fileno())
+            count += 1
+    path.unlink()
+    return count / seconds
+
+
+PUT_SCRIPT = """
+local paths = {}
+for line in io.lines("%s") do paths[#paths + 1] = line end
+local n = 0
+wrk.method = "PUT"
+wrk.body = string.rep("x", %d)
+function request()
+    n = n + 1
+    if n > #paths then n = 1 end
+    return wrk.format(nil, paths[n])
+end
+"""
+
+
+def bench_put(stack, options, report):
+    client = stack.client()
+    client.create_bucket(Bucket="bench-put")
+    signer = Signer(stack)
+    urls = stack.directory / "urls"
+    urls.write_text("".join(
+        signer.url("PUT", f"/bench-put/k{i:05d}") + "\n" for i in range(20000)))
+    script = stack.directory / "put.lua"
+    script.write_text(PUT_SCRIPT % (urls, 4 * KIB))
+    pids = stack.worker_pids() + [stack.s3d.pid]
+    for clients in (1, 16, 64):
+        ratios, rates, bases, cpu, p99 = [], [], [], [], []
+        for _ in range(options.rounds):
+            base = raw_fdatasync(stack.drives[0], options.seconds / 2)
+            before = cpu_seconds(pids)
+            ours = wrk(stack.endpoint, clients, options.seconds, script)
+            spent = cpu_seconds(pids) - before
+            ratios.append(ours["rate"] / base)
+            rates.append(ours["rate"])
+            bases.append(base)
+            cpu.append(spent / ours["requests"] * 1e6)
+            p99.append(ours["p99_ms"])
+        report.add(f"PUT 4 KiB, {clients} clients",
+                   "append+fdatasync, one writer", ratios,
+                   per_second=median(rates), raw_per_second=median(bases),
+                   cpu_us=median(cpu), p99_ms=median(p99, 1))
+
+
+def md5_speed():
+    data = pattern(64 * MIB)
+    start = time.perf_counter()
+    hashlib.md5(data)
+    return len(data) / (time.perf_counter() - start)
+
+
+def raw_write_speed(directory):
+    data = pattern(MIB)
+    path = directory / "raw"
+    start = time.perf_counter()
+    with open(path, "wb", buffering=0) as f:
+        for _ in range(96):  # 64 MiB times the overhead of 4+2
+            f.write(data)
+        os.fdatasync(f.fileno())
+    path.unlink()
+    return 64 * MIB / (time.perf_counter() - start)
+
+
+def bench_large_put(stack, options, report):
+    client = stack.client()
+    client.create_bucket(Bucket="bench-large")
+    signer = Signer(stack)
+    body = stack.directory / "body"
+    body.write_bytes(pattern(64 * MIB))
+    against_md5, against_disk, rates = [], [], []
+    for number in range(options.rounds):
+        url = stack.endpoint + signer.url("PUT", f"/bench-large/k{number}")
+        md5 = md5_speed()
+        disk = raw_write_speed(stack.drives[0])
+        start = time.perf_counter()
+        subprocess.run(["curl", "-sSf", "-T", str(body), url], check=True,
+                       capture_output=True)
+        rate = 64 * MIB / (time.perf_counter() - start)
+        rates.append(rate / MIB)
+        against_md5.append(rate / md5)
+        against_disk.append(rate / disk)
+    report.add("PUT 64 MiB, one client", "MD5 of one core", against_md5,
+               mib_per_second=median(rates))
+    report.add("PUT 64 MiB, one client", "64 MiB x 1.5 written + fdatasync",
+               against_disk, mib_per_second=median(rates))
+
+
+BENCHES = {"get": bench_get, "put": bench_put, "large": bench_large_put}
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("what", nargs="*", default=list(BENCHES))
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=4)
+    parser.add_argument("--json", type=pathlib.Path)
+    options = parser.parse_args()
+
+    report = Report()
+    with tempfile.TemporaryDirectory(prefix="s3d-bench-") as directory:
+        static_port, unverified = free_port(), free_port()
+        stack = Stack(directory, http_extra=f"""
+    server {{
+        listen 127.0.0.1:{static_port};
+        access_log off;
+        root {directory}/static;
+    }}
+    server {{
+        listen 127.0.0.1:{unverified};
+        access_log off;
+        location / {{ s3_pass s3d; s3_verify off; }}
+    }}
+""", location_extra="access_log off;", s3d_extra='log_level = "warn";')
+        stack.static_port = static_port
+        stack.unverified = unverified
+        stack.start()
+        try:
+            for name in options.what:
+                BENCHES[name](stack, options, report)
+            print(f"peak RSS: s3d {peak_rss(stack.s3d.pid) // MIB} MiB, workers "
+                  f"{[peak_rss(p) // MIB for p in stack.worker_pids()]} MiB")
+        finally:
+            stack.stop()
+    if options.json:
+        options.json.write_text(json.dumps(report.rows, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
