@@ -1,0 +1,126 @@
+/*
+ * The admin protocol from the client's side: one frame out, one frame in.
+ */
+#include "ctl/ctl.h"
+#include "wire.pb-c.h"
+#include "wire/wire.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static int dial(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof(address.sun_path)) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    strcpy(address.sun_path, path);
+    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -1;
+    if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
+        return fd;
+    const int error = errno;
+    close(fd);
+    errno = error;
+    return -1;
+}
+
+static bool send_all(int fd, const uint8_t *data, size_t size)
+{
+    while (size > 0) {
+        const ssize_t sent = send(fd, data, size, MSG_NOSIGNAL);
+        if (sent < 0 && errno == EINTR)
+            continue;
+        if (sent <= 0)
+            return false;
+        data += sent;
+        size -= (size_t)sent;
+    }
+    return true;
+}
+
+static bool receive_all(int fd, uint8_t *data, size_t size)
+{
+    while (size > 0) {
+        const ssize_t got = recv(fd, data, size, 0);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got == 0)
+            errno = ECONNRESET;
+        if (got <= 0)
+            return false;
+        data += got;
+        size -= (size_t)got;
+    }
+    return true;
+}
+
+static bool send_request(int fd, const char *command, const json_t *arguments)
+{
+    char *json = json_dumps(arguments, JSON_COMPACT);
+    Wire__AdminRequest request = WIRE__ADMIN_REQUEST__INIT;
+    request.command.data = (uint8_t *)command;
+    request.command.len = strlen(command);
+    request.arguments.data = (uint8_t *)json;
+    request.arguments.len = strlen(json);
+
+    const size_t size = wire__admin_request__get_packed_size(&request);
+    uint8_t *frame = xmalloc(FRAME_HEADER_SIZE + size);
+    wire__admin_request__pack(&request, frame + FRAME_HEADER_SIZE);
+    frame_encode(frame, FRAME_ADMIN_REQUEST, frame + FRAME_HEADER_SIZE, size);
+    const bool sent = send_all(fd, frame, FRAME_HEADER_SIZE + size);
+    free(frame);
+    free(json);
+    return sent;
+}
+
+static Wire__AdminReply *receive_reply(int fd)
+{
+    uint8_t head[FRAME_HEADER_SIZE];
+    struct frame_header header;
+    Wire__AdminReply *reply = NULL;
+
+    if (!receive_all(fd, head, sizeof(head)))
+        return NULL;
+    errno = EPROTO;
+    if (frame_decode(head, &header) != 0 || header.type != FRAME_ADMIN_REPLY)
+        return NULL;
+    uint8_t *payload = xmalloc(header.length + 1);
+    if (receive_all(fd, payload, header.length)) {
+        errno = EPROTO;
+        if (frame_check(&header, payload) == 0)
+            reply = wire__admin_reply__unpack(NULL, header.length, payload);
+    }
+    free(payload);
+    return reply;
+}
+
+enum ctl_exit client_ask(const char *path, const char *command,
+                         const json_t *arguments, json_t **result)
+{
+    Wire__AdminReply *reply = NULL;
+    enum ctl_exit status = CTL_UNREACHABLE;
+    const int fd = dial(path);
+
+    if (fd >= 0 && send_request(fd, command, arguments))
+        reply = receive_reply(fd);
+    if (reply != NULL) {
+        errno = EPROTO;
+        *result = json_loadb((const char *)reply->result.data,
+                             reply->result.len, 0, NULL);
+        if (json_is_object(*result))
+            status = reply->ok ? CTL_OK : CTL_REFUSED;
+        wire__admin_reply__free_unpacked(reply, NULL);
+    }
+    if (status == CTL_UNREACHABLE)
+        fprintf(stderr, "s3ctl: s3d on %s: %s\n", path, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    return status;
+}
