@@ -1,0 +1,492 @@
+/*
+ * ListBuckets, CreateBucket, HeadBucket, DeleteBucket.
+ */
+#include "s3/bucket.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "s3/list_common.h"
+#include "s3/multipart.h"
+#include "s3/operations.h"
+#include "s3/xml_in.h"
+
+#define BUCKETS_MAX     10000
+#define DEFAULT_REGION  "us-east-1"
+#define REGION_SIZE_MAX 64
+
+/* Parts removed in one commit when a bucket with uploads is deleted. */
+#define REMOVED_PARTS_PER_COMMIT 10000
+
+/* --- names and regions -----------------------------------------------------*/
+static bool is_lower_or_digit(uint8_t c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
+
+/* Four decimal numbers: clients would take it for an address. */
+static bool looks_like_address(struct slice name)
+{
+    unsigned dots = 0;
+    bool digit_before = false;
+    for (size_t i = 0; i < name.size; i++) {
+        if (name.data[i] == '.') {
+            dots++;
+            digit_before = false;
+        } else if (name.data[i] >= '0' && name.data[i] <= '9') {
+            digit_before = true;
+        } else {
+            return false;
+        }
+    }
+    return dots == 3 && digit_before;
+}
+
+static bool has_suffix(struct slice name, const char *suffix)
+{
+    size_t size = strlen(suffix);
+    return name.size >= size &&
+           memcmp(name.data + name.size - size, suffix, size) == 0;
+}
+
+bool bucket_valid_name(struct slice name)
+{
+    if (name.size < 3 || name.size > 63 || !is_lower_or_digit(name.data[0]) ||
+        !is_lower_or_digit(name.data[name.size - 1])) {
+        return false;
+    }
+    for (size_t i = 0; i < name.size; i++) {
+        uint8_t c = name.data[i];
+        if (!is_lower_or_digit(c) && c != '-' && c != '.') {
+            return false;
+        }
+        if (c == '.' && name.data[i + 1] == '.') {
+            return false;
+        }
+    }
+    return !looks_like_address(name) &&
+           !slice_has_prefix(name, SLICE_LITERAL("xn--")) &&
+           !slice_has_prefix(name, SLICE_LITERAL("sthree-")) &&
+           !slice_has_prefix(name, SLICE_LITERAL("amzn-s3-demo-")) &&
+           !has_suffix(name, "-s3alias") && !has_suffix(name, "--ol-s3") &&
+           !has_suffix(name, ".mrap") && !has_suffix(name, "--x-s3") &&
+           !has_suffix(name, "--table-s3");
+}
+
+struct slice bucket_endpoint_region(const struct s3_call *call)
+{
+    if (call->request->server_region.len > 0) {
+        return pb_slice(call->request->server_region);
+    }
+    if (call->service->region != NULL && call->service->region[0] != '\0') {
+        return slice_from_string(call->service->region);
+    }
+    return SLICE_LITERAL(DEFAULT_REGION);
+}
+
+static struct slice bucket_region(const struct s3_call *call,
+                                  const Meta__Bucket *bucket)
+{
+    return bucket->region.len > 0 ? pb_slice(bucket->region)
+                                  : bucket_endpoint_region(call);
+}
+
+bool bucket_valid_region(struct slice region)
+{
+    if (region.size == 0 || region.size > REGION_SIZE_MAX) {
+        return false;
+    }
+    for (size_t i = 0; i < region.size; i++) {
+        uint8_t c = region.data[i];
+        if (!is_lower_or_digit(c) && c != '-' && c != '_' &&
+            !(c >= 'A' && c <= 'Z')) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* --- ListBuckets -----------------------------------------------------------*/
+struct bucket_query {
+    struct slice prefix, region;
+    struct slice after; /* name; data == NULL: from the start */
+    uint64_t max;
+    bool detailed; /* an argument was given: buckets carry their region */
+};
+
+static bool query_buckets(struct s3_call *call, struct bucket_query *query)
+{
+    struct slice max = call_arg(call, "max-buckets");
+    struct slice token = call_arg(call, "continuation-token");
+    query->prefix = call_arg(call, "prefix");
+    query->region = call_arg(call, "bucket-region");
+    query->max = BUCKETS_MAX;
+    query->detailed = max.data != NULL || token.data != NULL ||
+                      query->prefix.data != NULL || query->region.data != NULL;
+    if (max.data != NULL && (slice_to_u64(max, &query->max) != 0 ||
+                             query->max == 0 || query->max > BUCKETS_MAX)) {
+        call_fail_argument(call, "max-buckets", max,
+                           "Argument max-buckets must be an integer between "
+                           "1 and 10000");
+        return false;
+    }
+    return token.data == NULL ||
+           list_token_decode(call, LIST_TOKEN_BUCKET, token, &query->after);
+}
+
+static bool bucket_listed(struct s3_call *call,
+                          const struct bucket_query *query,
+                          const Meta__Bucket *bucket)
+{
+    return slice_equal_string(pb_slice(bucket->owner), call->identity.user) &&
+           (query->region.size == 0 ||
+            slice_equal(query->region, bucket_region(call, bucket)));
+}
+
+static void write_bucket(struct s3_call *call, struct buffer *out,
+                         const struct bucket_query *query,
+                         const Meta__Bucket *bucket)
+{
+    xml_open(out, "Bucket");
+    xml_text(out, "Name", pb_slice(bucket->name));
+    xml_time(out, "CreationDate", bucket->created_ms);
+    if (query->detailed) {
+        xml_text(out, "BucketRegion", bucket_region(call, bucket));
+    }
+    xml_close(out, "Bucket");
+}
+
+/* Appends the page's buckets; *last is the last one if others follow. */
+static int scan_buckets(struct s3_call *call, const struct bucket_query *query,
+                        struct buffer *out, struct slice *last)
+{
+    struct slice start = query->prefix;
+    if (query->after.data != NULL) { /* the first name after it */
+        uint8_t *next = arena_zalloc(call->arena, query->after.size + 1);
+        memcpy(next, query->after.data, query->after.size);
+        struct slice after = slice_of(next, query->after.size + 1);
+        start = slice_compare(after, start) > 0 ? after : start;
+    }
+    struct meta_scan *scan = meta_scan_buckets(call->service->meta, start);
+    struct slice name = {NULL, 0};
+    uint64_t count = 0;
+    int rc = 0;
+    for (; meta_scan_valid(scan); meta_scan_next(scan)) {
+        if (!slice_has_prefix(meta_scan_key(scan), query->prefix)) {
+            break;
+        }
+        Meta__Bucket *bucket;
+        rc = meta_scan_bucket(scan, call->arena, &bucket);
+        if (rc != 0) {
+            break;
+        }
+        if (!bucket_listed(call, query, bucket)) {
+            continue;
+        }
+        if (count++ == query->max) {
+            *last = name;
+            break;
+        }
+        name = pb_slice(bucket->name);
+        write_bucket(call, out, query, bucket);
+    }
+    rc = rc != 0 ? rc : meta_scan_error(scan);
+    meta_scan_free(scan);
+    return rc;
+}
+
+void s3_list_buckets_run(struct s3_call *call)
+{
+    struct bucket_query query = {.after = {NULL, 0}};
+    if (!query_buckets(call, &query)) {
+        return;
+    }
+    struct buffer out = {NULL, 0, 0};
+    struct slice last = {NULL, 0};
+    xml_open_document(&out, "ListAllMyBucketsResult");
+    list_owner(call, &out, "Owner", slice_from_string(call->identity.user));
+    xml_open(&out, "Buckets");
+    int rc = scan_buckets(call, &query, &out, &last);
+    if (rc != 0) {
+        buffer_free(&out);
+        call_fail_errno(call, rc, "list buckets");
+        return;
+    }
+    xml_close(&out, "Buckets");
+    if (last.data != NULL) {
+        xml_string(&out, "ContinuationToken",
+                   list_token_encode(call->arena, LIST_TOKEN_BUCKET, last));
+    }
+    if (query.prefix.size > 0) {
+        xml_text(&out, "Prefix", query.prefix);
+    }
+    xml_close(&out, "ListAllMyBucketsResult");
+    call_reply_xml(call, 200, &out);
+}
+
+/* --- CreateBucket
+ * ------------------------------------------------------------*/
+/* What is not implemented is refused, never accepted and ignored. */
+static bool creation_headers_ok(struct s3_call *call)
+{
+    static const struct {
+        const char *name, *only; /* the one value that changes nothing */
+    } limited[] = {
+        {"x-amz-acl", "private"},
+        {"x-amz-object-ownership", "BucketOwnerEnforced"},
+        {"x-amz-bucket-object-lock-enabled", "false"},
+    };
+    for (size_t i = 0; i < sizeof(limited) / sizeof(limited[0]); i++) {
+        struct slice value = call_request_header(call, limited[i].name);
+        if (value.data != NULL && !slice_equal_string(value, limited[i].only)) {
+            call_error_field(call, "Header",
+                             slice_from_string(limited[i].name));
+            call_fail(call, S3_ERR_NotImplemented);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool check_constraint(struct s3_call *call, struct slice constraint)
+{
+    if (!bucket_valid_region(constraint)) {
+        call_error_field(call, "LocationConstraint", constraint);
+        call_fail(call, S3_ERR_InvalidLocationConstraint);
+        return false;
+    }
+    if (call->request->server_region.len > 0 &&
+        !slice_equal(constraint, pb_slice(call->request->server_region))) {
+        call_fail_message(call, S3_ERR_IllegalLocationConstraintException,
+                          "The %.*s location constraint is incompatible for "
+                          "the region specific endpoint this request was "
+                          "sent to.",
+                          (int)constraint.size, (const char *)constraint.data);
+        return false;
+    }
+    return true;
+}
+
+/* The region asked for in the body, or the endpoint's. */
+static bool creation_region(struct s3_call *call, struct slice *region)
+{
+    *region = bucket_endpoint_region(call);
+    if (call->xml.size == 0) {
+        return true;
+    }
+    struct xml_node *root =
+        xml_in_parse(call->arena, slice_of(call->xml.data, call->xml.size),
+                     "CreateBucketConfiguration");
+    struct xml_leaf leaf = {.name = "LocationConstraint"};
+    for (struct xml_node *node = root ? root->first : NULL; node != NULL;
+         node = node->next) {
+        if (slice_equal_string(node->name, "Location") ||
+            slice_equal_string(node->name, "Bucket") ||
+            slice_equal_string(node->name, "Tags")) {
+            call_fail(call, S3_ERR_NotImplemented);
+            return false;
+        }
+    }
+    if (root == NULL || !xml_in_leaves(root, &leaf, 1)) {
+        call_fail(call, S3_ERR_MalformedXML);
+        return false;
+    }
+    if (leaf.value.size > 0) {
+        *region = leaf.value;
+        return check_constraint(call, leaf.value);
+    }
+    return true;
+}
+
+static void reply_created(struct s3_call *call)
+{
+    call_header(call, "location", "/%.*s", (int)call->bucket_name.size,
+                (const char *)call->bucket_name.data);
+    call_reply_empty(call, 200);
+}
+
+/* Only us-east-1 takes it as done already; the other regions refuse. */
+static void reply_exists(struct s3_call *call, const Meta__Bucket *bucket)
+{
+    if (!slice_equal_string(pb_slice(bucket->owner), call->identity.user)) {
+        call_error_field(call, "BucketName", call->bucket_name);
+        call_fail(call, S3_ERR_BucketAlreadyExists);
+    } else if (slice_equal_string(bucket_endpoint_region(call),
+                                  DEFAULT_REGION)) {
+        reply_created(call);
+    } else {
+        call_error_field(call, "BucketName", call->bucket_name);
+        call_fail(call, S3_ERR_BucketAlreadyOwnedByYou);
+    }
+}
+
+/* Under the exclusive bucket lock. */
+static void create_locked(struct s3_call *call, struct slice region)
+{
+    struct meta *meta = call->service->meta;
+    Meta__Bucket *old = NULL;
+    int rc = meta_get_bucket(meta, call->arena, call->bucket_name, &old);
+    if (rc == 0) {
+        reply_exists(call, old);
+        return;
+    }
+    if (rc == -ENOENT) {
+        Meta__Bucket bucket = META__BUCKET__INIT;
+        bucket.id = meta_next_id(meta);
+        bucket.name = pb_bytes(call->bucket_name);
+        bucket.owner = pb_bytes(slice_from_string(call->identity.user));
+        bucket.region = pb_bytes(region);
+        bucket.created_ms = clock_wall_ms();
+        struct meta_batch *batch = meta_batch_new(meta);
+        meta_put_bucket(batch, &bucket);
+        rc = meta_commit(batch);
+        meta_batch_free(batch);
+    }
+    if (rc != 0) {
+        call_fail_errno(call, rc, "create bucket");
+    } else {
+        reply_created(call);
+    }
+}
+
+void s3_create_bucket_run(struct s3_call *call)
+{
+    struct slice region;
+    if (!bucket_valid_name(call->bucket_name)) {
+        call_error_field(call, "BucketName", call->bucket_name);
+        call_fail(call, S3_ERR_InvalidBucketName);
+        return;
+    }
+    if (!creation_headers_ok(call) || !creation_region(call, &region)) {
+        return;
+    }
+    meta_bucket_lock(call->service->meta, call->bucket_name, true);
+    create_locked(call, region);
+    meta_bucket_unlock(call->service->meta, call->bucket_name);
+}
+
+/* --- HeadBucket
+ * --------------------------------------------------------------*/
+/* Looks the bucket up itself: its region is told even to whom it is closed. */
+void s3_head_bucket_run(struct s3_call *call)
+{
+    struct slice expected =
+        call_request_header(call, "x-amz-expected-bucket-owner");
+    Meta__Bucket *bucket;
+    int rc = meta_get_bucket(call->service->meta, call->arena,
+                             call->bucket_name, &bucket);
+    if (rc == -ENOENT) {
+        call_fail_no_bucket(call, call->bucket_name);
+        return;
+    }
+    if (rc != 0) {
+        call_fail_errno(call, rc, "read bucket");
+        return;
+    }
+    call_header_slice(call, "x-amz-bucket-region", bucket_region(call, bucket));
+    if (!iam_may_access(&call->identity, pb_slice(bucket->owner)) ||
+        (expected.data != NULL &&
+         !slice_equal(expected, pb_slice(bucket->owner)))) {
+        call_fail(call, S3_ERR_AccessDenied);
+        return;
+    }
+    call_header(call, "x-amz-access-point-alias", "false");
+    call_reply_empty(call, 200);
+}
+
+/* --- DeleteBucket
+ * ------------------------------------------------------------*/
+static int has_objects(struct s3_call *call, bool *found)
+{
+    struct meta_scan *scan =
+        meta_scan_objects(call->service->meta, call->bucket->id);
+    meta_scan_seek(scan, SLICE_LITERAL(""));
+    *found = meta_scan_valid(scan);
+    int rc = meta_scan_error(scan);
+    meta_scan_free(scan);
+    return rc;
+}
+
+/* One bounded commit's worth of uploads; *more tells whether any is left. */
+static int remove_some_uploads(struct s3_call *call, bool *more)
+{
+    struct meta *meta = call->service->meta;
+    struct arena *arena = arena_new();
+    struct meta_batch *batch = meta_batch_new(meta);
+    struct meta_scan *scan = meta_scan_uploads(meta, call->bucket->id);
+    size_t removed = 0;
+    int rc = 0;
+
+    meta_scan_seek(scan, SLICE_LITERAL(""));
+    while (rc == 0 && meta_scan_valid(scan) &&
+           removed < REMOVED_PARTS_PER_COMMIT) {
+        Meta__Upload *upload;
+        rc = meta_scan_upload(scan, arena, &upload);
+        if (rc == 0) {
+            size_t parts = 0;
+            rc = upload_remove(meta, batch, arena, call->bucket->id,
+                               meta_scan_key(scan), pb_slice(upload->id),
+                               &parts);
+            removed += parts + 1;
+            meta_scan_next(scan);
+        }
+    }
+    *more = meta_scan_valid(scan);
+    rc = rc != 0 ? rc : meta_scan_error(scan);
+    meta_scan_free(scan);
+    if (rc == 0 && removed > 0) {
+        rc = meta_commit(batch);
+    }
+    meta_batch_free(batch);
+    arena_free(arena);
+    return rc;
+}
+
+/* Under the exclusive bucket lock: uploads in progress do not keep a bucket
+ * alive, they are aborted with it. */
+static void delete_locked(struct s3_call *call)
+{
+    struct meta *meta = call->service->meta;
+    bool objects = false, more = true, empty = false;
+    int rc = has_objects(call, &objects);
+    if (rc == 0 && objects) {
+        call_error_field(call, "BucketName", call->bucket_name);
+        call_fail(call, S3_ERR_BucketNotEmpty);
+        return;
+    }
+    while (rc == 0 && more) {
+        rc = remove_some_uploads(call, &more);
+    }
+    if (rc == 0) {
+        rc = meta_bucket_is_empty(meta, call->bucket->id, &empty);
+    }
+    if (rc == 0) {
+        invariant(empty);
+        struct meta_batch *batch = meta_batch_new(meta);
+        meta_delete_bucket(batch, call->bucket_name);
+        rc = meta_commit(batch);
+        meta_batch_free(batch);
+    }
+    if (rc != 0) {
+        call_fail_errno(call, rc, "delete bucket");
+    } else {
+        call_reply_empty(call, 204);
+    }
+}
+
+void s3_delete_bucket_run(struct s3_call *call)
+{
+    struct meta *meta = call->service->meta;
+    Meta__Bucket *now = NULL;
+
+    meta_bucket_lock(meta, call->bucket_name, true);
+    int rc = meta_get_bucket(meta, call->arena, call->bucket_name, &now);
+    if (rc == -ENOENT || (rc == 0 && now->id != call->bucket->id)) {
+        call_fail_no_bucket(call, call->bucket_name);
+    } else if (rc != 0) {
+        call_fail_errno(call, rc, "read bucket");
+    } else {
+        delete_locked(call);
+    }
+    meta_bucket_unlock(meta, call->bucket_name);
+}

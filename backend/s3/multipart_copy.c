@@ -1,0 +1,378 @@
+/*
+ * UploadPartCopy: a part that references its source's bytes.
+ *
+ * A range that lies within one stored blob is referenced where it is; only
+ * its digests may have to be read. A range over several parts of a composite
+ * is written anew, so that U3 holds. The source may be overwritten meanwhile
+ * and its blob reclaimed: then it is looked up again.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "s3/multipart.h"
+#include "s3/operations.h"
+
+#define READ_SIZE    (1u << 20) /* bytes read at a time */
+#define ATTEMPTS_MAX 4
+
+struct piece {
+    uint64_t blob, offset, size;
+    const Meta__Part *whole; /* it is all of this part of the source */
+};
+
+struct copy {
+    struct upload upload;
+    unsigned number;
+    Meta__Object *source;
+    uint64_t offset, size; /* of the source, bytes */
+    struct piece *pieces;
+    size_t count;
+    uint8_t md5[DIGEST_SIZE_MAX];
+    Meta__Checksum *checksum;
+};
+
+/* --- the range
+ * -----------------------------------------------------------------*/
+static bool parse_range(struct slice text, uint64_t *first, uint64_t *last)
+{
+    struct slice prefix = SLICE_LITERAL("bytes=");
+    if (!slice_has_prefix(text, prefix)) {
+        return false;
+    }
+    text = slice_of(text.data + prefix.size, text.size - prefix.size);
+    const uint8_t *dash = memchr(text.data, '-', text.size);
+    if (dash == NULL) {
+        return false;
+    }
+    size_t size = (size_t)(dash - text.data);
+    return slice_to_u64(slice_of(text.data, size), first) == 0 &&
+           slice_to_u64(slice_of(dash + 1, text.size - size - 1), last) == 0 &&
+           *first <= *last;
+}
+
+/* Never clamped: a range beyond the source is an error. */
+static bool take_range(struct s3_call *call, struct copy *copy)
+{
+    const char *name = "x-amz-copy-source-range";
+    struct slice text = call_request_header(call, name);
+    uint64_t first, last;
+
+    copy->offset = 0;
+    copy->size = copy->source->size;
+    if (text.data != NULL) {
+        if (!parse_range(text, &first, &last)) {
+            call_fail_argument(call, name, text,
+                               "The x-amz-copy-source-range value must be of "
+                               "the form bytes=first-last where first and "
+                               "last are the zero-based offsets of the first "
+                               "and last bytes to copy");
+            return false;
+        }
+        if (last >= copy->source->size) {
+            char *message =
+                arena_printf(call->arena,
+                             "Range specified is not valid for source object "
+                             "of size: %ju",
+                             (uintmax_t)copy->source->size);
+            call_fail_argument(call, name, text, message);
+            return false;
+        }
+        copy->offset = first;
+        copy->size = last - first + 1;
+    }
+    if (copy->size > PART_SIZE_MAX) {
+        call_fail_message(call, S3_ERR_InvalidRequest,
+                          "The specified copy source is larger than the "
+                          "maximum allowable size for a copy source: %ju",
+                          (uintmax_t)PART_SIZE_MAX);
+        return false;
+    }
+    return true;
+}
+
+/* --- where the bytes are
+ * ---------------------------------------------------------*/
+static void take_slices(struct copy *copy, const Meta__Blob *blob)
+{
+    uint64_t end = copy->offset + copy->size, at = 0;
+
+    for (size_t i = 0; i < blob->n_parts && at < end; i++) {
+        const Meta__Part *part = blob->parts[i];
+        uint64_t from = copy->offset > at ? copy->offset - at : 0;
+        uint64_t to = end - at < part->size ? end - at : part->size;
+        if (from < to) {
+            copy->pieces[copy->count++] = (struct piece){
+                .blob = part->blob,
+                .offset = part->offset + from,
+                .size = to - from,
+                .whole = to - from == part->size ? part : NULL,
+            };
+        }
+        at += part->size;
+    }
+}
+
+/* 0, -ENOENT if the blob has gone meanwhile, or another negative errno. */
+static int locate(struct s3_call *call, struct copy *copy)
+{
+    Meta__Blob *blob;
+    copy->count = 0;
+    if (copy->size == 0) {
+        return 0;
+    }
+    int rc = meta_get_blob(call->service->meta, call->arena, copy->source->blob,
+                           &blob);
+    if (rc != 0) {
+        return rc;
+    }
+    size_t most = blob->n_parts > 0 ? blob->n_parts : 1;
+    copy->pieces = arena_zalloc(call->arena, most * sizeof(*copy->pieces));
+    if (blob->n_parts == 0) {
+        copy->pieces[copy->count++] = (struct piece){.blob = copy->source->blob,
+                                                     .offset = copy->offset,
+                                                     .size = copy->size};
+        return 0;
+    }
+    take_slices(copy, blob);
+    uint64_t found = 0;
+    for (size_t i = 0; i < copy->count; i++) {
+        found += copy->pieces[i].size;
+    }
+    return found == copy->size ? 0 : -EBADMSG;
+}
+
+/* --- digests
+ * ------------------------------------------------------------------------*/
+static bool usable_checksum(const struct copy *copy,
+                            const Meta__Checksum *checksum)
+{
+    return checksum != NULL &&
+           checksum->algorithm == upload_algorithm(copy->upload.record) &&
+           checksum->type == META__CHECKSUM_TYPE__FULL_OBJECT;
+}
+
+/* True if all digests are known without reading: a part taken whole, or an
+ * object from one PUT, whose ETag is its MD5. */
+static bool known_digests(struct s3_call *call, struct copy *copy)
+{
+    const Meta__Object *source = copy->source;
+    const Meta__Part *part = copy->count == 1 ? copy->pieces[0].whole : NULL;
+    const Meta__Checksum *checksum = NULL;
+
+    if (part != NULL && part->md5.len == 16) {
+        memcpy(copy->md5, part->md5.data, 16);
+        checksum = part->checksum;
+    } else if (copy->size == source->size && source->parts == 0 &&
+               source->etag.len == 32 &&
+               hex_decode(copy->md5, pb_slice(source->etag)) == 0) {
+        checksum = source->checksum;
+    }
+    if (!usable_checksum(copy, checksum)) {
+        return false;
+    }
+    copy->checksum =
+        checksum_new(call->arena, checksum->algorithm,
+                     META__CHECKSUM_TYPE__FULL_OBJECT, checksum->value.data);
+    return true;
+}
+
+static int read_piece(struct s3_call *call, const struct piece *piece,
+                      struct digester *digester, uint8_t *data)
+{
+    struct arena *arena = arena_new();
+    Meta__Blob *blob;
+    int rc = meta_get_blob(call->service->meta, arena, piece->blob, &blob);
+
+    if (rc == 0 && blob->layout == NULL) {
+        rc = -EBADMSG; /* U3 */
+    }
+    for (uint64_t at = 0; rc == 0 && at < piece->size;) {
+        uint64_t left = piece->size - at;
+        size_t step = left < READ_SIZE ? left : READ_SIZE;
+        rc = blob_read(call->service->blobs, blob->layout, piece->offset + at,
+                       data, step);
+        if (rc == 0) {
+            digester_update(digester, data, step);
+            if (call->writer != NULL) {
+                rc = blob_writer_append(call->writer, data, step);
+            }
+        }
+        at += step;
+    }
+    arena_free(arena);
+    return rc;
+}
+
+/* Reads all pieces: for their digests, and into call->writer if it is open. */
+static int read_pieces(struct s3_call *call, struct copy *copy)
+{
+    Meta__ChecksumAlgorithm algorithm = upload_algorithm(copy->upload.record);
+    unsigned digest = checksum_digest(algorithm);
+    struct digester *digester = digester_new(DIGEST_MD5 | digest);
+    uint8_t *data = xmalloc(READ_SIZE), value[DIGEST_SIZE_MAX];
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < copy->count; i++) {
+        rc = read_piece(call, &copy->pieces[i], digester, data);
+    }
+    digester_final(digester, DIGEST_MD5, copy->md5);
+    digester_final(digester, (enum digest)digest, value);
+    copy->checksum = checksum_new(call->arena, algorithm,
+                                  META__CHECKSUM_TYPE__FULL_OBJECT, value);
+    digester_free(digester);
+    free(data);
+    return rc;
+}
+
+/* --- commit
+ * ---------------------------------------------------------------------------*/
+static void reply(struct s3_call *call, const Meta__Part *part)
+{
+    struct buffer out = {NULL, 0, 0};
+    char etag[33];
+
+    hex_encode(etag, part->md5.data, part->md5.len);
+    xml_open_document(&out, "CopyPartResult");
+    xml_time(&out, "LastModified", part->mtime_ms);
+    xml_quoted(&out, "ETag", slice_from_string(etag));
+    part_checksum_element(call, &out, part->checksum);
+    xml_close(&out, "CopyPartResult");
+    call_reply_xml(call, 200, &out);
+}
+
+/* Under the key's lock, the upload seen. -ENOENT: the blob is gone. */
+static int commit_reference(struct s3_call *call, struct meta_batch *batch,
+                            struct copy *copy, const Meta__Part *part)
+{
+    struct meta *meta = call->service->meta;
+    Meta__Blob *blob;
+
+    if (part->blob == 0 || call->layout != NULL) {
+        return part_commit(call, batch, &copy->upload, part);
+    }
+    meta_blob_lock(meta, part->blob); /* M2: it stays from here on */
+    int rc = meta_get_blob(meta, call->arena, part->blob, &blob);
+    if (rc == 0) {
+        rc = part_commit(call, batch, &copy->upload, part);
+    }
+    meta_blob_unlock(meta, part->blob);
+    return rc;
+}
+
+static int commit(struct s3_call *call, struct meta_batch *batch,
+                  struct copy *copy)
+{
+    Meta__Part part = META__PART__INIT;
+    int rc = 0;
+
+    part.number = copy->number;
+    part.size = copy->size;
+    if (copy->count == 1) {
+        part.blob = copy->pieces[0].blob;
+        part.offset = copy->pieces[0].offset;
+    } else if (copy->count > 1) {
+        part.blob = call->blob;
+    }
+    part.md5 = pb_bytes(slice_of(copy->md5, 16));
+    part.checksum = copy->checksum;
+    part.mtime_ms = clock_wall_ms();
+    if (!object_lock(call, call->key)) {
+        return 0;
+    }
+    if (upload_read(call, &copy->upload)) {
+        rc = commit_reference(call, batch, copy, &part);
+        if (rc == 0) {
+            reply(call, &part);
+        }
+    }
+    object_unlock(call, call->key);
+    return rc;
+}
+
+/* --- bytes written anew
+ * ------------------------------------------------------------------*/
+static int open_writer(struct s3_call *call, const struct copy *copy)
+{
+    Meta__Origin origin = META__ORIGIN__INIT;
+    struct blob_spec spec;
+
+    origin.bucket = call->bucket->id;
+    origin.bucket_name = call->bucket->name;
+    origin.key = pb_bytes(call->key);
+    origin.upload_id = pb_bytes(copy->upload.id);
+    origin.part_number = copy->number;
+    size_t size = meta__origin__get_packed_size(&origin);
+    uint8_t *packed = arena_alloc(call->arena, size);
+    meta__origin__pack(&origin, packed);
+    spec.blob = meta_next_id(call->service->meta);
+    spec.size = copy->size;
+    spec.origin = slice_of(packed, size);
+    int rc = blob_writer_open(call->service->blobs, &spec, &call->writer);
+    if (rc != 0) {
+        call->writer = NULL;
+        return rc;
+    }
+    call->blob = spec.blob;
+    return 0;
+}
+
+/* --- one attempt
+ * -------------------------------------------------------------------------*/
+/* 0 when the call has ended, -ENOENT when the source's bytes have gone and it
+ * must be looked up again, or another negative errno. */
+static int try_copy(struct s3_call *call, struct copy *copy)
+{
+    Meta__Bucket *bucket;
+    struct slice key;
+
+    if (!object_copy_source(call, &bucket, &key, &copy->source) ||
+        !take_range(call, copy)) {
+        return 0;
+    }
+    int rc = locate(call, copy);
+    if (rc != 0) {
+        return rc;
+    }
+    if (copy->count > 1) {
+        rc = open_writer(call, copy);
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    if (copy->count > 1 || !known_digests(call, copy)) {
+        rc = read_pieces(call, copy);
+    }
+    if (rc == 0) {
+        struct meta_batch *batch = meta_batch_new(call->service->meta);
+        if (copy->count <= 1 || object_finish_blob(call, batch)) {
+            rc = commit(call, batch, copy);
+        }
+        meta_batch_free(batch);
+    } else {
+        blob_writer_abort(call->writer);
+        call->writer = NULL;
+        call->blob = 0;
+    }
+    return rc;
+}
+
+void s3_upload_part_copy_run(struct s3_call *call)
+{
+    struct copy copy = {.number = 0};
+    int rc = -ENOENT;
+
+    if (!upload_part_number_arg(call, &copy.number) ||
+        !upload_id_arg(call, &copy.upload.id) ||
+        !upload_read(call, &copy.upload)) {
+        return;
+    }
+    for (int i = 0; i < ATTEMPTS_MAX && rc == -ENOENT; i++) {
+        rc = try_copy(call, &copy);
+    }
+    if (rc == -ENOENT) {
+        call_fail(call, S3_ERR_OperationAborted);
+    } else if (rc != 0) {
+        call_fail_errno(call, rc, "copy part");
+    }
+}
