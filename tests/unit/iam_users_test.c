@@ -1,0 +1,620 @@
+/*
+ * Users and access keys through iam.h: made, used, changed, lost, kept over a
+ * restart; and no secret anywhere but in the answer that made it.
+ */
+#include "iam/iam.h"
+#include "meta/meta.h"
+
+#include <errno.h>
+#include <ftw.h>
+#include <jansson.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+struct fixture {
+    char directory[64];
+    char master[96], log[96];
+    struct kv *kv;
+    struct iam *iam;
+};
+
+static int remove_one(const char *path, const struct stat *st, int type,
+                      struct FTW *ftw)
+{
+    (void)st;
+    (void)type;
+    (void)ftw;
+    return remove(path);
+}
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+
+    strcpy(f->directory, "/tmp/iam_users_test.XXXXXX");
+    assert_non_null(mkdtemp(f->directory));
+    snprintf(f->master, sizeof(f->master), "%s/master.key", f->directory);
+    snprintf(f->log, sizeof(f->log), "%s/log", f->directory);
+    log_set_level(LOG_LEVEL_DEBUG);
+    assert_int_equal(log_open(f->log), 0);
+    f->kv = kv_open_memory();
+    assert_int_equal(iam_open(f->kv, f->master, &f->iam), 0);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+
+    iam_close(f->iam);
+    kv_close(f->kv);
+    log_open(NULL);
+    nftw(f->directory, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    free(f);
+    return 0;
+}
+
+/* What a creation answered. */
+struct made {
+    char id[65], access_key[129], secret_key[129];
+};
+
+static void copy_member(char *out, size_t size, json_t *object,
+                        const char *member)
+{
+    const char *text = json_string_value(json_object_get(object, member));
+
+    assert_non_null(text);
+    assert_true(strlen(text) < size);
+    strcpy(out, text);
+}
+
+static json_t *parse(struct buffer *out)
+{
+    json_t *json = json_loadb((char *)out->data, out->size, 0, NULL);
+
+    assert_non_null(json);
+    buffer_free(out);
+    return json;
+}
+
+static void add_user(struct fixture *f, struct iam_new_user user,
+                     struct made *made)
+{
+    struct buffer out = {0};
+    json_t *json;
+
+    assert_int_equal(iam_user_add(f->iam, &user, &out), 0);
+    json = parse(&out);
+    assert_int_equal(json_object_size(json), 5);
+    assert_string_equal(json_string_value(json_object_get(json, "name")),
+                        user.name);
+    assert_int_equal(json_is_true(json_object_get(json, "root")), user.root);
+    copy_member(made->id, sizeof(made->id), json, "id");
+    copy_member(made->access_key, sizeof(made->access_key), json, "access_key");
+    copy_member(made->secret_key, sizeof(made->secret_key), json, "secret_key");
+    json_decref(json);
+}
+
+static int signing_key(struct fixture *f, const char *access_key,
+                       uint64_t *generation, char hex[65])
+{
+    uint8_t key[IAM_KEY_SIZE] = {0};
+    int rc = iam_signing_key(f->iam, slice_from_string(access_key),
+                             SLICE_LITERAL("20130524"),
+                             SLICE_LITERAL("us-east-1"), key, generation);
+
+    hex_encode(hex, key, sizeof(key));
+    return rc;
+}
+
+static uint64_t generation_of(struct fixture *f, const char *access_key)
+{
+    uint64_t generation = 0;
+    char hex[65];
+
+    assert_int_equal(signing_key(f, access_key, &generation, hex), 0);
+    assert_true(generation != 0);
+    return generation;
+}
+
+static int authenticate(struct fixture *f, const char *access_key,
+                        uint64_t generation)
+{
+    struct iam_identity identity;
+
+    return iam_authenticate(f->iam, slice_from_string(access_key), generation,
+                            &identity);
+}
+
+static void reopen(struct fixture *f)
+{
+    iam_close(f->iam);
+    f->iam = NULL;
+    assert_int_equal(iam_open(f->kv, f->master, &f->iam), 0);
+}
+
+static void test_made_up_user(void **state)
+{
+    static const char *const upper = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+    struct fixture *f = *state;
+    struct iam_identity identity;
+    struct made alice, bob;
+    char name[65];
+
+    add_user(f, (struct iam_new_user){.name = "alice"}, &alice);
+    add_user(f, (struct iam_new_user){.name = "bob", .root = true}, &bob);
+    assert_int_equal(strlen(alice.id), 64);
+    assert_int_equal(strspn(alice.id, "0123456789abcdef"), 64);
+    assert_int_equal(strlen(alice.access_key), 20);
+    assert_memory_equal(alice.access_key, "AKIA", 4);
+    assert_int_equal(strspn(alice.access_key, upper), 20);
+    assert_int_equal(strlen(alice.secret_key), 40);
+    assert_string_not_equal(alice.id, bob.id);
+    assert_string_not_equal(alice.access_key, bob.access_key);
+    assert_string_not_equal(alice.secret_key, bob.secret_key);
+
+    assert_int_equal(
+        iam_authenticate(f->iam, slice_from_string(alice.access_key),
+                         generation_of(f, alice.access_key), &identity),
+        0);
+    assert_string_equal(identity.user, alice.id);
+    assert_string_equal(identity.name, "alice");
+    assert_false(identity.root);
+    iam_display_name(f->iam, slice_from_string(bob.id), name);
+    assert_string_equal(name, "bob");
+    iam_display_name(f->iam, SLICE_LITERAL("nobody"), name);
+    assert_string_equal(name, "");
+}
+
+/* The key derived for the given secret, from the same chain made by hand. */
+static void test_given_keys_and_derivation(void **state)
+{
+    struct fixture *f = *state;
+    struct iam_new_user user = {.name = "alice",
+                                .access_key = "AKIAIOSFODNN7EXAMPLE",
+                                .secret_key =
+                                    "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"};
+    uint64_t generation;
+    struct made made;
+    char hex[65];
+
+    add_user(f, user, &made);
+    assert_string_equal(made.access_key, user.access_key);
+    assert_string_equal(made.secret_key, user.secret_key);
+    assert_int_equal(signing_key(f, user.access_key, &generation, hex), 0);
+    assert_string_equal(
+        hex,
+        "dbb893acc010964918f1fd433add87c70e8b0db6be30c1fbeafefa5ec6ba8378");
+}
+
+static void test_what_is_refused(void **state)
+{
+    static const struct {
+        struct iam_new_user user;
+        int want;
+    } cases[] = {
+        {{.name = ""}, -EINVAL},
+        {{.name = NULL}, -EINVAL},
+        {{.name = "with space"}, -EINVAL},
+        {{.name = "slash/ed"}, -EINVAL},
+        {{.name = "\xC3\xA9"}, -EINVAL},
+        {{.name = "12345678901234567890123456789012345678901234567890"
+                  "123456789012345"},
+         -EINVAL},
+        {{.name = "x", .access_key = "AB", .secret_key = "12345678"}, -EINVAL},
+        {{.name = "x", .access_key = "A/B", .secret_key = "12345678"}, -EINVAL},
+        {{.name = "x", .access_key = "A,B", .secret_key = "12345678"}, -EINVAL},
+        {{.name = "x", .access_key = "ABC", .secret_key = "1234567"}, -EINVAL},
+        {{.name = "x", .access_key = "ABC", .secret_key = "1234 5678"},
+         -EINVAL},
+        {{.name = "taken"}, -EEXIST},
+        {{.name = "x", .access_key = "TAKEN", .secret_key = "12345678"},
+         -EEXIST},
+        {{.name = "aA0+=,.@_-",
+          .access_key = "A.b",
+          .secret_key = "\"\\345678"},
+         0},
+    };
+    struct fixture *f = *state;
+    struct buffer out = {0};
+    struct made made;
+    size_t i;
+
+    add_user(f,
+             (struct iam_new_user){.name = "taken",
+                                   .access_key = "TAKEN",
+                                   .secret_key = "taken-secret"},
+             &made);
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_int_equal(iam_user_add(f->iam, &cases[i].user, &out),
+                         cases[i].want);
+        assert_int_equal(out.size > 0, cases[i].want == 0);
+    }
+    json_decref(parse(&out));
+}
+
+static void test_kept_over_a_restart(void **state)
+{
+    struct fixture *f = *state;
+    struct iam_identity identity;
+    uint64_t generation, again;
+    char before[65], after[65];
+    struct made made;
+
+    add_user(f, (struct iam_new_user){.name = "alice", .root = true}, &made);
+    assert_int_equal(signing_key(f, made.access_key, &generation, before), 0);
+    reopen(f);
+    assert_int_equal(signing_key(f, made.access_key, &again, after), 0);
+    assert_string_equal(before, after);
+    assert_true(generation == again);
+    assert_int_equal(iam_authenticate(f->iam,
+                                      slice_from_string(made.access_key),
+                                      generation, &identity),
+                     0);
+    assert_string_equal(identity.user, made.id);
+    assert_string_equal(identity.name, "alice");
+    assert_true(identity.root);
+}
+
+static void test_deleted_key(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t generation, unused;
+    struct made made;
+    char hex[65];
+
+    add_user(f, (struct iam_new_user){.name = "alice"}, &made);
+    generation = generation_of(f, made.access_key);
+    assert_int_equal(authenticate(f, made.access_key, generation), 0);
+    assert_int_equal(authenticate(f, made.access_key, generation + 1), -ENOENT);
+    assert_int_equal(authenticate(f, made.access_key, 0), -ENOENT);
+    assert_int_equal(iam_key_delete(f->iam, made.access_key), 0);
+    assert_int_equal(authenticate(f, made.access_key, generation), -ENOENT);
+    assert_int_equal(signing_key(f, made.access_key, &unused, hex), -ENOENT);
+    assert_int_equal(iam_key_delete(f->iam, made.access_key), -ENOENT);
+    reopen(f);
+    assert_int_equal(authenticate(f, made.access_key, generation), -ENOENT);
+}
+
+/* The same access key with another secret: what was cached is worthless. */
+static void test_generation_changes_with_the_secret(void **state)
+{
+    struct fixture *f = *state;
+    struct iam_new_user user = {
+        .name = "alice", .access_key = "SAME", .secret_key = "first-secret"};
+    uint64_t first, second;
+    struct made made;
+
+    add_user(f, user, &made);
+    first = generation_of(f, "SAME");
+    assert_int_equal(iam_user_delete(f->iam, "alice"), 0);
+    user.secret_key = "second-secret";
+    add_user(f, user, &made);
+    second = generation_of(f, "SAME");
+    assert_true(first != second);
+    assert_int_equal(authenticate(f, "SAME", first), -ENOENT);
+    assert_int_equal(authenticate(f, "SAME", second), 0);
+}
+
+static void test_disabled_key(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t generation, unused;
+    struct made made;
+    char hex[65];
+
+    add_user(f, (struct iam_new_user){.name = "alice"}, &made);
+    generation = generation_of(f, made.access_key);
+    assert_int_equal(iam_key_enable(f->iam, made.access_key, false), 0);
+    assert_int_equal(authenticate(f, made.access_key, generation), -ENOENT);
+    assert_int_equal(signing_key(f, made.access_key, &unused, hex), -ENOENT);
+    reopen(f);
+    assert_int_equal(authenticate(f, made.access_key, generation), -ENOENT);
+    assert_int_equal(iam_key_enable(f->iam, made.access_key, true), 0);
+    assert_int_equal(authenticate(f, made.access_key, generation), 0);
+    assert_int_equal(iam_key_enable(f->iam, "UNKNOWN", true), -ENOENT);
+}
+
+static void test_second_key_and_user_delete(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t generation, others;
+    struct buffer out = {0};
+    struct made alice, bob;
+    char second[129], name[65];
+    json_t *json;
+
+    add_user(f, (struct iam_new_user){.name = "alice"}, &alice);
+    add_user(f, (struct iam_new_user){.name = "bob"}, &bob);
+    assert_int_equal(iam_key_add(f->iam, "nobody", &out), -ENOENT);
+    assert_int_equal(out.size, 0);
+    assert_int_equal(iam_key_add(f->iam, "alice", &out), 0);
+    json = parse(&out);
+    assert_int_equal(json_object_size(json), 2);
+    copy_member(second, sizeof(second), json, "access_key");
+    json_decref(json);
+    generation = generation_of(f, second);
+    others = generation_of(f, bob.access_key);
+    assert_int_equal(authenticate(f, second, generation), 0);
+    assert_int_equal(iam_user_delete(f->iam, "alice"), 0);
+    assert_int_equal(iam_user_delete(f->iam, "alice"), -ENOENT);
+    assert_int_equal(authenticate(f, second, generation), -ENOENT);
+    assert_int_equal(authenticate(f, bob.access_key, others), 0);
+    iam_display_name(f->iam, slice_from_string(alice.id), name);
+    assert_string_equal(name, "");
+    reopen(f);
+    assert_int_equal(authenticate(f, second, generation), -ENOENT);
+    assert_int_equal(authenticate(f, bob.access_key, others), 0);
+}
+
+static void test_anonymous(void **state)
+{
+    struct iam_identity identity, root = {.user = "r", .root = true};
+    struct iam_identity owner = {.user = "o"};
+    struct fixture *f = *state;
+
+    memset(&identity, 0xAA, sizeof(identity));
+    assert_int_equal(
+        iam_authenticate(f->iam, (struct slice){NULL, 0}, 0, &identity), 0);
+    assert_string_equal(identity.user, "");
+    assert_false(identity.root);
+    assert_false(iam_may_access(&identity, SLICE_LITERAL("o")));
+    assert_false(iam_may_access(&identity, SLICE_LITERAL("")));
+    assert_true(iam_may_access(&owner, SLICE_LITERAL("o")));
+    assert_false(iam_may_access(&owner, SLICE_LITERAL("other")));
+    assert_true(iam_may_access(&root, SLICE_LITERAL("o")));
+    assert_int_equal(authenticate(f, "UNKNOWN", 1), -ENOENT);
+}
+
+static void test_list(void **state)
+{
+    struct fixture *f = *state;
+    struct buffer out = {0};
+    struct made made;
+    json_t *json, *users, *keys;
+
+    assert_int_equal(iam_user_list(f->iam, &out), 0);
+    json = parse(&out);
+    assert_int_equal(json_array_size(json_object_get(json, "users")), 0);
+    json_decref(json);
+    add_user(f, (struct iam_new_user){.name = "alice"}, &made);
+    assert_int_equal(iam_key_enable(f->iam, made.access_key, false), 0);
+    assert_int_equal(iam_user_list(f->iam, &out), 0);
+    assert_null(
+        memmem(out.data, out.size, made.secret_key, strlen(made.secret_key)));
+    json = parse(&out);
+    users = json_object_get(json, "users");
+    assert_int_equal(json_array_size(users), 1);
+    keys = json_object_get(json_array_get(users, 0), "access_keys");
+    assert_int_equal(json_array_size(keys), 1);
+    assert_string_equal(json_string_value(json_object_get(
+                            json_array_get(keys, 0), "access_key")),
+                        made.access_key);
+    assert_true(
+        json_is_false(json_object_get(json_array_get(keys, 0), "enabled")));
+    json_decref(json);
+}
+
+/* --- secrets
+ * ---------------------------------------------------------------------*/
+
+static void expect_not_in_store(struct kv *kv, const char *secret)
+{
+    struct kv_iterator *it = kv_iterate(kv);
+    size_t size = strlen(secret), records = 0;
+
+    for (kv_seek(it, SLICE_LITERAL("\0")); kv_valid(it); kv_next(it)) {
+        assert_null(memmem(kv_key(it).data, kv_key(it).size, secret, size));
+        assert_null(memmem(kv_value(it).data, kv_value(it).size, secret, size));
+        records++;
+    }
+    kv_iterator_free(it);
+    assert_true(records >= 2);
+}
+
+static void expect_not_in_log(struct fixture *f, const char *secret)
+{
+    FILE *file = fopen(f->log, "r");
+    char line[4096];
+
+    assert_non_null(file);
+    while (fgets(line, sizeof(line), file) != NULL) {
+        assert_null(strstr(line, secret));
+    }
+    fclose(file);
+}
+
+static void test_no_secret_is_kept_in_the_clear(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t generation;
+    struct made made;
+    char hex[65];
+
+    add_user(f, (struct iam_new_user){.name = "alice"}, &made);
+    generation = generation_of(f, made.access_key);
+    assert_int_equal(authenticate(f, made.access_key, generation), 0);
+    assert_int_equal(authenticate(f, made.access_key, 1), -ENOENT);
+    assert_int_equal(signing_key(f, made.access_key, &generation, hex), 0);
+    expect_not_in_store(f->kv, made.secret_key);
+    kv_memory_fail_after(f->kv, 0);
+    assert_int_equal(iam_key_delete(f->iam, made.access_key), -EIO);
+    expect_not_in_log(f, made.secret_key);
+    expect_not_in_log(f, hex);
+}
+
+static void test_wrong_master_key(void **state)
+{
+    struct fixture *f = *state;
+    struct iam *other = NULL;
+    struct made made;
+    char path[128], line[1024];
+    bool told = false;
+    FILE *file;
+
+    add_user(f, (struct iam_new_user){.name = "alice"}, &made);
+    snprintf(path, sizeof(path), "%s/other.key", f->directory);
+    assert_int_equal(iam_open(f->kv, path, &other), -ENOENT);
+    assert_int_equal(access(path, F_OK), -1); /* no new one beside the keys */
+    file = fopen(path, "w");
+    fputs("00112233445566778899aabbccddeeff"
+          "00112233445566778899aabbccddeeff\n",
+          file);
+    fclose(file);
+    assert_int_equal(chmod(path, 0644), 0);
+    assert_int_equal(iam_open(f->kv, path, &other), -EACCES);
+    assert_int_equal(chmod(path, 0600), 0);
+    assert_int_equal(iam_open(f->kv, path, &other), -EKEYREJECTED);
+    assert_null(other);
+    file = fopen(f->log, "r");
+    while (fgets(line, sizeof(line), file) != NULL) {
+        told |= strstr(line, "not sealed under this master key") != NULL;
+    }
+    fclose(file);
+    assert_true(told);
+}
+
+static void test_failed_commit_changes_nothing(void **state)
+{
+    struct iam_new_user user = {.name = "bob"};
+    struct fixture *f = *state;
+    struct buffer out = {0};
+    uint64_t generation;
+    struct made made;
+
+    add_user(f, (struct iam_new_user){.name = "alice"}, &made);
+    generation = generation_of(f, made.access_key);
+    kv_memory_fail_after(f->kv, 0);
+    assert_int_equal(iam_user_add(f->iam, &user, &out), -EIO);
+    assert_int_equal(iam_key_add(f->iam, "alice", &out), -EIO);
+    assert_int_equal(iam_user_delete(f->iam, "alice"), -EIO);
+    assert_int_equal(iam_key_enable(f->iam, made.access_key, false), -EIO);
+    assert_int_equal(out.size, 0);
+    assert_int_equal(authenticate(f, made.access_key, generation), 0);
+}
+
+static void put_raw(struct kv *kv, const char *key, struct slice value)
+{
+    struct kv_batch *batch = kv_batch_new();
+
+    kv_batch_put(batch, slice_from_string(key), value);
+    assert_int_equal(kv_commit(kv, batch), 0);
+    kv_batch_free(batch);
+}
+
+static void test_damaged_records(void **state)
+{
+    struct fixture *f = *state;
+    struct arena *arena = arena_new();
+    Meta__User user = META__USER__INIT;
+    struct iam *other;
+
+    user.id.data = (uint8_t *)"short";
+    user.id.len = 5;
+    user.name.data = (uint8_t *)"name";
+    user.name.len = 4;
+    put_raw(f->kv, "Ishort", meta_pack(arena, META_RECORD_USER, &user.base));
+    assert_int_equal(iam_open(f->kv, f->master, &other), -EBADMSG);
+    put_raw(f->kv, "Ishort", SLICE_LITERAL("damaged"));
+    assert_int_equal(iam_open(f->kv, f->master, &other), -EBADMSG);
+    arena_free(arena);
+}
+
+/* --- threads
+ * -----------------------------------------------------------------------*/
+
+struct asker {
+    struct fixture *f;
+    const char *access_key;
+    uint64_t generation;
+    atomic_bool *stop;
+};
+
+static void *ask(void *argument)
+{
+    struct asker *asker = argument;
+    uint8_t key[IAM_KEY_SIZE];
+    struct iam_identity identity;
+    uint64_t generation;
+    int rc;
+
+    while (!atomic_load(asker->stop)) {
+        rc = iam_authenticate(asker->f->iam,
+                              slice_from_string(asker->access_key),
+                              asker->generation, &identity);
+        if (rc != 0 || strcmp(identity.name, "alice") != 0) {
+            return asker;
+        }
+        rc = iam_signing_key(
+            asker->f->iam, slice_from_string(asker->access_key),
+            SLICE_LITERAL("20130524"), SLICE_LITERAL("r"), key, &generation);
+        if (rc != 0 || generation != asker->generation) {
+            return asker;
+        }
+    }
+    return NULL;
+}
+
+static void test_changes_beside_questions(void **state)
+{
+    struct fixture *f = *state;
+    atomic_bool stop = false;
+    struct asker asker = {f, NULL, 0, &stop};
+    pthread_t threads[2];
+    struct made alice, bob;
+    void *failed;
+    int i;
+
+    add_user(f, (struct iam_new_user){.name = "alice"}, &alice);
+    asker.access_key = alice.access_key;
+    asker.generation = generation_of(f, alice.access_key);
+    for (i = 0; i < 2; i++) {
+        pthread_create(&threads[i], NULL, ask, &asker);
+    }
+    for (i = 0; i < 200; i++) {
+        add_user(f, (struct iam_new_user){.name = "bob"}, &bob);
+        assert_int_equal(iam_key_enable(f->iam, bob.access_key, false), 0);
+        assert_int_equal(iam_user_delete(f->iam, "bob"), 0);
+    }
+    atomic_store(&stop, true);
+    for (i = 0; i < 2; i++) {
+        pthread_join(threads[i], &failed);
+        assert_null(failed);
+    }
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_made_up_user),
+        TEST(test_given_keys_and_derivation),
+        TEST(test_what_is_refused),
+        TEST(test_kept_over_a_restart),
+        TEST(test_deleted_key),
+        TEST(test_generation_changes_with_the_secret),
+        TEST(test_disabled_key),
+        TEST(test_second_key_and_user_delete),
+        TEST(test_anonymous),
+        TEST(test_list),
+        TEST(test_no_secret_is_kept_in_the_clear),
+        TEST(test_wrong_master_key),
+        TEST(test_failed_commit_changes_nothing),
+        TEST(test_damaged_records),
+        TEST(test_changes_beside_questions),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
