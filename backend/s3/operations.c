@@ -12,8 +12,8 @@ static const struct s3_operation operations[] = {
     OPERATION(LIST_BUCKETS, "ListBuckets", .run = s3_list_buckets_run),
     OPERATION(CREATE_BUCKET, "CreateBucket", .body = S3_BODY_XML,
               .xml_max = XML_MAX, .run = s3_create_bucket_run),
-    OPERATION(HEAD_BUCKET, "HeadBucket", .needs_bucket = true,
-              .run = s3_head_bucket_run),
+    /* It tells the region also of a bucket that is closed to the caller. */
+    OPERATION(HEAD_BUCKET, "HeadBucket", .run = s3_head_bucket_run),
     OPERATION(DELETE_BUCKET, "DeleteBucket", .needs_bucket = true,
               .run = s3_delete_bucket_run),
     OPERATION(GET_BUCKET_LOCATION, "GetBucketLocation", .needs_bucket = true,
