@@ -1,0 +1,170 @@
+/* The POSIX file interface, in a directory of its own. */
+#include "io/io.h"
+
+#include <errno.h>
+#include <ftw.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static char root[64];
+
+static const char *at(const char *name)
+{
+    static char paths[4][128];
+    static unsigned next;
+    char *path = paths[next++ % 4];
+    snprintf(path, sizeof(paths[0]), "%s/%s", root, name);
+    return path;
+}
+
+static int remove_one(const char *path, const struct stat *st, int type,
+                      struct FTW *ftw)
+{
+    (void)st;
+    (void)type;
+    (void)ftw;
+    return remove(path);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    strcpy(root, "/tmp/s3d-io-XXXXXX");
+    return mkdtemp(root) != NULL ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    return nftw(root, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+static void files(void **state)
+{
+    (void)state;
+    struct io *io = io_posix();
+    struct io_file *file;
+    char data[8];
+    uint64_t size;
+    assert_int_equal(io_open(io, at("a"), IO_READ, &file), -ENOENT);
+    assert_int_equal(io_open(io, at("a"), IO_WRITE, &file), -ENOENT);
+    assert_int_equal(io_open(io, at("a"), IO_WRITE | IO_CREATE, &file), 0);
+    assert_int_equal(io_pwrite(file, "hello", 5, 3), 0);
+    assert_int_equal(io_fdatasync(file), 0);
+    assert_int_equal(io_size(file, &size), 0);
+    assert_int_equal(size, 8);
+    assert_int_equal(io_pread(file, data, 8, 0), 0);
+    assert_memory_equal(data, "\0\0\0hello", 8);
+    assert_int_equal(io_pread(file, data, 8, 1), -ENODATA);
+    assert_int_equal(io_pread(file, data, 1, 8), -ENODATA);
+    io_close(file);
+    io_close(NULL);
+
+    assert_int_equal(io_open(io, at("a"), IO_WRITE | IO_CREATE, &file),
+                     -EEXIST);
+    assert_int_equal(io_open(io, at("a"), IO_READ, &file), 0);
+    assert_int_equal(io_pwrite(file, "x", 1, 0), -EBADF);
+    io_close(file);
+    assert_int_equal(io_unlink(io, at("a")), 0);
+    assert_int_equal(io_unlink(io, at("a")), -ENOENT);
+    assert_int_equal(io_sync_dir(io, root), 0);
+}
+
+static int collect(void *context, const char *name)
+{
+    buffer_append_string(context, name);
+    return 0;
+}
+
+static int stop(void *context, const char *name)
+{
+    (void)name;
+    ++*(int *)context;
+    return 7;
+}
+
+static void directories(void **state)
+{
+    (void)state;
+    struct io *io = io_posix();
+    struct buffer names = {0};
+    int called = 0;
+    assert_int_equal(io_mkdir(io, at("d")), 0);
+    assert_int_equal(io_mkdir(io, at("d")), 0);
+    assert_int_equal(io_mkdir(io, at("no/d")), -ENOENT);
+    assert_int_equal(io_list(io, at("d"), collect, &names), 0);
+    assert_int_equal(names.size, 0);
+    assert_int_equal(io_write_file(io, at("d/x"), "1", 1), 0);
+    assert_int_equal(io_mkdir(io, at("d/x")), -ENOTDIR);
+    assert_int_equal(io_list(io, at("d"), collect, &names), 0);
+    assert_int_equal(names.size, 1);
+    assert_memory_equal(names.data, "x", 1);
+    assert_int_equal(io_list(io, at("d"), stop, &called), 7);
+    assert_int_equal(called, 1);
+    assert_int_equal(io_list(io, at("none"), collect, &names), -ENOENT);
+    assert_int_equal(io_sync_dir(io, at("none")), -ENOENT);
+    assert_int_equal(io_rename(io, at("d/x"), at("d/y")), 0);
+    assert_int_equal(io_rename(io, at("d/x"), at("d/y")), -ENOENT);
+    buffer_free(&names);
+}
+
+static void small_files(void **state)
+{
+    (void)state;
+    struct io *io = io_posix();
+    struct buffer data = {0};
+    assert_int_equal(io_write_file(io, at("f"), "first", 5), 0);
+    assert_int_equal(io_write_file(io, at("f.new"), "left behind", 11), 0);
+    assert_int_equal(io_write_file(io, at("f"), "second!", 7), 0);
+    assert_int_equal(io_read_file(io, at("f"), 6, &data), -EFBIG);
+    assert_int_equal(data.size, 0);
+    assert_int_equal(io_read_file(io, at("f"), 7, &data), 0);
+    assert_int_equal(data.size, 7);
+    assert_memory_equal(data.data, "second!", 7);
+    assert_int_equal(io_read_file(io, at("f.new"), 99, &data), -ENOENT);
+    assert_int_equal(io_write_file(io, at("none/f"), "x", 1), -ENOENT);
+    buffer_free(&data);
+}
+
+static void locks(void **state)
+{
+    (void)state;
+    struct io *io = io_posix();
+    struct io_file *a, *b;
+    assert_int_equal(io_write_file(io, at("l"), "", 0), 0);
+    assert_int_equal(io_open(io, at("l"), IO_WRITE, &a), 0);
+    assert_int_equal(io_open(io, at("l"), IO_WRITE, &b), 0);
+    assert_int_equal(io_lock(a), 0);
+    assert_int_equal(io_lock(b), -EAGAIN);
+    io_close(a);
+    assert_int_equal(io_lock(b), 0);
+    io_close(b);
+}
+
+static void space(void **state)
+{
+    (void)state;
+    struct io_space space;
+    assert_int_equal(io_space(io_posix(), root, &space), 0);
+    assert_true(space.total > 0);
+    assert_true(space.free <= space.total);
+    assert_int_equal(io_space(io_posix(), at("none"), &space), -ENOENT);
+    io_free(io_posix());
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(files, setup, teardown),
+        cmocka_unit_test_setup_teardown(directories, setup, teardown),
+        cmocka_unit_test_setup_teardown(small_files, setup, teardown),
+        cmocka_unit_test_setup_teardown(locks, setup, teardown),
+        cmocka_unit_test_setup_teardown(space, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
