@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-void cache_init(struct file_cache *cache)
+void file_cache_init(struct file_cache *cache)
 {
     pthread_mutex_init(&cache->mutex, NULL);
 }
@@ -76,7 +76,7 @@ static void trim(struct file_cache *cache, unsigned limit)
     }
 }
 
-void cache_destroy(struct file_cache *cache)
+void file_cache_destroy(struct file_cache *cache)
 {
     trim(cache, 0);
     invariant(cache->count == 0);
@@ -110,7 +110,8 @@ static struct cached_file *insert(struct file_cache *cache, uint64_t extent,
     return file;
 }
 
-int cache_get(struct drive *drive, uint64_t extent, struct cached_file **file)
+int file_cache_get(struct drive *drive, uint64_t extent,
+                   struct cached_file **file)
 {
     struct file_cache *cache = &drive->cache;
     pthread_mutex_lock(&cache->mutex);
@@ -138,7 +139,7 @@ int cache_get(struct drive *drive, uint64_t extent, struct cached_file **file)
     return 0;
 }
 
-void cache_put(struct drive *drive, struct cached_file *file)
+void file_cache_put(struct drive *drive, struct cached_file *file)
 {
     struct file_cache *cache = &drive->cache;
     pthread_mutex_lock(&cache->mutex);

@@ -128,7 +128,7 @@ static void drive_init(struct drive *drive, struct io *io,
     pthread_mutex_init(&drive->queue.mutex, NULL);
     pthread_cond_init(&drive->queue.filled, NULL);
     drive->queue.last = &drive->queue.first;
-    cache_init(&drive->cache);
+    file_cache_init(&drive->cache);
 }
 
 int drive_open(struct io *io, const struct drive_config *config,
@@ -162,7 +162,7 @@ void drive_close(struct drive *drive)
     }
     sync_stop(drive);
     extents_close(drive);
-    cache_destroy(&drive->cache);
+    file_cache_destroy(&drive->cache);
     io_close(drive->lock);
     pthread_cond_destroy(&drive->queue.filled);
     pthread_mutex_destroy(&drive->queue.mutex);

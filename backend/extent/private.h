@@ -95,10 +95,10 @@ struct file_cache {
     struct cached_file *newest, *oldest;
     unsigned count;
 };
-void cache_init(struct file_cache *cache);
-void cache_destroy(struct file_cache *cache); /* nothing may be in use */
-int cache_get(struct drive *drive, uint64_t extent, struct cached_file **file);
-void cache_put(struct drive *drive, struct cached_file *file);
+void file_cache_init(struct file_cache *cache);
+void file_cache_destroy(struct file_cache *cache); /* nothing may be in use */
+int file_cache_get(struct drive *drive, uint64_t extent, struct cached_file **file);
+void file_cache_put(struct drive *drive, struct cached_file *file);
 
 /* --- extents open for writing ------------------------------------------------------*/
 struct extent {

@@ -102,7 +102,7 @@ int drive_reserve(struct drive *drive, uint64_t blob, unsigned shard,
         return drive_failed(drive, "statvfs", r);
     }
     atomic_fetch_add(&drive->load, 1);
-    struct extent *extent;
+    struct extent *extent = NULL;
     r = take_place(drive, payload, descriptor, &extent, place);
     if (r == 0) {
         struct record_header header = {
@@ -165,13 +165,13 @@ int drive_read(struct drive *drive, uint64_t extent, uint64_t offset,
         return -ENODEV;
     }
     struct cached_file *file;
-    int r = cache_get(drive, extent, &file);
+    int r = file_cache_get(drive, extent, &file);
     if (r != 0) {
         return r;
     }
     atomic_fetch_add(&drive->load, 1);
     r = io_pread(file->file, data, size, offset);
     atomic_fetch_sub(&drive->load, 1);
-    cache_put(drive, file);
+    file_cache_put(drive, file);
     return r;
 }

@@ -54,7 +54,7 @@ int meta_commit(struct meta_batch *batch)
         return rc;
     }
     for (change = batch->buckets; change != NULL; change = change->next) {
-        cache_set(batch->meta->buckets, change->name, change->value);
+        bucket_cache_set(batch->meta->buckets, change->name, change->value);
     }
     return 0;
 }

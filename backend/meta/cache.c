@@ -11,21 +11,21 @@ struct cached {
     struct slice name, value; /* both in one allocation, at name.data */
 };
 
-struct cache {
+struct bucket_cache {
     pthread_rwlock_t lock;
     struct cached *entries;
     size_t count, capacity;
 };
 
-struct cache *cache_new(void)
+struct bucket_cache *bucket_cache_new(void)
 {
-    struct cache *cache = xcalloc(1, sizeof(*cache));
+    struct bucket_cache *cache = xcalloc(1, sizeof(*cache));
 
     invariant(pthread_rwlock_init(&cache->lock, NULL) == 0);
     return cache;
 }
 
-void cache_free(struct cache *cache)
+void bucket_cache_free(struct bucket_cache *cache)
 {
     size_t i;
 
@@ -38,7 +38,7 @@ void cache_free(struct cache *cache)
 }
 
 /* The first entry whose name is >= name. */
-static size_t lower_bound(const struct cache *cache, struct slice name)
+static size_t lower_bound(const struct bucket_cache *cache, struct slice name)
 {
     size_t low = 0, high = cache->count, middle;
 
@@ -53,12 +53,13 @@ static size_t lower_bound(const struct cache *cache, struct slice name)
     return low;
 }
 
-static bool is_at(const struct cache *cache, size_t at, struct slice name)
+static bool is_at(const struct bucket_cache *cache, size_t at,
+                  struct slice name)
 {
     return at < cache->count && slice_equal(cache->entries[at].name, name);
 }
 
-static void insert(struct cache *cache, size_t at, struct cached entry)
+static void insert(struct bucket_cache *cache, size_t at, struct cached entry)
 {
     if (cache->count == cache->capacity) {
         cache->capacity = cache->capacity ? 2 * cache->capacity : 16;
@@ -71,14 +72,15 @@ static void insert(struct cache *cache, size_t at, struct cached entry)
     cache->count++;
 }
 
-static void erase(struct cache *cache, size_t at)
+static void erase(struct bucket_cache *cache, size_t at)
 {
     cache->count--;
     memmove(cache->entries + at, cache->entries + at + 1,
             (cache->count - at) * sizeof(*cache->entries));
 }
 
-void cache_set(struct cache *cache, struct slice name, struct slice value)
+void bucket_cache_set(struct bucket_cache *cache, struct slice name,
+                      struct slice value)
 {
     uint8_t *bytes = NULL, *old = NULL;
     struct cached entry;
@@ -104,8 +106,8 @@ void cache_set(struct cache *cache, struct slice name, struct slice value)
     free(old);
 }
 
-int cache_get(struct cache *cache, struct arena *arena, struct slice name,
-              struct slice *value)
+int bucket_cache_get(struct bucket_cache *cache, struct arena *arena,
+                     struct slice name, struct slice *value)
 {
     int rc = -ENOENT;
     size_t at;

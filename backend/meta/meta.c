@@ -161,7 +161,7 @@ static int load_buckets(struct meta *meta)
         rc = record_bucket(arena, kv_value(it), key, &bucket);
         arena_free(arena);
         if (rc == 0) {
-            cache_set(meta->buckets, key, kv_value(it));
+            bucket_cache_set(meta->buckets, key, kv_value(it));
         }
     }
     if (rc == 0) {
@@ -192,7 +192,7 @@ static int load(struct meta *meta)
 
 static void release(struct meta *meta)
 {
-    cache_free(meta->buckets);
+    bucket_cache_free(meta->buckets);
     locks_free(meta->locks);
     pthread_mutex_destroy(&meta->id_lock);
     free(meta);
@@ -204,7 +204,7 @@ int meta_open(struct kv *kv, struct meta **out)
     int rc;
 
     meta->kv = kv;
-    meta->buckets = cache_new();
+    meta->buckets = bucket_cache_new();
     meta->locks = locks_new();
     invariant(pthread_mutex_init(&meta->id_lock, NULL) == 0);
     rc = load(meta);
@@ -253,7 +253,7 @@ int meta_get_bucket(struct meta *meta, struct arena *arena, struct slice name,
                     Meta__Bucket **bucket)
 {
     struct slice value;
-    int rc = cache_get(meta->buckets, arena, name, &value);
+    int rc = bucket_cache_get(meta->buckets, arena, name, &value);
 
     return rc == 0 ? record_bucket(arena, value, name, bucket) : rc;
 }

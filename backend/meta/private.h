@@ -93,13 +93,13 @@ struct slice buffer_slice(const struct buffer *buffer);
 
 /* --- the bucket cache
  * -------------------------------------------------------*/
-struct cache;
-struct cache *cache_new(void);
-void cache_free(struct cache *cache);
+struct bucket_cache;
+struct bucket_cache *bucket_cache_new(void);
+void bucket_cache_free(struct bucket_cache *cache);
 /* Remembers a bucket's envelope; an empty value forgets the bucket. */
-void cache_set(struct cache *cache, struct slice name, struct slice value);
+void bucket_cache_set(struct bucket_cache *cache, struct slice name, struct slice value);
 /* A copy of the envelope in the arena; -ENOENT. */
-int cache_get(struct cache *cache, struct arena *arena, struct slice name,
+int bucket_cache_get(struct bucket_cache *cache, struct arena *arena, struct slice name,
               struct slice *value);
 
 /* --- locks
@@ -121,7 +121,7 @@ int record_upload(struct arena *arena, struct slice value, struct slice id,
  * --------------------------------------------------------------*/
 struct meta {
     struct kv *kv;
-    struct cache *buckets;
+    struct bucket_cache *buckets;
     struct locks *locks;
 
     pthread_mutex_t id_lock;
