@@ -76,6 +76,16 @@ static int code_learn_headers(struct code *code,
     return 0;
 }
 
+/* liberasurecode 1.6.2 frees the built-in code's global tables with any
+ * instance of it, also a second time: such instances stay. */
+static void code_free(struct code *code, uint8_t backend)
+{
+    if (code != NULL && backend != ERASURE_RS_VAND) {
+        liberasurecode_instance_destroy(code->instance);
+    }
+    free(code);
+}
+
 /* The write lock is held. */
 static int code_create(const struct erasure_profile *profile, struct code **out)
 {
@@ -93,8 +103,7 @@ static int code_create(const struct erasure_profile *profile, struct code **out)
     code = xcalloc(1, sizeof(*code));
     code->instance = instance;
     if (code_learn_headers(code, profile) != 0) {
-        liberasurecode_instance_destroy(instance);
-        free(code);
+        code_free(code, profile->backend);
         return -EIO;
     }
     *out = code;
@@ -179,14 +188,15 @@ int erasure_init(void)
 
 void erasure_exit(void)
 {
-    struct code **slot = &codes[0][0][0];
+    const size_t per_backend = sizeof(codes[0]) / sizeof(codes[0][0][0]);
 
     pthread_rwlock_wrlock(&codes_lock);
-    for (size_t i = 0; i < sizeof(codes) / sizeof(*slot); i++) {
-        if (slot[i] != NULL) {
-            liberasurecode_instance_destroy(slot[i]->instance);
-            free(slot[i]);
-            slot[i] = NULL;
+    for (uint8_t backend = 0; backend <= ERASURE_RS_VAND; backend++) {
+        struct code **slots = &codes[backend][0][0];
+
+        for (size_t i = 0; i < per_backend; i++) {
+            code_free(slots[i], backend);
+            slots[i] = NULL;
         }
     }
     pthread_rwlock_unlock(&codes_lock);
