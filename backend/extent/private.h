@@ -35,7 +35,7 @@
 #define DRIVE_PATH_SIZE      (DRIVE_DIRECTORY_SIZE + 64u)
 
 /* --- format.c: encoding ----------------------------------------------------*/
-uint32_t crc32c(const void *data, size_t size);
+uint32_t extent_crc32c(const void *data, size_t size);
 
 struct extent_header {
     uint8_t cluster[DRIVE_UUID_SIZE];
@@ -63,7 +63,8 @@ uint64_t record_offset(uint64_t tail, uint64_t payload);
 /* Where the next record may start. */
 uint64_t record_end(uint64_t offset, uint64_t payload, uint64_t descriptor);
 
-/* --- identity.c ---------------------------------------------------------------*/
+/* --- identity.c
+ * ---------------------------------------------------------------*/
 struct identity {
     uint8_t cluster[DRIVE_UUID_SIZE];
     uint8_t drive[DRIVE_UUID_SIZE];
@@ -81,13 +82,14 @@ enum drive_state identity_check(struct io *io, const char *directory,
                                 const uint8_t cluster[DRIVE_UUID_SIZE],
                                 unsigned index, struct identity *identity);
 
-/* --- cache.c: descriptors for reading -------------------------------------------*/
+/* --- cache.c: descriptors for reading
+ * -------------------------------------------*/
 struct cached_file {
     uint64_t extent;
     struct io_file *file;
     unsigned users;
-    struct cached_file *chain;          /* of its bucket */
-    struct cached_file *newer, *older;  /* order of use */
+    struct cached_file *chain;         /* of its bucket */
+    struct cached_file *newer, *older; /* order of use */
 };
 struct file_cache {
     pthread_mutex_t mutex;
@@ -97,10 +99,12 @@ struct file_cache {
 };
 void file_cache_init(struct file_cache *cache);
 void file_cache_destroy(struct file_cache *cache); /* nothing may be in use */
-int file_cache_get(struct drive *drive, uint64_t extent, struct cached_file **file);
+int file_cache_get(struct drive *drive, uint64_t extent,
+                   struct cached_file **file);
 void file_cache_put(struct drive *drive, struct cached_file *file);
 
-/* --- extents open for writing ------------------------------------------------------*/
+/* --- extents open for writing
+ * ------------------------------------------------------*/
 struct extent {
     uint64_t id;
     struct io_file *file; /* NULL once closed after a failed sync */
@@ -113,10 +117,10 @@ struct extent {
 };
 
 struct space {
-    uint64_t total, free;  /* as the file system said at checked_us */
+    uint64_t total, free; /* as the file system said at checked_us */
     uint64_t checked_us;
-    uint64_t written;      /* bytes since then */
-    uint64_t pending;      /* bytes reserved and not yet written */
+    uint64_t written; /* bytes since then */
+    uint64_t pending; /* bytes reserved and not yet written */
     bool known, refreshing;
 };
 
@@ -161,7 +165,8 @@ void drive_extent_path(struct drive *drive, uint64_t extent,
  * full or the process is short of something. Returns the error to report. */
 int drive_failed(struct drive *drive, const char *what, int error);
 
-/* --- extent.c --------------------------------------------------------------------*/
+/* --- extent.c
+ * --------------------------------------------------------------------*/
 /* Finds the ids in use and counts files. */
 int extents_scan(struct drive *drive);
 void extents_close(struct drive *drive);
@@ -178,14 +183,16 @@ void extent_abandon(struct drive *drive, struct extent *extent, int error);
  * extent to sync so that it can be closed, or 0. */
 uint64_t extent_seal(struct drive *drive, struct extent *extent);
 
-/* --- space.c: with the mutex, but refresh ------------------------------------------*/
+/* --- space.c: with the mutex, but refresh
+ * ------------------------------------------*/
 int space_refresh(struct drive *drive);
 bool space_fits(const struct drive *drive, uint64_t bytes);
 uint64_t space_free(const struct drive *drive);
 void space_written(struct drive *drive, uint64_t bytes);
 void space_pending_less(struct drive *drive, uint64_t bytes);
 
-/* --- sync.c ------------------------------------------------------------------------*/
+/* --- sync.c
+ * ------------------------------------------------------------------------*/
 int sync_start(struct drive *drive); /* the thread */
 void sync_stop(struct drive *drive);
 
