@@ -1,0 +1,244 @@
+/*
+ * The configuration: defaults, every kind of value, every kind of mistake.
+ */
+#include "server/server.h"
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define REQUIRED "metadata = \"/m/meta\"; drives = ( { path = \"/d/0\"; } );\n"
+
+static char path[] = "/tmp/s3d-config-XXXXXX";
+
+static int load(const char *text, struct server_config **config,
+                struct buffer *error)
+{
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+    return config_load(path, config, error);
+}
+
+static void test_defaults(void **state)
+{
+    struct server_config *config;
+    struct buffer error = {0};
+    (void)state;
+    assert_int_equal(load(REQUIRED, &config, &error), 0);
+    assert_string_equal(config->socket, "/run/s3d/s3d.sock");
+    assert_int_equal(config->socket_mode, 0660);
+    assert_string_equal(config->socket_group, "");
+    assert_string_equal(config->admin_socket, "/run/s3d/admin.sock");
+    assert_string_equal(config->metadata, "/m/meta");
+    assert_string_equal(config->master_key, "/m/master.key");
+    assert_string_equal(config->region, "us-east-1");
+    assert_string_equal(config->log, "");
+    assert_int_equal(config->log_level, LOG_LEVEL_INFO);
+    assert_int_equal(config->threads, 64);
+    assert_int_equal(config->extent_size, 1ull << 30);
+    assert_int_equal(config->reserve, 1ull << 30);
+    assert_int_equal(config->limits.connections, 4096);
+    assert_int_equal(config->limits.control_pending, 256);
+    assert_int_equal(config->limits.idle_timeout_s, 3600);
+    assert_int_equal(config->limits.body_timeout_s, 300);
+    assert_int_equal(config->limits.shutdown_timeout_s, 30);
+    assert_int_equal(config->drive_count, 1);
+    assert_string_equal(config->drives[0].path, "/d/0");
+    assert_string_equal(config->drives[0].domain, "");
+    config_free(config);
+}
+
+static void test_all_settings(void **state)
+{
+    struct server_config *config;
+    struct buffer error = {0};
+    (void)state;
+    const char *text =
+        "socket = \"/a/s\"; socket_mode = \"0666\";\n"
+        "socket_group = \"www-data\"; admin_socket = \"/a/a\";\n"
+        "metadata = \"/a/meta/\"; master_key = \"/k/key\";\n"
+        "region = \"eu-central-1\"; log = \"/a/log\";\n"
+        "log_level = \"debug\"; threads = 2;\n"
+        "extent_size = \"64M\"; reserve = 0;\n"
+        "drives = ( { path = \"/d/0\"; domain = \"left\"; },\n"
+        "           { domain = \"right\"; path = \"/d/1\"; } );\n"
+        "limits = { connections = 3; idle_timeout = \"2m\";\n"
+        "  body_timeout = 7; shutdown_timeout = \"0s\";\n"
+        "  control_pending = \"9\"; };\n";
+    assert_int_equal(load(text, &config, &error), 0);
+    assert_string_equal(config->socket, "/a/s");
+    assert_int_equal(config->socket_mode, 0666);
+    assert_string_equal(config->socket_group, "www-data");
+    assert_string_equal(config->master_key, "/k/key");
+    assert_string_equal(config->region, "eu-central-1");
+    assert_string_equal(config->log, "/a/log");
+    assert_int_equal(config->log_level, LOG_LEVEL_DEBUG);
+    assert_int_equal(config->threads, 2);
+    assert_int_equal(config->extent_size, 64ull << 20);
+    assert_int_equal(config->reserve, 0);
+    assert_int_equal(config->drive_count, 2);
+    assert_string_equal(config->drives[1].path, "/d/1");
+    assert_string_equal(config->drives[1].domain, "right");
+    assert_int_equal(config->limits.connections, 3);
+    assert_int_equal(config->limits.idle_timeout_s, 120);
+    assert_int_equal(config->limits.body_timeout_s, 7);
+    assert_int_equal(config->limits.shutdown_timeout_s, 0);
+    assert_int_equal(config->limits.control_pending, 9);
+    config_free(config);
+}
+
+static const struct {
+    const char *text;
+    const char *error; /* after the file's name */
+} mistakes[] = {
+    {"", ": metadata is missing"},
+    {"metadata = \"/m\";", ": drives is missing"},
+    {REQUIRED "colour = 1;", ":2: unknown setting colour"},
+    {REQUIRED "limits = { speed = 1; };", ":2: unknown setting limits.speed"},
+    {REQUIRED "limits = 3;", ":2: limits must be a group: { ... }"},
+    {REQUIRED "limits = { connections = 0; };",
+     ":2: connections must be from 1 to 65536"},
+    {REQUIRED "limits = { idle_timeout = \"3d\"; };",
+     ":2: idle_timeout must be a number of seconds, or one with s, m or h"},
+    {REQUIRED "threads = 1;", ":2: threads must be from 2 to 1024"},
+    {REQUIRED "threads = 1025;", ":2: threads must be from 2 to 1024"},
+    {REQUIRED "threads = -4;", ":2: threads must be a whole number"},
+    {REQUIRED "threads = 1.5;", ":2: threads must be a number"},
+    {REQUIRED "threads = \"4K\";", ":2: threads must be a whole number"},
+    {REQUIRED "extent_size = \"1M\";",
+     ":2: extent_size must be from 67108864 to 68719476736"},
+    {REQUIRED "extent_size = \"G\";",
+     ":2: extent_size must be a number of bytes, or one with K, M, G or T"},
+    {REQUIRED "reserve = \"99999999999T\";",
+     ":2: reserve must be a number of bytes, or one with K, M, G or T"},
+    {REQUIRED "socket = \"s3d.sock\";", ":2: socket must be an absolute path"},
+    {REQUIRED "socket = 4;", ":2: socket must be a string in quotes"},
+    {REQUIRED "socket = true;", ":2: socket must be a string in quotes"},
+    {REQUIRED "socket_mode = \"0999\";",
+     ":2: socket_mode must be a mode such as \"0660\""},
+    {REQUIRED "socket_mode = \"7777\";",
+     ":2: socket_mode is not a mode of a socket"},
+    {REQUIRED "socket_mode = 660;",
+     ":2: socket_mode must be a string in quotes"},
+    {REQUIRED "log_level = \"loud\";",
+     ":2: log_level must be debug, info, warn or error"},
+    {REQUIRED "region = \"\";", ":2: region must not be empty"},
+    {REQUIRED "socket = \"/a\"; admin_socket = \"/a\";",
+     ":2: socket and admin_socket must differ"},
+    {"metadata = \"/m\"; drives = ();",
+     ":1: there must be 1 to 20 drives, not 0"},
+    {"metadata = \"/m\"; drives = \"/d\";",
+     ":1: drives must be a list: ( { ... }, ... )"},
+    {"metadata = \"/m\"; drives = ( \"/d\" );",
+     ":1: a drive must be a group: { path = ...; }"},
+    {"metadata = \"/m\"; drives = ( { domain = \"a\"; } );",
+     ":1: a drive needs a path"},
+    {"metadata = \"/m\"; drives = ( { path = \"d\"; } );",
+     ":1: the path of a drive must be an absolute path"},
+    {"metadata = \"/m\"; drives = ( { path = 1; } );",
+     ":1: path must be a string in quotes"},
+    {"metadata = \"/m\"; drives = ( { path = \"/d\"; size = 1; } );",
+     ":1: unknown setting drives.size"},
+    {"metadata = \"/m\"; drives = ( { path = \"/d\"; },\n{ path = \"/d\"; } );",
+     ":2: two drives have the path /d"},
+    {"metadata = \"/m\"\ndrives = (", ":2: syntax error"},
+    {"metadata = \"/m\";\nmetadata = \"/n\";", ":2: duplicate setting name"},
+};
+
+static void test_mistakes(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(mistakes) / sizeof(mistakes[0]); i++) {
+        struct server_config *config = (void *)1;
+        struct buffer error = {0};
+        char expected[256], got[512];
+        assert_int_equal(load(mistakes[i].text, &config, &error), -EINVAL);
+        assert_null(config);
+        snprintf(expected, sizeof(expected), "%s%s", path, mistakes[i].error);
+        snprintf(got, sizeof(got), "%.*s", (int)error.size,
+                 (const char *)error.data);
+        assert_string_equal(got, expected);
+        buffer_free(&error);
+    }
+}
+
+static void test_too_many_drives(void **state)
+{
+    struct buffer text = {0}, error = {0};
+    struct server_config *config;
+    (void)state;
+    buffer_append_string(&text, "metadata = \"/m\"; drives = (");
+    for (int i = 0; i < 21; i++)
+        buffer_printf(&text, "%s{ path = \"/d/%d\"; }", i > 0 ? "," : "", i);
+    buffer_append(&text, ");", 3);
+    assert_int_equal(load((char *)text.data, &config, &error), -EINVAL);
+    buffer_append(&error, "", 1);
+    assert_non_null(
+        strstr((char *)error.data, "there must be 1 to 20 drives, not 21"));
+    buffer_free(&text);
+    buffer_free(&error);
+}
+
+static void test_socket_too_long(void **state)
+{
+    struct buffer text = {0}, error = {0};
+    struct server_config *config;
+    (void)state;
+    buffer_append_string(&text, REQUIRED "socket = \"/");
+    for (int i = 0; i < 107; i++)
+        buffer_append_string(&text, "x");
+    buffer_append(&text, "\";", 3);
+    assert_int_equal(load((char *)text.data, &config, &error), -EINVAL);
+    buffer_append(&error, "", 1);
+    assert_non_null(
+        strstr((char *)error.data, ":2: socket is longer than 107 bytes"));
+    buffer_free(&text);
+    buffer_free(&error);
+}
+
+static void test_no_file(void **state)
+{
+    struct server_config *config;
+    struct buffer error = {0};
+    (void)state;
+    assert_int_equal(config_load("/nowhere/s3d.conf", &config, &error),
+                     -EINVAL);
+    buffer_append(&error, "", 1);
+    assert_string_equal((char *)error.data,
+                        "/nowhere/s3d.conf: cannot be read");
+    buffer_free(&error);
+}
+
+static int make_file(void **state)
+{
+    (void)state;
+    const int fd = mkstemp(path);
+    return fd < 0 ? -1 : close(fd);
+}
+
+static int remove_file(void **state)
+{
+    (void)state;
+    return unlink(path);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_all_settings),
+        cmocka_unit_test(test_mistakes),
+        cmocka_unit_test(test_too_many_drives),
+        cmocka_unit_test(test_socket_too_long),
+        cmocka_unit_test(test_no_file),
+    };
+    return cmocka_run_group_tests(tests, make_file, remove_file);
+}
