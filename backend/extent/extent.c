@@ -15,8 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- ids
- * --------------------------------------------------------------------*/
+/* --- ids -------------------------------------------------------------------*/
 
 struct scan {
     struct drive *drive;
@@ -82,8 +81,7 @@ int extents_scan(struct drive *drive)
     return 0;
 }
 
-/* --- the list: with the mutex
- * --------------------------------------------------*/
+/* --- the list: with the mutex ----------------------------------------------*/
 
 static struct extent *find(struct drive *drive, uint64_t id)
 {
@@ -156,8 +154,7 @@ void extents_close(struct drive *drive)
     drive->active = NULL;
 }
 
-/* --- creating
- * -------------------------------------------------------------------*/
+/* --- creating --------------------------------------------------------------*/
 
 static int make_folders(struct drive *drive, const char *path)
 {
@@ -246,8 +243,7 @@ int extent_create(struct drive *drive, struct extent **extent)
     return 0;
 }
 
-/* --- holding
- * ---------------------------------------------------------------------*/
+/* --- holding ---------------------------------------------------------------*/
 
 static int reopen_sealed(struct drive *drive, uint64_t id)
 {

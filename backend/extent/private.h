@@ -63,8 +63,7 @@ uint64_t record_offset(uint64_t tail, uint64_t payload);
 /* Where the next record may start. */
 uint64_t record_end(uint64_t offset, uint64_t payload, uint64_t descriptor);
 
-/* --- identity.c
- * ---------------------------------------------------------------*/
+/* --- identity.c ------------------------------------------------------------*/
 struct identity {
     uint8_t cluster[DRIVE_UUID_SIZE];
     uint8_t drive[DRIVE_UUID_SIZE];
@@ -82,8 +81,7 @@ enum drive_state identity_check(struct io *io, const char *directory,
                                 const uint8_t cluster[DRIVE_UUID_SIZE],
                                 unsigned index, struct identity *identity);
 
-/* --- cache.c: descriptors for reading
- * -------------------------------------------*/
+/* --- cache.c: descriptors for reading --------------------------------------*/
 struct cached_file {
     uint64_t extent;
     struct io_file *file;
@@ -103,8 +101,7 @@ int file_cache_get(struct drive *drive, uint64_t extent,
                    struct cached_file **file);
 void file_cache_put(struct drive *drive, struct cached_file *file);
 
-/* --- extents open for writing
- * ------------------------------------------------------*/
+/* --- extents open for writing ----------------------------------------------*/
 struct extent {
     uint64_t id;
     struct io_file *file; /* NULL once closed after a failed sync */
@@ -165,8 +162,7 @@ void drive_extent_path(struct drive *drive, uint64_t extent,
  * full or the process is short of something. Returns the error to report. */
 int drive_failed(struct drive *drive, const char *what, int error);
 
-/* --- extent.c
- * --------------------------------------------------------------------*/
+/* --- extent.c --------------------------------------------------------------*/
 /* Finds the ids in use and counts files. */
 int extents_scan(struct drive *drive);
 void extents_close(struct drive *drive);
@@ -183,16 +179,14 @@ void extent_abandon(struct drive *drive, struct extent *extent, int error);
  * extent to sync so that it can be closed, or 0. */
 uint64_t extent_seal(struct drive *drive, struct extent *extent);
 
-/* --- space.c: with the mutex, but refresh
- * ------------------------------------------*/
+/* --- space.c: with the mutex, but refresh ----------------------------------*/
 int space_refresh(struct drive *drive);
 bool space_fits(const struct drive *drive, uint64_t bytes);
 uint64_t space_free(const struct drive *drive);
 void space_written(struct drive *drive, uint64_t bytes);
 void space_pending_less(struct drive *drive, uint64_t bytes);
 
-/* --- sync.c
- * ------------------------------------------------------------------------*/
+/* --- sync.c ----------------------------------------------------------------*/
 int sync_start(struct drive *drive); /* the thread */
 void sync_stop(struct drive *drive);
 

@@ -96,7 +96,7 @@ int io_write_file(struct io *io, const char *path, const void *data,
 int io_read_file(struct io *io, const char *path, size_t limit,
                  struct buffer *data);
 
-/* --- the simulated disk ---------------------------------------------------*/
+/* --- the simulated disk ----------------------------------------------------*/
 struct io *io_sim_new(uint64_t seed, uint64_t capacity_bytes);
 /* Power cut: loses a random subset of unsynced sectors and names. Open files
  * become unusable (-EIO) and must be closed. */

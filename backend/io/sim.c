@@ -66,8 +66,7 @@ static bool exists_directory(struct sim *sim, const char *path)
     return inode != NULL && inode->directory;
 }
 
-/* --- files
- * ------------------------------------------------------------------*/
+/* --- files -----------------------------------------------------------------*/
 
 static struct io_file *new_handle(struct sim *sim, struct sim_inode *inode,
                                   const char *path, unsigned flags)
@@ -202,8 +201,7 @@ static int sim_lock(struct io_file *base)
     return end_file(base, r);
 }
 
-/* --- names
- * --------------------------------------------------------------------*/
+/* --- names -----------------------------------------------------------------*/
 
 static int sim_mkdir(struct io *io, const char *given)
 {
@@ -324,8 +322,7 @@ static int sim_space(struct io *io, const char *given, struct io_space *space)
     return end(sim, path, r);
 }
 
-/* --- the disk
- * -------------------------------------------------------------------*/
+/* --- the disk --------------------------------------------------------------*/
 
 static void sim_free(struct io *io)
 {

@@ -90,8 +90,7 @@ void sim_file_sync(struct sim_inode *inode);
 void sim_file_doom(struct sim_inode *inode);
 void sim_file_crash(struct sim *sim, struct sim_inode *inode);
 
-/* --- sim_fault.c
- * -------------------------------------------------------------*/
+/* --- sim_fault.c -----------------------------------------------------------*/
 /* Counts a call; 0, or the error that it has to give. */
 int sim_fault(struct sim *sim, const char *path);
 

@@ -61,8 +61,7 @@ static void no_faults(struct world *world)
     io_sim_fail_after(world->io, 0, 0, 0);
 }
 
-/* --- what must hold
- * ------------------------------------------------------------*/
+/* --- what must hold --------------------------------------------------------*/
 
 static void assert_no_overlap(const struct world *world,
                               const struct record *mine)
@@ -118,8 +117,7 @@ static void assert_durable_records(struct world *world)
     }
 }
 
-/* --- steps: each may fail, none may lie
- * -------------------------------------------*/
+/* --- steps: each may fail, none may lie ------------------------------------*/
 
 static int open_drive(struct world *world)
 {
@@ -263,8 +261,7 @@ static void random_histories(void **state)
     assert_true(durable > HISTORIES * 10);
 }
 
-/* --- failing at call 1, 2, 3 ...
- * ------------------------------------------------------*/
+/* --- failing at call 1, 2, 3 ... -------------------------------------------*/
 
 static int put_and_sync(struct world *world)
 {

@@ -40,8 +40,7 @@ static struct drive *new_drive(struct io *io, uint64_t extent_size)
     return drive;
 }
 
-/* --- formats
- * ------------------------------------------------------------------*/
+/* --- formats ---------------------------------------------------------------*/
 
 static void assert_hex(const uint8_t *bytes, size_t size, const char *expected)
 {
@@ -61,8 +60,8 @@ static void assert_zeros(const uint8_t *bytes, size_t from, size_t to)
 static void crc32c_is_castagnoli(void **state)
 {
     (void)state;
-    assert_int_equal(crc32c("123456789", 9), 0xe3069283);
-    assert_int_equal(crc32c("", 0), 0);
+    assert_int_equal(extent_crc32c("123456789", 9), 0xe3069283);
+    assert_int_equal(extent_crc32c("", 0), 0);
 }
 
 static void identity_bytes(void **state)
@@ -174,8 +173,7 @@ static void extent_paths(void **state)
     assert_string_equal(path, "extents/ff/ffffffffffffffff");
 }
 
-/* --- states
- * ---------------------------------------------------------------------*/
+/* --- states ----------------------------------------------------------------*/
 
 /* Opens the drive in `state`, in which it does nothing at all (X5). */
 static void assert_unusable(struct io *io, const struct drive_config *other,
@@ -276,8 +274,7 @@ static void second_instance_is_refused(void **state)
     io_free(io);
 }
 
-/* --- places
- * ------------------------------------------------------------------------*/
+/* --- places ----------------------------------------------------------------*/
 
 static void put(struct drive *drive, uint64_t blob, const void *data,
                 size_t size, struct extent_place *place)
@@ -425,8 +422,7 @@ static void many_extents(void **state)
     io_free(io);
 }
 
-/* --- space
- * ---------------------------------------------------------------------------*/
+/* --- space -----------------------------------------------------------------*/
 
 static void space_is_refused_in_time(void **state)
 {
@@ -480,8 +476,7 @@ static void full_after_all(void **state)
     io_free(io);
 }
 
-/* --- failures
- * --------------------------------------------------------------------------*/
+/* --- failures --------------------------------------------------------------*/
 
 static void failed_sync_sticks(void **state)
 {
@@ -580,8 +575,79 @@ static void vanished_and_replaced(void **state)
     io_free(io);
 }
 
-/* --- threads
- * -----------------------------------------------------------------------------*/
+/* --- group commit ----------------------------------------------------------*/
+
+enum { LATE = 10 };
+
+/* What happens while an fdatasync runs: LATE more records are written and
+ * wait. The disk's own fdatasync is already past. */
+static struct {
+    const struct io_operations *real;
+    struct drive *drive;
+    struct extent_place places[LATE];
+    struct sync_latch *latch;
+    int results[LATE];
+    unsigned calls, wrong;
+} hook;
+
+static int hooked_fdatasync(struct io_file *file)
+{
+    int r = hook.real->fdatasync(file);
+    if (hook.calls++ > 0) {
+        return r;
+    }
+    for (unsigned i = 0; i < LATE; i++) {
+        hook.wrong +=
+            drive_write(hook.drive, &hook.places[i], 0, "late", 4) != 0;
+        drive_sync_start(hook.drive, hook.places[i].extent, hook.latch,
+                         &hook.results[i]);
+    }
+    return r;
+}
+
+static void late_writers_share_the_next_sync(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 16; seed++) {
+        struct io *io = io_sim_new(seed, 4 * MIB);
+        struct io_operations hooked = *io->operations;
+        memset(&hook, 0, sizeof(hook));
+        hook.real = io->operations;
+        hook.drive = new_drive(io, MIB);
+        hook.latch = sync_latch_new();
+        struct extent_place first;
+        put(hook.drive, 1, "first", 5, &first);
+        for (unsigned i = 0; i < LATE; i++) {
+            hook.results[i] = -1;
+            assert_int_equal(
+                drive_reserve(hook.drive, i, 0, 4, 0, &hook.places[i]), 0);
+        }
+        hooked.fdatasync = hooked_fdatasync;
+        io->operations = &hooked;
+        assert_int_equal(drive_sync(hook.drive, first.extent), 0);
+        sync_latch_wait(hook.latch);
+        sync_latch_free(hook.latch);
+        assert_int_equal(hook.wrong, 0);
+        assert_int_equal(hook.calls, 2);
+        /* Nothing is left to do for another one. */
+        assert_int_equal(drive_sync(hook.drive, first.extent), 0);
+        assert_int_equal(hook.calls, 2);
+
+        io_sim_crash(io);
+        drive_close(hook.drive);
+        io->operations = hook.real;
+        struct drive *drive = open_drive(io, MIB, 0);
+        for (unsigned i = 0; i < LATE; i++) {
+            assert_int_equal(hook.results[i], 0);
+            assert_reads(drive, &hook.places[i], "late", 4);
+        }
+        assert_reads(drive, &first, "first", 5);
+        drive_close(drive);
+        io_free(io);
+    }
+}
+
+/* --- threads ---------------------------------------------------------------*/
 
 enum { THREADS = 8, ROUNDS = 40, DRIVES = 3 };
 
@@ -697,6 +763,7 @@ int main(void)
         cmocka_unit_test(failed_write),
         cmocka_unit_test(failed_read_is_only_a_read),
         cmocka_unit_test(vanished_and_replaced),
+        cmocka_unit_test(late_writers_share_the_next_sync),
         cmocka_unit_test(concurrent_writers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
