@@ -86,7 +86,7 @@ static int walk_fetch(struct walk *walk, uint64_t blob, Meta__Blob **record)
     error = meta_get_blob(walk->service->meta, arena, blob, record);
     if (error != 0) {
         arena_free(arena);
-        return error == -ENOENT ? -EBADMSG : error;
+        return error;
     }
     if ((*record)->n_parts > 0) {
         arena_free(arena); /* again, where it is kept */
