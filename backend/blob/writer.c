@@ -57,9 +57,21 @@ static void shard_drop(struct blob_writer *writer, struct written_shard *shard,
     log_warn("blob %llx: drive %u dropped from the write: %s",
              (unsigned long long)writer->spec.blob, shard->index,
              strerror(-error));
+    if (error == -ENOSPC) {
+        writer->full = true;
+    }
     drive_release(shard->drive, shard->reserved);
     shard->reserved = 0;
     shard->drive = NULL;
+}
+
+static int check_left(const struct blob_writer *writer,
+                      const struct written_chunk *chunk)
+{
+    if (writer_enough_left(writer, chunk)) {
+        return 0;
+    }
+    return writer->full ? -ENOSPC : -EIO;
 }
 
 /* --- a chunk ------------------------------------------------------------- */
@@ -247,7 +259,7 @@ static int stripe_write(struct blob_writer *writer, const uint8_t *stripe)
         for (unsigned i = 0; i < writer->shards; i++) {
             unit_write(writer, chunk, i, stripe, bytes);
         }
-        return writer_enough_left(writer, chunk) ? 0 : -EIO;
+        return check_left(writer, chunk);
     }
     if (stripe_encode(writer, stripe, unit) != 0) {
         return -EIO;
@@ -266,7 +278,7 @@ static int stripe_write(struct blob_writer *writer, const uint8_t *stripe)
         table_fill(writer, i, data, size);
         unit_write(writer, chunk, i, data, size);
     }
-    return writer_enough_left(writer, chunk) ? 0 : -EIO;
+    return check_left(writer, chunk);
 }
 
 /* --- making chunks durable ----------------------------------------------- */
@@ -289,7 +301,7 @@ static int chunk_settle(struct blob_writer *writer)
             shard_drop(writer, shard, shard->synced);
         }
     }
-    return writer_enough_left(writer, chunk) ? 0 : -EIO;
+    return check_left(writer, chunk);
 }
 
 static int chunk_end(struct blob_writer *writer)

@@ -28,6 +28,7 @@ struct blob_writer {
     unsigned shards;
     uint64_t appended; /* bytes */
     int error;         /* the first one sticks */
+    bool full;         /* a shard was dropped for want of room */
 
     struct written_chunk **chunks;
     size_t chunk_count; /* in the whole blob */
