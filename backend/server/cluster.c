@@ -78,7 +78,8 @@ static size_t name_new(const struct cluster *cluster, Meta__Cluster *record,
                        Meta__DriveSlot *slots, Meta__DriveSlot **list)
 {
     size_t count = 0, total = record->n_drives;
-    memcpy(list, record->drives, total * sizeof(*list));
+    for (size_t i = 0; i < total; i++)
+        list[i] = record->drives[i];
     for (unsigned i = 0; i < cluster->drive_count; i++) {
         if (find_slot(record, i) != NULL ||
             drive_state(cluster->drives[i]) != DRIVE_OK)
