@@ -63,7 +63,7 @@ static int type_limit(uint8_t type, uint32_t *limit)
 int frame_decode(const uint8_t in[FRAME_HEADER_SIZE],
                  struct frame_header *header)
 {
-    uint32_t limit;
+    uint32_t limit = 0;
 
     if (in[0] != 'S' || in[1] != '3' || in[2] != FRAME_VERSION) {
         return -1;
