@@ -76,8 +76,9 @@ static int code_learn_headers(struct code *code,
     return 0;
 }
 
-/* liberasurecode 1.6.2 frees the built-in code's global tables with any
- * instance of it, also a second time: such instances stay. */
+/* liberasurecode 1.6.2 allocates the built-in code's global tables anew with
+ * each instance of it and frees them with any, also a second time: such
+ * instances stay. */
 static void code_free(struct code *code, uint8_t backend)
 {
     if (code != NULL && backend != ERASURE_RS_VAND) {
@@ -167,6 +168,7 @@ int erasure_init(void)
     if (!liberasurecode_backend_available(EC_BACKEND_ISA_L_RS_CAUCHY)) {
         preferred_backend = ERASURE_RS_VAND;
         log_warn("erasure: no ISA-L, using the slower built-in code");
+        return 0; /* 1 MiB for each code: only those that are used */
     }
     for (unsigned drives = 1; drives <= DRIVES_MAX; drives++) {
         struct erasure_profile profile = erasure_default(drives, false);

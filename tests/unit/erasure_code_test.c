@@ -150,7 +150,7 @@ static void test_the_code_without_isal(void **unused)
 {
     (void)unused;
     every_loss((struct erasure_profile){ERASURE_RS_VAND, 4, 2}, 4096);
-    random_losses((struct erasure_profile){ERASURE_RS_VAND, 3, 2},
+    random_losses((struct erasure_profile){ERASURE_RS_VAND, 4, 2},
                   (64u << 10) + 128);
 }
 
