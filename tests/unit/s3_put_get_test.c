@@ -643,7 +643,9 @@ static void survives_two_drives(void **state)
         assert_memory_equal(answer.body.data, data, size);
         s3_answer_free(&answer);
     }
-    io_sim_fail_path(fixture.io, "/drive", EIO);
+    for (unsigned i = 0; i < FIXTURE_DRIVES; i++)
+        io_sim_fail_path(fixture.io, drive_config(fixture.drives[i])->directory,
+                         EIO);
     s3_run(&fixture, &answer, GET("survivor"));
     assert_error(&answer, "InternalError", 500);
     s3_answer_free(&answer);
