@@ -61,7 +61,7 @@ struct blob_spec {
 
 struct blob_writer;
 
-/* -ENOSPC: the drives are full. -ENODEV: too few drives for any profile. */
+/* -ENOSPC: the drives are full. -ENODEV: no drive, or one alone of several. */
 int blob_writer_open(struct blob_store *store, const struct blob_spec *spec,
                      struct blob_writer **writer);
 /* -EFBIG when more than spec.size arrives. After any error only abort. */

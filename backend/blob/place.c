@@ -33,7 +33,8 @@ int writer_choose_profile(struct blob_writer *writer)
     bool small = writer->spec.size <= BLOB_SMALL_MAX;
     unsigned usable = store_usable(writer->store), drives = usable;
 
-    if (usable == 0) {
+    /* Alone among lost drives, one would keep bytes without redundancy. */
+    if (usable == 0 || (usable == 1 && writer->store->drive_count > 1)) {
         return -ENODEV;
     }
     for (;;) {

@@ -175,6 +175,22 @@ static void test_three_lost_is_an_error_and_never_wrong(void **unused)
     cluster_close(&cluster);
 }
 
+static void test_the_last_drive_of_several_takes_nothing(void **unused)
+{
+    struct fixture fixture;
+    Layout__Layout *layout;
+
+    (void)unused;
+    fixture_open(&fixture, 3, 5);
+    fixture_detach(&fixture);
+    io_sim_wipe(fixture.io, "/d00");
+    io_sim_wipe(fixture.io, "/d01");
+    assert_int_equal(fixture_attach(&fixture), 0);
+    assert_int_equal(
+        fixture_put(&fixture, 1, (const uint8_t *)"x", 1, 1, &layout), -ENODEV);
+    fixture_close(&fixture);
+}
+
 static void test_all_copies_lost(void **unused)
 {
     struct cluster cluster;
@@ -363,6 +379,7 @@ int main(void)
         cmocka_unit_test(test_one_wiped_and_one_failing),
         cmocka_unit_test(test_random_bits_on_two_drives),
         cmocka_unit_test(test_three_lost_is_an_error_and_never_wrong),
+        cmocka_unit_test(test_the_last_drive_of_several_takes_nothing),
         cmocka_unit_test(test_all_copies_lost),
         cmocka_unit_test(test_damage_is_reported_once_a_read),
         cmocka_unit_test(test_a_corrupt_descriptor_is_noticed),
