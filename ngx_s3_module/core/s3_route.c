@@ -1,0 +1,674 @@
+
+/* From method, path, host and query to bucket, key and operation. */
+
+#include "s3_route.h"
+#include "s3_string.h"
+#include "s3_uri.h"
+#include "wire.pb-c.h"
+
+
+#define S3_ROUTE_KEY_MAX  1024
+
+
+typedef enum {
+    S3_METHOD_GET = 0,
+    S3_METHOD_HEAD,
+    S3_METHOD_PUT,
+    S3_METHOD_POST,
+    S3_METHOD_DELETE,
+    S3_METHOD_OPTIONS,
+    S3_METHOD_OTHER
+} s3_method_e;
+
+
+/* Which of the sub-resources that are implemented the query names. */
+typedef struct {
+    unsigned           location:1;
+    unsigned           uploads:1;
+    unsigned           upload_id:1;
+    unsigned           part_number:1;
+    unsigned           delete:1;
+    unsigned           version_id:1;
+    unsigned           unknown_list:1;
+    unsigned           list_v2:1;
+} s3_route_args_t;
+
+
+static s3_method_e s3_route_method(const s3_str_t *method);
+static s3_str_t s3_route_hostname(const s3_str_t *host);
+static int s3_route_virtual(const s3_route_request_t *request,
+    s3_str_t *bucket);
+static int s3_route_is_under(const s3_str_t *host, const s3_str_t *domain);
+static enum s3_error s3_route_target(s3_memory_t *memory,
+    const s3_route_request_t *request, s3_route_t *route);
+static enum s3_error s3_route_check_key(const s3_str_t *key);
+static enum s3_error s3_route_check_bucket(const s3_str_t *name, int create);
+static int s3_route_is_ip(const s3_str_t *name);
+static int s3_route_ends(const s3_str_t *name, const char *suffix);
+static int s3_route_args(const s3_route_request_t *request,
+    s3_route_args_t *args);
+static enum s3_error s3_route_bucket(s3_method_e method,
+    const s3_route_request_t *request, const s3_route_args_t *args,
+    s3_route_t *route);
+static enum s3_error s3_route_bucket_get(const s3_route_args_t *args,
+    s3_route_t *route);
+static enum s3_error s3_route_object(s3_method_e method,
+    const s3_route_request_t *request, const s3_route_args_t *args,
+    s3_route_t *route);
+static enum s3_error s3_route_object_get(s3_method_e method,
+    const s3_route_args_t *args, s3_route_t *route);
+static enum s3_error s3_route_object_put(const s3_route_request_t *request,
+    const s3_route_args_t *args, s3_route_t *route);
+static enum s3_error s3_route_object_post(const s3_route_args_t *args,
+    s3_route_t *route);
+
+
+/* What S3 gives a meaning in the query, and is not implemented. */
+
+static const char *const  s3_route_subresources[] = {
+    "abac", "accelerate", "acl", "analytics", "attributes", "cors",
+    "encryption", "intelligent-tiering", "inventory", "legal-hold",
+    "lifecycle", "logging", "metadataConfiguration", "metadataInventoryTable",
+    "metadataJournalTable", "metadataTable", "metrics", "notification",
+    "object-lock", "ownershipControls", "policy", "policyStatus",
+    "publicAccessBlock", "renameObject", "replication", "requestPayment",
+    "restore", "retention", "select", "select-type", "session", "tagging",
+    "torrent", "versioning", "versions", "website"
+};
+
+/* https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html */
+
+static const char *const  s3_route_reserved_prefixes[] = {
+    "xn--", "sthree-", "amzn-s3-demo-"
+};
+
+static const char *const  s3_route_reserved_suffixes[] = {
+    "-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"
+};
+
+static const char *const  s3_route_methods[] = {
+    "GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS"
+};
+
+
+enum s3_error
+s3_route(s3_memory_t *memory, const s3_route_request_t *request,
+    s3_route_t *route)
+{
+    s3_method_e      method;
+    enum s3_error    rc;
+    s3_route_args_t  args;
+
+    memset(route, 0, sizeof(s3_route_t));
+
+    rc = s3_route_target(memory, request, route);
+
+    if (rc != S3_OK) {
+        return rc;
+    }
+
+    method = s3_route_method(&request->method);
+
+    if (method == S3_METHOD_OPTIONS || !s3_route_args(request, &args)) {
+        route->operation = WIRE__OPERATION__NOT_IMPLEMENTED;
+        return S3_OK;
+    }
+
+    if (method == S3_METHOD_OTHER) {
+        return S3_ERR_MethodNotAllowed;
+    }
+
+    if (args.location + args.uploads + args.upload_id + args.delete > 1) {
+        return S3_ERR_InvalidArgument;
+    }
+
+    if (route->bucket.len == 0) {
+
+        if (method != S3_METHOD_GET) {
+            return S3_ERR_MethodNotAllowed;
+        }
+
+        route->operation = WIRE__OPERATION__LIST_BUCKETS;
+        return S3_OK;
+    }
+
+    if (route->key.len == 0) {
+        return s3_route_bucket(method, request, &args, route);
+    }
+
+    return s3_route_object(method, request, &args, route);
+}
+
+
+static s3_method_e
+s3_route_method(const s3_str_t *method)
+{
+    size_t  i;
+
+    for (i = 0; i < s3_nelts(s3_route_methods); i++) {
+        if (s3_str_is(method, s3_route_methods[i])) {
+            return (s3_method_e) i;
+        }
+    }
+
+    return S3_METHOD_OTHER;
+}
+
+
+/* Without port and the root's dot. */
+
+static s3_str_t
+s3_route_hostname(const s3_str_t *host)
+{
+    size_t    i;
+    s3_str_t  name;
+
+    name = *host;
+
+    if (name.len && name.data[0] == '[') {
+        s3_str_null(&name);         /* an IPv6 address has no buckets */
+        return name;
+    }
+
+    for (i = 0; i < name.len; i++) {
+        if (name.data[i] == ':') {
+            name.len = i;
+        }
+    }
+
+    if (name.len && name.data[name.len - 1] == '.') {
+        name.len--;
+    }
+
+    return name;
+}
+
+
+/* Of the domains that fit the longest wins; no bucket: path style. */
+
+static int
+s3_route_virtual(const s3_route_request_t *request, s3_str_t *bucket)
+{
+    size_t    i, longest;
+    s3_str_t  host;
+
+    host = s3_route_hostname(&request->host);
+    longest = 0;
+
+    for (i = 0; i < request->ndomains; i++) {
+        if (request->domains[i].len > longest
+            && s3_route_is_under(&host, &request->domains[i]))
+        {
+            longest = request->domains[i].len;
+        }
+    }
+
+    if (longest == 0 || host.len == longest) {
+        return 0;
+    }
+
+    bucket->data = host.data;
+    bucket->len = host.len - longest - 1;
+
+    return 1;
+}
+
+
+static int
+s3_route_is_under(const s3_str_t *host, const s3_str_t *domain)
+{
+    size_t          i;
+    unsigned char  *p, one, two;
+
+    if (host->len < domain->len) {
+        return 0;
+    }
+
+    p = host->data + (host->len - domain->len);
+
+    for (i = 0; i < domain->len; i++) {
+        one = p[i];
+        two = domain->data[i];
+
+        one = (one >= 'A' && one <= 'Z') ? (unsigned char) (one | 0x20) : one;
+        two = (two >= 'A' && two <= 'Z') ? (unsigned char) (two | 0x20) : two;
+
+        if (one != two) {
+            return 0;
+        }
+    }
+
+    return host->len == domain->len || p[-1] == '.';
+}
+
+
+static enum s3_error
+s3_route_target(s3_memory_t *memory, const s3_route_request_t *request,
+    s3_route_t *route)
+{
+    size_t          i;
+    s3_str_t        path;
+    enum s3_error   rc;
+    unsigned char  *p;
+
+    if (s3_uri_decode(memory, &request->path, 0, &path) != 0) {
+        return S3_ERR_InvalidURI;
+    }
+
+    if (path.len == 0 || path.data[0] != '/') {
+        return S3_ERR_InvalidURI;
+    }
+
+    path.data++;
+    path.len--;
+
+    if (s3_route_virtual(request, &route->bucket)) {
+
+        /* names of hosts have no case, names of buckets have */
+
+        p = s3_alloc(memory, route->bucket.len + 1);
+        if (p == NULL) {
+            return S3_ERR_InternalError;
+        }
+
+        for (i = 0; i < route->bucket.len; i++) {
+            p[i] = route->bucket.data[i];
+
+            if (p[i] >= 'A' && p[i] <= 'Z') {
+                p[i] |= 0x20;
+            }
+        }
+
+        route->bucket.data = p;
+
+    } else {
+
+        if (path.len == 0) {
+            return S3_OK;           /* the service */
+        }
+
+        route->bucket = s3_str_token(&path, '/');
+    }
+
+    route->key = path;
+
+    rc = s3_route_check_bucket(&route->bucket,
+                               s3_str_is(&request->method, "PUT")
+                               && route->key.len == 0);
+
+    return rc != S3_OK ? rc : s3_route_check_key(&route->key);
+}
+
+
+static enum s3_error
+s3_route_check_key(const s3_str_t *key)
+{
+    size_t          len;
+    unsigned char  *p, *last;
+
+    p = key->data;
+    last = p + key->len;
+
+    while (p < last) {
+        len = s3_utf8_sequence(p, last);
+
+        if (len == 0 || *p == '\0') {
+            return S3_ERR_InvalidURI;
+        }
+
+        p += len;
+    }
+
+    return key->len > S3_ROUTE_KEY_MAX ? S3_ERR_KeyTooLongError : S3_OK;
+}
+
+
+/* Names that S3 reserves are refused only where one would come to be. */
+
+static enum s3_error
+s3_route_check_bucket(const s3_str_t *name, int create)
+{
+    size_t         i;
+    unsigned char  c, previous;
+
+    if (name->len < 3 || name->len > 63) {
+        return S3_ERR_InvalidBucketName;
+    }
+
+    previous = '.';
+
+    for (i = 0; i < name->len; i++) {
+        c = name->data[i];
+
+        if (c == '.') {
+
+            if (previous == '.') {
+                return S3_ERR_InvalidBucketName;
+            }
+
+        } else if (c == '-') {
+
+            if (i == 0) {
+                return S3_ERR_InvalidBucketName;
+            }
+
+        } else if ((c < 'a' || c > 'z') && (c < '0' || c > '9')) {
+            return S3_ERR_InvalidBucketName;
+        }
+
+        previous = c;
+    }
+
+    if (previous == '.' || previous == '-' || s3_route_is_ip(name)) {
+        return S3_ERR_InvalidBucketName;
+    }
+
+    if (!create) {
+        return S3_OK;
+    }
+
+    for (i = 0; i < s3_nelts(s3_route_reserved_prefixes); i++) {
+        if (s3_str_starts(name, s3_route_reserved_prefixes[i])) {
+            return S3_ERR_InvalidBucketName;
+        }
+    }
+
+    for (i = 0; i < s3_nelts(s3_route_reserved_suffixes); i++) {
+        if (s3_route_ends(name, s3_route_reserved_suffixes[i])) {
+            return S3_ERR_InvalidBucketName;
+        }
+    }
+
+    return S3_OK;
+}
+
+
+/* Four groups of digits: no name may look like an address. */
+
+static int
+s3_route_is_ip(const s3_str_t *name)
+{
+    size_t  i, dots;
+
+    dots = 0;
+
+    for (i = 0; i < name->len; i++) {
+
+        if (name->data[i] == '.') {
+            dots++;
+
+        } else if (name->data[i] < '0' || name->data[i] > '9') {
+            return 0;
+        }
+    }
+
+    return dots == 3;
+}
+
+
+static int
+s3_route_ends(const s3_str_t *name, const char *suffix)
+{
+    size_t  len;
+
+    len = strlen(suffix);
+
+    return name->len >= len
+           && memcmp(name->data + name->len - len, suffix, len) == 0;
+}
+
+
+/* Returns 0 if the query asks for what is not implemented. */
+
+static int
+s3_route_args(const s3_route_request_t *request, s3_route_args_t *args)
+{
+    size_t             i, n;
+    const s3_field_t  *arg;
+
+    memset(args, 0, sizeof(s3_route_args_t));
+
+    for (i = 0; i < request->nargs; i++) {
+        arg = &request->args[i];
+
+        for (n = 0; n < s3_nelts(s3_route_subresources); n++) {
+            if (s3_str_is(&arg->name, s3_route_subresources[n])) {
+                return 0;
+            }
+        }
+
+        if (s3_str_is(&arg->name, "location")) {
+            args->location = 1;
+
+        } else if (s3_str_is(&arg->name, "uploads")) {
+            args->uploads = 1;
+
+        } else if (s3_str_is(&arg->name, "uploadId")) {
+            args->upload_id = 1;
+
+        } else if (s3_str_is(&arg->name, "partNumber")) {
+            args->part_number = 1;
+
+        } else if (s3_str_is(&arg->name, "delete")) {
+            args->delete = 1;
+
+        } else if (s3_str_is(&arg->name, "versionId")) {
+            args->version_id = 1;
+
+        } else if (s3_str_is(&arg->name, "list-type")) {
+
+            if (s3_str_is(&arg->value, "2")) {
+                args->list_v2 = 1;
+
+            } else {
+                args->unknown_list = 1;
+            }
+        }
+    }
+
+    return 1;
+}
+
+
+static enum s3_error
+s3_route_bucket(s3_method_e method, const s3_route_request_t *request,
+    const s3_route_args_t *args, s3_route_t *route)
+{
+    if (args->version_id) {
+        return S3_ERR_InvalidArgument;
+    }
+
+    if (args->upload_id || args->part_number) {
+        return S3_ERR_InvalidRequest;           /* they need a key */
+    }
+
+    if (method == S3_METHOD_GET) {
+        return s3_route_bucket_get(args, route);
+    }
+
+    if (method == S3_METHOD_POST) {
+
+        if (args->location || args->uploads) {
+            return S3_ERR_MethodNotAllowed;
+        }
+
+        /* without ?delete it is an upload from a browser's form */
+
+        route->operation = args->delete ? WIRE__OPERATION__DELETE_OBJECTS
+                                        : WIRE__OPERATION__NOT_IMPLEMENTED;
+        route->has_body = args->delete;
+
+        return S3_OK;
+    }
+
+    if (args->location || args->uploads || args->delete) {
+        return S3_ERR_MethodNotAllowed;
+    }
+
+    switch (method) {
+
+    case S3_METHOD_PUT:
+
+        if (request->copy_source) {
+            return S3_ERR_InvalidRequest;       /* a copy needs a key */
+        }
+
+        route->operation = WIRE__OPERATION__CREATE_BUCKET;
+        route->has_body = 1;
+        break;
+
+    case S3_METHOD_HEAD:
+        route->operation = WIRE__OPERATION__HEAD_BUCKET;
+        break;
+
+    default: /* S3_METHOD_DELETE */
+        route->operation = WIRE__OPERATION__DELETE_BUCKET;
+        break;
+    }
+
+    return S3_OK;
+}
+
+
+static enum s3_error
+s3_route_bucket_get(const s3_route_args_t *args, s3_route_t *route)
+{
+    if (args->delete) {
+        return S3_ERR_MethodNotAllowed;
+    }
+
+    if (args->location) {
+        route->operation = WIRE__OPERATION__GET_BUCKET_LOCATION;
+
+    } else if (args->uploads) {
+        route->operation = WIRE__OPERATION__LIST_MULTIPART_UPLOADS;
+
+    } else if (args->unknown_list) {
+        return S3_ERR_InvalidArgument;
+
+    } else if (args->list_v2) {
+        route->operation = WIRE__OPERATION__LIST_OBJECTS_V2;
+
+    } else {
+        route->operation = WIRE__OPERATION__LIST_OBJECTS;
+    }
+
+    return S3_OK;
+}
+
+
+static enum s3_error
+s3_route_object(s3_method_e method, const s3_route_request_t *request,
+    const s3_route_args_t *args, s3_route_t *route)
+{
+    if (args->delete) {
+        return S3_ERR_MethodNotAllowed;
+    }
+
+    if (args->location || (args->uploads && method != S3_METHOD_POST)) {
+        return S3_ERR_InvalidRequest;           /* no key is expected */
+    }
+
+    if (args->version_id
+        && (args->upload_id || method == S3_METHOD_PUT
+            || method == S3_METHOD_POST))
+    {
+        return S3_ERR_InvalidArgument;
+    }
+
+    switch (method) {
+
+    case S3_METHOD_PUT:
+        return s3_route_object_put(request, args, route);
+
+    case S3_METHOD_POST:
+        return s3_route_object_post(args, route);
+
+    case S3_METHOD_DELETE:
+
+        if (args->part_number) {
+            return S3_ERR_InvalidArgument;
+        }
+
+        route->operation = args->upload_id
+                           ? WIRE__OPERATION__ABORT_MULTIPART_UPLOAD
+                           : WIRE__OPERATION__DELETE_OBJECT;
+        return S3_OK;
+
+    default: /* S3_METHOD_GET, S3_METHOD_HEAD */
+        return s3_route_object_get(method, args, route);
+    }
+}
+
+
+static enum s3_error
+s3_route_object_get(s3_method_e method, const s3_route_args_t *args,
+    s3_route_t *route)
+{
+    if (args->upload_id) {
+
+        if (method == S3_METHOD_HEAD) {
+            return S3_ERR_MethodNotAllowed;
+        }
+
+        if (args->part_number) {
+            return S3_ERR_InvalidArgument;
+        }
+
+        route->operation = WIRE__OPERATION__LIST_PARTS;
+        return S3_OK;
+    }
+
+    route->operation = method == S3_METHOD_HEAD
+                       ? WIRE__OPERATION__HEAD_OBJECT
+                       : WIRE__OPERATION__GET_OBJECT;
+    return S3_OK;
+}
+
+
+static enum s3_error
+s3_route_object_put(const s3_route_request_t *request,
+    const s3_route_args_t *args, s3_route_t *route)
+{
+    /* either alone would be a plain PutObject over the object */
+
+    if (args->upload_id != args->part_number) {
+        return S3_ERR_InvalidArgument;
+    }
+
+    if (args->upload_id) {
+        route->operation = request->copy_source
+                           ? WIRE__OPERATION__UPLOAD_PART_COPY
+                           : WIRE__OPERATION__UPLOAD_PART;
+    } else {
+        route->operation = request->copy_source
+                           ? WIRE__OPERATION__COPY_OBJECT
+                           : WIRE__OPERATION__PUT_OBJECT;
+    }
+
+    route->has_body = !request->copy_source;
+
+    return S3_OK;
+}
+
+
+static enum s3_error
+s3_route_object_post(const s3_route_args_t *args, s3_route_t *route)
+{
+    if (args->part_number) {
+        return S3_ERR_InvalidArgument;
+    }
+
+    if (args->uploads) {
+        route->operation = WIRE__OPERATION__CREATE_MULTIPART_UPLOAD;
+        return S3_OK;
+    }
+
+    if (args->upload_id) {
+        route->operation = WIRE__OPERATION__COMPLETE_MULTIPART_UPLOAD;
+        route->has_body = 1;
+        return S3_OK;
+    }
+
+    return S3_ERR_MethodNotAllowed;
+}

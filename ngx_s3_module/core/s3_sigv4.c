@@ -1,0 +1,1156 @@
+
+/*
+ * AWS Signature Version 4, the verifying side.
+ *
+ * Order of the checks: which mechanism, form and scope of the credential,
+ * time, what is signed, x-amz-content-sha256; then, with the key, the
+ * signature.  Nothing here is secret but the key, and that is never copied.
+ */
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
+#include "s3_sigv4.h"
+#include "s3_sigv4_canonical.h"
+#include "s3_string.h"
+#include "s3_time.h"
+#include "s3_uri.h"
+#include "s3_xml.h"
+
+
+#define S3_SIGV4_ALGORITHM       "AWS4-HMAC-SHA256"
+#define S3_SIGV4_ECDSA           "AWS4-ECDSA-P256-SHA256"
+
+#define S3_SIGV4_ACCESS_KEY_MAX  128
+#define S3_SIGV4_REGION_MAX      64
+
+/* What a mismatch shows of a canonical request is no larger. */
+#define S3_SIGV4_DEBUG_MAX       (16 * 1024)
+
+
+typedef struct {
+    s3_memory_t               *memory;
+    const s3_sigv4_request_t  *request;
+    s3_sigv4_t                *auth;
+    s3_error_t                *error;
+    s3_str_t                   credential;
+    s3_str_t                   date;      /* as sent, in whatever form */
+} s3_sigv4_ctx_t;
+
+
+typedef struct {
+    s3_str_t                   name;
+    s3_payload_e               payload;
+} s3_sigv4_payload_t;
+
+
+static enum s3_error s3_sigv4_fail(s3_sigv4_ctx_t *ctx, enum s3_error code,
+    const char *message);
+static enum s3_error s3_sigv4_fail_joined(s3_sigv4_ctx_t *ctx,
+    enum s3_error code, const s3_str_t *parts, size_t n);
+static enum s3_error s3_sigv4_fail_credential(s3_sigv4_ctx_t *ctx,
+    const char *before, const s3_str_t *value, const char *after);
+static enum s3_error s3_sigv4_fail_scheme(s3_sigv4_ctx_t *ctx,
+    const char *message);
+static s3_str_t s3_sigv4_text(const char *text);
+static const s3_str_t *s3_sigv4_arg(s3_sigv4_ctx_t *ctx, const char *name);
+static const s3_str_t *s3_sigv4_header(s3_sigv4_ctx_t *ctx, const char *name);
+
+static enum s3_error s3_sigv4_mechanism(s3_sigv4_ctx_t *ctx);
+static enum s3_error s3_sigv4_parse_header(s3_sigv4_ctx_t *ctx);
+static enum s3_error s3_sigv4_parse_components(s3_sigv4_ctx_t *ctx,
+    s3_str_t *rest);
+static enum s3_error s3_sigv4_parse_query(s3_sigv4_ctx_t *ctx);
+static enum s3_error s3_sigv4_parse_expires(s3_sigv4_ctx_t *ctx);
+static enum s3_error s3_sigv4_parse_credential(s3_sigv4_ctx_t *ctx);
+static enum s3_error s3_sigv4_check_region(s3_sigv4_ctx_t *ctx);
+static enum s3_error s3_sigv4_parse_date(s3_sigv4_ctx_t *ctx);
+static enum s3_error s3_sigv4_check_date(s3_sigv4_ctx_t *ctx);
+static enum s3_error s3_sigv4_check_skew(s3_sigv4_ctx_t *ctx);
+static enum s3_error s3_sigv4_check_expiry(s3_sigv4_ctx_t *ctx);
+static enum s3_error s3_sigv4_add_time(s3_sigv4_ctx_t *ctx, const char *name,
+    time_t time);
+static enum s3_error s3_sigv4_check_signed_list(s3_sigv4_ctx_t *ctx);
+static int s3_sigv4_in_list(const s3_str_t *list, const s3_str_t *name);
+static enum s3_error s3_sigv4_check_signed(s3_sigv4_ctx_t *ctx);
+static enum s3_error s3_sigv4_parse_payload(s3_sigv4_ctx_t *ctx);
+static int s3_sigv4_is_sha256(const s3_str_t *value);
+
+static int s3_sigv4_string_to_sign(s3_memory_t *memory, const s3_sigv4_t *auth,
+    const s3_str_t *canonical, s3_str_t *out);
+static enum s3_error s3_sigv4_mismatch(s3_memory_t *memory,
+    const s3_sigv4_t *auth, const s3_str_t *canonical,
+    const s3_str_t *string_to_sign, s3_error_t *error);
+static int s3_sigv4_add_bytes(s3_memory_t *memory, s3_error_t *error,
+    const char *name, const s3_str_t *text);
+
+
+static const s3_sigv4_payload_t  s3_sigv4_payloads[] = {
+    { s3_string("UNSIGNED-PAYLOAD"), S3_PAYLOAD_UNSIGNED },
+    { s3_string("STREAMING-AWS4-HMAC-SHA256-PAYLOAD"),
+      S3_PAYLOAD_STREAMING_SIGNED },
+    { s3_string("STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"),
+      S3_PAYLOAD_STREAMING_SIGNED_TRAILER },
+    { s3_string("STREAMING-UNSIGNED-PAYLOAD-TRAILER"),
+      S3_PAYLOAD_STREAMING_UNSIGNED_TRAILER }
+};
+
+
+enum s3_error
+s3_sigv4_parse(s3_memory_t *memory, const s3_sigv4_request_t *request,
+    s3_sigv4_t *auth, s3_error_t *error)
+{
+    size_t          i;
+    enum s3_error   rc;
+    s3_sigv4_ctx_t  ctx;
+
+    static enum s3_error (*const checks[])(s3_sigv4_ctx_t *ctx) = {
+        s3_sigv4_parse_credential,
+        s3_sigv4_check_region,
+        s3_sigv4_parse_date,
+        s3_sigv4_check_date,
+        s3_sigv4_check_signed_list,
+        s3_sigv4_check_signed
+    };
+
+    memset(auth, 0, sizeof(s3_sigv4_t));
+    memset(&ctx, 0, sizeof(s3_sigv4_ctx_t));
+
+    ctx.memory = memory;
+    ctx.request = request;
+    ctx.auth = auth;
+    ctx.error = error;
+
+    s3_error_init(error, S3_OK);
+
+    rc = s3_sigv4_mechanism(&ctx);
+
+    if (rc != S3_OK) {
+        return rc;
+    }
+
+    if (!auth->anonymous) {
+
+        rc = auth->presigned ? s3_sigv4_parse_query(&ctx)
+                             : s3_sigv4_parse_header(&ctx);
+
+        for (i = 0; rc == S3_OK && i < s3_nelts(checks); i++) {
+            rc = checks[i](&ctx);
+        }
+
+        if (rc != S3_OK) {
+            return rc;
+        }
+    }
+
+    return s3_sigv4_parse_payload(&ctx);
+}
+
+
+static enum s3_error
+s3_sigv4_fail(s3_sigv4_ctx_t *ctx, enum s3_error code, const char *message)
+{
+    s3_error_init(ctx->error, code);
+
+    if (message) {
+        ctx->error->message = s3_sigv4_text(message);
+    }
+
+    return code;
+}
+
+
+static enum s3_error
+s3_sigv4_fail_joined(s3_sigv4_ctx_t *ctx, enum s3_error code,
+    const s3_str_t *parts, size_t n)
+{
+    s3_error_init(ctx->error, code);
+
+    if (s3_str_join(ctx->memory, &ctx->error->message, parts, n) != 0) {
+        return s3_sigv4_fail(ctx, S3_ERR_InternalError, NULL);
+    }
+
+    return code;
+}
+
+
+/* The code and the start of the message depend on where it was sent. */
+
+static enum s3_error
+s3_sigv4_fail_credential(s3_sigv4_ctx_t *ctx, const char *before,
+    const s3_str_t *value, const char *after)
+{
+    s3_str_t       parts[4];
+    enum s3_error  code;
+
+    if (ctx->auth->presigned) {
+        code = S3_ERR_AuthorizationQueryParametersError;
+        s3_str_set(&parts[0], "Error parsing the X-Amz-Credential parameter; ");
+
+    } else {
+        code = S3_ERR_AuthorizationHeaderMalformed;
+        s3_str_set(&parts[0], "The authorization header is malformed; ");
+    }
+
+    parts[1] = s3_sigv4_text(before);
+    parts[2] = value ? *value : s3_sigv4_text("");
+    parts[3] = s3_sigv4_text(after);
+
+    return s3_sigv4_fail_joined(ctx, code, parts, 4);
+}
+
+
+/* Names the scheme only: what follows may be a password of another one. */
+
+static enum s3_error
+s3_sigv4_fail_scheme(s3_sigv4_ctx_t *ctx, const char *message)
+{
+    s3_str_t         rest, scheme;
+    const s3_str_t  *header;
+
+    s3_sigv4_fail(ctx, S3_ERR_InvalidArgument, message);
+
+    scheme = s3_sigv4_text("Authorization");
+    s3_error_add(ctx->error, "ArgumentName", &scheme);
+
+    header = s3_sigv4_header(ctx, "authorization");
+
+    if (header) {
+        rest = *header;
+
+        if (rest.len && memchr(rest.data, ' ', rest.len)) {
+            scheme = s3_str_token(&rest, ' ');
+            s3_error_add(ctx->error, "ArgumentValue", &scheme);
+        }
+    }
+
+    return S3_ERR_InvalidArgument;
+}
+
+
+static s3_str_t
+s3_sigv4_text(const char *text)
+{
+    s3_str_t  str;
+
+    str.data = (unsigned char *) text;
+    str.len = strlen(text);
+
+    return str;
+}
+
+
+static const s3_str_t *
+s3_sigv4_arg(s3_sigv4_ctx_t *ctx, const char *name)
+{
+    s3_field_t  *field;
+
+    field = s3_field_find(ctx->request->args, ctx->request->nargs, name);
+
+    return field ? &field->value : NULL;
+}
+
+
+static const s3_str_t *
+s3_sigv4_header(s3_sigv4_ctx_t *ctx, const char *name)
+{
+    s3_field_t  *field;
+
+    field = s3_field_find(ctx->request->headers, ctx->request->nheaders, name);
+
+    return field ? &field->value : NULL;
+}
+
+
+static enum s3_error
+s3_sigv4_mechanism(s3_sigv4_ctx_t *ctx)
+{
+    int              presigned, key_v2, signature_v2;
+    const s3_str_t  *header;
+
+    static const char  unsupported[] =
+        "The authorization mechanism you have provided is not supported. "
+        "Please use AWS4-HMAC-SHA256.";
+
+    header = s3_sigv4_header(ctx, "authorization");
+
+    presigned = s3_sigv4_arg(ctx, "X-Amz-Algorithm")
+                || s3_sigv4_arg(ctx, "X-Amz-Credential")
+                || s3_sigv4_arg(ctx, "X-Amz-Signature");
+
+    key_v2 = s3_sigv4_arg(ctx, "AWSAccessKeyId") != NULL;
+    signature_v2 = s3_sigv4_arg(ctx, "Signature") != NULL;
+
+    if ((header != NULL) + presigned + (key_v2 && signature_v2) > 1) {
+        return s3_sigv4_fail_scheme(ctx,
+                   "Only one auth mechanism allowed; only the "
+                   "X-Amz-Algorithm query parameter, Signature query string "
+                   "parameter or the Authorization header should be "
+                   "specified");
+    }
+
+    if (presigned) {
+        ctx->auth->presigned = 1;
+        return S3_OK;
+    }
+
+    if (header) {
+
+        if (s3_str_starts(header, "AWS ")) {
+            return s3_sigv4_fail(ctx, S3_ERR_InvalidRequest, unsupported);
+        }
+
+        return S3_OK;
+    }
+
+    if (key_v2 && signature_v2) {
+        return s3_sigv4_fail(ctx, S3_ERR_InvalidRequest, unsupported);
+    }
+
+    if (key_v2 || signature_v2) {
+        return s3_sigv4_fail(ctx, S3_ERR_AccessDenied,
+                   "Query-string authentication requires the Signature, "
+                   "Expires and AWSAccessKeyId parameters");
+    }
+
+    ctx->auth->anonymous = 1;
+
+    return S3_OK;
+}
+
+
+static enum s3_error
+s3_sigv4_parse_header(s3_sigv4_ctx_t *ctx)
+{
+    s3_str_t         rest, scheme;
+    const s3_str_t  *token;
+
+    rest = s3_str_trim(s3_sigv4_header(ctx, "authorization"));
+    scheme = s3_str_token(&rest, ' ');
+
+    if (s3_str_is(&scheme, S3_SIGV4_ECDSA)) {
+        s3_sigv4_fail(ctx, S3_ERR_NotImplemented, NULL);
+        scheme = s3_sigv4_text("Authorization");
+        s3_error_add(ctx->error, "Header", &scheme);
+        return S3_ERR_NotImplemented;
+    }
+
+    if (!s3_str_is(&scheme, S3_SIGV4_ALGORITHM)) {
+        return s3_sigv4_fail_scheme(ctx, "Unsupported Authorization Type");
+    }
+
+    token = s3_sigv4_header(ctx, "x-amz-security-token");
+
+    if (token) {
+        ctx->auth->session_token = *token;
+    }
+
+    return s3_sigv4_parse_components(ctx, &rest);
+}
+
+
+/* "Credential=..., SignedHeaders=..., Signature=..." */
+
+static enum s3_error
+s3_sigv4_parse_components(s3_sigv4_ctx_t *ctx, s3_str_t *rest)
+{
+    s3_str_t  value, name, *to;
+
+    while (rest->len) {
+        value = s3_str_token(rest, ',');
+        value = s3_str_trim(&value);
+        name = s3_str_token(&value, '=');
+
+        if (s3_str_is(&name, "Credential")) {
+            to = &ctx->credential;
+
+        } else if (s3_str_is(&name, "SignedHeaders")) {
+            to = &ctx->auth->signed_headers;
+
+        } else if (s3_str_is(&name, "Signature")) {
+            to = &ctx->auth->signature;
+
+        } else {
+            continue;
+        }
+
+        if (to->len) {
+            return s3_sigv4_fail_credential(ctx, "a component is repeated.",
+                                            NULL, "");
+        }
+
+        *to = value;
+    }
+
+    if (ctx->credential.len == 0 || ctx->auth->signed_headers.len == 0
+        || ctx->auth->signature.len == 0)
+    {
+        return s3_sigv4_fail_credential(ctx,
+                   "the authorization header requires three components: "
+                   "Credential, SignedHeaders, and Signature.", NULL, "");
+    }
+
+    return S3_OK;
+}
+
+
+static enum s3_error
+s3_sigv4_parse_query(s3_sigv4_ctx_t *ctx)
+{
+    const s3_str_t  *algorithm, *credential, *date, *signed_headers;
+    const s3_str_t  *signature, *token;
+
+    algorithm = s3_sigv4_arg(ctx, "X-Amz-Algorithm");
+    credential = s3_sigv4_arg(ctx, "X-Amz-Credential");
+    date = s3_sigv4_arg(ctx, "X-Amz-Date");
+    signed_headers = s3_sigv4_arg(ctx, "X-Amz-SignedHeaders");
+    signature = s3_sigv4_arg(ctx, "X-Amz-Signature");
+    token = s3_sigv4_arg(ctx, "X-Amz-Security-Token");
+
+    if (algorithm == NULL || credential == NULL || date == NULL
+        || signed_headers == NULL || signature == NULL
+        || s3_sigv4_arg(ctx, "X-Amz-Expires") == NULL)
+    {
+        return s3_sigv4_fail(ctx, S3_ERR_AuthorizationQueryParametersError,
+                             NULL);
+    }
+
+    if (s3_str_is(algorithm, S3_SIGV4_ECDSA)) {
+        return s3_sigv4_fail(ctx, S3_ERR_NotImplemented,
+                   "X-Amz-Algorithm implies functionality that is not "
+                   "implemented");
+    }
+
+    if (!s3_str_is(algorithm, S3_SIGV4_ALGORITHM)) {
+        return s3_sigv4_fail(ctx, S3_ERR_AuthorizationQueryParametersError,
+                   "X-Amz-Algorithm only supports \"AWS4-HMAC-SHA256\"");
+    }
+
+    ctx->credential = *credential;
+    ctx->date = *date;
+    ctx->auth->signed_headers = *signed_headers;
+    ctx->auth->signature = *signature;
+
+    if (token) {
+        ctx->auth->session_token = *token;
+    }
+
+    return s3_sigv4_parse_expires(ctx);
+}
+
+
+static enum s3_error
+s3_sigv4_parse_expires(s3_sigv4_ctx_t *ctx)
+{
+    size_t           i;
+    time_t           value;
+    const s3_str_t  *text;
+
+    text = s3_sigv4_arg(ctx, "X-Amz-Expires");
+
+    if (text->len > 1 && text->data[0] == '-') {
+        return s3_sigv4_fail(ctx, S3_ERR_AuthorizationQueryParametersError,
+                             "X-Amz-Expires must be non-negative");
+    }
+
+    value = 0;
+
+    for (i = 0; i < text->len; i++) {
+
+        if (text->data[i] < '0' || text->data[i] > '9') {
+            break;
+        }
+
+        if (value <= S3_SIGV4_EXPIRES_MAX) {
+            value = value * 10 + (text->data[i] - '0');
+        }
+    }
+
+    if (text->len == 0 || i < text->len) {
+        return s3_sigv4_fail(ctx, S3_ERR_AuthorizationQueryParametersError,
+                             "X-Amz-Expires should be a number");
+    }
+
+    if (value > S3_SIGV4_EXPIRES_MAX) {
+        return s3_sigv4_fail(ctx, S3_ERR_AuthorizationQueryParametersError,
+                   "X-Amz-Expires must be less than a week (in seconds); "
+                   "that is, the given X-Amz-Expires must be less than "
+                   "604800 seconds");
+    }
+
+    if (value == 0) {
+        return s3_sigv4_fail(ctx, S3_ERR_AuthorizationQueryParametersError,
+                   "X-Amz-Expires must be between 1 and 604800 seconds");
+    }
+
+    ctx->auth->expires = value;
+
+    return S3_OK;
+}
+
+
+/* "<access key>/YYYYMMDD/<region>/s3/aws4_request" */
+
+static enum s3_error
+s3_sigv4_parse_credential(s3_sigv4_ctx_t *ctx)
+{
+    size_t       i, n;
+    s3_str_t     rest, parts[5];
+    s3_sigv4_t  *auth;
+
+    auth = ctx->auth;
+    rest = ctx->credential;
+
+    for (n = 0; n < 5 && rest.len; n++) {
+        parts[n] = s3_str_token(&rest, '/');
+    }
+
+    if (n < 5 || rest.len || parts[2].len == 0
+        || parts[2].len > S3_SIGV4_REGION_MAX)
+    {
+        return s3_sigv4_fail_credential(ctx,
+                   "the Credential is mal-formed; expecting "
+                   "\"<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request\".",
+                   NULL, "");
+    }
+
+    auth->access_key = parts[0];
+    auth->date = parts[1];
+    auth->region = parts[2];
+
+    if (auth->access_key.len == 0) {
+        return s3_sigv4_fail_credential(ctx,
+                   "a non-empty Access Key (AKID) must be provided in the "
+                   "credential.", NULL, "");
+    }
+
+    for (i = 0; i < auth->date.len; i++) {
+        if (auth->date.data[i] < '0' || auth->date.data[i] > '9') {
+            break;
+        }
+    }
+
+    if (i < auth->date.len || auth->date.len != 8) {
+        return s3_sigv4_fail_credential(ctx, "incorrect date format \"",
+                   &auth->date, "\". This date in the credential must be in "
+                   "the format \"yyyyMMdd\".");
+    }
+
+    if (!s3_str_is(&parts[3], "s3")) {
+        return s3_sigv4_fail_credential(ctx, "incorrect service \"", &parts[3],
+                                   "\". This endpoint belongs to \"s3\".");
+    }
+
+    if (!s3_str_is(&parts[4], "aws4_request")) {
+        return s3_sigv4_fail_credential(ctx, "incorrect terminal \"",
+                   &parts[4], "\". This endpoint uses \"aws4_request\".");
+    }
+
+    if (auth->access_key.len > S3_SIGV4_ACCESS_KEY_MAX) {
+        return s3_sigv4_fail(ctx, S3_ERR_InvalidAccessKeyId, NULL);
+    }
+
+    return S3_OK;
+}
+
+
+static enum s3_error
+s3_sigv4_check_region(s3_sigv4_ctx_t *ctx)
+{
+    s3_str_t         parts[4], text;
+    enum s3_error    rc;
+    const s3_str_t  *expected;
+
+    expected = &ctx->request->region;
+
+    if (expected->len == 0 || s3_str_same(expected, &ctx->auth->region)) {
+        return S3_OK;
+    }
+
+    parts[0] = ctx->auth->region;
+    parts[1] = s3_sigv4_text("' is wrong; expecting '");
+    parts[2] = *expected;
+    parts[3] = s3_sigv4_text("'");
+
+    if (s3_str_join(ctx->memory, &text, parts, 4) != 0) {
+        return s3_sigv4_fail(ctx, S3_ERR_InternalError, NULL);
+    }
+
+    rc = s3_sigv4_fail_credential(ctx, "the region '", &text, "");
+
+    if (rc != S3_ERR_InternalError) {
+        s3_error_add(ctx->error, "Region", expected);
+    }
+
+    return rc;
+}
+
+
+static enum s3_error
+s3_sigv4_parse_date(s3_sigv4_ctx_t *ctx)
+{
+    s3_sigv4_t      *auth;
+    const s3_str_t  *text;
+    unsigned char   *p;
+
+    auth = ctx->auth;
+
+    if (auth->presigned) {
+        auth->amz_date = ctx->date;
+        auth->time = s3_time_parse_amz(&ctx->date);
+
+        if (auth->time == -1) {
+            return s3_sigv4_fail(ctx,
+                       S3_ERR_AuthorizationQueryParametersError,
+                       "X-Amz-Date must be in the ISO8601 Long Format "
+                       "\"yyyyMMdd'T'HHmmss'Z'\"");
+        }
+
+        return S3_OK;
+    }
+
+    text = s3_sigv4_header(ctx, "x-amz-date");
+
+    if (text == NULL) {
+        text = s3_sigv4_header(ctx, "date");
+    }
+
+    auth->time = -1;
+
+    if (text) {
+        ctx->date = s3_str_trim(text);
+
+        auth->amz_date = ctx->date;
+        auth->time = s3_time_parse_amz(&ctx->date);
+
+        if (auth->time != -1) {
+            return S3_OK;
+        }
+
+        auth->time = s3_time_parse_http(&ctx->date);
+    }
+
+    if (auth->time == -1) {
+        return s3_sigv4_fail(ctx, S3_ERR_AccessDenied,
+                   "AWS authentication requires a valid Date or x-amz-date "
+                   "header");
+    }
+
+    p = s3_alloc(ctx->memory, S3_TIME_AMZ_LEN);
+    if (p == NULL) {
+        return s3_sigv4_fail(ctx, S3_ERR_InternalError, NULL);
+    }
+
+    s3_time_format_amz(auth->time, p);
+
+    auth->amz_date.data = p;
+    auth->amz_date.len = S3_TIME_AMZ_LEN;
+
+    return S3_OK;
+}
+
+
+static enum s3_error
+s3_sigv4_check_date(s3_sigv4_ctx_t *ctx)
+{
+    s3_str_t     parts[4], text;
+    s3_sigv4_t  *auth;
+
+    auth = ctx->auth;
+
+    if (memcmp(auth->amz_date.data, auth->date.data, 8) != 0) {
+        parts[0] = auth->date;
+        parts[1] = s3_sigv4_text("\". This date is not the same as "
+                                 "X-Amz-Date: \"");
+        parts[2] = auth->amz_date;
+        parts[2].len = 8;
+        parts[3] = s3_sigv4_text("\".");
+
+        if (s3_str_join(ctx->memory, &text, parts, 4) != 0) {
+            return s3_sigv4_fail(ctx, S3_ERR_InternalError, NULL);
+        }
+
+        return s3_sigv4_fail_credential(ctx, "Invalid credential date \"",
+                                        &text, "");
+    }
+
+    return auth->presigned ? s3_sigv4_check_expiry(ctx)
+                           : s3_sigv4_check_skew(ctx);
+}
+
+
+static enum s3_error
+s3_sigv4_check_skew(s3_sigv4_ctx_t *ctx)
+{
+    time_t     skew;
+    s3_str_t   max;
+
+    skew = ctx->request->now - ctx->auth->time;
+
+    if (skew <= S3_SIGV4_SKEW && skew >= -S3_SIGV4_SKEW) {
+        return S3_OK;
+    }
+
+    s3_sigv4_fail(ctx, S3_ERR_RequestTimeTooSkewed, NULL);
+
+    s3_error_add(ctx->error, "RequestTime", &ctx->date);
+
+    if (s3_sigv4_add_time(ctx, "ServerTime", ctx->request->now) != S3_OK) {
+        return S3_ERR_InternalError;
+    }
+
+    s3_str_set(&max, "900000");
+    s3_error_add(ctx->error, "MaxAllowedSkewMilliseconds", &max);
+
+    return S3_ERR_RequestTimeTooSkewed;
+}
+
+
+static enum s3_error
+s3_sigv4_check_expiry(s3_sigv4_ctx_t *ctx)
+{
+    time_t       now;
+    s3_sigv4_t  *auth;
+
+    auth = ctx->auth;
+    now = ctx->request->now;
+
+    if (auth->time > now + S3_SIGV4_SKEW) {
+        s3_sigv4_fail(ctx, S3_ERR_AccessDenied, "Request is not yet valid");
+        s3_error_add(ctx->error, "X-Amz-Date", &ctx->date);
+
+    } else if (now > auth->time + auth->expires) {
+        s3_sigv4_fail(ctx, S3_ERR_AccessDenied, "Request has expired");
+        s3_error_add(ctx->error, "X-Amz-Expires",
+                     s3_sigv4_arg(ctx, "X-Amz-Expires"));
+
+        if (s3_sigv4_add_time(ctx, "Expires", auth->time + auth->expires)
+            != S3_OK)
+        {
+            return S3_ERR_InternalError;
+        }
+
+    } else {
+        return S3_OK;
+    }
+
+    if (s3_sigv4_add_time(ctx, "ServerTime", now) != S3_OK) {
+        return S3_ERR_InternalError;
+    }
+
+    return S3_ERR_AccessDenied;
+}
+
+
+static enum s3_error
+s3_sigv4_add_time(s3_sigv4_ctx_t *ctx, const char *name, time_t time)
+{
+    s3_str_t  text;
+
+    text.data = s3_alloc(ctx->memory, S3_TIME_ISO_LEN);
+    if (text.data == NULL) {
+        return s3_sigv4_fail(ctx, S3_ERR_InternalError, NULL);
+    }
+
+    text.len = S3_TIME_ISO_LEN;
+    s3_time_format_iso(time, text.data);
+
+    s3_error_add(ctx->error, name, &text);
+
+    return S3_OK;
+}
+
+
+/*
+ * Names in lower case, each once, not too many: the size of the canonical
+ * request depends on it.
+ */
+
+static enum s3_error
+s3_sigv4_check_signed_list(s3_sigv4_ctx_t *ctx)
+{
+    size_t    i, n;
+    s3_str_t  rest, name;
+
+    rest = ctx->auth->signed_headers;
+
+    if (rest.len == 0 || rest.data[rest.len - 1] == ';') {
+        goto malformed;
+    }
+
+    for (n = 0; rest.len; n++) {
+        name = s3_str_token(&rest, ';');
+
+        if (name.len == 0 || n == S3_SIGV4_HEADERS_MAX) {
+            goto malformed;
+        }
+
+        for (i = 0; i < name.len; i++) {
+            if (name.data[i] <= ' ' || name.data[i] >= 0x7f
+                || (name.data[i] >= 'A' && name.data[i] <= 'Z'))
+            {
+                goto malformed;
+            }
+        }
+
+        if (s3_sigv4_in_list(&rest, &name)) {
+            goto malformed;
+        }
+    }
+
+    return S3_OK;
+
+malformed:
+
+    return s3_sigv4_fail_credential(ctx, "the SignedHeaders are mal-formed.",
+                                    NULL, "");
+}
+
+
+static int
+s3_sigv4_in_list(const s3_str_t *list, const s3_str_t *name)
+{
+    s3_str_t  rest, token;
+
+    rest = *list;
+
+    while (rest.len) {
+        token = s3_str_token(&rest, ';');
+
+        if (s3_str_same(&token, name)) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+static enum s3_error
+s3_sigv4_check_signed(s3_sigv4_ctx_t *ctx)
+{
+    size_t           i, size;
+    s3_str_t         missing, host;
+    const s3_str_t  *name, *list;
+    unsigned char   *p;
+
+    s3_str_set(&host, "host");
+
+    list = &ctx->auth->signed_headers;
+    size = host.len;
+
+    for (i = 0; i < ctx->request->nheaders; i++) {
+        size += ctx->request->headers[i].name.len + sizeof(", ") - 1;
+    }
+
+    missing.data = NULL;
+    p = NULL;
+
+    for (i = 0; i <= ctx->request->nheaders; i++) {
+
+        if (i == 0) {
+            name = &host;
+
+        } else {
+            name = &ctx->request->headers[i - 1].name;
+
+            if (!s3_str_starts(name, "x-amz-")) {
+                continue;
+            }
+        }
+
+        if (s3_sigv4_in_list(list, name)) {
+            continue;
+        }
+
+        if (p == NULL) {
+            p = s3_alloc(ctx->memory, size);
+            if (p == NULL) {
+                return s3_sigv4_fail(ctx, S3_ERR_InternalError, NULL);
+            }
+
+            missing.data = p;
+
+        } else {
+            *p++ = ',';
+            *p++ = ' ';
+        }
+
+        p = s3_str_copy(p, name);
+    }
+
+    if (p == NULL) {
+        return S3_OK;
+    }
+
+    missing.len = (size_t) (p - missing.data);
+
+    s3_sigv4_fail(ctx, S3_ERR_AccessDenied,
+                  "There were headers present in the request which were not "
+                  "signed");
+    s3_error_add(ctx->error, "HeadersNotSigned", &missing);
+
+    return S3_ERR_AccessDenied;
+}
+
+
+static enum s3_error
+s3_sigv4_parse_payload(s3_sigv4_ctx_t *ctx)
+{
+    size_t           i;
+    s3_str_t         name;
+    s3_sigv4_t      *auth;
+    const s3_str_t  *value;
+
+    auth = ctx->auth;
+
+    value = s3_sigv4_header(ctx, "x-amz-content-sha256");
+
+    if (value == NULL && auth->presigned) {
+        value = s3_sigv4_arg(ctx, "X-Amz-Content-Sha256");
+    }
+
+    if (value == NULL) {
+
+        if (!auth->presigned && !auth->anonymous) {
+            return s3_sigv4_fail(ctx, S3_ERR_InvalidRequest,
+                       "Missing required header for this request: "
+                       "x-amz-content-sha256");
+        }
+
+        auth->payload = S3_PAYLOAD_UNSIGNED;
+        s3_str_set(&auth->content_sha256, "UNSIGNED-PAYLOAD");
+
+        return S3_OK;
+    }
+
+    auth->content_sha256 = s3_str_trim(value);
+    value = &auth->content_sha256;
+
+    for (i = 0; i < s3_nelts(s3_sigv4_payloads); i++) {
+
+        if (!s3_str_same(value, &s3_sigv4_payloads[i].name)) {
+            continue;
+        }
+
+        auth->payload = s3_sigv4_payloads[i].payload;
+
+        if (auth->anonymous
+            && (auth->payload == S3_PAYLOAD_STREAMING_SIGNED
+                || auth->payload == S3_PAYLOAD_STREAMING_SIGNED_TRAILER))
+        {
+            /* there is no seed for the signatures of chunks */
+
+            return s3_sigv4_fail(ctx, S3_ERR_AccessDenied, NULL);
+        }
+
+        return S3_OK;
+    }
+
+    if (s3_sigv4_is_sha256(value)) {
+        auth->payload = S3_PAYLOAD_SIGNED;
+        return S3_OK;
+    }
+
+    s3_str_set(&name, "x-amz-content-sha256");
+
+    if (s3_str_is(value, "STREAMING-" S3_SIGV4_ECDSA "-PAYLOAD")
+        || s3_str_is(value, "STREAMING-" S3_SIGV4_ECDSA "-PAYLOAD-TRAILER"))
+    {
+        s3_sigv4_fail(ctx, S3_ERR_NotImplemented, NULL);
+        s3_error_add(ctx->error, "Header", &name);
+
+        return S3_ERR_NotImplemented;
+    }
+
+    s3_sigv4_fail(ctx, S3_ERR_InvalidArgument,
+                  "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, "
+                  "STREAMING-UNSIGNED-PAYLOAD-TRAILER, "
+                  "STREAMING-AWS4-HMAC-SHA256-PAYLOAD, "
+                  "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER, "
+                  "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD, "
+                  "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD-TRAILER or a "
+                  "valid sha256 value.");
+
+    s3_error_add(ctx->error, "ArgumentName", &name);
+    s3_error_add(ctx->error, "ArgumentValue", value);
+
+    return S3_ERR_InvalidArgument;
+}
+
+
+static int
+s3_sigv4_is_sha256(const s3_str_t *value)
+{
+    size_t  i;
+
+    if (value->len != 64) {
+        return 0;
+    }
+
+    for (i = 0; i < value->len; i++) {
+        if (s3_hex_digit(value->data[i]) < 0) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+enum s3_error
+s3_sigv4_verify(s3_memory_t *memory, const s3_sigv4_request_t *request,
+    const s3_sigv4_t *auth, const unsigned char key[S3_SIGV4_KEY_LEN],
+    s3_error_t *error)
+{
+    unsigned       len;
+    s3_str_t       canonical, string_to_sign;
+    enum s3_error  rc;
+    unsigned char  mac[EVP_MAX_MD_SIZE], hex[S3_SIGV4_SIGNATURE_LEN];
+
+    s3_error_init(error, S3_OK);
+
+    if (auth->anonymous) {
+        s3_error_init(error, S3_ERR_AccessDenied);
+        return S3_ERR_AccessDenied;
+    }
+
+    rc = s3_sigv4_canonical(memory, request, auth, &canonical);
+
+    if (rc == S3_OK
+        && s3_sigv4_string_to_sign(memory, auth, &canonical, &string_to_sign)
+           != 0)
+    {
+        rc = S3_ERR_InternalError;
+    }
+
+    if (rc == S3_OK
+        && (HMAC(EVP_sha256(), key, S3_SIGV4_KEY_LEN, string_to_sign.data,
+                 string_to_sign.len, mac, &len)
+            == NULL || len != S3_SIGV4_KEY_LEN))
+    {
+        rc = S3_ERR_InternalError;
+    }
+
+    if (rc != S3_OK) {
+        s3_error_init(error, rc);
+        return rc;
+    }
+
+    (void) s3_hex_dump(hex, mac, len);
+
+    if (auth->signature.len == S3_SIGV4_SIGNATURE_LEN
+        && CRYPTO_memcmp(hex, auth->signature.data, S3_SIGV4_SIGNATURE_LEN)
+           == 0)
+    {
+        return S3_OK;
+    }
+
+    return s3_sigv4_mismatch(memory, auth, &canonical, &string_to_sign, error);
+}
+
+
+static int
+s3_sigv4_string_to_sign(s3_memory_t *memory, const s3_sigv4_t *auth,
+    const s3_str_t *canonical, s3_str_t *out)
+{
+    unsigned       len;
+    s3_str_t       parts[8];
+    unsigned char  hash[EVP_MAX_MD_SIZE], hex[S3_SIGV4_SIGNATURE_LEN];
+
+    if (EVP_Digest(canonical->data, canonical->len, hash, &len, EVP_sha256(),
+                   NULL)
+        != 1 || len != S3_SIGV4_KEY_LEN)
+    {
+        return -1;
+    }
+
+    (void) s3_hex_dump(hex, hash, len);
+
+    s3_str_set(&parts[0], S3_SIGV4_ALGORITHM "\n");
+    parts[1] = auth->amz_date;
+    s3_str_set(&parts[2], "\n");
+    parts[3] = auth->date;
+    s3_str_set(&parts[4], "/");
+    parts[5] = auth->region;
+    s3_str_set(&parts[6], "/s3/aws4_request\n");
+    parts[7].data = hex;
+    parts[7].len = sizeof(hex);
+
+    return s3_str_join(memory, out, parts, s3_nelts(parts));
+}
+
+
+/* What S3 shows, so that the author of a client can compare. */
+
+static enum s3_error
+s3_sigv4_mismatch(s3_memory_t *memory, const s3_sigv4_t *auth,
+    const s3_str_t *canonical, const s3_str_t *string_to_sign,
+    s3_error_t *error)
+{
+    s3_error_init(error, S3_ERR_SignatureDoesNotMatch);
+
+    s3_error_add(error, "AWSAccessKeyId", &auth->access_key);
+    s3_error_add(error, "StringToSign", string_to_sign);
+    s3_error_add(error, "SignatureProvided", &auth->signature);
+
+    if (s3_sigv4_add_bytes(memory, error, "StringToSignBytes", string_to_sign)
+        != 0)
+    {
+        goto failed;
+    }
+
+    if (canonical->len <= S3_SIGV4_DEBUG_MAX) {
+
+        s3_error_add(error, "CanonicalRequest", canonical);
+
+        if (s3_sigv4_add_bytes(memory, error, "CanonicalRequestBytes",
+                               canonical)
+            != 0)
+        {
+            goto failed;
+        }
+    }
+
+    return S3_ERR_SignatureDoesNotMatch;
+
+failed:
+
+    s3_error_init(error, S3_ERR_InternalError);
+
+    return S3_ERR_InternalError;
+}
+
+
+/* "41 57 53 34" */
+
+static int
+s3_sigv4_add_bytes(s3_memory_t *memory, s3_error_t *error, const char *name,
+    const s3_str_t *text)
+{
+    size_t          i;
+    s3_str_t        bytes;
+    unsigned char  *p;
+
+    p = s3_alloc(memory, 3 * text->len + 1);
+    if (p == NULL) {
+        return -1;
+    }
+
+    bytes.data = p;
+
+    for (i = 0; i < text->len; i++) {
+        if (i) {
+            *p++ = ' ';
+        }
+
+        p = s3_hex_dump(p, text->data + i, 1);
+    }
+
+    bytes.len = (size_t) (p - bytes.data);
+
+    s3_error_add(error, name, &bytes);
+
+    return 0;
+}
