@@ -77,7 +77,7 @@ $(BUILD)/backend/%.o: backend/%.c $(PB_H)
 	@echo "  CC  $@"
 	@$(CC) $(S3D_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(BUILD)/core/%.o: ngx_s3_module/core/%.c
+$(BUILD)/core/%.o: ngx_s3_module/core/%.c $(PB_H)
 	@mkdir -p $(@D)
 	@echo "  CC  $@"
 	@$(CC) $(S3D_CFLAGS) -MMD -MP -c -o $@ $<
