@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define TRIES 4
+
 /* What of an object is asked for. */
 struct selection {
     uint64_t offset, size; /* bytes */
@@ -345,44 +347,55 @@ static void object_headers(struct s3_call *call, const Meta__Object *object,
 }
 
 /* The first piece is read before the reply says that all is well. */
-static bool open_body(struct s3_call *call, const Meta__Object *object,
-                      const struct selection *selection)
+static int open_body(struct s3_call *call, const Meta__Object *object,
+                     const struct selection *selection)
 {
     int error;
 
     if (selection->size == 0)
-        return true;
+        return 0;
     error = source_open(call, object->blob, selection->offset, selection->size);
     if (error == 0)
         error = source_prime(call);
-    if (error != 0) {
+    if (error != 0)
         source_free(call);
-        call_fail_errno(call, error, "reading an object");
-    }
-    return error == 0;
+    return error;
 }
 
+static void reply(struct s3_call *call, const Meta__Object *object,
+                  const struct selection *selection)
+{
+    object_headers(call, object, selection);
+    call_reply_empty(call, selection->partial ? 206 : 200);
+    call->reply.has_content_length = true;
+    call->reply.content_length = selection->size;
+    if (call->source != NULL)
+        call->reply.body = source_has_segments(call)
+                               ? WIRE__REPLY__BODY__SEGMENTS
+                               : WIRE__REPLY__BODY__DATA;
+}
+
+/* An object may be replaced, and its blob freed, between the two reads:
+ * then the new one is looked up. */
 static void serve(struct s3_call *call, bool with_body)
 {
-    struct selection selection;
-    Meta__Object *object;
-    Wire__Reply *reply = &call->reply;
+    int error = -ENOENT;
 
     if (!check_overrides(call))
         return;
-    object = find_object(call);
-    if (object == NULL || !check_conditions(call, object) ||
-        !select_bytes(call, object, &selection))
-        return;
-    if (with_body && !open_body(call, object, &selection))
-        return;
-    object_headers(call, object, &selection);
-    call_reply_empty(call, selection.partial ? 206 : 200);
-    reply->has_content_length = true;
-    reply->content_length = selection.size;
-    if (call->source != NULL)
-        reply->body = source_has_segments(call) ? WIRE__REPLY__BODY__SEGMENTS
-                                                : WIRE__REPLY__BODY__DATA;
+    for (unsigned i = 0; i < TRIES && error == -ENOENT; i++) {
+        struct selection selection;
+        Meta__Object *object = find_object(call);
+
+        if (object == NULL || !check_conditions(call, object) ||
+            !select_bytes(call, object, &selection))
+            return;
+        error = with_body ? open_body(call, object, &selection) : 0;
+        if (error == 0)
+            reply(call, object, &selection);
+    }
+    if (error != 0)
+        call_fail_errno(call, error, "reading an object");
 }
 
 void s3_get_object_run(struct s3_call *call)

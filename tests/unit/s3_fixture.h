@@ -67,6 +67,18 @@ struct s3_case {
     const char *access_key; /* NULL: FIXTURE_KEY; "": anonymous */
 };
 
+/* A case on bucket "b": S3_CASE(GET_OBJECT, "key", .segments = true). */
+#define S3_CASE(op, k, ...)                                                    \
+    ((struct s3_case){.operation = WIRE__OPERATION__##op,                      \
+                      .bucket = "b",                                           \
+                      .key = k,                                                \
+                      __VA_ARGS__})
+#define PUT(k, text, ...)                                                      \
+    S3_CASE(PUT_OBJECT, k, .body = text, .size = strlen(text), __VA_ARGS__)
+#define GET(k, ...)    S3_CASE(GET_OBJECT, k, __VA_ARGS__)
+#define HEAD(k, ...)   S3_CASE(HEAD_OBJECT, k, __VA_ARGS__)
+#define DELETE(k, ...) S3_CASE(DELETE_OBJECT, k, __VA_ARGS__)
+
 struct s3_answer {
     unsigned status;
     char error[64];        /* code, "" if none */
