@@ -46,11 +46,16 @@ void s3_call_end(struct s3_call *call); /* the body is complete */
 const Wire__Reply *s3_call_reply(const struct s3_call *call);
 const char *s3_call_error(const struct s3_call *call); /* code, "" if none */
 
-enum s3_piece_kind { S3_PIECE_END, S3_PIECE_DATA, S3_PIECE_SEGMENTS, S3_PIECE_FAILED };
+enum s3_piece_kind {
+    S3_PIECE_END,
+    S3_PIECE_DATA,
+    S3_PIECE_SEGMENTS,
+    S3_PIECE_FAILED
+};
 struct s3_piece {
     enum s3_piece_kind kind;
-    struct slice data;       /* valid until the next step, at most
-                                FRAME_DATA_MAX bytes */
+    struct slice data; /* valid until the next step, at most
+                          FRAME_DATA_MAX bytes */
     const Wire__Segments *segments;
 };
 /* The next piece of the reply's body. FAILED: too few shards are left in mid
