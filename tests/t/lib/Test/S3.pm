@@ -45,6 +45,7 @@ sub new {
         http => $options{http} || '',
         listen => $options{listen} || '',       # "ssl http2": parameters
         s3d => $options{s3d} || '',             # more lines of s3d.conf
+        daemon => $options{daemon} || 'off',    # 'on' for binary upgrade
         pids => {},
         owner => $$,
     }, $class;
@@ -110,7 +111,7 @@ sub nginx_conf {
         : "load_module $build/ngx_http_s3_module.so;";
     return <<"EOF_CONF";
 $load
-daemon off;
+daemon $self->{daemon};
 user root;
 worker_processes 2;
 pid $dir/nginx.pid;
@@ -201,6 +202,19 @@ sub start_nginx {
     });
 }
 
+# nginx as a daemon of its own, as binary upgrade needs it: returns its pid.
+sub start_detached_nginx {
+    my ($self) = @_;
+    $self->write_file('nginx.conf', $self->nginx_conf());
+    my $pid = $self->spawn('nginx', nginx_binary(), '-p', $self->{dir},
+        '-c', "$self->{dir}/nginx.conf", '-e', "$self->{dir}/error.log");
+    waitpid $pid, 0;
+    die 'nginx: ' . $self->read_file('nginx.out') if $?;
+    $self->wait_for('nginx.pid', sub { -s "$self->{dir}/nginx.pid" });
+    my ($master) = $self->read_file('nginx.pid') =~ /(\d+)/;
+    return $self->{pids}{nginx} = $master;
+}
+
 # nginx -t on a configuration: (exit status, output).
 sub test_config {
     my ($self, $text) = @_;
@@ -226,7 +240,7 @@ sub run {
     my $user = $self->ctl('user', 'add', 'root', '--root')
         or die 's3ctl user add failed';
     @$self{qw(access_key secret_key)} = @$user{qw(access_key secret_key)};
-    $self->start_nginx();
+    $self->{daemon} eq 'on' ? $self->start_detached_nginx() : $self->start_nginx();
     return $self;
 }
 
