@@ -88,19 +88,22 @@ static int fill(struct s3_call *call, struct page *page)
     }
     struct meta_scan *scan =
         meta_scan_objects(call->service->meta, call->bucket->id);
+    struct arena *scratch = arena_new();
     int rc = 0;
     list_start(scan, &page->query);
-    while (rc == 0 && !page->truncated) {
-        struct arena *scratch = arena_new();
+    for (unsigned i = 1; rc == 0 && !page->truncated; i++) {
         struct slice name;
         enum list_step step = list_here(scan, scratch, &page->query, &name);
         if (step == LIST_END) {
-            arena_free(scratch);
             break;
         }
         rc = show(call, page, scan, scratch, step, name);
-        arena_free(scratch);
+        if (i % LIST_PER_SCRATCH == 0) {
+            arena_free(scratch);
+            scratch = arena_new();
+        }
     }
+    arena_free(scratch);
     rc = rc != 0 ? rc : meta_scan_error(scan);
     meta_scan_free(scan);
     return rc;

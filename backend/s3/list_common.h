@@ -10,7 +10,8 @@
 
 #include "s3/call.h"
 
-#define LIST_MAX 1000 /* entries of one page */
+#define LIST_MAX         1000 /* entries of one page */
+#define LIST_PER_SCRATCH 64   /* records unpacked into one scratch arena */
 
 /* --- what was asked
  * ----------------------------------------------------------*/

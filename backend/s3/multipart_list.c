@@ -212,25 +212,28 @@ static void start(struct meta_scan *scan, const struct uploads_page *page)
 static int fill(struct s3_call *call, struct uploads_page *page)
 {
     struct meta_scan *scan;
+    struct arena *scratch;
     int rc = 0;
 
     if (page->query.max == 0) {
         return 0;
     }
     scan = meta_scan_uploads(call->service->meta, call->bucket->id);
+    scratch = arena_new();
     start(scan, page);
-    while (rc == 0 && !page->truncated) {
-        struct arena *scratch = arena_new();
+    for (unsigned i = 1; rc == 0 && !page->truncated; i++) {
         struct slice name;
         enum list_step step = list_here(scan, scratch, &page->query, &name);
-        if (step != LIST_END) {
-            rc = show(call, page, scan, scratch, step, name);
-        }
-        arena_free(scratch);
         if (step == LIST_END) {
             break;
         }
+        rc = show(call, page, scan, scratch, step, name);
+        if (i % LIST_PER_SCRATCH == 0) {
+            arena_free(scratch);
+            scratch = arena_new();
+        }
     }
+    arena_free(scratch);
     rc = rc != 0 ? rc : meta_scan_error(scan);
     meta_scan_free(scan);
     return rc;
