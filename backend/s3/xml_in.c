@@ -3,6 +3,7 @@
  */
 #include "s3/xml_in.h"
 
+#include <pthread.h>
 #include <string.h>
 
 #include <libxml/parser.h>
@@ -19,6 +20,9 @@ struct reader {
     struct buffer text; /* of the innermost open element */
     bool refused;
 };
+
+/* libxml2 sets itself up on first use, which two threads must not share. */
+static pthread_once_t libxml_once = PTHREAD_ONCE_INIT;
 
 static void refuse(struct reader *reader)
 {
@@ -152,6 +156,7 @@ struct xml_node *xml_in_parse(struct arena *arena, struct slice document,
     if (document.size == 0 || document.size > XML_IN_SIZE_MAX) {
         return NULL;
     }
+    pthread_once(&libxml_once, xmlInitParser);
     struct reader reader = {.arena = arena};
     bool good = read_document(&reader, document);
     buffer_free(&reader.text);
