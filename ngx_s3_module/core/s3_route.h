@@ -29,7 +29,8 @@ typedef struct {
 
 /*
  * Returns S3_OK, or the error: InvalidURI, KeyTooLongError, InvalidBucketName,
- * MethodNotAllowed.  Known sub-resources that are not implemented, and
+ * MethodNotAllowed; InvalidArgument and InvalidRequest for a query that does
+ * not fit the method or the target; InternalError without memory.  Known sub-resources that are not implemented, and
  * methods that S3 has elsewhere, give operation NOT_IMPLEMENTED: never a
  * neighbour's.
  */

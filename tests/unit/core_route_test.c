@@ -251,6 +251,9 @@ static void paths_that_are_none(void **state)
     refused("GET", "/bucket/%c0%af", S3_ERR_InvalidURI);
     refused("GET", "/bucket/%ed%a0%80", S3_ERR_InvalidURI);
     refused("GET", "/bucket/%e2%82", S3_ERR_InvalidURI);
+    refused("GET", "/bucket/%e0%80%80", S3_ERR_InvalidURI);
+    refused("GET", "/bucket/%f0%80%80%80", S3_ERR_InvalidURI);
+    goes("GET", "/bucket/%e0%a0%80", OP(GET_OBJECT), 0);
     refused("GET", "/bucket/%f4%90%80%80", S3_ERR_InvalidURI);
 }
 
