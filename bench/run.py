@@ -11,7 +11,6 @@ inside a round. CPU is user+system time of nginx's workers and s3d per request.
 
 import argparse
 import hashlib
-import hmac
 import json
 import os
 import pathlib
@@ -21,10 +20,9 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.parse
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tests"))
-from stack import Stack, free_port, pattern, peak_rss  # noqa: E402
+from stack import Signer, Stack, free_port, pattern, peak_rss  # noqa: E402
 
 KIB, MIB = 1 << 10, 1 << 20
 
@@ -61,33 +59,6 @@ def cpu_seconds(pids):
         fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
         total += int(fields[11]) + int(fields[12])
     return total / tick
-
-
-class Signer:
-    """Pre-signed URLs, quickly and many."""
-
-    def __init__(self, stack):
-        self.stack = stack
-        self.host = f"127.0.0.1:{stack.port}"
-        self.when = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-        key = ("AWS4" + stack.secret_key).encode()
-        for word in (self.when[:8], "us-east-1", "s3", "aws4_request"):
-            key = hmac.digest(key, word.encode(), "sha256")
-        self.key = key
-
-    def url(self, method, path):
-        scope = f"{self.when[:8]}/us-east-1/s3/aws4_request"
-        query = urllib.parse.urlencode([
-            ("X-Amz-Algorithm", "AWS4-HMAC-SHA256"),
-            ("X-Amz-Credential", f"{self.stack.access_key}/{scope}"),
-            ("X-Amz-Date", self.when), ("X-Amz-Expires", "604800"),
-            ("X-Amz-SignedHeaders", "host")])
-        canonical = "\n".join([method, path, query, f"host:{self.host}", "",
-                               "host", "UNSIGNED-PAYLOAD"])
-        text = "\n".join(["AWS4-HMAC-SHA256", self.when, scope,
-                          hashlib.sha256(canonical.encode()).hexdigest()])
-        signature = hmac.digest(self.key, text.encode(), "sha256").hex()
-        return f"{path}?{query}&X-Amz-Signature={signature}"
 
 
 # --- the table ---------------------------------------------------------------
