@@ -1,18 +1,12 @@
 
 /*
- * AWS Signature Version 4, the verifying side.
+ * AWS Signature Version 4: who signed, what and when.
  *
  * Order of the checks: which mechanism, form and scope of the credential,
- * time, what is signed, x-amz-content-sha256; then, with the key, the
- * signature.  Nothing here is secret but the key, and that is never copied.
+ * time, what is signed, x-amz-content-sha256.
  */
 
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
-
 #include "s3_sigv4.h"
-#include "s3_sigv4_canonical.h"
 #include "s3_string.h"
 #include "s3_time.h"
 #include "s3_uri.h"
@@ -24,9 +18,6 @@
 
 #define S3_SIGV4_ACCESS_KEY_MAX  128
 #define S3_SIGV4_REGION_MAX      64
-
-/* What a mismatch shows of a canonical request is no larger. */
-#define S3_SIGV4_DEBUG_MAX       (16 * 1024)
 
 
 typedef struct {
@@ -76,14 +67,6 @@ static int s3_sigv4_in_list(const s3_str_t *list, const s3_str_t *name);
 static enum s3_error s3_sigv4_check_signed(s3_sigv4_ctx_t *ctx);
 static enum s3_error s3_sigv4_parse_payload(s3_sigv4_ctx_t *ctx);
 static int s3_sigv4_is_sha256(const s3_str_t *value);
-
-static int s3_sigv4_string_to_sign(s3_memory_t *memory, const s3_sigv4_t *auth,
-    const s3_str_t *canonical, s3_str_t *out);
-static enum s3_error s3_sigv4_mismatch(s3_memory_t *memory,
-    const s3_sigv4_t *auth, const s3_str_t *canonical,
-    const s3_str_t *string_to_sign, s3_error_t *error);
-static int s3_sigv4_add_bytes(s3_memory_t *memory, s3_error_t *error,
-    const char *name, const s3_str_t *text);
 
 
 static const s3_sigv4_payload_t  s3_sigv4_payloads[] = {
@@ -996,161 +979,4 @@ s3_sigv4_is_sha256(const s3_str_t *value)
     }
 
     return 1;
-}
-
-
-enum s3_error
-s3_sigv4_verify(s3_memory_t *memory, const s3_sigv4_request_t *request,
-    const s3_sigv4_t *auth, const unsigned char key[S3_SIGV4_KEY_LEN],
-    s3_error_t *error)
-{
-    unsigned       len;
-    s3_str_t       canonical, string_to_sign;
-    enum s3_error  rc;
-    unsigned char  mac[EVP_MAX_MD_SIZE], hex[S3_SIGV4_SIGNATURE_LEN];
-
-    s3_error_init(error, S3_OK);
-
-    if (auth->anonymous) {
-        s3_error_init(error, S3_ERR_AccessDenied);
-        return S3_ERR_AccessDenied;
-    }
-
-    rc = s3_sigv4_canonical(memory, request, auth, &canonical);
-
-    if (rc == S3_OK
-        && s3_sigv4_string_to_sign(memory, auth, &canonical, &string_to_sign)
-           != 0)
-    {
-        rc = S3_ERR_InternalError;
-    }
-
-    if (rc == S3_OK
-        && (HMAC(EVP_sha256(), key, S3_SIGV4_KEY_LEN, string_to_sign.data,
-                 string_to_sign.len, mac, &len)
-            == NULL || len != S3_SIGV4_KEY_LEN))
-    {
-        rc = S3_ERR_InternalError;
-    }
-
-    if (rc != S3_OK) {
-        s3_error_init(error, rc);
-        return rc;
-    }
-
-    (void) s3_hex_dump(hex, mac, len);
-
-    if (auth->signature.len == S3_SIGV4_SIGNATURE_LEN
-        && CRYPTO_memcmp(hex, auth->signature.data, S3_SIGV4_SIGNATURE_LEN)
-           == 0)
-    {
-        return S3_OK;
-    }
-
-    return s3_sigv4_mismatch(memory, auth, &canonical, &string_to_sign, error);
-}
-
-
-static int
-s3_sigv4_string_to_sign(s3_memory_t *memory, const s3_sigv4_t *auth,
-    const s3_str_t *canonical, s3_str_t *out)
-{
-    unsigned       len;
-    s3_str_t       parts[8];
-    unsigned char  hash[EVP_MAX_MD_SIZE], hex[S3_SIGV4_SIGNATURE_LEN];
-
-    if (EVP_Digest(canonical->data, canonical->len, hash, &len, EVP_sha256(),
-                   NULL)
-        != 1 || len != S3_SIGV4_KEY_LEN)
-    {
-        return -1;
-    }
-
-    (void) s3_hex_dump(hex, hash, len);
-
-    s3_str_set(&parts[0], S3_SIGV4_ALGORITHM "\n");
-    parts[1] = auth->amz_date;
-    s3_str_set(&parts[2], "\n");
-    parts[3] = auth->date;
-    s3_str_set(&parts[4], "/");
-    parts[5] = auth->region;
-    s3_str_set(&parts[6], "/s3/aws4_request\n");
-    parts[7].data = hex;
-    parts[7].len = sizeof(hex);
-
-    return s3_str_join(memory, out, parts, s3_nelts(parts));
-}
-
-
-/* What S3 shows, so that the author of a client can compare. */
-
-static enum s3_error
-s3_sigv4_mismatch(s3_memory_t *memory, const s3_sigv4_t *auth,
-    const s3_str_t *canonical, const s3_str_t *string_to_sign,
-    s3_error_t *error)
-{
-    s3_error_init(error, S3_ERR_SignatureDoesNotMatch);
-
-    s3_error_add(error, "AWSAccessKeyId", &auth->access_key);
-    s3_error_add(error, "StringToSign", string_to_sign);
-    s3_error_add(error, "SignatureProvided", &auth->signature);
-
-    if (s3_sigv4_add_bytes(memory, error, "StringToSignBytes", string_to_sign)
-        != 0)
-    {
-        goto failed;
-    }
-
-    if (canonical->len <= S3_SIGV4_DEBUG_MAX) {
-
-        s3_error_add(error, "CanonicalRequest", canonical);
-
-        if (s3_sigv4_add_bytes(memory, error, "CanonicalRequestBytes",
-                               canonical)
-            != 0)
-        {
-            goto failed;
-        }
-    }
-
-    return S3_ERR_SignatureDoesNotMatch;
-
-failed:
-
-    s3_error_init(error, S3_ERR_InternalError);
-
-    return S3_ERR_InternalError;
-}
-
-
-/* "41 57 53 34" */
-
-static int
-s3_sigv4_add_bytes(s3_memory_t *memory, s3_error_t *error, const char *name,
-    const s3_str_t *text)
-{
-    size_t          i;
-    s3_str_t        bytes;
-    unsigned char  *p;
-
-    p = s3_alloc(memory, 3 * text->len + 1);
-    if (p == NULL) {
-        return -1;
-    }
-
-    bytes.data = p;
-
-    for (i = 0; i < text->len; i++) {
-        if (i) {
-            *p++ = ' ';
-        }
-
-        p = s3_hex_dump(p, text->data + i, 1);
-    }
-
-    bytes.len = (size_t) (p - bytes.data);
-
-    s3_error_add(error, name, &bytes);
-
-    return 0;
 }
