@@ -119,7 +119,7 @@ $(BUILD)/unit/%: tests/unit/%.c $$(call archives,$$(call folder_of,$$*))
 	@$(CC) $(S3D_CFLAGS) -MMD -MP -Itests/unit -o $@ $< $(filter %.a,$^) -lcmocka $(S3D_LIBS)
 
 unit: $(UNIT)
-	@for test in $(UNIT); do echo "== $$test"; $$test || exit 1; done
+	@tools/unit $(UNIT)
 
 # --- whole commands ----------------------------------------------------------
 run:
