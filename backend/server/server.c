@@ -7,6 +7,7 @@
 #include "server/private.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #define SWEEP_MS 1000
 
@@ -112,6 +113,18 @@ static int serve(struct server *server)
     return error;
 }
 
+/* Connections and extents are files: as many as the system lets us have. */
+static void raise_file_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 &&
+        limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+            log_warn("the limit of open files stays at its default");
+    }
+}
+
 int server_run(struct server_config *config, const char *config_path)
 {
     struct server *server = xcalloc(1, sizeof(*server));
@@ -127,6 +140,7 @@ int server_run(struct server_config *config, const char *config_path)
     int error = log_open(config->log[0] != '\0' ? config->log : NULL);
     if (error != 0)
         log_error("cannot open %s", config->log);
+    raise_file_limit();
     if (error == 0)
         error = cluster_open(config, &server->cluster);
     if (error == 0) {
