@@ -1,0 +1,767 @@
+
+/*
+ * The control connection: one per worker and s3d.  It fetches derived keys,
+ * whose requests wait here, and learns where the drives are.
+ *
+ * It is opened when a worker starts, and again when it is lost: after a
+ * growing delay, or at once when a request needs a key.
+ */
+
+
+#include "ngx_http_s3_module.h"
+
+
+#define NGX_HTTP_S3_CONTROL_OUT      65536  /* bytes not yet sent, at most */
+#define NGX_HTTP_S3_CONTROL_WAITERS  4096
+#define NGX_HTTP_S3_CONTROL_DELAY    100    /* milliseconds */
+#define NGX_HTTP_S3_CONTROL_DELAY_MAX  5000
+#define NGX_HTTP_S3_DRIVES_MAX       4096
+
+
+static ngx_int_t ngx_http_s3_control_connect(ngx_http_s3_control_t *control);
+static void ngx_http_s3_control_reconnect(ngx_event_t *ev);
+static void ngx_http_s3_control_close(ngx_http_s3_control_t *control);
+static void ngx_http_s3_control_read_handler(ngx_event_t *ev);
+static void ngx_http_s3_control_write_handler(ngx_event_t *ev);
+static ngx_int_t ngx_http_s3_control_process(ngx_http_s3_control_t *control,
+    u_char *pos, u_char *last);
+static ngx_int_t ngx_http_s3_control_welcome(ngx_http_s3_control_t *control);
+static ngx_int_t ngx_http_s3_control_set_drives(
+    ngx_http_s3_control_t *control, Wire__Welcome *welcome);
+static ngx_int_t ngx_http_s3_control_key_reply(
+    ngx_http_s3_control_t *control);
+static ngx_int_t ngx_http_s3_control_send(ngx_http_s3_control_t *control,
+    enum frame_type type, const ProtobufCMessage *message);
+static ngx_int_t ngx_http_s3_control_flush(ngx_http_s3_control_t *control);
+static void ngx_http_s3_control_timeout(ngx_event_t *ev);
+static void ngx_http_s3_control_cleanup(void *data);
+static void ngx_http_s3_control_remove(ngx_http_s3_waiter_t *waiter);
+static void ngx_http_s3_control_rest(ngx_http_s3_control_t *control);
+
+
+/* whether the connection is still the one of that number */
+
+#define ngx_http_s3_control_is(control, n)                                    \
+    ((control)->peer.connection && (control)->peer.connection->number == n)
+
+
+ngx_http_s3_control_t *
+ngx_http_s3_control_add(ngx_conf_t *cf, ngx_http_upstream_srv_conf_t *upstream)
+{
+    ngx_uint_t                i;
+    ngx_http_s3_control_t    *control, **elt;
+    ngx_http_s3_main_conf_t  *smcf;
+
+    smcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_s3_module);
+
+    elt = smcf->controls.elts;
+
+    for (i = 0; i < smcf->controls.nelts; i++) {
+        if (elt[i]->upstream == upstream) {
+            return elt[i];
+        }
+    }
+
+    control = ngx_pcalloc(cf->pool, sizeof(ngx_http_s3_control_t));
+    if (control == NULL) {
+        return NULL;
+    }
+
+    control->upstream = upstream;
+    control->main_conf = smcf;
+
+    elt = ngx_array_push(&smcf->controls);
+    if (elt == NULL) {
+        return NULL;
+    }
+
+    *elt = control;
+
+    return control;
+}
+
+
+/* Finds the Unix socket of the upstream: keys never travel over a network. */
+
+ngx_int_t
+ngx_http_s3_control_check(ngx_conf_t *cf, ngx_http_s3_control_t *control)
+{
+    ngx_uint_t                     i, j;
+    ngx_http_upstream_server_t    *server;
+    ngx_http_upstream_srv_conf_t  *uscf;
+
+    uscf = control->upstream;
+
+    if (uscf->servers) {
+        server = uscf->servers->elts;
+
+        for (i = 0; i < uscf->servers->nelts; i++) {
+            for (j = 0; j < server[i].naddrs; j++) {
+
+                if (server[i].addrs[j].sockaddr->sa_family == AF_UNIX) {
+                    control->addr = &server[i].addrs[j];
+                    return NGX_OK;
+                }
+            }
+        }
+    }
+
+    ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                  "\"s3_pass\" needs a \"unix:\" server, \"%V\" has none",
+                  &uscf->host);
+
+    return NGX_ERROR;
+}
+
+
+void
+ngx_http_s3_control_start(ngx_cycle_t *cycle, ngx_http_s3_control_t *control)
+{
+    ngx_queue_init(&control->waiters);
+
+    control->log = *cycle->log;
+    control->log.action = NULL;
+    control->log.handler = NULL;
+    control->log.data = NULL;
+
+    control->delay = NGX_HTTP_S3_CONTROL_DELAY;
+
+    control->reconnect.handler = ngx_http_s3_control_reconnect;
+    control->reconnect.data = control;
+    control->reconnect.log = &control->log;
+    control->reconnect.cancelable = 1;
+
+    (void) ngx_http_s3_control_connect(control);
+}
+
+
+static ngx_int_t
+ngx_http_s3_control_connect(ngx_http_s3_control_t *control)
+{
+    ngx_int_t          rc;
+    Wire__Hello        hello;
+    ngx_connection_t  *c;
+
+    if (control->peer.connection) {
+        return NGX_OK;
+    }
+
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, &control->log, 0,
+                   "s3 control connect to %V", &control->addr->name);
+
+    ngx_memzero(&control->peer, sizeof(ngx_peer_connection_t));
+
+    control->peer.sockaddr = control->addr->sockaddr;
+    control->peer.socklen = control->addr->socklen;
+    control->peer.name = &control->addr->name;
+    control->peer.get = ngx_event_get_peer;
+    control->peer.log = &control->log;
+    control->peer.log_error = NGX_ERROR_ERR;
+
+    rc = ngx_event_connect_peer(&control->peer);
+
+    if (rc == NGX_ERROR || rc == NGX_BUSY || rc == NGX_DECLINED) {
+        goto failed;
+    }
+
+    c = control->peer.connection;
+
+    c->data = control;
+    c->log = &control->log;
+    c->read->log = c->log;
+    c->write->log = c->log;
+    c->read->handler = ngx_http_s3_control_read_handler;
+    c->write->handler = ngx_http_s3_control_write_handler;
+
+    /* a worker that shuts down closes idle connections and does not wait */
+    c->idle = 1;
+
+    control->pool = ngx_create_pool(1024, &control->log);
+    if (control->pool == NULL) {
+        goto failed;
+    }
+
+    control->out = ngx_create_temp_buf(control->pool,
+                                       NGX_HTTP_S3_CONTROL_OUT);
+    if (control->out == NULL) {
+        goto failed;
+    }
+
+    ngx_memzero(&control->reader, sizeof(ngx_http_s3_reader_t));
+
+    wire__hello__init(&hello);
+    hello.version = FRAME_VERSION;
+
+    if (ngx_http_s3_control_send(control, FRAME_HELLO, &hello.base)
+        != NGX_OK)
+    {
+        goto failed;
+    }
+
+    if (control->reconnect.timer_set) {
+        ngx_del_timer(&control->reconnect);
+    }
+
+    return NGX_OK;
+
+failed:
+
+    ngx_http_s3_control_close(control);
+
+    return NGX_ERROR;
+}
+
+
+static void
+ngx_http_s3_control_reconnect(ngx_event_t *ev)
+{
+    ngx_http_s3_control_t *control = ev->data;
+
+    (void) ngx_http_s3_control_connect(control);
+}
+
+
+static void
+ngx_http_s3_control_close(ngx_http_s3_control_t *control)
+{
+    ngx_queue_t            waiters, *q;
+    ngx_connection_t      *c;
+    ngx_http_request_t    *r;
+    ngx_http_s3_waiter_t  *waiter;
+
+    c = control->peer.connection;
+
+    if (c) {
+        ngx_log_debug1(NGX_LOG_DEBUG_HTTP, &control->log, 0,
+                       "s3 control close: %d", c->fd);
+
+        ngx_close_connection(c);
+        control->peer.connection = NULL;
+    }
+
+    if (control->pool) {
+        if (control->out) {
+            ngx_explicit_memzero(control->out->start, NGX_HTTP_S3_CONTROL_OUT);
+        }
+
+        if (control->reader.message) {
+            ngx_explicit_memzero(control->reader.message,
+                                 control->reader.size);
+        }
+
+        ngx_destroy_pool(control->pool);
+
+        control->pool = NULL;
+        control->out = NULL;
+        control->drives = NULL;
+        control->reader.message = NULL;
+    }
+
+    if (!ngx_exiting && !ngx_terminate && !control->reconnect.timer_set) {
+        ngx_add_timer(&control->reconnect, control->delay);
+        control->delay = ngx_min(control->delay * 2,
+                                 NGX_HTTP_S3_CONTROL_DELAY_MAX);
+    }
+
+    if (ngx_queue_empty(&control->waiters)) {
+        return;
+    }
+
+    /* what is run here may come back with new waiters */
+
+    ngx_queue_init(&waiters);
+    ngx_queue_add(&waiters, &control->waiters);
+    ngx_queue_init(&control->waiters);
+
+    while (!ngx_queue_empty(&waiters)) {
+        q = ngx_queue_head(&waiters);
+        waiter = ngx_queue_data(q, ngx_http_s3_waiter_t, queue);
+
+        r = waiter->request;
+        ngx_http_s3_control_remove(waiter);
+
+        ngx_http_s3_key_ready(r, NULL);
+    }
+}
+
+
+static void
+ngx_http_s3_control_read_handler(ngx_event_t *ev)
+{
+    u_char                  buf[4096];
+    ssize_t                 n;
+    ngx_int_t               rc;
+    ngx_connection_t       *c;
+    ngx_atomic_uint_t       number;
+    ngx_http_s3_control_t  *control;
+
+    c = ev->data;
+    control = c->data;
+    number = c->number;
+
+    if (c->close && control->nwaiters == 0) {
+        ngx_http_s3_control_close(control);
+        return;
+    }
+
+    for ( ;; ) {
+
+        n = c->recv(c, buf, sizeof(buf));
+
+        if (n == NGX_AGAIN) {
+            break;
+        }
+
+        if (n == NGX_ERROR || n == 0) {
+            ngx_log_error(NGX_LOG_NOTICE, c->log, 0,
+                          "s3d closed the control connection");
+            ngx_http_s3_control_close(control);
+            return;
+        }
+
+        rc = ngx_http_s3_control_process(control, buf, buf + n);
+
+        ngx_explicit_memzero(buf, n);
+
+        if (!ngx_http_s3_control_is(control, number)) {
+            /* closed meanwhile */
+            return;
+        }
+
+        if (rc != NGX_OK) {
+            ngx_log_error(NGX_LOG_ERR, c->log, 0,
+                          "s3d sent an invalid control message");
+            ngx_http_s3_control_close(control);
+            return;
+        }
+    }
+
+    if (ngx_handle_read_event(ev, 0) != NGX_OK) {
+        ngx_http_s3_control_close(control);
+    }
+}
+
+
+static void
+ngx_http_s3_control_write_handler(ngx_event_t *ev)
+{
+    ngx_connection_t       *c;
+    ngx_http_s3_control_t  *control;
+
+    c = ev->data;
+    control = c->data;
+
+    if (ngx_http_s3_control_flush(control) != NGX_OK) {
+        ngx_http_s3_control_close(control);
+    }
+}
+
+
+static ngx_int_t
+ngx_http_s3_control_process(ngx_http_s3_control_t *control, u_char *pos,
+    u_char *last)
+{
+    ngx_int_t          rc;
+    ngx_atomic_uint_t  number;
+
+    number = control->peer.connection->number;
+
+    for ( ;; ) {
+
+        rc = ngx_http_s3_read_frame(&control->reader, control->pool, &pos,
+                                    last);
+
+        if (rc == NGX_AGAIN) {
+            return NGX_OK;
+        }
+
+        if (rc != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        switch (control->reader.header.type) {
+
+        case FRAME_WELCOME:
+            rc = ngx_http_s3_control_welcome(control);
+            break;
+
+        case FRAME_KEY_REPLY:
+            rc = ngx_http_s3_control_key_reply(control);
+            break;
+
+        default:
+            rc = NGX_ERROR;
+        }
+
+        if (rc != NGX_OK || !ngx_http_s3_control_is(control, number)) {
+            return rc;
+        }
+    }
+}
+
+
+static ngx_int_t
+ngx_http_s3_control_welcome(ngx_http_s3_control_t *control)
+{
+    ngx_int_t       rc;
+    Wire__Welcome  *welcome;
+
+    welcome = wire__welcome__unpack(NULL, control->reader.header.length,
+                                    control->reader.message);
+    if (welcome == NULL) {
+        return NGX_ERROR;
+    }
+
+    rc = NGX_ERROR;
+
+    if (welcome->version == FRAME_VERSION) {
+        rc = ngx_http_s3_control_set_drives(control, welcome);
+    }
+
+    wire__welcome__free_unpacked(welcome, NULL);
+
+    if (rc == NGX_OK) {
+        control->delay = NGX_HTTP_S3_CONTROL_DELAY;
+    }
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_http_s3_control_set_drives(ngx_http_s3_control_t *control,
+    Wire__Welcome *welcome)
+{
+    size_t                i;
+    ngx_array_t          *drives;
+    ngx_http_s3_drive_t  *drive;
+
+    if (welcome->n_drives > NGX_HTTP_S3_DRIVES_MAX) {
+        return NGX_ERROR;
+    }
+
+    /* rarely sent again: the old array may stay until the connection ends */
+
+    drives = ngx_array_create(control->pool, welcome->n_drives + 1,
+                              sizeof(ngx_http_s3_drive_t));
+    if (drives == NULL) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < welcome->n_drives; i++) {
+
+        if (welcome->drives[i]->directory.len == 0
+            || welcome->drives[i]->directory.len > NGX_MAX_PATH
+            || welcome->drives[i]->directory.data[0] != '/')
+        {
+            continue;
+        }
+
+        drive = ngx_array_push(drives);
+        if (drive == NULL) {
+            return NGX_ERROR;
+        }
+
+        drive->index = welcome->drives[i]->index;
+        drive->directory.len = welcome->drives[i]->directory.len;
+        drive->directory.data = ngx_pnalloc(control->pool,
+                                            drive->directory.len);
+        if (drive->directory.data == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_memcpy(drive->directory.data, welcome->drives[i]->directory.data,
+                   drive->directory.len);
+    }
+
+    control->drives = drives;
+
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, &control->log, 0,
+                   "s3 control welcome, drives: %ui", drives->nelts);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_s3_control_key_reply(ngx_http_s3_control_t *control)
+{
+    ngx_queue_t           *q;
+    Wire__KeyReply        *reply;
+    ngx_http_request_t    *r;
+    ngx_http_s3_key_t      key;
+    ngx_http_s3_waiter_t  *waiter;
+
+    reply = wire__key_reply__unpack(NULL, control->reader.header.length,
+                                    control->reader.message);
+    if (reply == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(&key, sizeof(ngx_http_s3_key_t));
+
+    key.found = reply->found ? 1 : 0;
+    key.generation = reply->generation;
+
+    if (key.found) {
+        if (reply->signing_key.len != S3_SIGV4_KEY_LEN) {
+            wire__key_reply__free_unpacked(reply, NULL);
+            return NGX_ERROR;
+        }
+
+        ngx_memcpy(key.key, reply->signing_key.data, S3_SIGV4_KEY_LEN);
+        ngx_explicit_memzero(reply->signing_key.data, S3_SIGV4_KEY_LEN);
+    }
+
+    ngx_explicit_memzero(control->reader.message,
+                         control->reader.header.length);
+
+    waiter = NULL;
+
+    for (q = ngx_queue_head(&control->waiters);
+         q != ngx_queue_sentinel(&control->waiters);
+         q = ngx_queue_next(q))
+    {
+        waiter = ngx_queue_data(q, ngx_http_s3_waiter_t, queue);
+
+        if (waiter->id == reply->id) {
+            break;
+        }
+
+        waiter = NULL;
+    }
+
+    wire__key_reply__free_unpacked(reply, NULL);
+
+    /* the waiter may have gone: its client left, or it waited too long */
+
+    if (waiter) {
+        r = waiter->request;
+        ngx_http_s3_control_remove(waiter);
+        ngx_http_s3_key_ready(r, &key);
+        ngx_http_s3_control_rest(control);
+    }
+
+    ngx_explicit_memzero(&key, sizeof(ngx_http_s3_key_t));
+
+    return NGX_OK;
+}
+
+
+/*
+ * Asks for a key.  On NGX_OK ngx_http_s3_key_ready() is called later, or the
+ * request ends before.  NGX_DECLINED: s3d cannot be asked.
+ */
+
+ngx_int_t
+ngx_http_s3_control_key(ngx_http_s3_control_t *control,
+    ngx_http_request_t *r, s3_sigv4_t *auth, ngx_msec_t timeout,
+    ngx_http_s3_waiter_t **result)
+{
+    Wire__KeyRequest       request;
+    ngx_http_cleanup_t    *cln;
+    ngx_http_s3_waiter_t  *waiter;
+
+    if (ngx_http_s3_control_connect(control) != NGX_OK
+        || control->nwaiters >= NGX_HTTP_S3_CONTROL_WAITERS)
+    {
+        return NGX_DECLINED;
+    }
+
+    waiter = ngx_pcalloc(r->pool, sizeof(ngx_http_s3_waiter_t));
+    if (waiter == NULL) {
+        return NGX_ERROR;
+    }
+
+    cln = ngx_http_cleanup_add(r, 0);
+    if (cln == NULL) {
+        return NGX_ERROR;
+    }
+
+    waiter->request = r;
+    waiter->control = control;
+    waiter->id = ++control->last_id;
+
+    waiter->timer.handler = ngx_http_s3_control_timeout;
+    waiter->timer.data = waiter;
+    waiter->timer.log = r->connection->log;
+
+    cln->handler = ngx_http_s3_control_cleanup;
+    cln->data = waiter;
+
+    wire__key_request__init(&request);
+
+    request.id = waiter->id;
+    request.access_key.data = auth->access_key.data;
+    request.access_key.len = auth->access_key.len;
+    request.date.data = auth->date.data;
+    request.date.len = auth->date.len;
+    request.region.data = auth->region.data;
+    request.region.len = auth->region.len;
+
+    /* a lost connection is noticed by the read handler, not here */
+
+    if (ngx_http_s3_control_send(control, FRAME_KEY_REQUEST, &request.base)
+        != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    ngx_queue_insert_tail(&control->waiters, &waiter->queue);
+    waiter->queued = 1;
+    control->nwaiters++;
+
+    ngx_add_timer(&waiter->timer, timeout);
+
+    *result = waiter;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_s3_control_send(ngx_http_s3_control_t *control,
+    enum frame_type type, const ProtobufCMessage *message)
+{
+    size_t      size;
+    u_char     *payload;
+    ngx_buf_t  *b;
+
+    b = control->out;
+    size = protobuf_c_message_get_packed_size(message);
+
+    if ((size_t) (b->end - b->last) < FRAME_HEADER_SIZE + size) {
+
+        ngx_memmove(b->start, b->pos, b->last - b->pos);
+        b->last = b->start + (b->last - b->pos);
+        b->pos = b->start;
+
+        if ((size_t) (b->end - b->last) < FRAME_HEADER_SIZE + size) {
+            ngx_log_error(NGX_LOG_ERR, &control->log, 0,
+                          "s3d does not read its control connection");
+            return NGX_ERROR;
+        }
+    }
+
+    payload = b->last + FRAME_HEADER_SIZE;
+
+    (void) protobuf_c_message_pack(message, payload);
+    frame_encode(b->last, type, payload, size);
+
+    b->last = payload + size;
+
+    return ngx_http_s3_control_flush(control);
+}
+
+
+static ngx_int_t
+ngx_http_s3_control_flush(ngx_http_s3_control_t *control)
+{
+    ssize_t            n;
+    ngx_buf_t         *b;
+    ngx_connection_t  *c;
+
+    c = control->peer.connection;
+    b = control->out;
+
+    while (b->pos < b->last && c->write->ready) {
+
+        n = c->send(c, b->pos, b->last - b->pos);
+
+        if (n == NGX_AGAIN) {
+            break;
+        }
+
+        if (n == NGX_ERROR) {
+            return NGX_ERROR;
+        }
+
+        b->pos += n;
+    }
+
+    if (b->pos == b->last) {
+        b->pos = b->start;
+        b->last = b->start;
+    }
+
+    return ngx_handle_write_event(c->write, 0);
+}
+
+
+static void
+ngx_http_s3_control_timeout(ngx_event_t *ev)
+{
+    ngx_http_request_t     *r;
+    ngx_http_s3_waiter_t   *waiter;
+    ngx_http_s3_control_t  *control;
+
+    waiter = ev->data;
+    control = waiter->control;
+    r = waiter->request;
+
+    ngx_log_error(NGX_LOG_ERR, r->connection->log, NGX_ETIMEDOUT,
+                  "s3d did not answer a key request");
+
+    ngx_http_s3_control_remove(waiter);
+    ngx_http_s3_key_ready(r, NULL);
+    ngx_http_s3_control_rest(control);
+}
+
+
+static void
+ngx_http_s3_control_cleanup(void *data)
+{
+    ngx_http_s3_waiter_t *waiter = data;
+
+    if (waiter->queued) {
+        ngx_http_s3_control_remove(waiter);
+        ngx_http_s3_control_rest(waiter->control);
+    }
+}
+
+
+static void
+ngx_http_s3_control_remove(ngx_http_s3_waiter_t *waiter)
+{
+    ngx_queue_remove(&waiter->queue);
+
+    waiter->queued = 0;
+    waiter->control->nwaiters--;
+
+    if (waiter->timer.timer_set) {
+        ngx_del_timer(&waiter->timer);
+    }
+}
+
+
+/* In a worker that shuts down, nothing may stay open when nobody waits. */
+
+static void
+ngx_http_s3_control_rest(ngx_http_s3_control_t *control)
+{
+    if (ngx_exiting && control->nwaiters == 0 && control->peer.connection) {
+        ngx_http_s3_control_close(control);
+    }
+}
+
+
+ngx_str_t *
+ngx_http_s3_control_drive(ngx_http_s3_control_t *control, uint32_t index)
+{
+    ngx_uint_t            i;
+    ngx_http_s3_drive_t  *drive;
+
+    if (control->drives == NULL) {
+        return NULL;
+    }
+
+    drive = control->drives->elts;
+
+    for (i = 0; i < control->drives->nelts; i++) {
+        if (drive[i].index == index) {
+            return &drive[i].directory;
+        }
+    }
+
+    return NULL;
+}

@@ -1,0 +1,363 @@
+
+/*
+ * A request: route it, authenticate it, pass it on to s3d.
+ */
+
+
+#include "ngx_http_s3_module.h"
+
+
+static ngx_int_t ngx_http_s3_route(ngx_http_request_t *r,
+    ngx_http_s3_ctx_t *ctx);
+static ngx_int_t ngx_http_s3_authenticated(ngx_http_request_t *r,
+    ngx_http_s3_ctx_t *ctx, ngx_http_s3_key_t *key);
+static ngx_int_t ngx_http_s3_execute(ngx_http_request_t *r,
+    ngx_http_s3_ctx_t *ctx);
+static ngx_int_t ngx_http_s3_body_length(ngx_http_request_t *r,
+    ngx_http_s3_ctx_t *ctx);
+static ngx_int_t ngx_http_s3_decoded_length(ngx_http_s3_ctx_t *ctx,
+    uint64_t *length);
+static ngx_int_t ngx_http_s3_answer(ngx_http_request_t *r,
+    ngx_http_s3_ctx_t *ctx, ngx_int_t rc);
+static void *ngx_http_s3_alloc(void *pool, size_t size);
+
+
+ngx_int_t
+ngx_http_s3_handler(ngx_http_request_t *r)
+{
+    ngx_int_t           rc;
+    ngx_http_s3_key_t   key;
+    ngx_http_s3_ctx_t  *ctx;
+
+    ctx = ngx_http_s3_get_ctx(r);
+    if (ctx == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+#if (NGX_HTTP_GZIP)
+    /* an object's bytes and ETag are never altered */
+    r->gzip_tested = 1;
+    r->gzip_ok = 0;
+#endif
+
+    if (r->headers_in.expect && r->http_version >= NGX_HTTP_VERSION_11
+#if (NGX_HTTP_V2)
+        && r->stream == NULL
+#endif
+       )
+    {
+        ctx->expect = (r->headers_in.expect->value.len
+                       == sizeof("100-continue") - 1
+                       && ngx_strncasecmp(r->headers_in.expect->value.data,
+                                          (u_char *) "100-continue",
+                                          sizeof("100-continue") - 1)
+                          == 0);
+    }
+
+    /* the client is told to go on when s3d wants its body, not before */
+    r->expect_tested = 1;
+
+    rc = ngx_http_s3_gather(r, ctx);
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_s3_route(r, ctx);
+    }
+
+    if (rc == NGX_OK
+        && s3_sigv4_parse(&ctx->memory, &ctx->sigv4, &ctx->auth, &ctx->error)
+           != S3_OK)
+    {
+        rc = NGX_DECLINED;
+    }
+
+    if (rc != NGX_OK) {
+        return ngx_http_s3_answer(r, ctx, rc);
+    }
+
+    if (ctx->auth.anonymous) {
+        return ngx_http_s3_answer(r, ctx, ngx_http_s3_execute(r, ctx));
+    }
+
+    rc = ngx_http_s3_find_key(r, ctx, &key);
+
+    if (rc == NGX_AGAIN) {
+        ngx_log_debug0(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                       "s3 request waits for a key");
+
+        r->read_event_handler = ngx_http_test_reading;
+        r->write_event_handler = ngx_http_request_empty_handler;
+        r->main->count++;
+
+        return NGX_DONE;
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_s3_authenticated(r, ctx, &key);
+    }
+
+    ngx_explicit_memzero(&key, sizeof(ngx_http_s3_key_t));
+
+    return ngx_http_s3_answer(r, ctx, rc);
+}
+
+
+/* The key that a request waited for; NULL if it could not be had. */
+
+void
+ngx_http_s3_key_ready(ngx_http_request_t *r, ngx_http_s3_key_t *key)
+{
+    ngx_int_t                 rc;
+    ngx_connection_t         *c;
+    ngx_http_s3_ctx_t        *ctx;
+    ngx_http_s3_main_conf_t  *smcf;
+
+    c = r->connection;
+    ctx = ngx_http_get_module_ctx(r, ngx_http_s3_module);
+
+    ngx_http_set_log_request(c->log, r);
+
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, c->log, 0,
+                   "s3 key ready: %d", key ? (int) key->found : -1);
+
+    ctx->waiter = NULL;
+    r->read_event_handler = ngx_http_block_reading;
+
+    if (key) {
+        smcf = ngx_http_get_module_main_conf(r, ngx_http_s3_module);
+        ngx_http_s3_zone_set(smcf->zone, &ctx->auth, key);
+
+        rc = ngx_http_s3_authenticated(r, ctx, key);
+
+    } else {
+        rc = ngx_http_s3_set_error(ctx, S3_ERR_ServiceUnavailable);
+    }
+
+    ngx_http_finalize_request(r, ngx_http_s3_answer(r, ctx, rc));
+
+    ngx_http_run_posted_requests(c);
+}
+
+
+static ngx_int_t
+ngx_http_s3_authenticated(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
+    ngx_http_s3_key_t *key)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_http_s3_verify(r, ctx, key);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    return ngx_http_s3_execute(r, ctx);
+}
+
+
+static ngx_int_t
+ngx_http_s3_route(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
+{
+    enum s3_error            error;
+    s3_route_request_t       request;
+    ngx_http_s3_loc_conf_t  *slcf;
+
+    slcf = ngx_http_get_module_loc_conf(r, ngx_http_s3_module);
+
+    ngx_memzero(&request, sizeof(s3_route_request_t));
+
+    request.method = ctx->sigv4.method;
+    request.path = ctx->sigv4.path;
+    request.host = ctx->host;
+    request.args = ctx->sigv4.args;
+    request.nargs = ctx->sigv4.nargs;
+    request.copy_source = s3_field_find(ctx->sigv4.headers,
+                                        ctx->sigv4.nheaders,
+                                        "x-amz-copy-source")
+                          != NULL;
+
+    if (slcf->domains) {
+        request.domains = slcf->domains->elts;
+        request.ndomains = slcf->domains->nelts;
+    }
+
+    error = s3_route(&ctx->memory, &request, &ctx->route);
+
+    if (error != S3_OK) {
+        return ngx_http_s3_set_error(ctx, error);
+    }
+
+    ngx_log_debug5(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "s3 route: %d \"%*s\" \"%*s\"", ctx->route.operation,
+                   ctx->route.bucket.len, ctx->route.bucket.data,
+                   ctx->route.key.len, ctx->route.key.data);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_s3_execute(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
+{
+    ngx_int_t  rc;
+
+    if (ctx->route.has_body) {
+        rc = ngx_http_s3_body_length(r, ctx);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
+    return ngx_http_s3_upstream_start(r, ctx);
+}
+
+
+static ngx_int_t
+ngx_http_s3_body_length(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
+{
+    u_char      buf[NGX_INT64_LEN];
+    s3_str_t    value;
+    ngx_uint_t  object;
+
+    object = (ctx->route.operation == WIRE__OPERATION__PUT_OBJECT
+              || ctx->route.operation == WIRE__OPERATION__UPLOAD_PART);
+
+    if (ctx->auth.payload >= S3_PAYLOAD_STREAMING_SIGNED) {
+
+        if ((r->headers_in.content_length_n < 0 && !r->headers_in.chunked)
+            || ngx_http_s3_decoded_length(ctx, &ctx->content_length)
+               != NGX_OK)
+        {
+            return ngx_http_s3_set_error(ctx, S3_ERR_MissingContentLength);
+        }
+
+    } else if (r->headers_in.content_length_n >= 0) {
+        ctx->content_length = r->headers_in.content_length_n;
+
+    } else if (r->headers_in.chunked || object) {
+        return ngx_http_s3_set_error(ctx, S3_ERR_MissingContentLength);
+    }
+
+    if (object && ctx->content_length > NGX_HTTP_S3_OBJECT_MAX) {
+
+        (void) ngx_http_s3_set_error(ctx, S3_ERR_EntityTooLarge);
+
+        value.data = buf;
+        value.len = ngx_sprintf(buf, "%uL", ctx->content_length) - buf;
+
+        value.data = ngx_pstrdup(r->pool, (ngx_str_t *) &value);
+        if (value.data == NULL) {
+            return NGX_ERROR;
+        }
+
+        s3_error_add(&ctx->error, "ProposedSize", &value);
+
+        value.data = (u_char *) "5368709120";
+        value.len = sizeof("5368709120") - 1;
+
+        s3_error_add(&ctx->error, "MaxSizeAllowed", &value);
+
+        return NGX_DECLINED;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_s3_decoded_length(ngx_http_s3_ctx_t *ctx, uint64_t *length)
+{
+    off_t        value;
+    s3_field_t  *field;
+
+    field = s3_field_find(ctx->sigv4.headers, ctx->sigv4.nheaders,
+                          "x-amz-decoded-content-length");
+
+    if (field == NULL) {
+        return NGX_DECLINED;
+    }
+
+    value = ngx_atoof(field->value.data, field->value.len);
+
+    if (value == NGX_ERROR) {
+        return NGX_DECLINED;
+    }
+
+    *length = value;
+
+    return NGX_OK;
+}
+
+
+/* NGX_DECLINED says that ctx->error is to be sent. */
+
+static ngx_int_t
+ngx_http_s3_answer(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
+    ngx_int_t rc)
+{
+    if (rc == NGX_DECLINED) {
+        return ngx_http_s3_send_error(r, ctx);
+    }
+
+    if (rc == NGX_ERROR) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return rc;
+}
+
+
+ngx_http_s3_ctx_t *
+ngx_http_s3_get_ctx(ngx_http_request_t *r)
+{
+    u_char             *p;
+    ngx_uint_t          i;
+    ngx_http_s3_ctx_t  *ctx;
+
+    static u_char  hex[] = "0123456789ABCDEF";
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_s3_module);
+
+    if (ctx) {
+        return ctx;
+    }
+
+    ctx = ngx_pcalloc(r->pool, sizeof(ngx_http_s3_ctx_t));
+    if (ctx == NULL) {
+        return NULL;
+    }
+
+    ctx->request = r;
+    ctx->memory.alloc = ngx_http_s3_alloc;
+    ctx->memory.pool = r->pool;
+    ctx->body_left = -1;
+
+    p = ctx->id_data;
+
+    for (i = 0; i < NGX_HTTP_S3_REQUEST_ID_LEN; i++) {
+        *p++ = hex[(ngx_random() >> 8) & 0xf];
+    }
+
+    ctx->request_id.data = ctx->id_data;
+    ctx->request_id.len = NGX_HTTP_S3_REQUEST_ID_LEN;
+
+    p = ctx->host_id_data;
+
+    for (i = 0; i < NGX_HTTP_S3_HOST_ID_LEN; i++) {
+        *p++ = hex[(ngx_random() >> 8) & 0xf];
+    }
+
+    ctx->host_id.data = ctx->host_id_data;
+    ctx->host_id.len = NGX_HTTP_S3_HOST_ID_LEN;
+
+    ngx_http_set_ctx(r, ctx, ngx_http_s3_module);
+
+    return ctx;
+}
+
+
+static void *
+ngx_http_s3_alloc(void *pool, size_t size)
+{
+    return ngx_palloc(pool, size);
+}

@@ -1,0 +1,267 @@
+
+/*
+ * The S3 API inside nginx: what the files of the module share.
+ *
+ *   ngx_http_s3_module.c     directives, configuration, registration
+ *   ngx_http_s3_handler.c    a request: route, authenticate, execute
+ *   ngx_http_s3_auth.c       what SigV4 needs of a request, and its key
+ *   ngx_http_s3_zone.c       derived keys in shared memory
+ *   ngx_http_s3_control.c    a worker's control connection to s3d
+ *   ngx_http_s3_frame.c      frames out of a stream of bytes
+ *   ngx_http_s3_request.c    the REQUEST frame
+ *   ngx_http_s3_body.c       the client's body as frames
+ *   ngx_http_s3_upstream.c   s3d's reply, with nginx's upstream
+ *   ngx_http_s3_segments.c   parts of extents as file buffers
+ *   ngx_http_s3_error.c      S3's error document
+ *   ngx_http_s3_variables.c  $s3_request_id and others
+ */
+
+
+#ifndef _NGX_HTTP_S3_MODULE_H_INCLUDED_
+#define _NGX_HTTP_S3_MODULE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include <ngx_event_connect.h>
+#include <ngx_http.h>
+
+#include "wire/wire.h"
+#include "wire.pb-c.h"
+
+#include "s3_core.h"
+#include "s3_chunked.h"
+#include "s3_route.h"
+#include "s3_sigv4.h"
+#include "s3_uri.h"
+#include "s3_xml.h"
+
+
+#define NGX_HTTP_S3_REQUEST_ID_LEN  16
+#define NGX_HTTP_S3_HOST_ID_LEN     32
+#define NGX_HTTP_S3_OBJECT_MAX      (5LL * 1024 * 1024 * 1024)
+#define NGX_HTTP_S3_CODE_MAX        48    /* bytes of an error code */
+
+
+typedef struct ngx_http_s3_control_s  ngx_http_s3_control_t;
+typedef struct ngx_http_s3_waiter_s   ngx_http_s3_waiter_t;
+typedef struct ngx_http_s3_file_s     ngx_http_s3_file_t;
+
+
+typedef struct {
+    ngx_shm_zone_t                *zone;
+    ngx_array_t                    controls;  /* ngx_http_s3_control_t * */
+    ngx_array_t                    servers;   /* ngx_http_core_srv_conf_t * */
+} ngx_http_s3_main_conf_t;
+
+
+typedef struct {
+    ngx_http_upstream_conf_t       upstream;
+
+    /* for what must not be sent twice */
+    ngx_http_upstream_conf_t       upstream_once;
+
+    ngx_http_s3_control_t         *control;
+
+    ngx_str_t                      region;
+    ngx_array_t                   *domains;   /* s3_str_t */
+    ngx_flag_t                     verify;
+    ngx_flag_t                     segments;
+    ngx_msec_t                     key_timeout;
+} ngx_http_s3_loc_conf_t;
+
+
+typedef struct {
+    u_char                         key[S3_SIGV4_KEY_LEN];
+    uint64_t                       generation;
+    ngx_uint_t                     found;     /* unsigned  found:1; */
+} ngx_http_s3_key_t;
+
+
+/* Splits a stream into frames; survives any split of the bytes. */
+
+typedef struct {
+    struct frame_header            header;
+    u_char                        *message;
+    size_t                         size;      /* of message */
+    size_t                         len;       /* bytes of it that came */
+    size_t                         data_left; /* bytes of a DATA frame */
+    size_t                         nraw;
+    u_char                         raw[FRAME_HEADER_SIZE];
+} ngx_http_s3_reader_t;
+
+
+typedef struct {
+    uint32_t                       index;
+    ngx_str_t                      directory;
+} ngx_http_s3_drive_t;
+
+
+struct ngx_http_s3_waiter_s {
+    ngx_queue_t                    queue;
+    ngx_event_t                    timer;
+    ngx_http_request_t            *request;
+    ngx_http_s3_control_t         *control;
+    uint64_t                       id;
+    unsigned                       queued:1;
+};
+
+
+struct ngx_http_s3_control_s {
+    ngx_http_upstream_srv_conf_t  *upstream;
+    ngx_http_s3_main_conf_t       *main_conf;
+    ngx_addr_t                    *addr;
+
+    /* of each worker */
+    ngx_peer_connection_t          peer;
+    ngx_pool_t                    *pool;      /* of the connection */
+    ngx_http_s3_reader_t           reader;
+    ngx_buf_t                     *out;
+    ngx_event_t                    reconnect;
+    ngx_msec_t                     delay;
+
+    ngx_queue_t                    waiters;
+    ngx_uint_t                     nwaiters;
+    uint64_t                       last_id;
+
+    ngx_array_t                   *drives;    /* ngx_http_s3_drive_t */
+    ngx_log_t                      log;
+};
+
+
+typedef struct {
+    ngx_http_request_t            *request;
+
+    ngx_str_t                      request_id;
+    ngx_str_t                      host_id;
+
+    s3_memory_t                    memory;
+    s3_sigv4_request_t             sigv4;
+    s3_sigv4_t                     auth;
+    s3_route_t                     route;
+    s3_str_t                       host;
+    uint64_t                       key_generation;
+    s3_error_t                     error;
+
+    ngx_http_s3_waiter_t          *waiter;
+
+    /* the request's body */
+
+    uint64_t                       content_length;
+    s3_chunked_t                  *chunked;
+    ngx_array_t                    trailers;  /* s3_field_t */
+    s3_str_t                       trailer_signature;
+    ngx_chain_t                   *in;
+    ngx_chain_t                   *control;   /* ACK and NACK to be sent */
+    ngx_chain_t                   *free;
+    ngx_chain_t                   *busy;
+
+    /* the reply */
+
+    ngx_http_s3_reader_t           reader;
+    ngx_http_s3_file_t            *files;
+    ngx_uint_t                     nfiles;
+    off_t                          body_left; /* -1: not known */
+    ngx_str_t                      code;      /* of the error answered */
+    ngx_buf_t                     *error_page; /* in place of nginx's */
+
+    unsigned                       expect:1;
+    unsigned                       request_sent:1;
+    unsigned                       chunked_done:1;
+    unsigned                       body_seen:1;
+    unsigned                       end_sent:1;
+    unsigned                       replied:1;
+    unsigned                       reply_read:1;
+    unsigned                       reply_empty:1;
+    unsigned                       end_read:1;
+    unsigned                       error_page_sent:1;
+
+    u_char                         id_data[NGX_HTTP_S3_REQUEST_ID_LEN];
+    u_char                         host_id_data[NGX_HTTP_S3_HOST_ID_LEN];
+    u_char                         code_data[NGX_HTTP_S3_CODE_MAX];
+} ngx_http_s3_ctx_t;
+
+
+/* ngx_http_s3_handler.c */
+
+ngx_int_t ngx_http_s3_handler(ngx_http_request_t *r);
+ngx_http_s3_ctx_t *ngx_http_s3_get_ctx(ngx_http_request_t *r);
+void ngx_http_s3_key_ready(ngx_http_request_t *r, ngx_http_s3_key_t *key);
+
+/* ngx_http_s3_auth.c */
+
+ngx_int_t ngx_http_s3_gather(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx);
+ngx_int_t ngx_http_s3_find_key(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
+    ngx_http_s3_key_t *key);
+ngx_int_t ngx_http_s3_verify(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
+    ngx_http_s3_key_t *key);
+
+/* ngx_http_s3_zone.c */
+
+ngx_int_t ngx_http_s3_zone_init(ngx_shm_zone_t *zone, void *data);
+ngx_int_t ngx_http_s3_zone_get(ngx_shm_zone_t *zone, s3_sigv4_t *auth,
+    ngx_http_s3_key_t *key);
+void ngx_http_s3_zone_set(ngx_shm_zone_t *zone, s3_sigv4_t *auth,
+    ngx_http_s3_key_t *key);
+
+/* ngx_http_s3_control.c */
+
+ngx_http_s3_control_t *ngx_http_s3_control_add(ngx_conf_t *cf,
+    ngx_http_upstream_srv_conf_t *upstream);
+ngx_int_t ngx_http_s3_control_check(ngx_conf_t *cf,
+    ngx_http_s3_control_t *control);
+void ngx_http_s3_control_start(ngx_cycle_t *cycle,
+    ngx_http_s3_control_t *control);
+ngx_int_t ngx_http_s3_control_key(ngx_http_s3_control_t *control,
+    ngx_http_request_t *r, s3_sigv4_t *auth, ngx_msec_t timeout,
+    ngx_http_s3_waiter_t **waiter);
+ngx_str_t *ngx_http_s3_control_drive(ngx_http_s3_control_t *control,
+    uint32_t index);
+
+/* ngx_http_s3_frame.c */
+
+ngx_int_t ngx_http_s3_read_frame(ngx_http_s3_reader_t *reader,
+    ngx_pool_t *pool, u_char **pos, u_char *last);
+
+/* ngx_http_s3_request.c */
+
+ngx_int_t ngx_http_s3_create_request(ngx_http_request_t *r);
+
+/* ngx_http_s3_body.c */
+
+ngx_int_t ngx_http_s3_body_init(ngx_http_request_t *r,
+    ngx_http_s3_ctx_t *ctx);
+ngx_int_t ngx_http_s3_body_output_filter(void *data, ngx_chain_t *in);
+ngx_int_t ngx_http_s3_send_control(ngx_http_request_t *r,
+    ngx_http_s3_ctx_t *ctx, enum frame_type type);
+
+/* ngx_http_s3_upstream.c */
+
+ngx_int_t ngx_http_s3_upstream_start(ngx_http_request_t *r,
+    ngx_http_s3_ctx_t *ctx);
+
+/* ngx_http_s3_segments.c */
+
+ngx_int_t ngx_http_s3_segments(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
+    Wire__Segments *segments);
+
+/* ngx_http_s3_error.c */
+
+ngx_int_t ngx_http_s3_set_error(ngx_http_s3_ctx_t *ctx, enum s3_error code);
+ngx_int_t ngx_http_s3_send_error(ngx_http_request_t *r,
+    ngx_http_s3_ctx_t *ctx);
+ngx_int_t ngx_http_s3_add_header(ngx_http_request_t *r, const char *name,
+    ngx_str_t *value);
+ngx_int_t ngx_http_s3_add_ids(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx);
+void ngx_http_s3_error_init(void);
+
+/* ngx_http_s3_variables.c */
+
+ngx_int_t ngx_http_s3_add_variables(ngx_conf_t *cf);
+
+
+extern ngx_module_t  ngx_http_s3_module;
+
+
+#endif /* _NGX_HTTP_S3_MODULE_H_INCLUDED_ */

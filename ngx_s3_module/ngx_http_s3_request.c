@@ -1,0 +1,562 @@
+
+/*
+ * The REQUEST frame.
+ */
+
+
+#include "ngx_http_s3_module.h"
+
+
+#define ngx_http_s3_set(field, str)                                           \
+    (field).len = (str).len; (field).data = (str).data
+
+
+static ngx_int_t ngx_http_s3_request_args(ngx_http_request_t *r,
+    ngx_http_s3_ctx_t *ctx, Wire__Request *request);
+static ngx_int_t ngx_http_s3_request_headers(ngx_http_request_t *r,
+    ngx_http_s3_ctx_t *ctx, Wire__Request *request);
+static ngx_int_t ngx_http_s3_request_header(ngx_http_request_t *r,
+    s3_field_t *field);
+static ngx_int_t ngx_http_s3_content_encoding(ngx_http_request_t *r,
+    s3_field_t *field);
+static ngx_int_t ngx_http_s3_request_payload(ngx_http_request_t *r,
+    ngx_http_s3_ctx_t *ctx, Wire__Request *request);
+static ngx_int_t ngx_http_s3_request_trailers(ngx_http_request_t *r,
+    ngx_http_s3_ctx_t *ctx, Wire__Request *request);
+static void ngx_http_s3_request_environment(ngx_http_request_t *r,
+    ngx_http_s3_ctx_t *ctx, Wire__Request *request);
+static ngx_int_t ngx_http_s3_request_bufs(ngx_http_request_t *r,
+    ngx_http_s3_ctx_t *ctx, Wire__Request *request);
+
+
+/* Headers that S3 gives a meaning; x-amz-* are all sent but for these two. */
+
+static ngx_str_t  ngx_http_s3_headers[] = {
+    ngx_string("range"),
+    ngx_string("if-match"),
+    ngx_string("if-none-match"),
+    ngx_string("if-modified-since"),
+    ngx_string("if-unmodified-since"),
+    ngx_string("if-range"),
+    ngx_string("content-type"),
+    ngx_string("content-encoding"),
+    ngx_string("content-language"),
+    ngx_string("content-disposition"),
+    ngx_string("content-md5"),
+    ngx_string("cache-control"),
+    ngx_string("expires"),
+    ngx_string("origin"),
+    ngx_string("access-control-request-method"),
+    ngx_string("access-control-request-headers"),
+    ngx_string("user-agent"),
+    ngx_string("referer"),
+    ngx_null_string
+};
+
+static ngx_str_t  ngx_http_s3_auth_args[] = {
+    ngx_string("X-Amz-Algorithm"),
+    ngx_string("X-Amz-Credential"),
+    ngx_string("X-Amz-Date"),
+    ngx_string("X-Amz-Expires"),
+    ngx_string("X-Amz-SignedHeaders"),
+    ngx_string("X-Amz-Signature"),
+    ngx_string("X-Amz-Security-Token"),
+    ngx_null_string
+};
+
+
+ngx_int_t
+ngx_http_s3_create_request(ngx_http_request_t *r)
+{
+    Wire__Request            request;
+    ngx_http_s3_ctx_t       *ctx;
+    ngx_http_s3_loc_conf_t  *slcf;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_s3_module);
+    slcf = ngx_http_get_module_loc_conf(r, ngx_http_s3_module);
+
+    wire__request__init(&request);
+
+    request.operation = ctx->route.operation;
+    ngx_http_s3_set(request.bucket, ctx->route.bucket);
+    ngx_http_s3_set(request.key, ctx->route.key);
+
+    ngx_http_s3_set(request.access_key, ctx->auth.access_key);
+    request.key_generation = ctx->key_generation;
+    ngx_http_s3_set(request.session_token, ctx->auth.session_token);
+
+    request.segments = slcf->segments && slcf->control->drives != NULL;
+    request.verify = slcf->verify;
+
+    ngx_http_s3_request_environment(r, ctx, &request);
+
+    if (ngx_http_s3_request_args(r, ctx, &request) != NGX_OK
+        || ngx_http_s3_request_headers(r, ctx, &request) != NGX_OK
+        || ngx_http_s3_request_payload(r, ctx, &request) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_s3_request_bufs(r, ctx, &request);
+}
+
+
+static void
+ngx_http_s3_request_environment(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
+    Wire__Request *request)
+{
+    ngx_http_s3_loc_conf_t  *slcf;
+
+    slcf = ngx_http_get_module_loc_conf(r, ngx_http_s3_module);
+
+    ngx_http_s3_set(request->request_id, ctx->request_id);
+    ngx_http_s3_set(request->host, ctx->host);
+    ngx_http_s3_set(request->resource, ctx->sigv4.path);
+    ngx_http_s3_set(request->source_ip, r->connection->addr_text);
+    ngx_http_s3_set(request->method, r->method_name);
+
+    if (slcf->region.len) {
+        ngx_http_s3_set(request->server_region, slcf->region);
+
+    } else {
+        request->server_region.data = (u_char *) "us-east-1";
+        request->server_region.len = sizeof("us-east-1") - 1;
+    }
+
+#if (NGX_HTTP_SSL)
+    request->secure = (r->connection->ssl != NULL);
+#endif
+}
+
+
+static ngx_int_t
+ngx_http_s3_request_args(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
+    Wire__Request *request)
+{
+    size_t        i, k;
+    s3_field_t   *arg;
+    Wire__Field  *field;
+
+    if (ctx->sigv4.nargs == 0) {
+        return NGX_OK;
+    }
+
+    request->args = ngx_palloc(r->pool,
+                               ctx->sigv4.nargs * sizeof(Wire__Field *));
+    field = ngx_palloc(r->pool, ctx->sigv4.nargs * sizeof(Wire__Field));
+
+    if (request->args == NULL || field == NULL) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < ctx->sigv4.nargs; i++) {
+        arg = &ctx->sigv4.args[i];
+
+        for (k = 0; ngx_http_s3_auth_args[k].len; k++) {
+            if (arg->name.len == ngx_http_s3_auth_args[k].len
+                && ngx_memcmp(arg->name.data, ngx_http_s3_auth_args[k].data,
+                              arg->name.len)
+                   == 0)
+            {
+                break;
+            }
+        }
+
+        if (ctx->auth.presigned && ngx_http_s3_auth_args[k].len) {
+            continue;
+        }
+
+        wire__field__init(field);
+        ngx_http_s3_set(field->name, arg->name);
+        ngx_http_s3_set(field->value, arg->value);
+
+        request->args[request->n_args++] = field++;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_s3_request_headers(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
+    Wire__Request *request)
+{
+    size_t        i;
+    ngx_int_t     rc;
+    s3_field_t    header;
+    Wire__Field  *field;
+
+    request->headers = ngx_palloc(r->pool,
+                           (ctx->sigv4.nheaders + 1) * sizeof(Wire__Field *));
+    field = ngx_palloc(r->pool,
+                       (ctx->sigv4.nheaders + 1) * sizeof(Wire__Field));
+
+    if (request->headers == NULL || field == NULL) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < ctx->sigv4.nheaders; i++) {
+        header = ctx->sigv4.headers[i];
+
+        rc = ngx_http_s3_request_header(r, &header);
+
+        if (rc == NGX_DECLINED) {
+            continue;
+        }
+
+        if (rc != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        wire__field__init(field);
+        ngx_http_s3_set(field->name, header.name);
+        ngx_http_s3_set(field->value, header.value);
+
+        request->headers[request->n_headers++] = field++;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_s3_request_header(ngx_http_request_t *r, s3_field_t *field)
+{
+    ngx_str_t  *name;
+
+    if (field->name.len > 6
+        && ngx_memcmp(field->name.data, "x-amz-", 6) == 0)
+    {
+        if (field->name.len == sizeof("x-amz-security-token") - 1
+            && ngx_memcmp(field->name.data, "x-amz-security-token",
+                          field->name.len)
+               == 0)
+        {
+            return NGX_DECLINED;
+        }
+
+        return NGX_OK;
+    }
+
+    for (name = ngx_http_s3_headers; name->len; name++) {
+
+        if (field->name.len == name->len
+            && ngx_memcmp(field->name.data, name->data, name->len) == 0)
+        {
+            if (name->len == sizeof("content-encoding") - 1
+                && ngx_memcmp(name->data, "content-encoding", name->len) == 0)
+            {
+                return ngx_http_s3_content_encoding(r, field);
+            }
+
+            return NGX_OK;
+        }
+    }
+
+    return NGX_DECLINED;
+}
+
+
+/* "aws-chunked" is about the transfer and is not the object's. */
+
+static ngx_int_t
+ngx_http_s3_content_encoding(ngx_http_request_t *r, s3_field_t *field)
+{
+    u_char  *p, *last, *token, *end, *out, *start;
+
+    start = ngx_pnalloc(r->pool, field->value.len + 1);
+    if (start == NULL) {
+        return NGX_ERROR;
+    }
+
+    out = start;
+    p = field->value.data;
+    last = p + field->value.len;
+
+    while (p < last) {
+
+        while (p < last && (*p == ' ' || *p == '\t' || *p == ',')) {
+            p++;
+        }
+
+        token = p;
+
+        while (p < last && *p != ',') {
+            p++;
+        }
+
+        for (end = p; end > token && (end[-1] == ' ' || end[-1] == '\t');
+             end--)
+        {
+            /* void */
+        }
+
+        if (end == token
+            || (end - token == sizeof("aws-chunked") - 1
+                && ngx_strncasecmp(token, (u_char *) "aws-chunked",
+                                   sizeof("aws-chunked") - 1)
+                   == 0))
+        {
+            continue;
+        }
+
+        if (out != start) {
+            *out++ = ',';
+        }
+
+        out = ngx_cpymem(out, token, end - token);
+    }
+
+    if (out == start) {
+        return NGX_DECLINED;
+    }
+
+    field->value.data = start;
+    field->value.len = out - start;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_s3_request_payload(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
+    Wire__Request *request)
+{
+    ngx_int_t   n;
+    ngx_uint_t  i;
+    s3_str_t   *hex;
+
+    if (!ctx->route.has_body) {
+        return NGX_OK;
+    }
+
+    request->has_body = 1;
+    request->content_length = ctx->content_length;
+    request->payload = (Wire__Payload) ctx->auth.payload;
+    request->expect_continue = ctx->expect && ctx->content_length;
+
+    switch (ctx->auth.payload) {
+
+    case S3_PAYLOAD_SIGNED:
+
+        hex = &ctx->auth.content_sha256;
+
+        if (hex->len != 64) {
+            return NGX_ERROR;
+        }
+
+        request->content_sha256.len = 32;
+        request->content_sha256.data = ngx_palloc(r->pool, 32);
+        if (request->content_sha256.data == NULL) {
+            return NGX_ERROR;
+        }
+
+        for (i = 0; i < 32; i++) {
+            n = ngx_hextoi(hex->data + i * 2, 2);
+
+            if (n == NGX_ERROR) {
+                return NGX_ERROR;
+            }
+
+            request->content_sha256.data[i] = (u_char) n;
+        }
+
+        return NGX_OK;
+
+    case S3_PAYLOAD_STREAMING_SIGNED:
+    case S3_PAYLOAD_STREAMING_SIGNED_TRAILER:
+
+        ngx_http_s3_set(request->seed_signature, ctx->auth.signature);
+        ngx_http_s3_set(request->amz_date, ctx->auth.amz_date);
+        ngx_http_s3_set(request->region, ctx->auth.region);
+
+        /* fall through */
+
+    case S3_PAYLOAD_STREAMING_UNSIGNED_TRAILER:
+
+        return ngx_http_s3_request_trailers(r, ctx, request);
+
+    default: /* S3_PAYLOAD_UNSIGNED */
+
+        return NGX_OK;
+    }
+}
+
+
+static ngx_int_t
+ngx_http_s3_request_trailers(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
+    Wire__Request *request)
+{
+    u_char                *p, *last, *name, *end;
+    size_t                 n;
+    s3_field_t            *field;
+    ProtobufCBinaryData   *trailer;
+
+    field = s3_field_find(ctx->sigv4.headers, ctx->sigv4.nheaders,
+                          "x-amz-trailer");
+
+    if (field == NULL || field->value.len == 0) {
+        return NGX_OK;
+    }
+
+    p = field->value.data;
+    last = p + field->value.len;
+
+    n = 1;
+
+    for (name = p; name < last; name++) {
+        if (*name == ',') {
+            n++;
+        }
+    }
+
+    trailer = ngx_palloc(r->pool, n * sizeof(ProtobufCBinaryData));
+    if (trailer == NULL) {
+        return NGX_ERROR;
+    }
+
+    request->trailers = trailer;
+
+    while (p < last) {
+
+        while (p < last && (*p == ' ' || *p == '\t' || *p == ',')) {
+            p++;
+        }
+
+        name = p;
+
+        while (p < last && *p != ',') {
+            p++;
+        }
+
+        for (end = p; end > name && (end[-1] == ' ' || end[-1] == '\t');
+             end--)
+        {
+            /* void */
+        }
+
+        if (end == name) {
+            continue;
+        }
+
+        trailer->len = end - name;
+        trailer->data = ngx_pnalloc(r->pool, trailer->len);
+        if (trailer->data == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_strlow(trailer->data, name, trailer->len);
+
+        trailer++;
+        request->n_trailers++;
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * The first buffer holds REQUEST, and END if there is no body; the body's
+ * buffers follow it here if all of it was read before, else upstream adds
+ * them as they come.
+ */
+
+static ngx_int_t
+ngx_http_s3_request_bufs(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
+    Wire__Request *request)
+{
+    size_t                size;
+    ngx_buf_t            *b;
+    ngx_chain_t          *cl, *body;
+    ngx_http_upstream_t  *u;
+
+    u = r->upstream;
+
+    size = wire__request__get_packed_size(request);
+
+    if (size > FRAME_MESSAGE_MAX) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "s3 request is too big: %uz", size);
+        return NGX_ERROR;
+    }
+
+    b = ngx_create_temp_buf(r->pool, size + 2 * FRAME_HEADER_SIZE);
+    if (b == NULL) {
+        return NGX_ERROR;
+    }
+
+    (void) wire__request__pack(request, b->pos + FRAME_HEADER_SIZE);
+    frame_encode(b->pos, FRAME_REQUEST, b->pos + FRAME_HEADER_SIZE, size);
+
+    b->last = b->pos + FRAME_HEADER_SIZE + size;
+    b->flush = 1;
+
+    cl = ngx_alloc_chain_link(r->pool);
+    if (cl == NULL) {
+        return NGX_ERROR;
+    }
+
+    cl->buf = b;
+    cl->next = NULL;
+
+    body = u->request_bufs;
+    u->request_bufs = cl;
+
+    u->output.output_filter = ngx_http_s3_body_output_filter;
+    u->output.filter_ctx = r;
+    u->output.need_in_memory = 1;
+
+    if (!ctx->route.has_body) {
+        frame_encode(b->last, FRAME_END, NULL, 0);
+        b->last += FRAME_HEADER_SIZE;
+        b->last_buf = 1;
+        return NGX_OK;
+    }
+
+    if (r->request_body_no_buffering) {
+        return NGX_OK;
+    }
+
+    while (body) {
+        b = ngx_alloc_buf(r->pool);
+        if (b == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_memcpy(b, body->buf, sizeof(ngx_buf_t));
+
+        cl->next = ngx_alloc_chain_link(r->pool);
+        if (cl->next == NULL) {
+            return NGX_ERROR;
+        }
+
+        cl = cl->next;
+        cl->buf = b;
+        cl->next = NULL;
+
+        body = body->next;
+    }
+
+    if (cl == u->request_bufs) {
+
+        /* an empty body: its end has a buffer of its own */
+
+        b = ngx_calloc_buf(r->pool);
+        if (b == NULL) {
+            return NGX_ERROR;
+        }
+
+        cl->next = ngx_alloc_chain_link(r->pool);
+        if (cl->next == NULL) {
+            return NGX_ERROR;
+        }
+
+        cl = cl->next;
+        cl->buf = b;
+        cl->next = NULL;
+    }
+
+    b->last_buf = 1;
+
+    return NGX_OK;
+}

@@ -1,0 +1,307 @@
+
+/*
+ * Parts of extents as file buffers.  A sealed byte never changes, and the
+ * name of an extent is never used again: an open descriptor stays good even
+ * after s3d has unlinked the file.
+ */
+
+
+#include "ngx_http_s3_module.h"
+
+
+#define NGX_HTTP_S3_FILES_MAX     64   /* open at once for a request, but for
+                                          those that one window needs */
+#define NGX_HTTP_S3_EXTENT_PATH   sizeof("/extents/00/0000000000000000")
+
+
+struct ngx_http_s3_file_s {
+    ngx_http_s3_file_t  *next;
+    ngx_file_t           file;
+    off_t                size;
+    uint64_t             extent;
+    uint32_t             drive;
+    unsigned             used:1;
+};
+
+
+static ngx_http_s3_file_t *ngx_http_s3_open(ngx_http_request_t *r,
+    ngx_http_s3_ctx_t *ctx, Wire__Segment *segment);
+static ngx_int_t ngx_http_s3_file_size(ngx_http_request_t *r,
+    ngx_http_s3_file_t *file);
+static void ngx_http_s3_close_unused(ngx_http_request_t *r,
+    ngx_http_s3_ctx_t *ctx);
+static void ngx_http_s3_mark_used(ngx_http_s3_ctx_t *ctx, ngx_chain_t *cl);
+static void ngx_http_s3_close_files(void *data);
+
+
+/*
+ * Opens all files of a window, then queues their parts.  NGX_DECLINED: one
+ * cannot be read here, and nothing was queued.
+ */
+
+ngx_int_t
+ngx_http_s3_segments(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
+    Wire__Segments *segments)
+{
+    size_t                i;
+    ngx_buf_t            *b;
+    ngx_chain_t          *cl, **ll;
+    Wire__Segment        *segment;
+    ngx_http_upstream_t  *u;
+    ngx_http_s3_file_t  **files;
+
+    u = r->upstream;
+
+    if (ctx->nfiles > NGX_HTTP_S3_FILES_MAX) {
+        ngx_http_s3_close_unused(r, ctx);
+    }
+
+    files = ngx_alloc(segments->n_segments * sizeof(ngx_http_s3_file_t *),
+                      r->connection->log);
+    if (files == NULL) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < segments->n_segments; i++) {
+        files[i] = ngx_http_s3_open(r, ctx, segments->segments[i]);
+
+        if (files[i] == NULL) {
+            ngx_free(files);
+            return NGX_DECLINED;
+        }
+    }
+
+    for (ll = &u->out_bufs; *ll; ll = &(*ll)->next) { /* void */ }
+
+    for (i = 0; i < segments->n_segments; i++) {
+        segment = segments->segments[i];
+
+        cl = ngx_chain_get_free_buf(r->pool, &u->free_bufs);
+        if (cl == NULL) {
+            ngx_free(files);
+            return NGX_ERROR;
+        }
+
+        b = cl->buf;
+
+        ngx_memzero(b, sizeof(ngx_buf_t));
+
+        b->in_file = 1;
+        b->file = &files[i]->file;
+        b->file_pos = segment->offset;
+        b->file_last = segment->offset + segment->length;
+        b->flush = (i + 1 == segments->n_segments);
+        b->tag = u->output.tag;
+
+        *ll = cl;
+        ll = &cl->next;
+        cl->next = NULL;
+    }
+
+    ngx_free(files);
+
+    return NGX_OK;
+}
+
+
+static ngx_http_s3_file_t *
+ngx_http_s3_open(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
+    Wire__Segment *segment)
+{
+    u_char                   path[NGX_MAX_PATH + NGX_HTTP_S3_EXTENT_PATH];
+    ngx_str_t               *directory;
+    ngx_pool_cleanup_t      *cln;
+    ngx_http_s3_file_t      *file;
+    ngx_http_s3_loc_conf_t  *slcf;
+
+    if (segment->length == 0
+        || segment->offset > NGX_MAX_OFF_T_VALUE
+        || segment->length > NGX_MAX_OFF_T_VALUE - segment->offset)
+    {
+        return NULL;
+    }
+
+    for (file = ctx->files; file; file = file->next) {
+
+        if (file->file.fd != NGX_INVALID_FILE
+            && file->extent == segment->extent
+            && file->drive == segment->drive)
+        {
+            goto found;
+        }
+    }
+
+    slcf = ngx_http_get_module_loc_conf(r, ngx_http_s3_module);
+
+    directory = ngx_http_s3_control_drive(slcf->control, segment->drive);
+
+    if (directory == NULL || directory->len > NGX_MAX_PATH) {
+        return NULL;
+    }
+
+    for (file = ctx->files; file; file = file->next) {
+        if (file->file.fd == NGX_INVALID_FILE) {
+            break;
+        }
+    }
+
+    if (file == NULL) {
+
+        file = ngx_pcalloc(r->pool, sizeof(ngx_http_s3_file_t));
+        if (file == NULL) {
+            return NULL;
+        }
+
+        file->file.fd = NGX_INVALID_FILE;
+
+        if (ctx->files == NULL) {
+            cln = ngx_pool_cleanup_add(r->pool, 0);
+            if (cln == NULL) {
+                return NULL;
+            }
+
+            cln->handler = ngx_http_s3_close_files;
+            cln->data = ctx;
+        }
+
+        file->next = ctx->files;
+        ctx->files = file;
+    }
+
+    ngx_sprintf(path, "%V/extents/%02xi/%016xL%Z", directory,
+                (ngx_int_t) (segment->extent & 0xff), segment->extent);
+
+    file->file.fd = ngx_open_file(path, NGX_FILE_RDONLY|NGX_FILE_NONBLOCK,
+                                  NGX_FILE_OPEN, 0);
+
+    if (file->file.fd == NGX_INVALID_FILE) {
+        ngx_log_error(NGX_LOG_NOTICE, r->connection->log, ngx_errno,
+                      ngx_open_file_n " \"%s\" failed, "
+                      "s3d is asked for the bytes", path);
+        return NULL;
+    }
+
+    file->file.log = r->connection->log;
+    ngx_str_set(&file->file.name, "extent");
+    file->size = 0;
+    file->extent = segment->extent;
+    file->drive = segment->drive;
+
+    ctx->nfiles++;
+
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "s3 open \"%s\": %d", path, file->file.fd);
+
+found:
+
+    if ((uint64_t) file->size < segment->offset + segment->length) {
+
+        /* an extent that is still written to has grown */
+
+        if (ngx_http_s3_file_size(r, file) != NGX_OK
+            || (uint64_t) file->size < segment->offset + segment->length)
+        {
+            ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                          "extent %016xL of drive %uD is too short",
+                          segment->extent, segment->drive);
+            return NULL;
+        }
+    }
+
+    return file;
+}
+
+
+static ngx_int_t
+ngx_http_s3_file_size(ngx_http_request_t *r, ngx_http_s3_file_t *file)
+{
+    ngx_file_info_t  fi;
+
+    if (ngx_fd_info(file->file.fd, &fi) == NGX_FILE_ERROR) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, ngx_errno,
+                      ngx_fd_info_n " of an extent failed");
+        return NGX_ERROR;
+    }
+
+    if (!ngx_is_file(&fi)) {
+        return NGX_ERROR;
+    }
+
+    file->size = ngx_file_size(&fi);
+
+    return NGX_OK;
+}
+
+
+/* A long download passes through many extents: those sent are closed. */
+
+static void
+ngx_http_s3_close_unused(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
+{
+    ngx_http_s3_file_t  *file;
+
+    for (file = ctx->files; file; file = file->next) {
+        file->used = 0;
+    }
+
+    ngx_http_s3_mark_used(ctx, r->upstream->busy_bufs);
+    ngx_http_s3_mark_used(ctx, r->upstream->out_bufs);
+
+    for (file = ctx->files; file; file = file->next) {
+
+        if (file->used || file->file.fd == NGX_INVALID_FILE) {
+            continue;
+        }
+
+        if (ngx_close_file(file->file.fd) == NGX_FILE_ERROR) {
+            ngx_log_error(NGX_LOG_ALERT, r->connection->log, ngx_errno,
+                          ngx_close_file_n " of an extent failed");
+        }
+
+        file->file.fd = NGX_INVALID_FILE;
+        ctx->nfiles--;
+    }
+}
+
+
+static void
+ngx_http_s3_mark_used(ngx_http_s3_ctx_t *ctx, ngx_chain_t *cl)
+{
+    ngx_http_s3_file_t  *file;
+
+    for ( /* void */ ; cl; cl = cl->next) {
+
+        if (!cl->buf->in_file) {
+            continue;
+        }
+
+        file = (ngx_http_s3_file_t *)
+               ((u_char *) cl->buf->file - offsetof(ngx_http_s3_file_t, file));
+
+        file->used = 1;
+    }
+}
+
+
+static void
+ngx_http_s3_close_files(void *data)
+{
+    ngx_http_s3_ctx_t *ctx = data;
+
+    ngx_http_s3_file_t  *file;
+
+    for (file = ctx->files; file; file = file->next) {
+
+        if (file->file.fd == NGX_INVALID_FILE) {
+            continue;
+        }
+
+        if (ngx_close_file(file->file.fd) == NGX_FILE_ERROR) {
+            ngx_log_error(NGX_LOG_ALERT, ctx->request->connection->log,
+                          ngx_errno,
+                          ngx_close_file_n " of an extent failed");
+        }
+
+        file->file.fd = NGX_INVALID_FILE;
+    }
+}
