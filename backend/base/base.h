@@ -71,6 +71,10 @@ void *xcalloc(size_t count, size_t size);
 void *xrealloc(void *old, size_t size);
 char *xstrdup(const char *text);
 
+/* Copies with the NUL into an array of `capacity` bytes; a text that does not
+ * fit aborts: its length was to be checked where it came in. */
+void copy_string(char *out, size_t capacity, const char *text);
+
 /* --- encoding --------------------------------------------------------------*/
 void hex_encode(char *out, const void *data, size_t size); /* 2*size + NUL */
 int hex_decode(uint8_t *out, struct slice hex); /* hex.size/2 bytes */
@@ -150,5 +154,9 @@ void digester_free(struct digester *digester);
 uint64_t crc_combine(enum digest which, uint64_t a, uint64_t b,
                      uint64_t size_b);
 uint64_t crc64nvme(uint64_t crc, const void *data, size_t size);
+/* CRC32C (RFC 3720, B.4) as it stands on disk; continued from `crc`, that of
+ * the bytes before, 0 at the start. */
+uint32_t crc32c_bytes(const void *data, size_t size);
+uint32_t crc32c_extend(uint32_t crc, const void *data, size_t size);
 
 #endif

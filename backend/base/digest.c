@@ -55,10 +55,7 @@ static void update_piece(struct digester *digester, const uint8_t *data,
         digester->crc32 = crc32_gzip_refl(digester->crc32, data, size);
     }
     if (digester->digests & DIGEST_CRC32C) {
-        /* ISA-L leaves the inversions to its caller. The data is not changed:
-         * its prototype lacks a const. */
-        digester->crc32c =
-            ~crc32_iscsi((unsigned char *)data, (int)size, ~digester->crc32c);
+        digester->crc32c = crc32c_extend(digester->crc32c, data, size);
     }
     if (digester->digests & DIGEST_CRC64NVME) {
         digester->crc64 = crc64nvme(digester->crc64, data, size);

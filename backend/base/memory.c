@@ -35,6 +35,14 @@ char *xstrdup(const char *text)
     return checked(strdup(text));
 }
 
+void copy_string(char *out, size_t capacity, const char *text)
+{
+    size_t size = strlen(text) + 1;
+
+    invariant(size <= capacity);
+    memcpy(out, text, size);
+}
+
 /* --- arenas ----------------------------------------------------------------*/
 
 #define ARENA_BLOCK 4096

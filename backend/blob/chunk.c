@@ -196,7 +196,7 @@ static int read_small_shard(struct chunk *chunk, unsigned shard, uint8_t *out)
                                  &found);
     }
     if (error == 0 &&
-        descriptor_block_crc(out + payload, 0) != blob_crc32c(out, payload)) {
+        descriptor_block_crc(out + payload, 0) != crc32c_bytes(out, payload)) {
         error = -EBADMSG;
     }
     return error == 0 ? 0 : shard_unusable(chunk, shard, error);
@@ -225,7 +225,7 @@ int chunk_read_blocks(struct chunk *chunk, unsigned shard, uint32_t first,
         uint32_t block =
             geometry_block_size(&chunk->geometry, shard, first + i);
 
-        if (blob_crc32c(out, block) != table->crc[first + i]) {
+        if (crc32c_bytes(out, block) != table->crc[first + i]) {
             error = -EBADMSG;
         }
         out += block;
@@ -306,7 +306,7 @@ int chunk_rebuild_block(struct chunk *chunk, unsigned wanted, uint32_t block,
     }
     free(buffers);
     if (error == 0 && table != NULL &&
-        blob_crc32c(out, own) != table->crc[block]) {
+        crc32c_bytes(out, own) != table->crc[block]) {
         log_error("blob %llx chunk %u: rebuilt bytes do not match",
                   (unsigned long long)chunk->layout->blob, chunk->number);
         error = -EIO;
@@ -351,7 +351,7 @@ static int verify_origin(struct chunk *chunk, unsigned shard,
         error = shard_read(chunk, shard, at, origin, found->origin_size);
     }
     if (error == 0 &&
-        blob_crc32c(origin, found->origin_size) != found->origin_crc) {
+        crc32c_bytes(origin, found->origin_size) != found->origin_crc) {
         error = -EBADMSG;
     }
     return error;
@@ -370,7 +370,7 @@ static int verify_blocks(struct chunk *chunk, unsigned shard,
         error =
             shard_read(chunk, shard, (uint64_t)i * BLOB_BLOCK_SIZE, data, size);
         if (error == 0 &&
-            blob_crc32c(data, size) != descriptor_block_crc(encoded, i)) {
+            crc32c_bytes(data, size) != descriptor_block_crc(encoded, i)) {
             error = -EBADMSG;
         }
     }

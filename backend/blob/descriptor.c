@@ -7,7 +7,6 @@
 #include "blob/private.h"
 
 #include <errno.h>
-#include <isa-l/crc.h>
 #include <string.h>
 
 #define DESCRIPTOR_MAGIC   "s3dshard"
@@ -34,22 +33,6 @@ enum {
     AT_ORIGIN_CRC = 72,
     AT_RESERVED = 76,
 };
-
-uint32_t blob_crc32c(const void *data, size_t size)
-{
-    const size_t most = 1u << 30;              /* ISA-L counts with an int */
-    unsigned char *at = (unsigned char *)data; /* which it does not write */
-    uint32_t crc = UINT32_MAX;
-
-    while (size > 0) {
-        size_t part = size < most ? size : most;
-
-        crc = crc32_iscsi(at, (int)part, crc);
-        at += part;
-        size -= part;
-    }
-    return ~crc;
-}
 
 uint32_t descriptor_encode(const struct descriptor *descriptor,
                            const uint32_t *table, uint8_t *out)
@@ -79,7 +62,7 @@ uint32_t descriptor_encode(const struct descriptor *descriptor,
     for (uint32_t i = 0; i < blocks; i++, at += 4) {
         put_u32le(at, table[i]);
     }
-    crc = blob_crc32c(out, (size_t)(at - out));
+    crc = crc32c_bytes(out, (size_t)(at - out));
     put_u32le(at, crc);
     return crc;
 }
@@ -93,7 +76,7 @@ int descriptor_decode(struct slice in, struct descriptor *descriptor,
         return -EBADMSG;
     }
     *crc = get_u32le(data + in.size - 4);
-    if (*crc != blob_crc32c(data, in.size - 4) ||
+    if (*crc != crc32c_bytes(data, in.size - 4) ||
         memcmp(data + AT_MAGIC, DESCRIPTOR_MAGIC, 8) != 0 ||
         get_u16le(data + AT_VERSION) != DESCRIPTOR_VERSION ||
         get_u16le(data + AT_FIXED_SIZE) != DESCRIPTOR_FIXED_SIZE ||

@@ -14,9 +14,6 @@
 #define BLOB_ORIGIN_MAX (8u << 10)
 #define BLOB_UNIT_MAX   (16u << 20)
 
-/* CRC-32C (Castagnoli): "123456789" gives 0xe3069283. */
-uint32_t blob_crc32c(const void *data, size_t size);
-
 /* --- geometry: where bytes of a chunk are -----------------------------------
  * Everything follows from (chunk size, k, m, unit). */
 struct geometry {

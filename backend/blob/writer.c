@@ -35,7 +35,7 @@ int blob_writer_open(struct blob_store *store, const struct blob_spec *spec,
         memcpy(origin, spec->origin.data, spec->origin.size);
     }
     writer->spec.origin.data = origin;
-    writer->origin_crc = blob_crc32c(origin, spec->origin.size);
+    writer->origin_crc = crc32c_bytes(origin, spec->origin.size);
     writer->candidates =
         xcalloc(store->drive_count, sizeof(*writer->candidates));
     error = writer_choose_profile(writer);
@@ -203,7 +203,7 @@ static void table_fill(struct blob_writer *writer, unsigned shard,
     while (size > 0) {
         size_t block = size < BLOB_BLOCK_SIZE ? size : BLOB_BLOCK_SIZE;
 
-        *crc++ = blob_crc32c(data, block);
+        *crc++ = crc32c_bytes(data, block);
         data += block;
         size -= block;
     }

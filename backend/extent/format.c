@@ -2,21 +2,12 @@
 #include "extent/private.h"
 
 #include <errno.h>
-#include <isa-l/crc.h>
 #include <stdio.h>
 #include <string.h>
 
 static const char extent_magic[] = "S3DEXTNT";
 static const char record_magic[] = "S3DRECRD";
 #define MAGIC_SIZE 8
-
-/* ISA-L leaves the inversions of CRC-32C to its caller, and takes a pointer
- * to data that it only reads. */
-uint32_t extent_crc32c(const void *data, size_t size)
-{
-    invariant(size <= INT32_MAX);
-    return ~crc32_iscsi((unsigned char *)(uintptr_t)data, (int)size, ~0u);
-}
 
 void extent_header_encode(uint8_t out[EXTENT_HEADER_SIZE],
                           const struct extent_header *header)
@@ -29,7 +20,7 @@ void extent_header_encode(uint8_t out[EXTENT_HEADER_SIZE],
     memcpy(out + 32, header->drive, DRIVE_UUID_SIZE);
     put_u64le(out + 48, header->extent);
     put_u32le(out + EXTENT_HEADER_SIZE - 4,
-              extent_crc32c(out, EXTENT_HEADER_SIZE - 4));
+              crc32c_bytes(out, EXTENT_HEADER_SIZE - 4));
 }
 
 int extent_header_decode(const uint8_t in[EXTENT_HEADER_SIZE],
@@ -39,7 +30,7 @@ int extent_header_decode(const uint8_t in[EXTENT_HEADER_SIZE],
         get_u16le(in + 8) != FORMAT_VERSION ||
         get_u32le(in + 12) != EXTENT_HEADER_SIZE ||
         get_u32le(in + EXTENT_HEADER_SIZE - 4) !=
-            extent_crc32c(in, EXTENT_HEADER_SIZE - 4)) {
+            crc32c_bytes(in, EXTENT_HEADER_SIZE - 4)) {
         return -EBADMSG;
     }
     memcpy(header->cluster, in + 16, DRIVE_UUID_SIZE);
@@ -62,7 +53,7 @@ void record_header_encode(uint8_t out[RECORD_HEADER_SIZE],
     put_u64le(out + 40, header->extent);
     put_u64le(out + 48, header->offset);
     put_u32le(out + RECORD_HEADER_SIZE - 4,
-              extent_crc32c(out, RECORD_HEADER_SIZE - 4));
+              crc32c_bytes(out, RECORD_HEADER_SIZE - 4));
 }
 
 int record_header_decode(const uint8_t in[RECORD_HEADER_SIZE],
@@ -72,7 +63,7 @@ int record_header_decode(const uint8_t in[RECORD_HEADER_SIZE],
         get_u16le(in + 8) != FORMAT_VERSION ||
         get_u16le(in + 10) != RECORD_HEADER_SIZE ||
         get_u32le(in + RECORD_HEADER_SIZE - 4) !=
-            extent_crc32c(in, RECORD_HEADER_SIZE - 4)) {
+            crc32c_bytes(in, RECORD_HEADER_SIZE - 4)) {
         return -EBADMSG;
     }
     header->shard = get_u32le(in + 12);

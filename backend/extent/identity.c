@@ -23,7 +23,7 @@ void identity_encode(uint8_t out[IDENTITY_SIZE],
     memcpy(out + 16, identity->cluster, DRIVE_UUID_SIZE);
     memcpy(out + 32, identity->drive, DRIVE_UUID_SIZE);
     memcpy(out + DOMAIN_AT, identity->domain, domain);
-    put_u32le(out + IDENTITY_SIZE - 4, extent_crc32c(out, IDENTITY_SIZE - 4));
+    put_u32le(out + IDENTITY_SIZE - 4, crc32c_bytes(out, IDENTITY_SIZE - 4));
 }
 
 int identity_decode(const uint8_t *in, size_t size, struct identity *identity)
@@ -32,7 +32,7 @@ int identity_decode(const uint8_t *in, size_t size, struct identity *identity)
         get_u16le(in + 8) != FORMAT_VERSION ||
         get_u16le(in + 10) > DOMAIN_SIZE_MAX ||
         get_u32le(in + IDENTITY_SIZE - 4) !=
-            extent_crc32c(in, IDENTITY_SIZE - 4)) {
+            crc32c_bytes(in, IDENTITY_SIZE - 4)) {
         return -EBADMSG;
     }
     memset(identity, 0, sizeof(*identity));

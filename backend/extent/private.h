@@ -35,8 +35,6 @@
 #define DRIVE_PATH_SIZE      (DRIVE_DIRECTORY_SIZE + 64u)
 
 /* --- format.c: encoding ----------------------------------------------------*/
-uint32_t extent_crc32c(const void *data, size_t size);
-
 struct extent_header {
     uint8_t cluster[DRIVE_UUID_SIZE];
     uint8_t drive[DRIVE_UUID_SIZE];

@@ -10,7 +10,6 @@
 #include "meta/private.h"
 
 #include <errno.h>
-#include <isa-l.h>
 #include <limits.h>
 
 #define MAGIC_0       'S'
@@ -20,9 +19,7 @@
 
 static uint32_t envelope_crc(uint8_t type, const uint8_t *payload, size_t size)
 {
-    uint32_t crc = crc32_iscsi(&type, 1, UINT32_MAX);
-
-    return ~crc32_iscsi((unsigned char *)payload, (int)size, crc);
+    return crc32c_extend(crc32c_bytes(&type, 1), payload, size);
 }
 
 struct slice meta_pack(struct arena *arena, enum meta_record type,

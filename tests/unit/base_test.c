@@ -109,6 +109,32 @@ static void numbers_have_their_bytes(void **state)
     assert_memory_equal(out, "\xff\xfe", 2);
 }
 
+static void crc32c_is_castagnoli(void **state)
+{
+    static const uint8_t zeros[32];
+
+    (void)state;
+    assert_int_equal(crc32c_bytes("123456789", 9), 0xe3069283);
+    assert_int_equal(crc32c_bytes(zeros, 32), 0x8a9136aa); /* RFC 3720 B.4 */
+    assert_int_equal(crc32c_bytes("", 0), 0);
+    for (size_t i = 0; i <= 9; i++) {
+        assert_int_equal(
+            crc32c_extend(crc32c_bytes("123456789", i), "123456789" + i, 9 - i),
+            0xe3069283);
+    }
+}
+
+static void strings_are_copied_whole(void **state)
+{
+    char out[5] = "....";
+
+    (void)state;
+    copy_string(out, 3, "ab");
+    assert_memory_equal(out, "ab\0.", 5);
+    copy_string(out, sizeof(out), "abcd");
+    assert_string_equal(out, "abcd");
+}
+
 static void arenas_keep_what_they_gave(void **state)
 {
     struct arena *arena = arena_new();
@@ -202,6 +228,8 @@ int main(void)
         cmocka_unit_test(arenas_keep_what_they_gave),
         cmocka_unit_test(digests_are_the_published_ones),
         cmocka_unit_test(crcs_combine_at_any_place),
+        cmocka_unit_test(crc32c_is_castagnoli),
+        cmocka_unit_test(strings_are_copied_whole),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

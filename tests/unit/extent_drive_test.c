@@ -57,13 +57,6 @@ static void assert_zeros(const uint8_t *bytes, size_t from, size_t to)
     }
 }
 
-static void crc32c_is_castagnoli(void **state)
-{
-    (void)state;
-    assert_int_equal(extent_crc32c("123456789", 9), 0xe3069283);
-    assert_int_equal(extent_crc32c("", 0), 0);
-}
-
 static void identity_bytes(void **state)
 {
     (void)state;
@@ -743,7 +736,6 @@ static void concurrent_writers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(crc32c_is_castagnoli),
         cmocka_unit_test(identity_bytes),
         cmocka_unit_test(extent_header_bytes),
         cmocka_unit_test(record_header_bytes),
