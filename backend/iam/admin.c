@@ -24,7 +24,7 @@ static void make_access_key(char out[ACCESS_KEY_MAX_SIZE + 1])
     size_t i;
 
     random_fill(random, sizeof(random));
-    strcpy(out, ACCESS_KEY_PREFIX);
+    copy_string(out, ACCESS_KEY_MAX_SIZE + 1, ACCESS_KEY_PREFIX);
     out += strlen(ACCESS_KEY_PREFIX);
     for (i = 0; i < sizeof(random); i++) {
         out[i] = base32[random[i] % 32];
@@ -48,7 +48,7 @@ static struct user *make_user(const struct iam_new_user *wanted)
 
     random_fill(random, sizeof(random));
     hex_encode(user->id, random, sizeof(random));
-    strcpy(user->name, wanted->name);
+    copy_string(user->name, sizeof(user->name), wanted->name);
     user->root = wanted->root;
     user->created_ms = clock_wall_ms();
     return user;
@@ -61,7 +61,7 @@ static struct access_key *make_key(struct iam *iam, struct user *user,
     struct access_key *key = xcalloc(1, sizeof(*key));
 
     if (access_key != NULL) {
-        strcpy(key->access_key, access_key);
+        copy_string(key->access_key, sizeof(key->access_key), access_key);
     } else {
         make_access_key(key->access_key);
     }
@@ -78,17 +78,19 @@ static struct access_key *make_key(struct iam *iam, struct user *user,
 /* --- JSON
  * ------------------------------------------------------------------------*/
 
-/* Gives up the object. */
+/* Gives up the object. Straight into `out`: no copy of a secret is left in
+ * memory of the library's. */
 static void append_json(struct buffer *out, json_t *object)
 {
-    char *text;
+    size_t size;
 
     invariant(object != NULL);
-    text = json_dumps(object, JSON_COMPACT);
-    invariant(text != NULL);
-    buffer_append_string(out, text);
-    OPENSSL_cleanse(text, strlen(text)); /* may hold a secret */
-    free(text);
+    size = json_dumpb(object, NULL, 0, JSON_COMPACT);
+    invariant(size > 0);
+    buffer_reserve(out, out->size + size);
+    invariant(json_dumpb(object, (char *)out->data + out->size, size,
+                         JSON_COMPACT) == size);
+    out->size += size;
     json_decref(object);
 }
 
@@ -221,7 +223,7 @@ int iam_user_add(struct iam *iam, const struct iam_new_user *wanted,
         return -EEXIST;
     }
     if (wanted->secret_key != NULL) {
-        strcpy(secret, wanted->secret_key);
+        copy_string(secret, sizeof(secret), wanted->secret_key);
     } else {
         make_secret(secret);
     }

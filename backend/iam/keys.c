@@ -75,7 +75,7 @@ int iam_authenticate(struct iam *iam, struct slice access_key,
     key = keys_find(iam, access_key);
     if (key != NULL && !key->disabled && key->generation == generation) {
         memcpy(identity->user, key->user->id, sizeof(identity->user));
-        strcpy(identity->name, key->user->name);
+        copy_string(identity->name, sizeof(identity->name), key->user->name);
         identity->root = key->user->root;
         rc = 0;
     }

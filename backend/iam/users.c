@@ -180,7 +180,7 @@ void iam_display_name(struct iam *iam, struct slice id, char name[65])
 
     pthread_rwlock_rdlock(&iam->lock);
     user = users_find(iam, id);
-    strcpy(name, user != NULL ? user->name : "");
+    copy_string(name, NAME_MAX_SIZE + 1, user != NULL ? user->name : "");
     pthread_rwlock_unlock(&iam->lock);
 }
 
