@@ -44,11 +44,12 @@ struct memory_iterator {
     struct node *at; /* in root's tree, or NULL */
 };
 
+/* Belongs to the nodes: the first one that takes it adds the reference. */
 static struct entry *entry_new(struct slice key, struct slice value)
 {
     struct entry *entry = xmalloc(sizeof(*entry) + key.size + value.size);
 
-    atomic_init(&entry->references, 1);
+    atomic_init(&entry->references, 0);
     memcpy(entry->bytes, key.data, key.size);
     if (value.size > 0) {
         memcpy(entry->bytes + key.size, value.data, value.size);
@@ -246,16 +247,11 @@ static uint32_t next_priority(struct memory_kv *self)
 static struct node *apply(struct memory_kv *self, struct node *root,
                           const struct kv_change *change)
 {
-    struct entry *entry;
-    struct node *changed;
-
     if (!change->put) {
         return tree_delete(root, change->key);
     }
-    entry = entry_new(change->key, change->value);
-    changed = tree_put(root, entry, next_priority(self));
-    entry_unref(entry);
-    return changed;
+    return tree_put(root, entry_new(change->key, change->value),
+                    next_priority(self));
 }
 
 static int memory_commit(struct kv *kv, const struct kv_batch *batch)
