@@ -12,6 +12,7 @@ static ngx_int_t ngx_http_s3_error_document(ngx_http_request_t *r,
     ngx_http_s3_ctx_t *ctx, ngx_str_t *document);
 static enum s3_error ngx_http_s3_error_of_status(ngx_uint_t status);
 static ngx_int_t ngx_http_s3_error_header_filter(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_s3_error_is_ours(ngx_http_request_t *r);
 static ngx_int_t ngx_http_s3_error_body_filter(ngx_http_request_t *r,
     ngx_chain_t *in);
 
@@ -93,6 +94,11 @@ ngx_http_s3_error_document(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
     if (resource.data == NULL) {
         resource.len = r->unparsed_uri.len;
         resource.data = r->unparsed_uri.data;
+    }
+
+    if (resource.data == NULL && r->uri_start && r->uri_end > r->uri_start) {
+        resource.len = r->uri_end - r->uri_start;
+        resource.data = r->uri_start;
     }
 
     request_id.len = ctx->request_id.len;
@@ -183,16 +189,13 @@ ngx_http_s3_error_init(void)
 static ngx_int_t
 ngx_http_s3_error_header_filter(ngx_http_request_t *r)
 {
-    ngx_str_t                document;
-    ngx_buf_t               *b;
-    ngx_http_s3_ctx_t       *ctx;
-    ngx_http_s3_loc_conf_t  *slcf;
+    ngx_str_t           document;
+    ngx_buf_t          *b;
+    ngx_http_s3_ctx_t  *ctx;
 
-    slcf = ngx_http_get_module_loc_conf(r, ngx_http_s3_module);
-
-    if (slcf->control == NULL
+    if (r->headers_out.status < NGX_HTTP_BAD_REQUEST
         || r != r->main
-        || r->headers_out.status < NGX_HTTP_BAD_REQUEST)
+        || !ngx_http_s3_error_is_ours(r))
     {
         return ngx_http_next_header_filter(r);
     }
@@ -208,7 +211,8 @@ ngx_http_s3_error_header_filter(ngx_http_request_t *r)
 
     if (ctx->error.code == S3_OK) {
         s3_error_init(&ctx->error,
-                      ngx_http_s3_error_of_status(r->headers_out.status));
+                      r->uri.len == 0 ? S3_ERR_InvalidURI
+                      : ngx_http_s3_error_of_status(r->headers_out.status));
     }
 
     ngx_log_debug2(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
@@ -236,6 +240,44 @@ ngx_http_s3_error_header_filter(ngx_http_request_t *r)
     ctx->error_page = b;
 
     return ngx_http_next_header_filter(r);
+}
+
+
+/*
+ * In an s3_pass location; or before a location was chosen, in a server that
+ * has one: nginx itself refuses targets such as "/%00".
+ */
+
+static ngx_uint_t
+ngx_http_s3_error_is_ours(ngx_http_request_t *r)
+{
+    ngx_uint_t                  i;
+    ngx_http_core_srv_conf_t   *cscf, **cscfp;
+    ngx_http_s3_loc_conf_t     *slcf;
+    ngx_http_s3_main_conf_t    *smcf;
+
+    slcf = ngx_http_get_module_loc_conf(r, ngx_http_s3_module);
+
+    if (slcf->control) {
+        return 1;
+    }
+
+    if (r->phase_handler != 0 || r->uri.len != 0) {
+        return 0;
+    }
+
+    smcf = ngx_http_get_module_main_conf(r, ngx_http_s3_module);
+    cscf = ngx_http_get_module_srv_conf(r, ngx_http_core_module);
+
+    cscfp = smcf->servers.elts;
+
+    for (i = 0; i < smcf->servers.nelts; i++) {
+        if (cscfp[i] == cscf) {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 
