@@ -31,6 +31,7 @@ struct leveldb_kv {
 struct leveldb_kv_iterator {
     struct kv_iterator iterator;
     leveldb_iterator_t *it;
+    int error; /* of any move so far */
 };
 
 static void leveldb_kv_close(struct kv *kv)
@@ -106,21 +107,44 @@ static void leveldb_kv_iterator_free(struct kv_iterator *iterator)
     free(self);
 }
 
+/* LevelDB steps over a block that it cannot read and goes on with the next:
+ * what is gone would look as if it had never been. */
+static void note_error(struct leveldb_kv_iterator *self)
+{
+    char *error = NULL;
+
+    leveldb_iter_get_error(self->it, &error);
+    if (error == NULL) {
+        return;
+    }
+    if (self->error == 0) {
+        log_error("metadata: scan failed: %s", error);
+    }
+    self->error = -EIO;
+    leveldb_free(error);
+}
+
 static void leveldb_kv_seek(struct kv_iterator *iterator, struct slice key)
 {
     struct leveldb_kv_iterator *self = (struct leveldb_kv_iterator *)iterator;
 
     leveldb_iter_seek(self->it, (const char *)key.data, key.size);
+    note_error(self);
 }
 
 static void leveldb_kv_next(struct kv_iterator *iterator)
 {
-    leveldb_iter_next(((struct leveldb_kv_iterator *)iterator)->it);
+    struct leveldb_kv_iterator *self = (struct leveldb_kv_iterator *)iterator;
+
+    leveldb_iter_next(self->it);
+    note_error(self);
 }
 
 static bool leveldb_kv_valid(struct kv_iterator *iterator)
 {
-    return leveldb_iter_valid(((struct leveldb_kv_iterator *)iterator)->it);
+    struct leveldb_kv_iterator *self = (struct leveldb_kv_iterator *)iterator;
+
+    return self->error == 0 && leveldb_iter_valid(self->it);
 }
 
 static struct slice leveldb_kv_key(struct kv_iterator *iterator)
@@ -143,16 +167,7 @@ static struct slice leveldb_kv_value(struct kv_iterator *iterator)
 
 static int leveldb_kv_error(struct kv_iterator *iterator)
 {
-    struct leveldb_kv_iterator *self = (struct leveldb_kv_iterator *)iterator;
-    char *error = NULL;
-
-    leveldb_iter_get_error(self->it, &error);
-    if (error == NULL) {
-        return 0;
-    }
-    log_error("metadata: scan failed: %s", error);
-    leveldb_free(error);
-    return -EIO;
+    return ((struct leveldb_kv_iterator *)iterator)->error;
 }
 
 static struct kv_iterator *leveldb_kv_iterate(struct kv *kv)
@@ -167,7 +182,7 @@ static struct kv_iterator *leveldb_kv_iterate(struct kv *kv)
         .error = leveldb_kv_error,
     };
     struct leveldb_kv *self = (struct leveldb_kv *)kv;
-    struct leveldb_kv_iterator *iterator = xmalloc(sizeof(*iterator));
+    struct leveldb_kv_iterator *iterator = xcalloc(1, sizeof(*iterator));
 
     iterator->iterator.ops = &ops;
     iterator->it = leveldb_create_iterator(self->db, self->read);
