@@ -76,7 +76,9 @@ int extents_scan(struct drive *drive)
     if (next <= scan.highest) {
         next = scan.highest + 1;
     }
-    invariant(next >> EXTENT_COUNTER_BITS == drive->config.index);
+    if (next >> EXTENT_COUNTER_BITS != drive->config.index) {
+        return -EOVERFLOW; /* by a clock or a file name that cannot be true */
+    }
     drive->first_id = drive->next_id = next;
     return 0;
 }
@@ -224,10 +226,11 @@ int extent_create(struct drive *drive, struct extent **extent)
     pthread_mutex_lock(&drive->mutex);
     uint64_t id = drive->next_id++;
     pthread_mutex_unlock(&drive->mutex);
-    invariant(id >> EXTENT_COUNTER_BITS == drive->config.index);
 
     struct io_file *file;
-    int r = create_file(drive, id, &file);
+    int r = id >> EXTENT_COUNTER_BITS == drive->config.index
+                ? create_file(drive, id, &file)
+                : -EOVERFLOW;
     if (r != 0) {
         return drive_failed(drive, "new extent", r);
     }

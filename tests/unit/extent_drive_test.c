@@ -236,6 +236,21 @@ static void state_names(void **state)
     assert_string_equal(drive_state_name(DRIVE_FAILED), "failed");
 }
 
+/* A name that says all ids are used up ends the drive, not the process. */
+static void last_id_is_taken(void **state)
+{
+    (void)state;
+    struct io *io = io_sim_new(1, 16 * MIB);
+    assert_int_equal(drive_format(io, &config, cluster), 0);
+    assert_int_equal(io_mkdir(io, "/d0/extents/ff"), 0);
+    assert_int_equal(
+        io_write_file(io, "/d0/extents/ff/0000ffffffffffff", "", 0), 0);
+    struct drive *drive = open_drive(io, MIB, 0);
+    assert_int_equal(drive_state(drive), DRIVE_FAILED);
+    drive_close(drive);
+    io_free(io);
+}
+
 static void format_refuses(void **state)
 {
     (void)state;
@@ -742,6 +757,7 @@ int main(void)
         cmocka_unit_test(extent_paths),
         cmocka_unit_test(states),
         cmocka_unit_test(state_names),
+        cmocka_unit_test(last_id_is_taken),
         cmocka_unit_test(format_refuses),
         cmocka_unit_test(second_instance_is_refused),
         cmocka_unit_test(records_are_aligned),
