@@ -318,6 +318,7 @@ unsigned chunk_copy(const struct chunk *chunk, unsigned i)
 {
     unsigned shards = profile_shards(&chunk->geometry.profile);
 
+    invariant(shards > 0);
     /* Always the same copy first, so that only one fills the page cache;
      * ids count upwards, which spreads the load over the drives. */
     return (unsigned)((chunk->layout->blob + i) % shards);

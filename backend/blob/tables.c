@@ -52,6 +52,7 @@ static void list_push(struct cache *cache, struct table *table)
 
 static void drop(struct cache *cache, struct table *table)
 {
+    invariant(table != NULL);
     struct table **at = bucket_of(cache, table);
 
     while (*at != table) {

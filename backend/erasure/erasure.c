@@ -193,11 +193,11 @@ void erasure_exit(void)
     const size_t per_backend = sizeof(codes[0]) / sizeof(codes[0][0][0]);
 
     pthread_rwlock_wrlock(&codes_lock);
-    for (uint8_t backend = 0; backend <= ERASURE_RS_VAND; backend++) {
+    for (int backend = 0; backend <= ERASURE_RS_VAND; backend++) {
         struct code **slots = &codes[backend][0][0];
 
         for (size_t i = 0; i < per_backend; i++) {
-            code_free(slots[i], backend);
+            code_free(slots[i], (uint8_t)backend);
             slots[i] = NULL;
         }
     }
