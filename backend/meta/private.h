@@ -97,10 +97,11 @@ struct bucket_cache;
 struct bucket_cache *bucket_cache_new(void);
 void bucket_cache_free(struct bucket_cache *cache);
 /* Remembers a bucket's envelope; an empty value forgets the bucket. */
-void bucket_cache_set(struct bucket_cache *cache, struct slice name, struct slice value);
+void bucket_cache_set(struct bucket_cache *cache, struct slice name,
+                      struct slice value);
 /* A copy of the envelope in the arena; -ENOENT. */
-int bucket_cache_get(struct bucket_cache *cache, struct arena *arena, struct slice name,
-              struct slice *value);
+int bucket_cache_get(struct bucket_cache *cache, struct arena *arena,
+                     struct slice name, struct slice *value);
 
 /* --- locks
  * ------------------------------------------------------------------*/
