@@ -14,8 +14,8 @@ use Test::S3;
 my $t = Test::S3->new()->run();
 my $r;
 
-is($t->put('/b')->{status}, 200, 'signed in the header');
-$t->put('/b/k', body => 'data');
+is($t->put('/bkt')->{status}, 200, 'signed in the header');
+$t->put('/bkt/k', body => 'data');
 
 sub refused {
     my ($r, $expected, $name) = @_;
@@ -25,28 +25,28 @@ sub refused {
     return $r;
 }
 
-refused($t->get('/b/k', sign => 0), '403 AccessDenied', 'anonymous');
-$r = refused($t->get('/b/k', secret_key => 'wrong'), '403 SignatureDoesNotMatch',
+refused($t->get('/bkt/k', sign => 0), '403 AccessDenied', 'anonymous');
+$r = refused($t->get('/bkt/k', secret_key => 'wrong'), '403 SignatureDoesNotMatch',
     'wrong secret');
 like($r->{body}, qr{<AWSAccessKeyId>$t->{access_key}</AWSAccessKeyId>}, 'key id');
 like($r->{body}, qr{<StringToSign>AWS4-HMAC-SHA256\n}, 'string to sign');
-like($r->{body}, qr{<CanonicalRequest>GET\n/b/k\n}, 'canonical request');
+like($r->{body}, qr{<CanonicalRequest>GET\n/bkt/k\n}, 'canonical request');
 like($r->{body}, qr{<SignatureProvided>[0-9a-f]{64}</}, 'signature provided');
-refused($t->get('/b/k', access_key => 'AKIANOSUCHKEY0000000'),
+refused($t->get('/bkt/k', access_key => 'AKIANOSUCHKEY0000000'),
     '403 InvalidAccessKeyId', 'unknown key');
-refused($t->get('/b/k', amz_date => Test::S3::amz_date(-1000)),
+refused($t->get('/bkt/k', amz_date => Test::S3::amz_date(-1000)),
     '403 RequestTimeTooSkewed', 'too old');
-refused($t->get('/b/k', amz_date => Test::S3::amz_date(1000)),
+refused($t->get('/bkt/k', amz_date => Test::S3::amz_date(1000)),
     '403 RequestTimeTooSkewed', 'from the future');
-is($t->get('/b/k', amz_date => Test::S3::amz_date(-800))->{status}, 200,
+is($t->get('/bkt/k', amz_date => Test::S3::amz_date(-800))->{status}, 200,
     'within 15 minutes');
-refused($t->get('/b/k', headers => [ [ 'x-amz-acl' => 'private' ] ],
+refused($t->get('/bkt/k', headers => [ [ 'x-amz-acl' => 'private' ] ],
     unsigned => [ 'x-amz-acl' ]), '403 AccessDenied', 'x-amz-* not signed');
-refused($t->get('/b/k', unsigned => [ 'host' ]), '403 AccessDenied',
+refused($t->get('/bkt/k', unsigned => [ 'host' ]), '403 AccessDenied',
     'host not signed');
-refused($t->get('/b/k', sha256 => 'nonsense'), '400 InvalidArgument',
+refused($t->get('/bkt/k', sha256 => 'nonsense'), '400 InvalidArgument',
     'bad x-amz-content-sha256');
-is($t->get('/b/k', region => 'eu-west-1')->{status}, 200, 'any region');
+is($t->get('/bkt/k', region => 'eu-west-1')->{status}, 200, 'any region');
 
 for (
     [ 'AWS AKIA:sig', '400 InvalidRequest', 'signature version 2' ],
@@ -55,7 +55,7 @@ for (
         '400 AuthorizationHeaderMalformed', 'short credential' ],
 ) {
     my ($value, $expected, $name) = @$_;
-    refused($t->get('/b/k', sign => 0, headers => [ [ Authorization => $value ],
+    refused($t->get('/bkt/k', sign => 0, headers => [ [ Authorization => $value ],
         [ 'x-amz-date' => Test::S3::amz_date() ],
         [ 'x-amz-content-sha256' => $Test::S3::EMPTY_SHA256 ] ]),
         $expected, $name);
@@ -63,53 +63,53 @@ for (
 
 # Pre-signed.
 for my $method (qw(GET HEAD)) {
-    $r = $t->request($method, $t->presign($method, '/b/k'), sign => 0);
+    $r = $t->request($method, $t->presign($method, '/bkt/k'), sign => 0);
     is($r->{status}, 200, "pre-signed $method");
 }
-$r = $t->put($t->presign('PUT', '/b/p%20%2B%C3%A9?x-id=PutObject'), sign => 0,
+$r = $t->put($t->presign('PUT', '/bkt/p%20%2B%C3%A9?x-id=PutObject'), sign => 0,
     body => 'by link');
 is($r->{status}, 200, 'pre-signed PUT');
-$r = $t->get($t->presign('GET', '/b/p%20%2B%C3%A9'), sign => 0);
+$r = $t->get($t->presign('GET', '/bkt/p%20%2B%C3%A9'), sign => 0);
 is($r->{body}, 'by link', 'is stored under the decoded key');
-is($t->delete($t->presign('DELETE', '/b/p%20%2B%C3%A9'), sign => 0)->{status}, 204,
+is($t->delete($t->presign('DELETE', '/bkt/p%20%2B%C3%A9'), sign => 0)->{status}, 204,
     'pre-signed DELETE');
-refused($t->get($t->presign('GET', '/b/k') . '0', sign => 0),
+refused($t->get($t->presign('GET', '/bkt/k') . '0', sign => 0),
     '403 SignatureDoesNotMatch', 'changed signature');
-refused($t->put($t->presign('GET', '/b/k'), sign => 0, body => 'x'),
+refused($t->put($t->presign('GET', '/bkt/k'), sign => 0, body => 'x'),
     '403 SignatureDoesNotMatch', 'another method');
-$r = refused($t->get($t->presign('GET', '/b/k', expires => 60,
+$r = refused($t->get($t->presign('GET', '/bkt/k', expires => 60,
     amz_date => Test::S3::amz_date(-120)), sign => 0), '403 AccessDenied', 'expired');
 is($r->{message}, 'Request has expired', 'says so');
-refused($t->get($t->presign('GET', '/b/k', expires => 604801), sign => 0),
+refused($t->get($t->presign('GET', '/bkt/k', expires => 604801), sign => 0),
     '400 AuthorizationQueryParametersError', 'over a week');
-refused($t->get($t->presign('GET', '/b/k', expires => 0), sign => 0),
+refused($t->get($t->presign('GET', '/bkt/k', expires => 0), sign => 0),
     '400 AuthorizationQueryParametersError', 'zero seconds');
-is($t->get($t->presign('GET', '/b/k', expires => 604800), sign => 0)->{status}, 200,
+is($t->get($t->presign('GET', '/bkt/k', expires => 604800), sign => 0)->{status}, 200,
     'a week');
-(my $short = $t->presign('GET', '/b/k')) =~ s/&X-Amz-Expires=\d+//;
+(my $short = $t->presign('GET', '/bkt/k')) =~ s/&X-Amz-Expires=\d+//;
 refused($t->get($short, sign => 0), '400 AuthorizationQueryParametersError',
     'no expiry');
 
 # Keys: deleted, disabled and new ones work at once.
 my $user = $t->ctl('user', 'add', 'other', '--root');
 my @as = (access_key => $user->{access_key}, secret_key => $user->{secret_key});
-is($t->get('/b/k', @as)->{status}, 200, 'another user\'s key');
+is($t->get('/bkt/k', @as)->{status}, 200, 'another user\'s key');
 $t->ctl('key', 'disable', $user->{access_key});
-refused($t->get('/b/k', @as), '403 InvalidAccessKeyId', 'disabled key');
+refused($t->get('/bkt/k', @as), '403 InvalidAccessKeyId', 'disabled key');
 $t->ctl('key', 'enable', $user->{access_key});
-is($t->get('/b/k', @as)->{status}, 200, 'enabled key');
+is($t->get('/bkt/k', @as)->{status}, 200, 'enabled key');
 $t->ctl('key', 'delete', $user->{access_key});
-refused($t->get('/b/k', @as), '403 InvalidAccessKeyId', 'deleted key');
+refused($t->get('/bkt/k', @as), '403 InvalidAccessKeyId', 'deleted key');
 
 # A user without rights sees nothing of another's bucket.
 $user = $t->ctl('user', 'add', 'plain');
 @as = (access_key => $user->{access_key}, secret_key => $user->{secret_key});
-refused($t->get('/b/k', @as), '403 AccessDenied', 'another user\'s object');
-refused($t->get('/b', @as), '403 AccessDenied', 'another user\'s list');
-refused($t->put('/b/k2', @as, body => 'x'), '403 AccessDenied', 'may not write');
-refused($t->put('/b', @as), '409 BucketAlreadyExists', 'name is taken');
+refused($t->get('/bkt/k', @as), '403 AccessDenied', 'another user\'s object');
+refused($t->get('/bkt', @as), '403 AccessDenied', 'another user\'s list');
+refused($t->put('/bkt/k2', @as, body => 'x'), '403 AccessDenied', 'may not write');
+refused($t->put('/bkt', @as), '409 BucketAlreadyExists', 'name is taken');
 is($t->put('/mine', @as)->{status}, 200, 'a bucket of their own');
-unlike($t->get('/', @as)->{body}, qr{<Name>b</Name>}, 'lists only their own');
+unlike($t->get('/', @as)->{body}, qr{<Name>bkt</Name>}, 'lists only their own');
 
 # No secret is in any log.
 for my $name (qw(s3d.log error.log access.log s3d.out)) {

@@ -18,7 +18,7 @@ my $size = length $body;
 my $crc64 = [ 'x-amz-checksum-sha256', sha256_base64($body) . '=' ];
 my $r;
 
-$t->put('/b');
+$t->put('/bkt');
 
 # Sends a framed body; `pieces` are the sizes in which it is written.
 sub upload {
@@ -31,7 +31,7 @@ sub upload {
         [ 'x-amz-decoded-content-length' => $o{decoded} // $size ],
         $o{trailer} ? [ 'x-amz-trailer' => $o{announce} // $o{trailer}[0] ] : (),
         $o{chunked} ? [ 'Transfer-Encoding' => 'chunked' ] : ());
-    my $head = $t->compose('PUT', "/b/$key", headers => \@headers,
+    my $head = $t->compose('PUT', "/bkt/$key", headers => \@headers,
         sha256 => $payload, no_length => 1);
     my $framed = $t->aws_chunked($o{body} // $body, %o);
     $framed = $o{change}->($framed) if $o{change};
@@ -63,15 +63,15 @@ for my $form ([ 'signed', signed => 1 ],
         $r = upload($key, @o, chunk => $chunk);
         is($r->{status}, 200, "$name, chunks of $chunk") or diag $r->{body};
         is($r->{headers}{etag}, '"' . md5_hex($body) . '"', 'etag of the bytes');
-        $r = $t->get("/b/$key");
+        $r = $t->get("/bkt/$key");
         ok($r->{body} eq $body, 'the bytes without framing');
         ok(!exists $r->{headers}{'content-encoding'}, 'no Content-Encoding');
     }
     is(upload('split', @o, pieces => 997)->{status}, 200, "$name in small pieces");
-    ok($t->get('/b/split')->{body} eq $body, 'same bytes');
+    ok($t->get('/bkt/split')->{body} eq $body, 'same bytes');
     is(upload('te', @o, chunked => 1)->{status}, 200,
         "$name with Transfer-Encoding: chunked");
-    ok($t->get('/b/te')->{body} eq $body, 'same bytes');
+    ok($t->get('/bkt/te')->{body} eq $body, 'same bytes');
     is(upload('empty', @o, body => '', decoded => 0,
         $o[-1] && ref $o[-1] ? (trailer => [ 'x-amz-checksum-sha256',
             '47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=' ]) : ())->{status},
@@ -79,15 +79,15 @@ for my $form ([ 'signed', signed => 1 ],
 }
 
 upload('gzip', signed => 1, encoding => 'aws-chunked,gzip');
-is($t->get('/b/gzip')->{headers}{'content-encoding'}, 'gzip',
+is($t->get('/bkt/gzip')->{headers}{'content-encoding'}, 'gzip',
     'other encodings are kept');
 upload('gzip2', signed => 1, encoding => 'gzip, aws-chunked');
-is($t->get('/b/gzip2')->{headers}{'content-encoding'}, 'gzip', 'in any order');
+is($t->get('/bkt/gzip2')->{headers}{'content-encoding'}, 'gzip', 'in any order');
 
 sub refused {
     my ($r, $expected, $name) = @_;
     is("$r->{status} " . ($r->{code} // ''), $expected, $name);
-    is($t->get('/b/bad')->{status}, 404, "$name: nothing stored");
+    is($t->get('/bkt/bad')->{status}, 404, "$name: nothing stored");
 }
 
 my @signed = (signed => 1);
@@ -119,7 +119,7 @@ is($r->{status}, 400, 'an unknown trailer');
 like($r->{message}, qr/The value specified in the x-amz-trailer header is not supported/,
     'its message');
 
-$r = $t->put('/b/bad', no_length => 1,
+$r = $t->put('/bkt/bad', no_length => 1,
     headers => [ [ 'Transfer-Encoding' => 'chunked' ] ],
     sha256 => 'UNSIGNED-PAYLOAD', raw => "3\r\nabc\r\n0\r\n\r\n");
 is("$r->{status} $r->{code}", '411 MissingContentLength',

@@ -16,57 +16,57 @@ my $t = Test::S3->new(location => 's3_read_timeout 5s; client_body_timeout 1s;')
 my $big = join '', map { pack 'N', $_ } 1 .. 1_000_000;    # 4,000,000 bytes
 my ($socket, $r);
 
-$t->put('/b');
-$t->put('/b/big', body => $big);
+$t->put('/bkt');
+$t->put('/bkt/big', body => $big);
 
 # One connection, many requests, errors among them.
 $socket = $t->connect();
 for my $n (1 .. 5) {
-    is($t->put("/b/k$n", body => "v$n", socket => $socket)->{status}, 200, "put $n");
-    is($t->get("/b/k$n", socket => $socket)->{body}, "v$n", "get $n");
-    is($t->head("/b/k$n", socket => $socket)->{status}, 200, "head $n");
-    is($t->get('/b/nosuch', socket => $socket)->{status}, 404, "404 $n");
-    is($t->get('/b/k1', socket => $socket, sign => 0)->{status}, 403, "403 $n");
-    is(length $t->get('/b/big', socket => $socket)->{body}, length $big, "big $n");
-    is($t->delete("/b/k$n", socket => $socket)->{status}, 204, "delete $n");
+    is($t->put("/bkt/k$n", body => "v$n", socket => $socket)->{status}, 200, "put $n");
+    is($t->get("/bkt/k$n", socket => $socket)->{body}, "v$n", "get $n");
+    is($t->head("/bkt/k$n", socket => $socket)->{status}, 200, "head $n");
+    is($t->get('/bkt/nosuch', socket => $socket)->{status}, 404, "absent $n");
+    is($t->get('/bkt/k1', socket => $socket, sign => 0)->{status}, 403, "anonymous $n");
+    is(length $t->get('/bkt/big', socket => $socket)->{body}, length $big, "big $n");
+    is($t->delete("/bkt/k$n", socket => $socket)->{status}, 204, "delete $n");
 }
 
 # A refused body: the error arrives, and whatever happens to the connection,
 # the next request is answered rightly.
 $r = $t->put('/nosuch/k', body => $big);
 is("$r->{status} $r->{code}", '404 NoSuchBucket', 'error while the body comes');
-is($t->get('/b/big')->{status}, 200, 'and the next request is served');
+is($t->get('/bkt/big')->{status}, 200, 'and the next request is served');
 
 # A client that vanishes in mid-body leaves nothing.
 $socket = $t->connect();
-$t->write_all($socket, $t->compose('PUT', '/b/gone', body => $big)
+$t->write_all($socket, $t->compose('PUT', '/bkt/gone', body => $big)
     . substr $big, 0, 1_000_000);
 close $socket;
-is($t->get('/b/gone')->{status}, 404, 'half an upload is nothing');
+is($t->get('/bkt/gone')->{status}, 404, 'half an upload is nothing');
 
 # A client that stalls is cut off by nginx's own timeout.
 $socket = $t->connect();
-$t->write_all($socket, $t->compose('PUT', '/b/stall', body => $big)
+$t->write_all($socket, $t->compose('PUT', '/bkt/stall', body => $big)
     . substr $big, 0, 1000);
 ok(IO::Select->new($socket)->can_read(10), 'a stalled client is cut off');
-is($t->get('/b/stall')->{status}, 404, 'and leaves nothing');
+is($t->get('/bkt/stall')->{status}, 404, 'and leaves nothing');
 
 # A client that vanishes in mid-download.
 for (1 .. 20) {
     $socket = $t->connect();
-    $t->write_all($socket, $t->compose('GET', '/b/big'));
+    $t->write_all($socket, $t->compose('GET', '/bkt/big'));
     sysread $socket, my $some, 1000;
     close $socket;
 }
-ok($t->get('/b/big')->{body} eq $big, 'others are not disturbed');
+ok($t->get('/bkt/big')->{body} eq $big, 'others are not disturbed');
 
 # Reload: a download that is under way ends whole; new workers serve.
 $socket = $t->connect();
-$t->write_all($socket, $t->compose('GET', '/b/big'));
+$t->write_all($socket, $t->compose('GET', '/bkt/big'));
 $t->reload_nginx();
 $r = $t->read_response($socket);
 ok($r->{body} eq $big, 'a download outlives a reload');
-is($t->put('/b/after', body => 'x')->{status}, 200, 'new workers serve');
+is($t->put('/bkt/after', body => 'x')->{status}, 200, 'new workers serve');
 $t->wait_for('the old workers end', sub {
     my $pid = $t->{pids}{nginx};
     open my $f, '<', "/proc/$pid/task/$pid/children" or die;
@@ -77,15 +77,15 @@ pass('old workers end');
 
 # Without s3d: a clear error; and back again.
 $t->stop('s3d');
-$r = $t->get('/b/after');
+$r = $t->get('/bkt/after');
 is("$r->{status} $r->{code}", '503 ServiceUnavailable', 'without s3d');
 like($r->{body}, qr{<Message>.+</Message>}, 'as XML');
 $t->start_s3d();
-$t->wait_for('s3d is found again', sub { $t->get('/b/after')->{status} == 200 });
-ok($t->get('/b/big')->{body} eq $big, 'everything is there after a restart');
+$t->wait_for('s3d is found again', sub { $t->get('/bkt/after')->{status} == 200 });
+ok($t->get('/bkt/big')->{body} eq $big, 'everything is there after a restart');
 
 # The request id is in nginx's log as in s3d's.
-$r = $t->get('/b/after');
+$r = $t->get('/bkt/after');
 my $id = $r->{headers}{'x-amz-request-id'};
 like($t->read_file('s3d.log'), qr/"request":"$id"/, 'request id in s3d\'s log');
 

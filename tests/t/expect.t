@@ -15,33 +15,33 @@ my $t = Test::S3->new()->run();
 my ($socket, $head, $r);
 my @expect = ([ Expect => '100-continue' ]);
 
-$t->put('/b');
+$t->put('/bkt');
 
 $socket = $t->connect();
-$head = $t->compose('PUT', '/b/k', body => 'waited', headers => \@expect);
+$head = $t->compose('PUT', '/bkt/k', body => 'waited', headers => \@expect);
 $t->write_all($socket, $head);
 $r = $t->read_response($socket);
 is($r->{status}, 100, 'the body is asked for');
 $t->write_all($socket, 'waited');
 $r = $t->read_response($socket);
 is($r->{status}, 200, 'stored');
-is($t->get('/b/k')->{body}, 'waited', 'whole');
+is($t->get('/bkt/k')->{body}, 'waited', 'whole');
 
 # The body comes without waiting.
 $socket = $t->connect();
 $t->write_all($socket,
-    $t->compose('PUT', '/b/k', body => 'eager', headers => \@expect) . 'eager');
+    $t->compose('PUT', '/bkt/k', body => 'eager', headers => \@expect) . 'eager');
 $r = $t->read_response($socket);
 $r = $t->read_response($socket) if $r->{status} == 100;
 is($r->{status}, 200, 'an eager client is served');
-is($t->get('/b/k')->{body}, 'eager', 'whole');
+is($t->get('/bkt/k')->{body}, 'eager', 'whole');
 
 for (
-    [ '403 SignatureDoesNotMatch', '/b/x', secret_key => 'wrong' ],
-    [ '403 AccessDenied', '/b/x', sign => 0 ],
+    [ '403 SignatureDoesNotMatch', '/bkt/x', secret_key => 'wrong' ],
+    [ '403 AccessDenied', '/bkt/x', sign => 0 ],
     [ '404 NoSuchBucket', '/nosuch/x' ],
-    [ '400 InvalidDigest', '/b/x', extra => [ 'Content-MD5' => 'x' ] ],
-    [ '501 NotImplemented', '/b?website' ],
+    [ '400 InvalidDigest', '/bkt/x', extra => [ 'Content-MD5' => 'x' ] ],
+    [ '501 NotImplemented', '/bkt?website' ],
 ) {
     my ($expected, $target, %o) = @$_;
     my $extra = delete $o{extra};

@@ -15,44 +15,44 @@ my $t = Test::S3->new()->run();
 my $r;
 
 # Buckets.
-is($t->put('/b1')->{status}, 200, 'create');
-$r = $t->put('/b1');
+is($t->put('/bk1')->{status}, 200, 'create');
+$r = $t->put('/bk1');
 is($r->{status}, 200, 'create again in us-east-1');
-is($t->put('/b2', body => '<CreateBucketConfiguration '
+is($t->put('/bk2', body => '<CreateBucketConfiguration '
     . 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"></CreateBucketConfiguration>')
     ->{status}, 200, 'with a document');
 $r = $t->get('/');
 my @names = $r->{body} =~ m{<Name>(.*?)</Name>}g;
-is_deeply(\@names, [ 'b1', 'b2' ], 'list buckets');
+is_deeply(\@names, [ 'bk1', 'bk2' ], 'list buckets');
 like($r->{body}, qr{<ListAllMyBucketsResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">},
     'root element');
 like($r->{body}, qr{<CreationDate>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z</}, 'date');
-@names = $t->get('/?prefix=b2')->{body} =~ m{<Name>(.*?)</Name>}g;
-is_deeply(\@names, [ 'b2' ], 'with a prefix');
+@names = $t->get('/?prefix=bk2')->{body} =~ m{<Name>(.*?)</Name>}g;
+is_deeply(\@names, [ 'bk2' ], 'with a prefix');
 $r = $t->get('/?max-buckets=1');
 @names = $r->{body} =~ m{<Name>(.*?)</Name>}g;
-is_deeply(\@names, [ 'b1' ], 'max-buckets');
+is_deeply(\@names, [ 'bk1' ], 'max-buckets');
 my ($token) = $r->{body} =~ m{<ContinuationToken>(.*?)</ContinuationToken>};
 @names = $t->get('/?max-buckets=1&continuation-token='
     . Test::S3::uri_escape($token))->{body} =~ m{<Name>(.*?)</Name>}g;
-is_deeply(\@names, [ 'b2' ], 'and the next page');
-$r = $t->head('/b1');
+is_deeply(\@names, [ 'bk2' ], 'and the next page');
+$r = $t->head('/bk1');
 is($r->{status}, 200, 'head bucket');
 is($r->{headers}{'x-amz-bucket-region'}, 'us-east-1', 'its region');
 is($t->head('/nosuch')->{status}, 404, 'head of none');
-like($t->get('/b1?location')->{body}, qr{<LocationConstraint}, 'location');
-is($t->delete('/b2')->{status}, 204, 'delete');
-is($t->delete('/b2')->{code}, 'NoSuchBucket', 'delete again');
+like($t->get('/bk1?location')->{body}, qr{<LocationConstraint}, 'location');
+is($t->delete('/bk2')->{status}, 204, 'delete');
+is($t->delete('/bk2')->{code}, 'NoSuchBucket', 'delete again');
 
 # Objects.
 my @keys = ('a', 'b/1', 'b/2', 'b/3/x', 'c', 'd/1', 'd/2', 'e', 'z%C3%A9');
-$t->put("/b1/$_", body => $_) for @keys;
-$r = $t->delete('/b1');
+$t->put("/bk1/$_", body => $_) for @keys;
+$r = $t->delete('/bk1');
 is("$r->{status} $r->{code}", '409 BucketNotEmpty', 'not empty');
 
 sub list {
     my ($query) = @_;
-    $r = $t->get("/b1?$query");
+    $r = $t->get("/bk1?$query");
     return join ' ', $r->{body} =~ m{<(?:Key|Prefix)>([^<]+)</(?:Key|Prefix)>}g;
 }
 
@@ -71,7 +71,7 @@ is(keys_of(), "a b/1 b/2 b/3/x c d/1 d/2 e z\xc3\xa9", 'everything');
 is(element('KeyCount'), 9, 'key count');
 is(element('IsTruncated'), 'false', 'not truncated');
 is(element('MaxKeys'), 1000, 'max keys');
-is(element('Name'), 'b1', 'name');
+is(element('Name'), 'bk1', 'name');
 like($r->{body}, qr{<Size>1</Size>}, 'size');
 like($r->{body}, qr{<ETag>(&quot;|")[0-9a-f]{32}(&quot;|")</ETag>}, 'quoted ETag');
 like($r->{body}, qr{<StorageClass>STANDARD</StorageClass>}, 'class');
@@ -130,7 +130,7 @@ is(keys_of() . '|' . prefixes_of(), 'c|d/', 'goes on behind it');
 # DeleteObjects.
 sub delete_objects {
     my ($xml, @o) = @_;
-    return $r = $t->post('/b1?delete', body => $xml,
+    return $r = $t->post('/bk1?delete', body => $xml,
         headers => [ [ 'Content-MD5' => md5_base64($xml) . '==' ] ], @o);
 }
 delete_objects('<Delete><Object><Key>a</Key></Object>'
@@ -140,13 +140,13 @@ my @deleted = $r->{body} =~ m{<Deleted>\s*<Key>(.*?)</Key>}g;
 is_deeply(\@deleted, [ 'a', 'nosuch' ], 'absent keys are deleted too');
 delete_objects('<Delete><Quiet>true</Quiet><Object><Key>c</Key></Object></Delete>');
 unlike($r->{body}, qr{<Deleted>}, 'quiet');
-is($t->get('/b1/c')->{status}, 404, 'but done');
+is($t->get('/bk1/c')->{status}, 404, 'but done');
 delete_objects('<Delete>' . '<Object><Key>x</Key></Object>' x 1001 . '</Delete>');
 is("$r->{status} $r->{code}", '400 MalformedXML', 'over 1000 keys');
 delete_objects('<Delete></Delete>');
 is("$r->{status} $r->{code}", '400 MalformedXML', 'no key');
-$r = $t->post('/b1?delete', body => '<Delete><Object><Key>e</Key></Object></Delete>');
+$r = $t->post('/bk1?delete', body => '<Delete><Object><Key>e</Key></Object></Delete>');
 is("$r->{status} $r->{code}", '400 InvalidRequest', 'without a checksum');
-is($t->get('/b1/e')->{status}, 200, 'nothing happened');
+is($t->get('/bk1/e')->{status}, 200, 'nothing happened');
 
 $t->done();

@@ -14,9 +14,9 @@ use Test::S3;
 my $t = Test::S3->new()->run();
 my $r;
 
-is($t->put('/b')->{status}, 200, 'create bucket');
+is($t->put('/bkt')->{status}, 200, 'create bucket');
 
-$r = $t->put('/b/k', body => 'hello', headers => [
+$r = $t->put('/bkt/k', body => 'hello', headers => [
     [ 'Content-Type' => 'text/plain' ], [ 'Cache-Control' => 'max-age=60' ],
     [ 'Content-Disposition' => 'attachment' ], [ 'Content-Language' => 'en' ],
     [ Expires => 'Thu, 01 Dec 2033 16:00:00 GMT' ],
@@ -30,7 +30,7 @@ is($r->{headers}{'x-amz-checksum-type'}, 'FULL_OBJECT', 'its type');
 is($r->{body}, '', 'no body');
 
 for my $method (qw(GET HEAD)) {
-    $r = $t->request($method, '/b/k');
+    $r = $t->request($method, '/bkt/k');
     is($r->{status}, 200, "$method");
     is($r->{body}, $method eq 'GET' ? 'hello' : '', "$method body");
     is($r->{headers}{'content-length'}, 5, "$method length");
@@ -51,10 +51,10 @@ for my $method (qw(GET HEAD)) {
         "$method: one Content-Length");
 }
 
-$r = $t->get('/b/k', headers => [ [ 'x-amz-checksum-mode' => 'ENABLED' ] ]);
+$r = $t->get('/bkt/k', headers => [ [ 'x-amz-checksum-mode' => 'ENABLED' ] ]);
 is($r->{headers}{'x-amz-checksum-crc64nvme'}, 'M3eFcAZSQlc=', 'checksum mode');
 
-$r = $t->get('/b/k?response-content-type=image/png'
+$r = $t->get('/bkt/k?response-content-type=image/png'
     . '&response-cache-control=no-cache&response-content-disposition=inline'
     . '&response-content-language=de&response-content-encoding=identity'
     . '&response-expires=Thu%2C%2001%20Dec%202044%2016%3A00%3A00%20GMT');
@@ -69,9 +69,9 @@ is($r->{headers}{expires}, 'Thu, 01 Dec 2044 16:00:00 GMT', 'response-expires');
 for my $size (0, 1, 65535, 65536, 65537, 262144, 1048575, 1048577, 3000000) {
     my $body = join '', map { pack 'N', $_ } 0 .. $size / 4;
     $body = substr $body, 0, $size;
-    $r = $t->put("/b/size/$size", body => $body);
+    $r = $t->put("/bkt/size/$size", body => $body);
     is($r->{status}, 200, "put $size bytes");
-    $r = $t->get("/b/size/$size");
+    $r = $t->get("/bkt/size/$size");
     ok($r->{body} eq $body, "get $size bytes");
     is($r->{headers}{'content-length'}, $size, "length $size");
     is($r->{headers}{etag}, '"' . md5_hex($body) . '"', "etag $size");
@@ -79,80 +79,80 @@ for my $size (0, 1, 65535, 65536, 65537, 262144, 1048575, 1048577, 3000000) {
 }
 
 # Verification of what the client says.
-$r = $t->put('/b/bad', body => 'x', headers => [ [ 'Content-MD5' => 'nonsense' ] ]);
+$r = $t->put('/bkt/bad', body => 'x', headers => [ [ 'Content-MD5' => 'nonsense' ] ]);
 is("$r->{status} $r->{code}", '400 InvalidDigest', 'malformed Content-MD5');
-$r = $t->put('/b/bad', body => 'x',
+$r = $t->put('/bkt/bad', body => 'x',
     headers => [ [ 'Content-MD5' => md5_base64('y') . '==' ] ]);
 is("$r->{status} $r->{code}", '400 BadDigest', 'wrong Content-MD5');
-$r = $t->put('/b/bad', body => 'x', sha256 => 'a' x 64);
+$r = $t->put('/bkt/bad', body => 'x', sha256 => 'a' x 64);
 is("$r->{status} $r->{code}", '400 XAmzContentSHA256Mismatch', 'wrong SHA-256');
-$r = $t->put('/b/bad', body => 'x',
+$r = $t->put('/bkt/bad', body => 'x',
     headers => [ [ 'x-amz-checksum-crc32' => 'AAAAAA==' ] ]);
 is("$r->{status} $r->{code}", '400 BadDigest', 'wrong checksum');
 is($r->{message}, 'The CRC32 you specified did not match the calculated checksum.',
     'its message');
-$r = $t->put('/b/bad', body => 'x',
+$r = $t->put('/bkt/bad', body => 'x',
     headers => [ [ 'x-amz-checksum-crc32' => 'AAAA' ] ]);
 is("$r->{status} $r->{code}", '400 InvalidRequest', 'checksum of wrong length');
 is($r->{message}, 'Value for x-amz-checksum-crc32 header is invalid.', 'its message');
-$r = $t->put('/b/bad', body => '123456789', headers => [
+$r = $t->put('/bkt/bad', body => '123456789', headers => [
     [ 'x-amz-checksum-crc32' => 'y/Q5Jg==' ],
     [ 'x-amz-checksum-crc32c' => '4waSgw==' ] ]);
 is("$r->{status} $r->{code}", '400 InvalidRequest', 'two checksums');
 is($r->{message}, 'Expecting a single x-amz-checksum- header. Multiple checksum '
     . 'Types are not allowed.', 'its message');
-$r = $t->put('/b/bad', body => 'x',
+$r = $t->put('/bkt/bad', body => 'x',
     headers => [ [ 'x-amz-sdk-checksum-algorithm' => 'CRC32' ] ]);
 is("$r->{status} $r->{code}", '400 InvalidRequest', 'announced, not sent');
-is($t->get('/b/bad')->{status}, 404, 'nothing was stored on any error');
+is($t->get('/bkt/bad')->{status}, 404, 'nothing was stored on any error');
 
 my %checksums = (crc32 => 'y/Q5Jg==', crc32c => '4waSgw==',
-    crc64nvme => 'rosUhgp5mIg=', sha1 => '98O8HYCOBHMq32eZZczDTKdphB8=',
-    sha256 => 'FeKw08M4kevw8d9gnsQZQgwg4gzpTGX7yMMxJEjrsiU=');
+    crc64nvme => 'rosUhgp5mIg=', sha1 => '98O8HYCOBHMq32eZZczDTKeuNEE=',
+    sha256 => 'FeKw08M4keuw8e9gnsQZQgwg4yDOlMZfvIwzEkSOsiU=');
 for my $name (sort keys %checksums) {
-    $r = $t->put('/b/sum', body => '123456789',
+    $r = $t->put('/bkt/sum', body => '123456789',
         headers => [ [ "x-amz-checksum-$name" => $checksums{$name} ] ]);
     is($r->{status}, 200, "$name accepted");
     is($r->{headers}{"x-amz-checksum-$name"}, $checksums{$name}, "$name echoed");
-    $r = $t->head('/b/sum', headers => [ [ 'x-amz-checksum-mode' => 'ENABLED' ] ]);
+    $r = $t->head('/bkt/sum', headers => [ [ 'x-amz-checksum-mode' => 'ENABLED' ] ]);
     is($r->{headers}{"x-amz-checksum-$name"}, $checksums{$name}, "$name stored");
 }
 
 # Overwrite, delete.
-$t->put('/b/k', body => 'new');
-$r = $t->get('/b/k');
+$t->put('/bkt/k', body => 'new');
+$r = $t->get('/bkt/k');
 is($r->{body}, 'new', 'read after overwrite');
 ok(!exists $r->{headers}{'x-amz-meta-color'}, 'metadata is replaced');
-$r = $t->delete('/b/k');
+$r = $t->delete('/bkt/k');
 is($r->{status}, 204, 'delete');
 is($r->{body}, '', 'no body');
-$r = $t->get('/b/k');
+$r = $t->get('/bkt/k');
 is("$r->{status} $r->{code}", '404 NoSuchKey', 'gone');
 like($r->{body}, qr{<Key>k</Key>}, 'the key is named');
 like($r->{body}, qr{<RequestId>$r->{headers}{'x-amz-request-id'}</RequestId>},
     'the body has the header\'s request id');
-like($r->{body}, qr{<Resource>/b/k</Resource>}, 'resource');
+like($r->{body}, qr{<Resource>/bkt/k</Resource>}, 'resource');
 is($r->{headers}{'content-type'}, 'application/xml', 'errors are XML');
-$r = $t->head('/b/k');
+$r = $t->head('/bkt/k');
 is($r->{status}, 404, 'HEAD of nothing');
 is($r->{body}, '', 'has no body');
-is($t->delete('/b/k')->{status}, 204, 'delete again');
+is($t->delete('/bkt/k')->{status}, 204, 'delete again');
 
 # Limits.
-$r = $t->put('/b/' . 'k' x 1024, body => 'x');
+$r = $t->put('/bkt/' . 'k' x 1024, body => 'x');
 is($r->{status}, 200, 'key of 1024 bytes');
-$r = $t->put('/b/' . 'k' x 1025, body => 'x');
+$r = $t->put('/bkt/' . 'k' x 1025, body => 'x');
 is("$r->{status} $r->{code}", '400 KeyTooLongError', 'key of 1025 bytes');
-$r = $t->put('/b/m', body => 'x', headers => [ [ 'x-amz-meta-a' => 'v' x 2048 ] ]);
+$r = $t->put('/bkt/m', body => 'x', headers => [ [ 'x-amz-meta-a' => 'v' x 2048 ] ]);
 is("$r->{status} $r->{code}", '400 MetadataTooLarge', 'metadata over 2 KiB');
 $r = $t->put('/nosuch/k', body => 'x');
 is("$r->{status} $r->{code}", '404 NoSuchBucket', 'no bucket');
-$r = $t->put('/b/k', no_length => 1, sign => 1);
+$r = $t->put('/bkt/k', no_length => 1, sign => 1);
 is("$r->{status} $r->{code}", '411 MissingContentLength', 'no length');
 
 # What is not there yet says so.
-for my $target ('/b?acl', '/b?policy', '/b?website', '/b?versioning',
-    '/b?lifecycle', '/b/k?tagging', '/b/k?acl', '/b?cors') {
+for my $target ('/bkt?acl', '/bkt?policy', '/bkt?website', '/bkt?versioning',
+    '/bkt?lifecycle', '/bkt/k?tagging', '/bkt/k?acl', '/bkt?cors') {
     $r = $t->request('GET', $target);
     is("$r->{status} $r->{code}", '501 NotImplemented', "GET $target");
     $r = $t->request('PUT', $target, body => '<x/>');

@@ -16,14 +16,14 @@ my $body = join '', map { pack 'N', $_ } 0 .. 500_000;    # 2,000,004 bytes
 my $size = length $body;
 my ($r, $etag);
 
-$t->put('/b');
-$t->put('/b/k', body => $body);
-$t->put('/b/empty');
+$t->put('/bkt');
+$t->put('/bkt/k', body => $body);
+$t->put('/bkt/empty');
 $etag = '"' . md5_hex($body) . '"';
 
 sub range {
     my ($range, @headers) = @_;
-    return $t->get('/b/k', headers => [ [ Range => $range ], @headers ]);
+    return $t->get('/bkt/k', headers => [ [ Range => $range ], @headers ]);
 }
 
 my $last = $size - 1;
@@ -56,7 +56,7 @@ for my $range ("bytes=$size-", 'bytes=99999999-', 'bytes=-0') {
     is("$r->{status} $r->{code}", '416 InvalidRange', "$range refused");
     is($r->{headers}{'content-range'}, "bytes */$size", "$range size told");
 }
-$r = $t->get('/b/empty', headers => [ [ Range => 'bytes=0-' ] ]);
+$r = $t->get('/bkt/empty', headers => [ [ Range => 'bytes=0-' ] ]);
 is("$r->{status} $r->{code}", '416 InvalidRange', 'range of an empty object');
 
 for my $range ('bytes=abc-def', 'bytes=5-1', 'bytes=0-1,3-4', 'items=0-1',
@@ -66,7 +66,7 @@ for my $range ('bytes=abc-def', 'bytes=5-1', 'bytes=0-1,3-4', 'items=0-1',
     ok($r->{body} eq $body, "$range: all bytes");
 }
 
-$r = $t->head('/b/k', headers => [ [ Range => 'bytes=2-5' ] ]);
+$r = $t->head('/bkt/k', headers => [ [ Range => 'bytes=2-5' ] ]);
 is($r->{status}, 206, 'HEAD with a range');
 is($r->{headers}{'content-length'}, 4, 'its length');
 is($r->{headers}{'content-range'}, "bytes 2-5/$size", 'its place');
@@ -74,21 +74,21 @@ is($r->{headers}{'content-range'}, "bytes 2-5/$size", 'its place');
 is(range('bytes=0-1', [ 'If-Range' => $etag ])->{status}, 206, 'If-Range fits');
 is(range('bytes=0-1', [ 'If-Range' => '"x"' ])->{status}, 200, 'If-Range does not');
 
-$r = $t->get('/b/k?partNumber=1');
+$r = $t->get('/bkt/k?partNumber=1');
 is($r->{status}, 206, 'part 1 of a plain object');
 ok($r->{body} eq $body, 'is all of it');
-$r = $t->get('/b/k?partNumber=2');
+$r = $t->get('/bkt/k?partNumber=2');
 is("$r->{status} $r->{code}", '416 InvalidPartNumber', 'part 2 is not there');
-$r = $t->get('/b/k?partNumber=1', headers => [ [ Range => 'bytes=0-1' ] ]);
+$r = $t->get('/bkt/k?partNumber=1', headers => [ [ Range => 'bytes=0-1' ] ]);
 is($r->{status}, 400, 'part and range together');
 
 # Conditional reads.
-my $modified = $t->head('/b/k')->{headers}{'last-modified'};
+my $modified = $t->head('/bkt/k')->{headers}{'last-modified'};
 my $old = 'Sat, 29 Oct 1994 19:43:31 GMT';
 my $future = 'Fri, 01 Jan 2100 00:00:00 GMT';
 
 sub condition {
-    return $t->get('/b/k', headers => [ @_ ]);
+    return $t->get('/bkt/k', headers => [ @_ ]);
 }
 
 is(condition([ 'If-Match' => $etag ])->{status}, 200, 'If-Match fits');

@@ -31,11 +31,11 @@ $t->run();
 my $big = join '', map { pack 'N', $_ } 1 .. 1_000_000;
 my $r;
 
-is($t->put('/b')->{status}, 200, 'create bucket');
-is($t->put('/b/big', body => $big)->{status}, 200, 'put');
-$r = $t->get('/b/big');
+is($t->put('/bkt')->{status}, 200, 'create bucket');
+is($t->put('/bkt/big', body => $big)->{status}, 200, 'put');
+$r = $t->get('/bkt/big');
 ok($r->{body} eq $big, 'get');
-$r = $t->get('/b/big', headers => [ [ Range => 'bytes=1000-2000000' ] ]);
+$r = $t->get('/bkt/big', headers => [ [ Range => 'bytes=1000-2000000' ] ]);
 ok($r->{body} eq substr($big, 1000, 1_999_001), 'range');
 
 # HTTP/2, by curl with its own SigV4.
@@ -55,12 +55,12 @@ sub curl {
 
 is(curl('-o', '/dev/null', '-w', '%{http_code} %{http_version}',
     '-H', 'x-amz-content-sha256: UNSIGNED-PAYLOAD',
-    '-T', "$t->{dir}/big", "$url/b/h2"), '200 2', 'HTTP/2 upload');
-ok(curl('-H', 'x-amz-content-sha256: UNSIGNED-PAYLOAD', "$url/b/h2") eq $big,
+    '-T', "$t->{dir}/big", "$url/bkt/h2"), '200 2', 'HTTP/2 upload');
+ok(curl('-H', 'x-amz-content-sha256: UNSIGNED-PAYLOAD', "$url/bkt/h2") eq $big,
     'HTTP/2 download');
-ok($t->get('/b/h2')->{body} eq $big, 'the same over HTTP/1.1');
+ok($t->get('/bkt/h2')->{body} eq $big, 'the same over HTTP/1.1');
 is(curl('-I', '-o', '/dev/null', '-w', '%{http_code}',
-    '-H', 'x-amz-content-sha256: UNSIGNED-PAYLOAD', "$url/b/h2"), '200',
+    '-H', 'x-amz-content-sha256: UNSIGNED-PAYLOAD', "$url/bkt/h2"), '200',
     'HTTP/2 HEAD');
 
 $t->done();

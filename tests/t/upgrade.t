@@ -14,8 +14,8 @@ use Test::S3;
 my $t = Test::S3->new(daemon => 'on')->run();
 my $body = join '', map { pack 'N', $_ } 1 .. 200_000;    # 800,000 bytes
 
-$t->put('/b');
-$t->put('/b/k', body => $body);
+$t->put('/bkt');
+$t->put('/bkt/k', body => $body);
 
 # Clients that read and write until the file `stop` is there; exit 0 if every
 # answer was right.
@@ -26,11 +26,11 @@ sub load {
     my $bad = '';
     my $count = 0;
     until (-e "$t->{dir}/stop") {
-        my $r = $t->get('/b/k');
+        my $r = $t->get('/bkt/k');
         $bad ||= "GET $r->{status}" unless $r->{status} == 200 && $r->{body} eq $body;
-        $r = $t->put("/b/w$number", body => "$count");
+        $r = $t->put("/bkt/w$number", body => "$count");
         $bad ||= "PUT $r->{status}" unless $r->{status} == 200;
-        $r = $t->get("/b/w$number");
+        $r = $t->get("/bkt/w$number");
         $bad ||= "read '$r->{body}'" unless $r->{body} eq "$count";
         $count++;
         last if $bad;

@@ -13,18 +13,18 @@ use Test::S3;
 my $t = Test::S3->new()->run();
 my $r;
 
-$t->put('/b');
+$t->put('/bkt');
 
 # raw target => what the list must show, URL-encoded.
 my @keys = (
-    [ '/b/a', 'a' ], [ '/b/a/', 'a/' ], [ '/b/a//b', 'a//b' ],
-    [ '/b//x', '/x' ], [ '/b/../y', '../y' ], [ '/b/./z', './z' ],
-    [ '/b/a/../b', 'a/../b' ], [ '/b/p%2Fq', 'p/q' ], [ '/b/%252F', '%252F' ],
-    [ '/b/sp%20ace', 'sp+ace' ], [ '/b/plus%2Bsign', 'plus%2Bsign' ],
-    [ '/b/raw+plus', 'raw%2Bplus' ], [ '/b/%e2%82%ac', '%E2%82%AC' ],
-    [ '/b/%F0%9F%98%80', '%F0%9F%98%80' ], [ '/b/q%3Fx%23', 'q%3Fx%23' ],
-    [ "/b/!*'()", "!*'()" ], [ '/b/tab%09%01', 'tab%09%01' ],
-    [ '/b/am%26p%3Clt', 'am%26p%3Clt' ], [ '/b/%61%62', 'ab' ],
+    [ '/bkt/a', 'a' ], [ '/bkt/a/', 'a/' ], [ '/bkt/a//b', 'a//b' ],
+    [ '/bkt//x', '/x' ], [ '/bkt/../y', '../y' ], [ '/bkt/./z', './z' ],
+    [ '/bkt/a/../b', 'a/../b' ], [ '/bkt/p%2Fq', 'p/q' ], [ '/bkt/%252F', '%252F' ],
+    [ '/bkt/sp%20ace', 'sp+ace' ], [ '/bkt/plus%2Bsign', 'plus%2Bsign' ],
+    [ '/bkt/raw+plus', 'raw%2Bplus' ], [ '/bkt/%e2%82%ac', '%E2%82%AC' ],
+    [ '/bkt/%F0%9F%98%80', '%F0%9F%98%80' ], [ '/bkt/q%3Fx%23', 'q%3Fx%23' ],
+    [ "/bkt/!*'()", "!*'()" ], [ '/bkt/tab%09%01', 'tab%09%01' ],
+    [ '/bkt/am%26p%3Clt', 'am%26p%3Clt' ], [ '/bkt/%61%62', 'ab' ],
 );
 
 for (@keys) {
@@ -36,27 +36,27 @@ for (@keys) {
     my ($target) = @$_;
     is($t->get($target)->{body}, "body of $target", "get $target");
 }
-is($t->get('/b/%61')->{body}, 'body of /b/a', 'an encoded letter is the letter');
-is($t->get('/b/a%2F%2Fb')->{body}, 'body of /b/a//b', 'an encoded slash is a slash');
+is($t->get('/bkt/%61')->{body}, 'body of /bkt/a', 'an encoded letter is the letter');
+is($t->get('/bkt/a%2F%2Fb')->{body}, 'body of /bkt/a//b', 'an encoded slash is a slash');
 
 sub decoded {
     my ($text) = @_;
     $text =~ tr/+/ /;
     return Test::S3::uri_unescape($text);
 }
-$r = $t->get('/b?list-type=2&encoding-type=url');
+$r = $t->get('/bkt?list-type=2&encoding-type=url');
 my @listed = map { decoded($_) } $r->{body} =~ m{<Key>(.*?)</Key>}g;
 is_deeply(\@listed, [ sort map { decoded($_->[1]) } @keys ],
     'every key once, in byte order');
 like($r->{body}, qr{<Key>%F0%9F%98%80</Key>}, 'encoded on request');
 
-$r = $t->get('/b?list-type=2&prefix=tab');
+$r = $t->get('/bkt?list-type=2&prefix=tab');
 unlike($r->{body}, qr/[\x00-\x08\x0b\x0c\x0e-\x1f]/, 'no control characters');
 like($r->{body}, qr{<Key>tab\t\xef\xbf\xbd</Key>|<Key>tab&#x9;\xef\xbf\xbd</Key>|<Key>tab&#9;\xef\xbf\xbd</Key>},
     'what XML cannot hold is replaced');
 
 for (
-    [ '/b/nul%00', 400 ], [ '/b/%ff%fe', 400 ], [ '/b/%zz', 400 ], [ '/b/%4', 400 ],
+    [ '/bkt/nul%00', 400 ], [ '/bkt/%ff%fe', 400 ], [ '/bkt/%zz', 400 ], [ '/bkt/%4', 400 ],
 ) {
     my ($target, $status) = @$_;
     my $path = $target;

@@ -509,7 +509,7 @@ sub aws_chunked {
     my $previous = $last->{signature};
     my $out = '';
     my $size = $o{chunk} || 65536;
-    my @chunks = ($body =~ /(.{1,$size})/gs, '');
+    my @chunks = (unpack("(a$size)*", $body), '');
 
     for my $chunk (@chunks) {
         my $extension = '';
