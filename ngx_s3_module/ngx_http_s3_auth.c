@@ -7,6 +7,10 @@
 #include "ngx_http_s3_module.h"
 
 
+#define NGX_HTTP_S3_ACCESS_KEY_MAX  128
+#define NGX_HTTP_S3_REGION_MAX      64
+
+
 static ngx_int_t ngx_http_s3_gather_headers(ngx_http_request_t *r,
     ngx_http_s3_ctx_t *ctx);
 static ngx_int_t ngx_http_s3_gather_args(ngx_http_request_t *r,
@@ -153,6 +157,16 @@ ngx_http_s3_find_key(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
     ngx_int_t                 rc;
     ngx_http_s3_loc_conf_t   *slcf;
     ngx_http_s3_main_conf_t  *smcf;
+
+    if (ctx->auth.access_key.len > NGX_HTTP_S3_ACCESS_KEY_MAX
+        || ctx->auth.region.len > NGX_HTTP_S3_REGION_MAX)
+    {
+        /* s3d has none of that size, and bounds what it reads */
+
+        (void) ngx_http_s3_set_error(ctx, S3_ERR_InvalidAccessKeyId);
+        s3_error_add(&ctx->error, "AWSAccessKeyId", &ctx->auth.access_key);
+        return NGX_DECLINED;
+    }
 
     smcf = ngx_http_get_module_main_conf(r, ngx_http_s3_module);
 

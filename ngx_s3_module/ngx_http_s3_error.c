@@ -87,7 +87,7 @@ static ngx_int_t
 ngx_http_s3_error_document(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
     ngx_str_t *document)
 {
-    s3_str_t  out, resource, request_id, host_id;
+    s3_str_t  out, resource, request_id;
 
     resource = ctx->sigv4.path;
 
@@ -103,11 +103,9 @@ ngx_http_s3_error_document(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
 
     request_id.len = ctx->request_id.len;
     request_id.data = ctx->request_id.data;
-    host_id.len = ctx->host_id.len;
-    host_id.data = ctx->host_id.data;
 
     if (s3_xml_error(&ctx->memory, &ctx->error, &resource, &request_id,
-                     &host_id, &out)
+                     &request_id, &out)
         != 0)
     {
         return NGX_ERROR;
@@ -162,6 +160,8 @@ ngx_http_s3_add_header(ngx_http_request_t *r, const char *name,
 }
 
 
+/* HostId is the request id too, as in s3d's own documents. */
+
 ngx_int_t
 ngx_http_s3_add_ids(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
 {
@@ -171,7 +171,7 @@ ngx_http_s3_add_ids(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
         return NGX_ERROR;
     }
 
-    return ngx_http_s3_add_header(r, "x-amz-id-2", &ctx->host_id);
+    return ngx_http_s3_add_header(r, "x-amz-id-2", &ctx->request_id);
 }
 
 

@@ -341,15 +341,6 @@ ngx_http_s3_get_ctx(ngx_http_request_t *r)
     ctx->request_id.data = ctx->id_data;
     ctx->request_id.len = NGX_HTTP_S3_REQUEST_ID_LEN;
 
-    p = ctx->host_id_data;
-
-    for (i = 0; i < NGX_HTTP_S3_HOST_ID_LEN; i++) {
-        *p++ = hex[(ngx_random() >> 8) & 0xf];
-    }
-
-    ctx->host_id.data = ctx->host_id_data;
-    ctx->host_id.len = NGX_HTTP_S3_HOST_ID_LEN;
-
     ngx_http_set_ctx(r, ctx, ngx_http_s3_module);
 
     return ctx;

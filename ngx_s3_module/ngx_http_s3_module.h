@@ -39,7 +39,6 @@
 
 
 #define NGX_HTTP_S3_REQUEST_ID_LEN  16
-#define NGX_HTTP_S3_HOST_ID_LEN     32
 #define NGX_HTTP_S3_OBJECT_MAX      (5LL * 1024 * 1024 * 1024)
 #define NGX_HTTP_S3_CODE_MAX        48    /* bytes of an error code */
 
@@ -134,7 +133,6 @@ typedef struct {
     ngx_http_request_t            *request;
 
     ngx_str_t                      request_id;
-    ngx_str_t                      host_id;
 
     s3_memory_t                    memory;
     s3_sigv4_request_t             sigv4;
@@ -178,7 +176,6 @@ typedef struct {
     unsigned                       error_page_sent:1;
 
     u_char                         id_data[NGX_HTTP_S3_REQUEST_ID_LEN];
-    u_char                         host_id_data[NGX_HTTP_S3_HOST_ID_LEN];
     u_char                         code_data[NGX_HTTP_S3_CODE_MAX];
 } ngx_http_s3_ctx_t;
 

@@ -202,7 +202,8 @@ ngx_http_s3_process_header(ngx_http_request_t *r)
             }
 
             if (!ctx->reply_empty) {
-                return NGX_OK;
+                ctx->replied = 1;
+                return ngx_http_s3_add_ids(r, ctx);
             }
 
             break;
@@ -219,7 +220,8 @@ ngx_http_s3_process_header(ngx_http_request_t *r)
 
             b->pos = b->last;
 
-            return NGX_OK;
+            ctx->replied = 1;
+            return ngx_http_s3_add_ids(r, ctx);
 
         default:
             goto invalid;
@@ -296,7 +298,6 @@ ngx_http_s3_reply(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
     u->state->status = reply->status;
 
     ctx->reply_read = 1;
-    ctx->replied = 1;
     ctx->reply_empty = (reply->body == WIRE__REPLY__BODY__NONE
                         || r->method == NGX_HTTP_HEAD);
 
@@ -331,7 +332,7 @@ ngx_http_s3_reply(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
         r->keepalive = 0;
     }
 
-    return ngx_http_s3_add_ids(r, ctx);
+    return NGX_OK;
 }
 
 

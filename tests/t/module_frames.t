@@ -1,0 +1,371 @@
+#!/usr/bin/perl
+
+# The module against an s3d that is played here: every split of the frames,
+# replies that break the protocol, files that cannot be read, connections that
+# end at the wrong time, keys that do not come.
+
+use strict;
+use warnings;
+
+use FindBin;
+use IO::Socket::UNIX;
+use lib "$FindBin::Bin/lib";
+use Test::More;
+use Test::S3;
+
+my ($HELLO, $WELCOME, $KEY_REQUEST, $KEY_REPLY) = 1 .. 4;
+my ($REQUEST, $DATA, $CHUNK, $TRAILERS, $END) = 10 .. 14;
+my ($CONTINUE, $REPLY, $SEGMENTS, $ACK, $NACK) = 20 .. 24;
+my ($BODY_NONE, $BODY_DATA, $BODY_SEGMENTS) = 0 .. 2;
+
+my $secret = 'secret';
+my $t = Test::S3->new(location =>
+    's3_read_timeout 1s; s3_key_timeout 1s; s3_buffer_size 4k;');
+my $dir = $t->dir();
+my $file = join '', map { pack 'N', $_ } 1 .. 500_000;    # 2,000,000 bytes
+
+# --- the played s3d -----------------------------------------------------------
+
+my @crc_table = map {
+    my $c = $_;
+    $c = $c & 1 ? $c >> 1 ^ 0x82f63b78 : $c >> 1 for 1 .. 8;
+    $c;
+} 0 .. 255;
+
+sub crc32c {
+    my $c = 0xffffffff;
+    $c = $crc_table[($c ^ $_) & 255] ^ $c >> 8 for unpack 'C*', $_[0];
+    return $c ^ 0xffffffff;
+}
+
+sub frame {
+    my ($type, $payload, $crc) = @_;
+    $payload //= '';
+    $crc //= $type == $DATA || $payload eq '' ? 0 : crc32c($payload);
+    return pack('a2CCVV', 'S3', 1, $type, length $payload, $crc) . $payload;
+}
+
+sub varint {
+    my ($n) = @_;
+    my $out = '';
+    while ($n > 127) {
+        $out .= chr($n & 127 | 128);
+        $n >>= 7;
+    }
+    return $out . chr $n;
+}
+
+sub number { return varint($_[0] << 3) . varint($_[1]) }
+sub bytes { return varint($_[0] << 3 | 2) . varint(length $_[1]) . $_[1] }
+
+sub reply {
+    my ($status, $body, $length, @headers) = @_;
+    my $out = number(1, $status);
+    $out .= bytes(2, bytes(1, $_->[0]) . bytes(2, $_->[1])) for @headers;
+    $out .= number(3, 1) . number(4, $length) if defined $length;
+    return frame($REPLY, $out . number(5, $body));
+}
+
+sub segments {
+    return frame($SEGMENTS, join '', map {
+        bytes(1, number(1, $_->[0]) . number(2, $_->[1]) . number(3, $_->[2])
+            . number(4, $_->[3]))
+    } @_);
+}
+
+# field number => last value
+sub message {
+    my ($in) = @_;
+    my %fields;
+    my $get = sub {
+        my ($n, $shift) = (0, 0);
+        while (1) {
+            my $c = ord substr $in, 0, 1, '';
+            $n |= ($c & 127) << $shift;
+            return $n if $c < 128;
+            $shift += 7;
+        }
+    };
+    while (length $in) {
+        my $tag = $get->();
+        my $value = $get->();
+        $value = substr $in, 0, $value, '' if ($tag & 7) == 2;
+        $fields{ $tag >> 3 } = $value;
+    }
+    return \%fields;
+}
+
+sub read_exactly {
+    my ($s, $n) = @_;
+    my $data = '';
+    while (length $data < $n) {
+        sysread($s, $data, $n - length $data, length $data) or return;
+    }
+    return $data;
+}
+
+sub read_frame {
+    my ($s) = @_;
+    my $head = read_exactly($s, 12) // return;
+    my (undef, undef, $type, $length) = unpack 'a2CCV', $head;
+    my $payload = $length ? read_exactly($s, $length) // return : '';
+    return ($type, $payload);
+}
+
+sub serve_control {
+    my ($s) = @_;
+    syswrite $s, frame($WELCOME, number(1, 1)
+        . bytes(2, number(1, 0) . bytes(2, "$dir/fake")));
+    while (my ($type, $payload) = read_frame($s)) {
+        my $m = message($payload);
+        return if $m->{2} eq 'AKCUT';
+        next if $m->{2} eq 'AKSLOW';
+        my $known = $m->{2} ne 'AKNONE';
+        syswrite $s, frame($KEY_REPLY, number(1, $m->{1})
+            . number(2, $known ? 1 : 0)
+            . ($known ? bytes(3, Test::S3::signing_key($secret, $m->{3}, $m->{4}))
+                . number(4, 7) : ''));
+    }
+}
+
+my $hello = reply(200, $BODY_DATA, 5) . frame($DATA, 'hello') . frame($END);
+my $in_file = reply(200, $BODY_SEGMENTS, 2_000_000);
+
+my %play = (
+    plain => sub { syswrite $_[0], $hello },
+    bytewise => sub {
+        my $s = shift;
+        syswrite $s, $_ for split //, $hello;
+    },
+    frames => sub {
+        syswrite $_[0], reply(200, $BODY_DATA, 5)
+            . join('', map { frame($DATA, $_) } split //, 'hello') . frame($END);
+    },
+    empty_frames => sub {
+        syswrite $_[0], reply(200, $BODY_DATA, 5) . frame($DATA)
+            . frame($DATA, 'hello') . frame($DATA) . frame($END);
+    },
+    unknown_length => sub {
+        syswrite $_[0], reply(200, $BODY_DATA) . frame($DATA, 'hello')
+            . frame($END);
+    },
+    nothing => sub { syswrite $_[0], reply(200, $BODY_NONE) . frame($END) },
+    head => sub { syswrite $_[0], reply(200, $BODY_NONE, 5) . frame($END) },
+    headers => sub {
+        syswrite $_[0], reply(200, $BODY_DATA, 5,
+            [ 'content-type', 'text/x;charset="Z"' ], [ etag => '"e"' ],
+            [ 'last-modified', 'Thu, 01 Jan 1970 00:00:00 GMT' ],
+            [ 'accept-ranges', 'bytes' ], [ 'x-accel-redirect', '/etc' ],
+            [ 'x-amz-meta-a', 'b' ]) . frame($DATA, 'hello') . frame($END);
+    },
+    newline => sub {
+        syswrite $_[0], reply(200, $BODY_NONE, 0, [ 'x-amz-meta-a', "b\r\nc: d" ])
+            . frame($END);
+    },
+    short => sub {
+        syswrite $_[0], reply(200, $BODY_DATA, 10) . frame($DATA, 'hello')
+            . frame($END);
+    },
+    long => sub {
+        syswrite $_[0], reply(200, $BODY_DATA, 3) . frame($DATA, 'hello')
+            . frame($END);
+    },
+    cut => sub {
+        syswrite $_[0], reply(200, $BODY_DATA, 10) . frame($DATA, 'hello');
+        return 'close';
+    },
+    cut_chunked => sub {
+        syswrite $_[0], reply(200, $BODY_DATA) . frame($DATA, 'hello');
+        return 'close';
+    },
+    garbage => sub { syswrite $_[0], 'GARBAGE' x 10; return 'close' },
+    crc => sub { syswrite $_[0], frame($REPLY, number(1, 200), 1) },
+    early_data => sub { syswrite $_[0], frame($DATA, 'x') },
+    status => sub { syswrite $_[0], reply(100, $BODY_NONE) . frame($END) },
+    huge => sub { syswrite $_[0], pack 'a2CCVV', 'S3', 1, $REPLY, 1 << 30, 0 },
+    close => sub { return 'close' },
+    stall => sub { },
+    trailing => sub { syswrite $_[0], $hello . frame($CONTINUE) },
+    retry => sub {
+        return 'close' if $_[1] > 1;    # on a connection that was kept
+        syswrite $_[0], $hello;
+    },
+    windows => sub {
+        my ($s) = @_;
+        my $out = $in_file;
+        for (my $at = 0; $at < 2_000_000; $at += 500_000) {
+            my $half = $at + 123_457;
+            syswrite $s, $out . segments([ 0, 1, $at, 123_457 ],
+                [ 0, 257, $half, 500_000 - 123_457 - 5 ])
+                . frame($DATA, substr $file, $at + 499_995, 5);
+            my ($type) = read_frame($s);
+            return 'close' if $type != $ACK;
+            $out = '';
+        }
+        syswrite $s, frame($END);
+    },
+    nack => sub {
+        my ($s, undef, @segment) = @_;
+        @segment = (99, 1, 0, 5) unless @segment;
+        syswrite $s, reply(200, $BODY_SEGMENTS, 5)
+            . segments([ 0, 1, 0, 5 ], [@segment]);
+        my ($type) = read_frame($s);
+        return 'close' if $type != $NACK;
+        syswrite $s, frame($DATA, 'hello') . frame($END);
+    },
+);
+$play{beyond} = sub { $play{nack}->(@_[0, 1], 0, 1, 1_999_999, 2) };
+$play{zero} = sub { $play{nack}->(@_[0, 1], 0, 1, 0, 0) };
+$play{overflow} = sub { $play{nack}->(@_[0, 1], 0, 1, 1 << 62, 5) };
+$play{gone} = sub { $play{nack}->(@_[0, 1], 0, 5, 0, 5) };
+
+sub serve_requests {
+    my ($s, $payload) = @_;
+    my $count = 0;
+    while (defined $payload) {
+        my $m = message($payload);
+        my ($type, $data) = (0, '');
+        my @seen;
+        if ($m->{4} eq 'refused') {
+            syswrite $s, reply(403, $BODY_NONE) . frame($END);
+        }
+        while ($type != $END) {
+            ($type, $data) = read_frame($s) or return;
+            push @seen, "$type:" . length $data;
+        }
+        if ($m->{4} eq 'seen') {
+            my $text = join ' ', $m->{8} // 0, $m->{11} // 0, @seen;
+            syswrite $s, reply(200, $BODY_DATA, length $text)
+                . frame($DATA, $text) . frame($END);
+        } elsif ($m->{4} ne 'refused') {
+            my $end = $play{ $m->{4} }->($s, ++$count);
+            return if ($end // '') eq 'close';
+        }
+        (undef, $payload) = read_frame($s);
+    }
+}
+
+mkdir "$dir/fake";
+mkdir "$dir/fake/extents";
+for my $name ('01/0000000000000001', '01/0000000000000101') {
+    mkdir "$dir/fake/extents/01";
+    $t->write_file("fake/extents/$name", $file);
+}
+my $listener = IO::Socket::UNIX->new(Local => "$dir/s3d.sock", Listen => 100)
+    or die "s3d.sock: $!";
+my $pid = fork() // die;
+if ($pid == 0) {
+    $SIG{TERM} = sub { POSIX::_exit(0) };
+    $SIG{CHLD} = 'IGNORE';
+    while (1) {
+        my $s = $listener->accept() or next;
+        if (fork() == 0) {
+            my ($type, $payload) = read_frame($s);
+            if (defined $type) {
+                $type == $HELLO ? serve_control($s) : serve_requests($s, $payload);
+            }
+            POSIX::_exit(0);
+        }
+        close $s;
+    }
+}
+$t->{pids}{s3d} = $pid;
+@$t{qw(access_key secret_key)} = ('AKGOOD', $secret);
+$t->start_nginx();
+
+# --- replies ---------------------------------------------------------------------
+
+my ($r, $socket);
+
+for my $key (qw(plain bytewise frames empty_frames unknown_length trailing retry
+    nack beyond zero overflow gone)) {
+    for (1 .. 3) {
+        $r = $t->get("/bkt/$key");
+        is("$r->{status} $r->{body}", '200 hello', "$key, time $_");
+    }
+}
+$r = $t->get('/bkt/nothing');
+is("$r->{status} $r->{headers}{'content-length'}", '200 0', 'no body');
+$r = $t->head('/bkt/head');
+is("$r->{status} $r->{headers}{'content-length'}", '200 5',
+    'HEAD tells the length');
+is($t->head('/bkt/plain')->{status}, 503, 'bytes for a HEAD are refused');
+
+$r = $t->get('/bkt/headers');
+is($r->{headers}{'content-type'}, 'text/x;charset="Z"', 'the type as stored');
+is($r->{headers}{etag}, '"e"', 'etag');
+is($r->{headers}{'last-modified'}, 'Thu, 01 Jan 1970 00:00:00 GMT', 'date');
+is($r->{headers}{'accept-ranges'}, 'bytes', 'ranges');
+is($r->{headers}{'x-amz-meta-a'}, 'b', 'metadata');
+is($r->{headers}{'x-accel-redirect'}, undef, 'no word to nginx gets through');
+like($r->{headers}{'x-amz-request-id'}, qr/^[0-9A-F]{16}$/, 'request id');
+
+for (1 .. 3) {
+    $r = $t->get('/bkt/windows');
+    ok($r->{body} eq $file, "segments and data in their order, time $_");
+}
+
+for my $key (qw(garbage crc early_data status huge close stall)) {
+    $r = $t->get("/bkt/$key");
+    is("$r->{status} " . ($r->{code} // ''), '503 ServiceUnavailable',
+        "$key: a clear error");
+    is($t->get('/bkt/plain')->{body}, 'hello', 'and the next is served');
+}
+$r = $t->get('/bkt/newline');
+is("$r->{status} " . ($r->{code} // ''), '500 InternalError', 'a header is one line');
+
+for my $key (qw(short long cut cut_chunked)) {
+    $r = $t->get("/bkt/$key");
+    ok($r->{truncated} || $r->{status} == 0,
+        "$key: the client sees that bytes are missing") or diag explain $r;
+}
+
+# --- requests --------------------------------------------------------------------
+
+is($t->put('/bkt/seen', body => 'abc')->{body}, '7 3 11:3 14:0', 'a small body');
+is($t->put('/bkt/seen', body => '')->{body}, '7 0 14:0', 'an empty body');
+$r = $t->put('/bkt/seen', body => 'x' x 1_000_000);
+like($r->{body}, qr/^7 1000000 (11:\d+ )+14:0$/, 'a large body in frames');
+my $sum = 0;
+$sum += $1 while $r->{body} =~ /11:(\d+)/g;
+is($sum, 1_000_000, 'complete');
+is($t->get('/bkt/seen')->{body}, '7 0 14:0', 'no body');
+is($t->get('/bkt/seen', sign => 0)->{body}, '0 0 14:0', 'anonymous');
+$socket = $t->connect();
+is($t->get('/bkt/seen', body => 'abc', socket => $socket)->{body}, '7 0 14:0',
+    'a body that nobody wants is dropped');
+is($t->get('/bkt/plain', socket => $socket)->{body}, 'hello',
+    'and the connection serves on');
+
+$r = $t->put('/bkt/refused', body => 'x' x 10_000_000);
+is($r->{status}, 403, 'an early refusal arrives');
+is($t->put('/bkt/close', body => 'x')->{status}, 503, 'a lost answer to a PUT');
+is($t->put('/bkt/retry', body => 'x')->{status} =~ /^(200|503)$/ ? 1 : 0, 1,
+    'is not asked for twice');
+
+# --- keys ---------------------------------------------------------------------------
+
+for (1, 2) {
+    $r = $t->get('/bkt/plain', access_key => 'AKNONE');
+    is("$r->{status} $r->{code}", '403 InvalidAccessKeyId', "no key, time $_");
+}
+$r = $t->get('/bkt/plain', access_key => 'AKSLOW');
+is("$r->{status} $r->{code}", '503 ServiceUnavailable', 'a key that does not come');
+$r = $t->get('/bkt/plain', access_key => 'AKCUT');
+is("$r->{status} $r->{code}", '503 ServiceUnavailable', 'control connection lost');
+$r = $t->get('/bkt/plain', access_key => 'AKNEW');
+is("$r->{status} $r->{body}", '200 hello', 'and opened again');
+$r = $t->get('/bkt/plain', access_key => 'A' x 2000);
+is("$r->{status} $r->{code}", '403 InvalidAccessKeyId', 'a key of absurd size');
+$r = $t->get('/bkt/plain', secret_key => 'wrong');
+is("$r->{status} $r->{code}", '403 SignatureDoesNotMatch', 'a wrong secret');
+
+# A client that leaves while its request waits for a key.
+for (1 .. 5) {
+    $socket = $t->connect();
+    $t->write_all($socket, $t->compose('GET', '/bkt/plain', access_key => 'AKSLOW'));
+    close $socket;
+}
+is($t->get('/bkt/plain')->{body}, 'hello', 'others are served');
+
+$t->done();
