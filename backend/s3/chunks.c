@@ -170,7 +170,8 @@ bool chunks_check_trailers(struct s3_call *call, struct s3_body *body,
 
 bool chunks_complete(const struct s3_body *body)
 {
-    return !is_signed(body) || body->chunk_final;
+    /* What came after the last chunk is under no signature. */
+    return !is_signed(body) || (body->chunk_final && body->chunk_received == 0);
 }
 
 void chunks_free(struct s3_body *body)

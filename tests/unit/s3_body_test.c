@@ -280,52 +280,6 @@ static void chunk(size_t size, const char *signature, size_t step)
     s3_call_chunk(call, &message);
 }
 
-static void signed_chunks(void **state)
-{
-    (void)state;
-    prepare_chunks(WIRE__PAYLOAD__STREAMING_SIGNED, SEED);
-    begin();
-    chunk(65536, FIRST, 65536);
-    chunk(1024, SECOND, 7);
-    chunk(0, LAST, 1);
-    finish("", NULL);
-
-    /* Without the empty chunk the body may have been cut. */
-    prepare_chunks(WIRE__PAYLOAD__STREAMING_SIGNED, SEED);
-    begin();
-    chunk(65536, FIRST, 65536);
-    chunk(1024, SECOND, 1024);
-    finish("IncompleteBody", NULL);
-
-    prepare_chunks(WIRE__PAYLOAD__STREAMING_SIGNED, SEED);
-    begin();
-    chunk(65536, FIRST, 65536);
-    chunk(1024, LAST, 1024);
-    finish("SignatureDoesNotMatch", NULL);
-
-    /* Another byte under the right signature. */
-    prepare_chunks(WIRE__PAYLOAD__STREAMING_SIGNED, SEED);
-    letters[65535] = 'b';
-    begin();
-    chunk(65536, FIRST, 65536);
-    letters[65535] = 'a';
-    assert_false(s3_call_wants_body(call));
-    finish("SignatureDoesNotMatch", NULL);
-
-    /* The chain begins at the request's own signature. */
-    prepare_chunks(WIRE__PAYLOAD__STREAMING_SIGNED, LAST);
-    begin();
-    chunk(65536, FIRST, 65536);
-    finish("SignatureDoesNotMatch", NULL);
-
-    prepare_chunks(WIRE__PAYLOAD__STREAMING_SIGNED, SEED);
-    begin();
-    chunk(65536, FIRST, 65536);
-    s3_call_data(call, letters, 1000);
-    chunk(24, SECOND, 24);
-    finish("IncompleteBody", NULL);
-}
-
 /* Signs the chunk as a client does. */
 static const char *sign(const char *previous, size_t size)
 {
@@ -365,6 +319,63 @@ static const char *sign(const char *previous, size_t size)
     }
     hex_encode(hex, digest, 32);
     return hex;
+}
+
+static void signed_chunks(void **state)
+{
+    char last[65];
+
+    (void)state;
+    prepare_chunks(WIRE__PAYLOAD__STREAMING_SIGNED, SEED);
+    begin();
+    chunk(65536, FIRST, 65536);
+    chunk(1024, SECOND, 7);
+    chunk(0, LAST, 1);
+    finish("", NULL);
+
+    /* Without the empty chunk the body may have been cut. */
+    prepare_chunks(WIRE__PAYLOAD__STREAMING_SIGNED, SEED);
+    begin();
+    chunk(65536, FIRST, 65536);
+    chunk(1024, SECOND, 1024);
+    finish("IncompleteBody", NULL);
+
+    prepare_chunks(WIRE__PAYLOAD__STREAMING_SIGNED, SEED);
+    begin();
+    chunk(65536, FIRST, 65536);
+    chunk(1024, LAST, 1024);
+    finish("SignatureDoesNotMatch", NULL);
+
+    /* Another byte under the right signature. */
+    prepare_chunks(WIRE__PAYLOAD__STREAMING_SIGNED, SEED);
+    letters[65535] = 'b';
+    begin();
+    chunk(65536, FIRST, 65536);
+    letters[65535] = 'a';
+    assert_false(s3_call_wants_body(call));
+    finish("SignatureDoesNotMatch", NULL);
+
+    /* The chain begins at the request's own signature. */
+    prepare_chunks(WIRE__PAYLOAD__STREAMING_SIGNED, LAST);
+    begin();
+    chunk(65536, FIRST, 65536);
+    finish("SignatureDoesNotMatch", NULL);
+
+    /* Nor may unsigned bytes follow the empty chunk. */
+    prepare_chunks(WIRE__PAYLOAD__STREAMING_SIGNED, SEED);
+    begin();
+    chunk(65536, FIRST, 65536);
+    snprintf(last, sizeof(last), "%s", sign(FIRST, 0));
+    chunk(0, last, 1);
+    s3_call_data(call, letters, 1024);
+    finish("IncompleteBody", NULL);
+
+    prepare_chunks(WIRE__PAYLOAD__STREAMING_SIGNED, SEED);
+    begin();
+    chunk(65536, FIRST, 65536);
+    s3_call_data(call, letters, 1000);
+    chunk(24, SECOND, 24);
+    finish("IncompleteBody", NULL);
 }
 
 static void small_chunks(void **state)
