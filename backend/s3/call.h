@@ -271,8 +271,5 @@ bool source_has_segments(const struct s3_call *call); /* some are to come */
 /* Feeds all bytes of [offset, offset+size) to a digester. */
 int source_digest(struct s3_service *service, uint64_t blob, uint64_t offset,
                   uint64_t size, struct digester *digester);
-/* Reads bytes of any blob, composite or stored. */
-int source_read(struct s3_service *service, struct arena *arena, uint64_t blob,
-                uint64_t offset, void *data, size_t size);
 
 #endif

@@ -21,13 +21,13 @@
 
 struct composite {
     struct composite *next;
+    struct arena *arena; /* of this and the record */
     uint64_t blob;
     Meta__Blob *record;
 };
 
 struct walk {
     struct s3_service *service;
-    struct arena *arena; /* composites */
     struct composite *composites;
     struct arena *leaf_arena;
     uint64_t leaf_blob;
@@ -54,16 +54,21 @@ struct s3_source {
     Wire__Segment wire[SEGMENTS_MAX], *wire_list[SEGMENTS_MAX];
 };
 
-static void walk_open(struct walk *walk, struct s3_service *service,
-                      struct arena *arena)
+static void walk_open(struct walk *walk, struct s3_service *service)
 {
-    *walk = (struct walk){.service = service, .arena = arena};
+    *walk = (struct walk){.service = service};
 }
 
 static void walk_close(struct walk *walk)
 {
     arena_free(walk->leaf_arena);
     walk->leaf_arena = NULL;
+    while (walk->composites != NULL) {
+        struct composite *composite = walk->composites;
+
+        walk->composites = composite->next;
+        arena_free(composite->arena);
+    }
 }
 
 static int walk_fetch(struct walk *walk, uint64_t blob, Meta__Blob **record)
@@ -89,12 +94,8 @@ static int walk_fetch(struct walk *walk, uint64_t blob, Meta__Blob **record)
         return error;
     }
     if ((*record)->n_parts > 0) {
-        arena_free(arena); /* again, where it is kept */
-        error = meta_get_blob(walk->service->meta, walk->arena, blob, record);
-        if (error != 0)
-            return error;
-        composite = arena_alloc(walk->arena, sizeof(*composite));
-        *composite = (struct composite){walk->composites, blob, *record};
+        composite = arena_alloc(arena, sizeof(*composite));
+        *composite = (struct composite){walk->composites, arena, blob, *record};
         walk->composites = composite;
         return 0;
     }
@@ -179,7 +180,7 @@ int source_open(struct s3_call *call, uint64_t blob, uint64_t offset,
     struct place place;
 
     invariant(call->source == NULL);
-    walk_open(&source->walk, call->service, call->arena);
+    walk_open(&source->walk, call->service);
     source->blob = blob;
     source->position = offset;
     source->end = offset + size;
@@ -357,27 +358,14 @@ void source_refuse_segments(struct s3_call *call)
     source->position = source->window_start;
 }
 
-int source_read(struct s3_service *service, struct arena *arena, uint64_t blob,
-                uint64_t offset, void *data, size_t size)
-{
-    struct walk walk;
-    int error;
-
-    walk_open(&walk, service, arena);
-    error = walk_read(&walk, blob, offset, data, size);
-    walk_close(&walk);
-    return error;
-}
-
 int source_digest(struct s3_service *service, uint64_t blob, uint64_t offset,
                   uint64_t size, struct digester *digester)
 {
-    struct arena *arena = arena_new();
     uint8_t *data = size > 0 ? xmalloc(FRAME_DATA_MAX) : NULL;
     struct walk walk;
     int error = 0;
 
-    walk_open(&walk, service, arena);
+    walk_open(&walk, service);
     while (size > 0 && error == 0) {
         size_t now = size < FRAME_DATA_MAX ? (size_t)size : FRAME_DATA_MAX;
 
@@ -388,7 +376,6 @@ int source_digest(struct s3_service *service, uint64_t blob, uint64_t offset,
         size -= now;
     }
     walk_close(&walk);
-    arena_free(arena);
     free(data);
     return error;
 }
