@@ -297,6 +297,18 @@ ngx_http_s3_reply(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
     u->headers_in.status_n = reply->status;
     u->state->status = reply->status;
 
+    /*
+     * Amazon S3 says "100 Continue" to an empty body as well; botocore reads
+     * a final answer without it wrongly, and hangs on the connection's next.
+     */
+
+    if (ctx->route.has_body && ctx->content_length == 0 && !r->reading_body
+        && ngx_http_s3_continue(r, ctx) != NGX_OK)
+    {
+        wire__reply__free_unpacked(reply, NULL);
+        return NGX_ERROR;
+    }
+
     ctx->reply_read = 1;
     ctx->reply_empty = (reply->body == WIRE__REPLY__BODY__NONE
                         || r->method == NGX_HTTP_HEAD);

@@ -211,14 +211,18 @@ http {{
         return [int(pid) for pid in children.read_text().split()]
 
     def environment(self):
-        """For clients that read AWS's variables; no configuration file."""
-        env = dict(os.environ)
+        """For clients that read AWS's variables; none of this machine's."""
+        # Their pre-signed links are of version 2 unless told otherwise.
+        config = self.directory / "aws.config"
+        config.write_text("[default]\ns3 =\n    signature_version = s3v4\n")
+        env = {name: os.environ[name] for name in ("PATH", "LANG")
+               if name in os.environ}
         env.update(
             AWS_ACCESS_KEY_ID=self.access_key,
             AWS_SECRET_ACCESS_KEY=self.secret_key,
             AWS_DEFAULT_REGION="us-east-1", AWS_REGION="us-east-1",
             AWS_ENDPOINT_URL=self.endpoint,
-            AWS_CONFIG_FILE="/dev/null", AWS_SHARED_CREDENTIALS_FILE="/dev/null",
+            AWS_CONFIG_FILE=str(config), AWS_SHARED_CREDENTIALS_FILE="/dev/null",
             AWS_EC2_METADATA_DISABLED="true", HOME=str(self.directory))
         return env
 

@@ -106,6 +106,9 @@ def test_keys_of_all_kinds(stack, bucket):
     for key in keys:
         assert client.get_object(Bucket=bucket, Key=key)["Body"].read() \
             == key.encode()
+    # XML 1.0 cannot hold this one, so DeleteObjects cannot name it.
+    client.delete_object(Bucket=bucket, Key="ctl\x01")
+    keys.remove("ctl\x01")
     answer = client.delete_objects(
         Bucket=bucket, Delete={"Objects": [{"Key": key} for key in keys]})
     assert {d["Key"] for d in answer["Deleted"]} == set(keys)
@@ -126,7 +129,7 @@ def test_copy(stack, bucket):
 
 
 def test_presigned_urls(stack, bucket):
-    client = stack.client()
+    client = stack.client(signature_version="s3v4")
     url = client.generate_presigned_url(
         "put_object", Params={"Bucket": bucket, "Key": "k é"})
     request = urllib.request.Request(url, data=b"by link", method="PUT")

@@ -110,7 +110,7 @@ def test_restic(run, stack, tree, tmp_path):
 
 
 def test_curl_with_presigned_url(run, stack, bucket, tmp_path):
-    client = stack.client()
+    client = stack.client(signature_version="s3v4")
     path = tmp_path / "body"
     path.write_bytes(os.urandom(2_000_000))
     put = client.generate_presigned_url(

@@ -36,6 +36,14 @@ $r = $t->read_response($socket) if $r->{status} == 100;
 is($r->{status}, 200, 'an eager client is served');
 is($t->get('/bkt/k')->{body}, 'eager', 'whole');
 
+# An empty body is asked for as well: botocore would hang on the next answer.
+$socket = $t->connect();
+$t->write_all($socket, $t->compose('PUT', '/bkt/empty', headers => \@expect));
+is($t->read_response($socket)->{status}, 100, 'an empty body is asked for');
+is($t->read_response($socket)->{status}, 200, 'and stored');
+is($t->put('/bkt/k', body => 'next', socket => $socket)->{status}, 200,
+    'the connection goes on');
+
 for (
     [ '403 SignatureDoesNotMatch', '/bkt/x', secret_key => 'wrong' ],
     [ '403 AccessDenied', '/bkt/x', sign => 0 ],
@@ -50,6 +58,7 @@ for (
         headers => [ @expect, $extra ? $extra : () ], %o));
     $r = $t->read_response($socket);
     is("$r->{status} " . ($r->{code} // ''), $expected, "$expected before the body");
+    is($r->{headers}{connection}, 'close', 'and the connection ends');
 }
 
 $t->done();
