@@ -15,6 +15,8 @@ static ngx_int_t ngx_http_s3_request_args(ngx_http_request_t *r,
     ngx_http_s3_ctx_t *ctx, Wire__Request *request);
 static ngx_int_t ngx_http_s3_request_headers(ngx_http_request_t *r,
     ngx_http_s3_ctx_t *ctx, Wire__Request *request);
+static ngx_int_t ngx_http_s3_request_hoisted(ngx_http_request_t *r,
+    ngx_http_s3_ctx_t *ctx, s3_field_t *arg, s3_field_t *header);
 static ngx_int_t ngx_http_s3_request_header(ngx_http_request_t *r,
     s3_field_t *field);
 static ngx_int_t ngx_http_s3_content_encoding(ngx_http_request_t *r,
@@ -181,15 +183,15 @@ static ngx_int_t
 ngx_http_s3_request_headers(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
     Wire__Request *request)
 {
-    size_t        i;
+    size_t        i, max;
     ngx_int_t     rc;
     s3_field_t    header;
     Wire__Field  *field;
 
-    request->headers = ngx_palloc(r->pool,
-                           (ctx->sigv4.nheaders + 1) * sizeof(Wire__Field *));
-    field = ngx_palloc(r->pool,
-                       (ctx->sigv4.nheaders + 1) * sizeof(Wire__Field));
+    max = ctx->sigv4.nheaders + ctx->sigv4.nargs + 1;
+
+    request->headers = ngx_palloc(r->pool, max * sizeof(Wire__Field *));
+    field = ngx_palloc(r->pool, max * sizeof(Wire__Field));
 
     if (request->headers == NULL || field == NULL) {
         return NGX_ERROR;
@@ -213,6 +215,80 @@ ngx_http_s3_request_headers(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
         ngx_http_s3_set(field->value, header.value);
 
         request->headers[request->n_headers++] = field++;
+    }
+
+    if (!ctx->auth.presigned) {
+        return NGX_OK;
+    }
+
+    for (i = 0; i < ctx->sigv4.nargs; i++) {
+
+        rc = ngx_http_s3_request_hoisted(r, ctx, &ctx->sigv4.args[i], &header);
+
+        if (rc == NGX_DECLINED) {
+            continue;
+        }
+
+        if (rc != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        wire__field__init(field);
+        ngx_http_s3_set(field->name, header.name);
+        ngx_http_s3_set(field->value, header.value);
+
+        request->headers[request->n_headers++] = field++;
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * SDKs move x-amz-* headers into the query of a pre-signed URL, where the
+ * signature covers them too.  A header that was sent goes first.
+ */
+
+static ngx_int_t
+ngx_http_s3_request_hoisted(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
+    s3_field_t *arg, s3_field_t *header)
+{
+    size_t      i;
+    ngx_str_t  *name;
+
+    if (arg->name.len <= sizeof("x-amz-") - 1
+        || ngx_strncasecmp(arg->name.data, (u_char *) "x-amz-",
+                           sizeof("x-amz-") - 1)
+           != 0)
+    {
+        return NGX_DECLINED;
+    }
+
+    header->name.len = arg->name.len;
+    header->name.data = ngx_pnalloc(r->pool, arg->name.len);
+    if (header->name.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_strlow(header->name.data, arg->name.data, arg->name.len);
+    header->value = arg->value;
+
+    for (name = ngx_http_s3_auth_args; name->len; name++) {
+        if (arg->name.len == name->len
+            && ngx_strncasecmp(arg->name.data, name->data, name->len) == 0)
+        {
+            return NGX_DECLINED;
+        }
+    }
+
+    for (i = 0; i < ctx->sigv4.nheaders; i++) {
+        if (header->name.len == ctx->sigv4.headers[i].name.len
+            && ngx_memcmp(header->name.data, ctx->sigv4.headers[i].name.data,
+                          header->name.len)
+               == 0)
+        {
+            return NGX_DECLINED;
+        }
     }
 
     return NGX_OK;

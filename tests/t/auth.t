@@ -90,6 +90,15 @@ is($t->get($t->presign('GET', '/bkt/k', expires => 604800), sign => 0)->{status}
 refused($t->get($short, sign => 0), '400 AuthorizationQueryParametersError',
     'no expiry');
 
+# SDKs move x-amz-* headers into the query of a pre-signed URL.
+$r = $t->put($t->presign('PUT', '/bkt/hoisted?X-Amz-Meta-Hoisted=yes'
+    . '&x-amz-checksum-crc32=y%2FQ5Jg%3D%3D'), sign => 0, body => '123456789');
+is($r->{headers}{'x-amz-checksum-crc32'}, 'y/Q5Jg==', 'a checksum in the query');
+is($t->get('/bkt/hoisted')->{headers}{'x-amz-meta-hoisted'}, 'yes',
+    'metadata in the query');
+refused($t->put($t->presign('PUT', '/bkt/hoisted?x-amz-checksum-crc32=y%2FQ5Jg%3D%3D'),
+    sign => 0, body => 'other'), '400 BadDigest', 'is checked');
+
 # Keys: deleted, disabled and new ones work at once.
 my $user = $t->ctl('user', 'add', 'other', '--root');
 my @as = (access_key => $user->{access_key}, secret_key => $user->{secret_key});
