@@ -47,6 +47,30 @@ int io_size(struct io_file *file, uint64_t *size)
     return file->io->operations->size(file, size);
 }
 
+int io_node(struct io_file *file, struct io_node *node)
+{
+    return file->io->operations->node(file, node);
+}
+
+int io_node_at(struct io *io, const char *path, struct io_node *node)
+{
+    return io->operations->node_at(io, path, node);
+}
+
+int io_is_at(struct io_file *file, const char *path)
+{
+    struct io_node open, there;
+    int r = io_node(file, &open);
+    if (r == 0) {
+        r = io_node_at(file->io, path, &there);
+    }
+    if (r == 0 &&
+        (open.device != there.device || open.number != there.number)) {
+        r = -ENOENT;
+    }
+    return r;
+}
+
 int io_mkdir(struct io *io, const char *path)
 {
     return io->operations->mkdir(io, path);

@@ -28,6 +28,11 @@ struct io_space {
     uint64_t free;  /* bytes that s3d may use */
 };
 
+/* Which file it is: the same two numbers, the same file. */
+struct io_node {
+    uint64_t device, number;
+};
+
 enum io_flags {
     IO_READ = 0,
     IO_WRITE = 1 << 0,  /* read and write */
@@ -48,6 +53,9 @@ struct io_operations {
                   uint64_t offset);
     int (*fdatasync)(struct io_file *file);
     int (*size)(struct io_file *file, uint64_t *size);
+    int (*node)(struct io_file *file, struct io_node *node);
+    /* Of the file that open() would give; -ENOENT. */
+    int (*node_at)(struct io *io, const char *path, struct io_node *node);
     int (*mkdir)(struct io *io, const char *path); /* existing: 0 */
     int (*rename)(struct io *io, const char *from, const char *to);
     int (*unlink)(struct io *io, const char *path);
@@ -79,6 +87,10 @@ int io_pwrite(struct io_file *file, const void *data, size_t size,
               uint64_t offset);
 int io_fdatasync(struct io_file *file);
 int io_size(struct io_file *file, uint64_t *size);
+int io_node(struct io_file *file, struct io_node *node);
+int io_node_at(struct io *io, const char *path, struct io_node *node);
+/* 0 if `file` is what `path` names; -ENOENT if that is another file or none. */
+int io_is_at(struct io_file *file, const char *path);
 int io_mkdir(struct io *io, const char *path);
 int io_rename(struct io *io, const char *from, const char *to);
 int io_unlink(struct io *io, const char *path);

@@ -109,6 +109,26 @@ static int posix_size(struct io_file *file, uint64_t *size)
     return 0;
 }
 
+static int node_of(const struct stat *st, struct io_node *node)
+{
+    node->device = (uint64_t)st->st_dev;
+    node->number = (uint64_t)st->st_ino;
+    return 0;
+}
+
+static int posix_node(struct io_file *file, struct io_node *node)
+{
+    struct stat st;
+    return fstat(fd_of(file), &st) == 0 ? node_of(&st, node) : -errno;
+}
+
+static int posix_node_at(struct io *io, const char *path, struct io_node *node)
+{
+    (void)io;
+    struct stat st;
+    return stat(path, &st) == 0 ? node_of(&st, node) : -errno;
+}
+
 static int posix_mkdir(struct io *io, const char *path)
 {
     (void)io;
@@ -210,6 +230,8 @@ static const struct io_operations posix_operations = {
     .pwrite = posix_pwrite,
     .fdatasync = posix_fdatasync,
     .size = posix_size,
+    .node = posix_node,
+    .node_at = posix_node_at,
     .mkdir = posix_mkdir,
     .rename = posix_rename,
     .unlink = posix_unlink,

@@ -187,6 +187,20 @@ static int sim_size(struct io_file *base, uint64_t *size)
     return end_file(base, r);
 }
 
+/* An inode stays where it is as long as a handle or a name holds it. */
+static void node_of(const struct sim_inode *inode, struct io_node *node)
+{
+    *node = (struct io_node){1, (uintptr_t)inode};
+}
+
+static int sim_node(struct io_file *base, struct io_node *node)
+{
+    int r;
+    struct sim_file *file = begin_file(base, &r);
+    node_of(file->inode, node);
+    return end_file(base, r);
+}
+
 static int sim_lock(struct io_file *base)
 {
     int r;
@@ -202,6 +216,21 @@ static int sim_lock(struct io_file *base)
 }
 
 /* --- names -----------------------------------------------------------------*/
+
+static int sim_node_at(struct io *io, const char *given, struct io_node *node)
+{
+    char *path;
+    int r;
+    struct sim *sim = begin(io, given, &path, &r);
+    struct sim_inode *inode = sim_lookup(sim, path);
+    if (r == 0 && inode == NULL) {
+        r = -ENOENT;
+    }
+    if (r == 0) {
+        node_of(inode, node);
+    }
+    return end(sim, path, r);
+}
 
 static int sim_mkdir(struct io *io, const char *given)
 {
@@ -343,6 +372,8 @@ static const struct io_operations sim_operations = {
     .pwrite = sim_pwrite,
     .fdatasync = sim_fdatasync,
     .size = sim_size,
+    .node = sim_node,
+    .node_at = sim_node_at,
     .mkdir = sim_mkdir,
     .rename = sim_rename,
     .unlink = sim_unlink,

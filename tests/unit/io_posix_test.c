@@ -146,6 +146,27 @@ static void locks(void **state)
     io_close(b);
 }
 
+static void nodes(void **state)
+{
+    (void)state;
+    struct io *io = io_posix();
+    struct io_file *file;
+    struct io_node open, there;
+    assert_int_equal(io_node_at(io, at("a"), &there), -ENOENT);
+    assert_int_equal(io_write_file(io, at("a"), "one", 3), 0);
+    assert_int_equal(io_open(io, at("a"), IO_READ, &file), 0);
+    assert_int_equal(io_node(file, &open), 0);
+    assert_int_equal(io_node_at(io, at("a"), &there), 0);
+    assert_int_equal(open.device, there.device);
+    assert_int_equal(open.number, there.number);
+    assert_int_equal(io_is_at(file, at("a")), 0);
+    assert_int_equal(io_write_file(io, at("a"), "two", 3), 0);
+    assert_int_equal(io_is_at(file, at("a")), -ENOENT);
+    assert_int_equal(io_unlink(io, at("a")), 0);
+    assert_int_equal(io_is_at(file, at("a")), -ENOENT);
+    io_close(file);
+}
+
 static void space(void **state)
 {
     (void)state;
@@ -164,6 +185,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(directories, setup, teardown),
         cmocka_unit_test_setup_teardown(small_files, setup, teardown),
         cmocka_unit_test_setup_teardown(locks, setup, teardown),
+        cmocka_unit_test_setup_teardown(nodes, setup, teardown),
         cmocka_unit_test_setup_teardown(space, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

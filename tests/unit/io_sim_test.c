@@ -346,6 +346,28 @@ static void locks(void **state)
 }
 
 /* The same seed and the same calls give the same disk. */
+static void nodes(void **state)
+{
+    (void)state;
+    struct io *io = io_sim_new(1, 1 << 20);
+    struct io_file *file;
+    struct io_node open, there;
+    assert_int_equal(io_node_at(io, "/a", &there), -ENOENT);
+    assert_int_equal(io_write_file(io, "/a", "one", 3), 0);
+    assert_int_equal(io_open(io, "/a", IO_READ, &file), 0);
+    assert_int_equal(io_node(file, &open), 0);
+    assert_int_equal(io_node_at(io, "/a", &there), 0);
+    assert_int_equal(open.device, there.device);
+    assert_int_equal(open.number, there.number);
+    assert_int_equal(io_is_at(file, "/a"), 0);
+    assert_int_equal(io_write_file(io, "/a", "two", 3), 0);
+    assert_int_equal(io_is_at(file, "/a"), -ENOENT);
+    assert_int_equal(io_unlink(io, "/a"), 0);
+    assert_int_equal(io_is_at(file, "/a"), -ENOENT);
+    io_close(file);
+    io_free(io);
+}
+
 static void deterministic(void **state)
 {
     (void)state;
@@ -382,6 +404,7 @@ int main(void)
         cmocka_unit_test(capacity),
         cmocka_unit_test(corrupt_and_wipe),
         cmocka_unit_test(locks),
+        cmocka_unit_test(nodes),
         cmocka_unit_test(deterministic),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
