@@ -50,9 +50,8 @@ static void order_add(struct file_cache *cache, struct cached_file *file)
     cache->newest = file;
 }
 
-static void evict(struct file_cache *cache, struct cached_file *file)
+static void unlist(struct file_cache *cache, struct cached_file *file)
 {
-    invariant(file->users == 0);
     struct cached_file **at = bucket_of(cache, file->extent);
     while (*at != file) {
         at = &(*at)->chain;
@@ -60,6 +59,11 @@ static void evict(struct file_cache *cache, struct cached_file *file)
     *at = file->chain;
     order_remove(cache, file);
     cache->count--;
+}
+
+static void drop(struct cached_file *file)
+{
+    invariant(file->users == 0);
     io_close(file->file);
     free(file);
 }
@@ -70,7 +74,8 @@ static void trim(struct file_cache *cache, unsigned limit)
     while (file != NULL && cache->count > limit) {
         struct cached_file *newer = file->newer;
         if (file->users == 0) {
-            evict(cache, file);
+            unlist(cache, file);
+            drop(file);
         }
         file = newer;
     }
@@ -145,6 +150,21 @@ void file_cache_put(struct drive *drive, struct cached_file *file)
     pthread_mutex_lock(&cache->mutex);
     invariant(file->users > 0);
     file->users--;
+    if (file->forgotten && file->users == 0) {
+        drop(file);
+    }
     trim(cache, FILES_OPEN_MAX);
+    pthread_mutex_unlock(&cache->mutex);
+}
+
+void file_cache_forget(struct drive *drive, struct cached_file *file)
+{
+    struct file_cache *cache = &drive->cache;
+    pthread_mutex_lock(&cache->mutex);
+    invariant(file->users > 0);
+    if (!file->forgotten) {
+        unlist(cache, file);
+        file->forgotten = true;
+    }
     pthread_mutex_unlock(&cache->mutex);
 }

@@ -74,7 +74,7 @@ int drive_failed(struct drive *drive, const char *what, int error)
     return error;
 }
 
-/* -EAGAIN if another s3d has the drive. */
+/* -EAGAIN if another s3d has the drive. -EROFS: locked, but for reading. */
 static int take_lock(struct drive *drive)
 {
     char path[DRIVE_PATH_SIZE];
@@ -86,7 +86,14 @@ static int take_lock(struct drive *drive)
             return -EAGAIN; /* somebody else was as quick */
         }
     }
-    return r == 0 ? io_lock(drive->lock) : r;
+    bool read_only = r == -EROFS;
+    if (read_only) {
+        r = io_open(drive->io, path, IO_READ, &drive->lock);
+    }
+    if (r == 0) {
+        r = io_lock(drive->lock);
+    }
+    return r == 0 && read_only ? -EROFS : r;
 }
 
 /* -EAGAIN, or 0 with the state set. */
@@ -96,8 +103,8 @@ static int open_matching(struct drive *drive)
     if (r == -EAGAIN) {
         return r;
     }
+    drive->readable = r == 0 || r == -EROFS;
     if (r == 0) {
-        drive->readable = true;
         r = extents_scan(drive);
     }
     if (r == 0) {
@@ -107,8 +114,9 @@ static int open_matching(struct drive *drive)
         r = sync_start(drive);
     }
     if (r != 0) {
-        log_error("drive %u (%s) cannot be used: %s", drive->config.index,
-                  drive->config.directory, strerror(-r));
+        log_error("drive %u (%s) cannot be %s: %s", drive->config.index,
+                  drive->config.directory,
+                  drive->readable ? "written to" : "used", strerror(-r));
         atomic_store(&drive->state, DRIVE_FAILED);
     }
     return 0;

@@ -184,7 +184,7 @@ static int write_header(struct drive *drive, struct io_file *file,
 }
 
 /* X5: the directory may be another one than at the start. */
-static int still_ours(struct drive *drive)
+int extents_still_ours(struct drive *drive)
 {
     struct identity now;
     int r = identity_read(drive->io, drive->config.directory, &now);
@@ -202,7 +202,7 @@ static int create_file(struct drive *drive, uint64_t id, struct io_file **file)
 {
     char path[DRIVE_PATH_SIZE];
     drive_extent_path(drive, id, path);
-    int r = still_ours(drive);
+    int r = extents_still_ours(drive);
     if (r == 0) {
         r = make_folders(drive, path);
     }

@@ -30,7 +30,7 @@ enum drive_state {
     DRIVE_MISSING, /* directory absent or unreadable */
     DRIVE_FOREIGN, /* identity of another cluster or another index */
     DRIVE_BLANK,   /* a known drive came back without identity: replaced */
-    DRIVE_FAILED,  /* I/O errors since start */
+    DRIVE_FAILED,  /* I/O errors since start, or read-only: still read */
 };
 
 struct drive_config {
@@ -47,8 +47,9 @@ struct drive_options {
 
 struct drive;
 
-/* Writes the identity file of a new drive into an existing or new directory.
- * -EEXIST if it already has one. */
+/* Writes the identity file of a new drive into a new or empty directory (or
+ * one with lost+found only, or what an interrupted call left). -EEXIST if it
+ * already has one, -ENOTEMPTY if it holds anything else. */
 int drive_format(struct io *io, const struct drive_config *config,
                  const uint8_t cluster[DRIVE_UUID_SIZE]);
 
@@ -108,12 +109,19 @@ int drive_write(struct drive *drive, const struct extent_place *place,
 int drive_read(struct drive *drive, uint64_t extent, uint64_t offset,
                void *data, size_t size);
 
+/* For a caller that has checked what drive_read() gave and has another
+ * process open the extent by its path: 0 if that is the file which is read
+ * here. -ENOENT if it is another one or gone: drive_read() will open it
+ * again. */
+int drive_check_path(struct drive *drive, uint64_t extent);
+
 /*
  * Group commit: makes everything written to `extent` before the call durable.
  * One sync thread per drive serves all waiters. The latch lets one caller
  * wait for several drives at once: start on each, wait once, then read the
  * results. It may be used again after that, and is freed only after a wait.
  * `extent` is one that drive_reserve() named since the drive was opened.
+ * -ENOENT, and a failed drive, if the extent's path names it no longer.
  */
 struct sync_latch;
 struct sync_latch *sync_latch_new(void);

@@ -110,6 +110,34 @@ static int must_not_exist(struct io *io, const char *path)
     return r == -ENOENT ? 0 : r;
 }
 
+struct leftovers {
+    struct io *io;
+    const char *directory;
+};
+
+/* What may be in a directory that becomes a drive: nothing that somebody
+ * could miss. `extents` and `identity.new` are of an interrupted format. */
+static int may_be_there(void *context, const char *name)
+{
+    const struct leftovers *leftovers = context;
+    if (strcmp(name, "lost+found") == 0 || strcmp(name, "identity.new") == 0) {
+        return 0;
+    }
+    if (strcmp(name, "extents") != 0) {
+        return -ENOTEMPTY;
+    }
+    char path[DRIVE_PATH_SIZE];
+    drive_path(leftovers->directory, name, path);
+    int r = io_list(leftovers->io, path, stop_at_first, NULL);
+    return r == 1 ? -ENOTEMPTY : r;
+}
+
+static int must_be_empty(struct io *io, const char *directory)
+{
+    struct leftovers leftovers = {io, directory};
+    return io_list(io, directory, may_be_there, &leftovers);
+}
+
 int drive_format(struct io *io, const struct drive_config *config,
                  const uint8_t cluster[DRIVE_UUID_SIZE])
 {
@@ -127,6 +155,9 @@ int drive_format(struct io *io, const struct drive_config *config,
     char path[DRIVE_PATH_SIZE];
     drive_path(config->directory, "identity", path);
     r = must_not_exist(io, path);
+    if (r == 0) {
+        r = must_be_empty(io, config->directory);
+    }
     if (r != 0) {
         return r;
     }

@@ -84,7 +84,8 @@ struct cached_file {
     uint64_t extent;
     struct io_file *file;
     unsigned users;
-    struct cached_file *chain;         /* of its bucket */
+    bool forgotten;            /* no longer found: closed by its last user */
+    struct cached_file *chain; /* of its bucket */
     struct cached_file *newer, *older; /* order of use */
 };
 struct file_cache {
@@ -98,6 +99,8 @@ void file_cache_destroy(struct file_cache *cache); /* nothing may be in use */
 int file_cache_get(struct drive *drive, uint64_t extent,
                    struct cached_file **file);
 void file_cache_put(struct drive *drive, struct cached_file *file);
+/* The next file_cache_get() opens the extent again. To be put all the same. */
+void file_cache_forget(struct drive *drive, struct cached_file *file);
 
 /* --- extents open for writing ----------------------------------------------*/
 struct extent {
@@ -164,6 +167,9 @@ int drive_failed(struct drive *drive, const char *what, int error);
 /* Finds the ids in use and counts files. */
 int extents_scan(struct drive *drive);
 void extents_close(struct drive *drive);
+/* X5: 0 if the directory is still this drive, else -ENODEV or why it cannot
+ * be told. */
+int extents_still_ours(struct drive *drive);
 /* Creates the next extent, durably. Called without the mutex. */
 int extent_create(struct drive *drive, struct extent **extent);
 /* Holds an extent of this run, or gives its sticky error. If it is closed:
@@ -178,6 +184,8 @@ void extent_abandon(struct drive *drive, struct extent *extent, int error);
 uint64_t extent_seal(struct drive *drive, struct extent *extent);
 
 /* --- space.c: with the mutex, but refresh ----------------------------------*/
+/* Asks at most once in SPACE_MAX_AGE_US, also whether the directory is still
+ * this drive (X5). */
 int space_refresh(struct drive *drive);
 bool space_fits(const struct drive *drive, uint64_t bytes);
 uint64_t space_free(const struct drive *drive);

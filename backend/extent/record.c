@@ -99,7 +99,7 @@ int drive_reserve(struct drive *drive, uint64_t blob, unsigned shard,
     }
     int r = space_refresh(drive);
     if (r != 0) {
-        return drive_failed(drive, "statvfs", r);
+        return drive_failed(drive, "space and identity", r);
     }
     atomic_fetch_add(&drive->load, 1);
     struct extent *extent = NULL;
@@ -157,11 +157,16 @@ int drive_write(struct drive *drive, const struct extent_place *place,
     return r;
 }
 
+static bool can_read(struct drive *drive)
+{
+    enum drive_state state = drive_state(drive);
+    return drive->readable && (state == DRIVE_OK || state == DRIVE_FAILED);
+}
+
 int drive_read(struct drive *drive, uint64_t extent, uint64_t offset,
                void *data, size_t size)
 {
-    enum drive_state state = drive_state(drive);
-    if (!drive->readable || (state != DRIVE_OK && state != DRIVE_FAILED)) {
+    if (!can_read(drive)) {
         return -ENODEV;
     }
     struct cached_file *file;
@@ -172,6 +177,28 @@ int drive_read(struct drive *drive, uint64_t extent, uint64_t offset,
     atomic_fetch_add(&drive->load, 1);
     r = io_pread(file->file, data, size, offset);
     atomic_fetch_sub(&drive->load, 1);
+    file_cache_put(drive, file);
+    return r;
+}
+
+int drive_check_path(struct drive *drive, uint64_t extent)
+{
+    if (!can_read(drive)) {
+        return -ENODEV;
+    }
+    struct cached_file *file;
+    int r = file_cache_get(drive, extent, &file);
+    if (r != 0) {
+        return r;
+    }
+    char path[DRIVE_PATH_SIZE];
+    drive_extent_path(drive, extent, path);
+    r = io_is_at(file->file, path);
+    if (r == -ENOENT) {
+        log_warn("drive %u: %s was replaced or removed", drive->config.index,
+                 path);
+        file_cache_forget(drive, file);
+    }
     file_cache_put(drive, file);
     return r;
 }

@@ -24,7 +24,10 @@ int space_refresh(struct drive *drive)
     pthread_mutex_unlock(&drive->mutex);
 
     struct io_space answer;
-    int r = io_space(drive->io, drive->config.directory, &answer);
+    int r = extents_still_ours(drive);
+    if (r == 0) {
+        r = io_space(drive->io, drive->config.directory, &answer);
+    }
 
     pthread_mutex_lock(&drive->mutex);
     space->refreshing = false;
@@ -71,7 +74,7 @@ void drive_usage(struct drive *drive, struct drive_usage *usage)
     }
     int r = space_refresh(drive);
     if (r != 0) {
-        drive_failed(drive, "statvfs", r);
+        drive_failed(drive, "space and identity", r);
         return;
     }
     pthread_mutex_lock(&drive->mutex);

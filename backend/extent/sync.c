@@ -72,6 +72,20 @@ void sync_latch_wait(struct sync_latch *latch)
     pthread_mutex_unlock(&latch->mutex);
 }
 
+/* X3: what is durable in a file that was removed or replaced is lost with the
+ * last descriptor of it. */
+static int sync_file(struct drive *drive, struct extent *extent)
+{
+    char path[DRIVE_PATH_SIZE];
+    drive_extent_path(drive, extent->id, path);
+    int r = io_fdatasync(extent->file);
+    if (r != 0) {
+        return drive_failed(drive, "fdatasync", r);
+    }
+    r = io_is_at(extent->file, path);
+    return r == 0 ? 0 : drive_failed(drive, "an extent is not at its path", r);
+}
+
 /* X3: 0 only if all that was written before is durable. */
 static int sync_extent(struct drive *drive, uint64_t id)
 {
@@ -88,9 +102,8 @@ static int sync_extent(struct drive *drive, uint64_t id)
     extent->dirty = false;
     pthread_mutex_unlock(&drive->mutex);
     if (dirty) {
-        r = io_fdatasync(extent->file);
+        r = sync_file(drive, extent);
         if (r != 0) {
-            r = drive_failed(drive, "fdatasync", r);
             extent_abandon(drive, extent, r);
         }
     }

@@ -267,6 +267,31 @@ static void format_refuses(void **state)
     io_free(io);
 }
 
+/* A directory that somebody else uses is left alone; a disk that was just
+ * made and an interrupted format are not in the way. */
+static void format_wants_an_empty_directory(void **state)
+{
+    (void)state;
+    struct io *io = io_sim_new(1, MIB);
+    assert_int_equal(io_mkdir(io, "/d0"), 0);
+    assert_int_equal(io_mkdir(io, "/d0/lost+found"), 0);
+    assert_int_equal(io_write_file(io, "/d0/letter.txt", "dear", 4), 0);
+    assert_int_equal(drive_format(io, &config, cluster), -ENOTEMPTY);
+    assert_unusable(io, &config, DRIVE_BLANK);
+    assert_int_equal(io_unlink(io, "/d0/letter.txt"), 0);
+
+    assert_int_equal(io_mkdir(io, "/d0/extents"), 0);
+    assert_int_equal(io_mkdir(io, "/d0/extents/0a"), 0);
+    assert_int_equal(drive_format(io, &config, cluster), -ENOTEMPTY);
+    io_sim_wipe(io, "/d0/extents");
+    assert_int_equal(io_write_file(io, "/d0/identity.new", "half", 4), 0);
+    assert_int_equal(drive_format(io, &config, cluster), 0);
+    struct drive *drive = open_drive(io, MIB, 0);
+    assert_int_equal(drive_state(drive), DRIVE_OK);
+    drive_close(drive);
+    io_free(io);
+}
+
 static void second_instance_is_refused(void **state)
 {
     (void)state;
@@ -583,6 +608,156 @@ static void vanished_and_replaced(void **state)
     io_free(io);
 }
 
+/* What was there when the drive was opened is removed, its directory kept,
+ * while statvfs() goes on answering. No write is acknowledged that only an
+ * unlinked file holds. */
+static void removed_contents(void **state)
+{
+    (void)state;
+    struct io *io = io_sim_new(1, 4 * MIB);
+    struct drive *drive = new_drive(io, MIB);
+    struct extent_place a, b;
+    put(drive, 1, "first", 5, &a);
+    assert_int_equal(drive_sync(drive, a.extent), 0);
+    put(drive, 2, "second", 6, &b);
+    assert_int_equal(b.extent, a.extent);
+    io_sim_wipe(io, "/d0");
+    assert_int_equal(drive_sync(drive, b.extent), -ENOENT);
+    assert_int_equal(drive_state(drive), DRIVE_FAILED);
+    drive_close(drive);
+
+    /* An extent alone is enough, also one that was replaced. */
+    char path[64] = "/d0/";
+    drive = new_drive(io, MIB);
+    put(drive, 1, "first", 5, &a);
+    extent_path(path + 4, a.extent);
+    assert_int_equal(io_write_file(io, path, "copy", 4), 0);
+    assert_int_equal(drive_sync(drive, a.extent), -ENOENT);
+    assert_int_equal(drive_state(drive), DRIVE_FAILED);
+    drive_close(drive);
+    io_free(io);
+}
+
+/* X5: the identity is looked at whenever the space is. */
+static void removed_identity(void **state)
+{
+    (void)state;
+    struct io *io = io_sim_new(1, 4 * MIB);
+    struct drive *drive = new_drive(io, MIB);
+    struct extent_place a, b;
+    struct drive_usage usage;
+    put(drive, 1, "first", 5, &a);
+    assert_int_equal(io_unlink(io, "/d0/identity"), 0);
+    drive->space.checked_us -= SPACE_MAX_AGE_US;
+    drive_usage(drive, &usage);
+    assert_int_equal(usage.free, 0);
+    assert_int_equal(drive_state(drive), DRIVE_FAILED);
+    assert_int_equal(drive_reserve(drive, 2, 0, 5, 0, &b), -ENODEV);
+    drive_close(drive);
+    io_free(io);
+}
+
+/* --- files that others open by their path ----------------------------------*/
+
+static void replaced_extent_is_noticed(void **state)
+{
+    (void)state;
+    struct io *io = io_sim_new(1, 4 * MIB);
+    struct drive *drive = new_drive(io, MIB);
+    struct extent_place a;
+    char path[64] = "/d0/", back[5];
+    char *other = xcalloc(1, 8192);
+    put(drive, 1, "first", 5, &a);
+    extent_path(path + 4, a.extent);
+    assert_int_equal(drive_check_path(drive, a.extent), 0);
+    assert_reads(drive, &a, "first", 5);
+    memcpy(other + a.offset, "other", 5);
+    assert_int_equal(io_write_file(io, path, other, 8192), 0);
+    assert_int_equal(drive_check_path(drive, a.extent), -ENOENT);
+    assert_reads(drive, &a, "other", 5); /* opened again */
+    assert_int_equal(drive_check_path(drive, a.extent), 0);
+    assert_int_equal(drive->cache.count, 1);
+    assert_int_equal(io_unlink(io, path), 0);
+    assert_int_equal(drive_check_path(drive, a.extent), -ENOENT);
+    assert_int_equal(drive_read(drive, a.extent, a.offset, back, 5), -ENOENT);
+    assert_int_equal(drive->cache.count, 0);
+    assert_int_equal(drive_state(drive), DRIVE_OK);
+    free(other);
+    drive_close(drive);
+    io_free(io);
+}
+
+/* Whoever reads a file that is forgotten goes on; the last one closes it. */
+static void forgotten_while_in_use(void **state)
+{
+    (void)state;
+    struct io *io = io_sim_new(1, 4 * MIB);
+    struct drive *drive = new_drive(io, MIB);
+    struct cached_file *first, *second, *third;
+    struct extent_place a;
+    char back[5];
+    put(drive, 1, "first", 5, &a);
+    assert_int_equal(file_cache_get(drive, a.extent, &first), 0);
+    assert_int_equal(file_cache_get(drive, a.extent, &second), 0);
+    assert_ptr_equal(first, second);
+    file_cache_forget(drive, first);
+    file_cache_forget(drive, second);
+    assert_int_equal(file_cache_get(drive, a.extent, &third), 0);
+    assert_ptr_not_equal(first, third);
+    file_cache_put(drive, first);
+    assert_int_equal(io_pread(second->file, back, 5, a.offset), 0);
+    assert_memory_equal(back, "first", 5);
+    file_cache_put(drive, second);
+    file_cache_put(drive, third);
+    assert_int_equal(drive->cache.count, 1);
+    drive_close(drive);
+    io_free(io);
+}
+
+/* --- a file system that became read-only -----------------------------------*/
+
+static const struct io_operations *writable;
+
+static int read_only_open(struct io *io, const char *path, unsigned flags,
+                          struct io_file **file)
+{
+    return flags == IO_READ ? writable->open(io, path, flags, file) : -EROFS;
+}
+
+static int read_only_mkdir(struct io *io, const char *path)
+{
+    (void)io;
+    (void)path;
+    return -EROFS;
+}
+
+static void read_only_drive_is_read(void **state)
+{
+    (void)state;
+    struct io *io = io_sim_new(1, 4 * MIB);
+    struct io_operations read_only = *io->operations;
+    struct drive_options options = options_of(MIB);
+    struct drive *drive = new_drive(io, MIB), *second;
+    struct extent_place a, b;
+    put(drive, 1, "first", 5, &a);
+    assert_int_equal(drive_sync(drive, a.extent), 0);
+    drive_close(drive);
+
+    writable = io->operations;
+    read_only.open = read_only_open;
+    read_only.mkdir = read_only_mkdir;
+    io->operations = &read_only;
+    drive = open_drive(io, MIB, 0);
+    assert_int_equal(drive_state(drive), DRIVE_FAILED);
+    assert_reads(drive, &a, "first", 5);
+    assert_int_equal(drive_reserve(drive, 2, 0, 5, 0, &b), -ENODEV);
+    assert_int_equal(drive_sync(drive, a.extent), -ENODEV);
+    assert_int_equal(drive_open(io, &config, &options, &second), -EAGAIN);
+    drive_close(drive);
+    io->operations = writable;
+    io_free(io);
+}
+
 /* --- group commit ----------------------------------------------------------*/
 
 enum { LATE = 10 };
@@ -759,6 +934,7 @@ int main(void)
         cmocka_unit_test(state_names),
         cmocka_unit_test(last_id_is_taken),
         cmocka_unit_test(format_refuses),
+        cmocka_unit_test(format_wants_an_empty_directory),
         cmocka_unit_test(second_instance_is_refused),
         cmocka_unit_test(records_are_aligned),
         cmocka_unit_test(extents_are_sealed),
@@ -771,6 +947,11 @@ int main(void)
         cmocka_unit_test(failed_write),
         cmocka_unit_test(failed_read_is_only_a_read),
         cmocka_unit_test(vanished_and_replaced),
+        cmocka_unit_test(removed_contents),
+        cmocka_unit_test(removed_identity),
+        cmocka_unit_test(replaced_extent_is_noticed),
+        cmocka_unit_test(forgotten_while_in_use),
+        cmocka_unit_test(read_only_drive_is_read),
         cmocka_unit_test(late_writers_share_the_next_sync),
         cmocka_unit_test(concurrent_writers),
     };
