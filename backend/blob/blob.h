@@ -64,14 +64,15 @@ struct blob_writer;
 /* -ENOSPC: the drives are full. -ENODEV: no drive, or one alone of several. */
 int blob_writer_open(struct blob_store *store, const struct blob_spec *spec,
                      struct blob_writer **writer);
-/* -EFBIG when more than spec.size arrives. After any error only abort. */
+/* -EFBIG when more than spec.size arrives, -ENOSPC or -ENODEV when too few
+ * drives are left. After any error only abort. */
 int blob_writer_append(struct blob_writer *writer, const void *data,
                        size_t size);
 /* Waits until enough shards are durable (B1); shards that failed on their
- * drives are named missing if at least k+1 (or all, if m is 0 or 1: k) are
- * there. Frees the writer, also on error. The layout is freed with
- * layout__layout__free_unpacked(layout, NULL). -EBADMSG: fewer bytes than
- * spec.size were appended. */
+ * drives are named missing if at least k+1 are there, so that the blob bears
+ * one more loss (k, if m is 0). Frees the writer, also on error. The layout is
+ * freed with layout__layout__free_unpacked(layout, NULL). -EBADMSG: fewer
+ * bytes than spec.size were appended. */
 int blob_writer_finish(struct blob_writer *writer, Layout__Layout **layout);
 void blob_writer_abort(struct blob_writer *writer); /* NULL is allowed */
 
@@ -93,10 +94,10 @@ struct blob_segment {
 /*
  * Names where the bytes [offset, offset+size) are, in order, for a reader
  * that sends them itself; with `verify` each touched block is read and
- * checked first. Returns the number of segments, which cover *covered bytes
- * from offset (less than size if max was reached or a bad shard was met);
- * 0 segments mean: use blob_read() for at least the next unit. Never fails
- * for a readable blob.
+ * checked first, in the file that is at the extent's path. Returns the number
+ * of segments, which cover *covered bytes from offset (less than size if max
+ * was reached or a bad shard was met); 0 segments mean: use blob_read() for at
+ * least the next unit. Never fails for a readable blob.
  */
 int blob_segments(struct blob_store *store, const Layout__Layout *layout,
                   uint64_t offset, uint64_t size, bool verify,

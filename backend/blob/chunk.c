@@ -27,6 +27,7 @@ void chunk_open(struct chunk *chunk, struct blob_store *store,
     chunk->message = layout->chunks[chunk->number];
     chunk->bad = 0;
     chunk->reported = 0;
+    chunk->at_path = 0;
     geometry_init(&chunk->geometry, &profile, layout->unit,
                   chunk->message->size);
     memset(chunk->tables, 0, profile_shards(&profile) * sizeof(void *));
@@ -66,6 +67,23 @@ static int shard_unusable(struct chunk *chunk, unsigned shard, int error)
     chunk->bad |= 1u << shard;
     chunk_damaged(chunk, shard, error);
     return error;
+}
+
+int chunk_check_path(struct chunk *chunk, unsigned shard)
+{
+    const Layout__Locator *locator = chunk->message->shards[shard];
+    struct drive *drive = store_drive(chunk->store, locator);
+    int error = 0;
+
+    if (!(chunk->at_path & 1u << shard)) {
+        error =
+            drive != NULL ? drive_check_path(drive, locator->extent) : -ENODEV;
+    }
+    if (error != 0) {
+        return shard_unusable(chunk, shard, error);
+    }
+    chunk->at_path |= 1u << shard;
+    return 0;
 }
 
 static int shard_read(struct chunk *chunk, unsigned shard, uint64_t offset,

@@ -78,7 +78,7 @@ struct run geometry_run(const struct geometry *geometry, uint64_t offset)
 
 unsigned profile_minimum(const struct erasure_profile *profile)
 {
-    return profile->m >= 2 ? profile->k + 1u : profile->k;
+    return profile->m >= 1 ? profile->k + 1u : profile->k;
 }
 
 struct erasure_profile layout_profile(const Layout__Layout *layout)

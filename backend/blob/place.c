@@ -206,5 +206,5 @@ int writer_place_chunk(struct blob_writer *writer, struct written_chunk *chunk)
     if (writer_enough_left(writer, chunk)) {
         return 0;
     }
-    return error == -ENOSPC ? -ENOSPC : -EIO;
+    return error == -ENOSPC ? -ENOSPC : -ENODEV;
 }

@@ -54,7 +54,8 @@ static inline unsigned profile_shards(const struct erasure_profile *profile)
     return (unsigned)profile->k + profile->m;
 }
 
-/* Fewest shards of a chunk that must be durable. */
+/* Fewest shards of a chunk that must be durable: a new blob bears one more
+ * loss when it is acknowledged, unless its profile bears none at all. */
 unsigned profile_minimum(const struct erasure_profile *profile);
 
 /* Refuses (-EBADMSG) a layout that no writer makes. */
@@ -161,6 +162,7 @@ struct chunk {
     struct geometry geometry;
     uint32_t bad;      /* shards that cannot be used at all */
     uint32_t reported; /* shards told to on_damage */
+    uint32_t at_path;  /* shards whose file is the one at its path */
     struct table *tables[ERASURE_SHARDS_MAX];
 };
 
@@ -169,6 +171,9 @@ void chunk_open(struct chunk *chunk, struct blob_store *store,
                 const Layout__Layout *layout, uint64_t offset);
 void chunk_close(struct chunk *chunk);
 void chunk_damaged(struct chunk *chunk, unsigned shard, int error);
+/* For a reader that opens the shard's extent itself: 0 if that is the file
+ * which is read here. Asked once a shard. */
+int chunk_check_path(struct chunk *chunk, unsigned shard);
 /* Reads block `block` of a shard, whole, into `out` (BLOB_BLOCK_SIZE bytes
  * and BLOB_DESCRIPTOR_ROOM more) and checks it. */
 #define BLOB_DESCRIPTOR_ROOM 128u

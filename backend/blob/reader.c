@@ -157,8 +157,13 @@ static uint64_t sendable(struct chunk *chunk, unsigned source,
         chunk_damaged(chunk, source, -ENODEV);
         return 0;
     }
-    return verify ? good_prefix(chunk, source, run->offset, run->length)
-                  : run->length;
+    if (!verify) {
+        return run->length;
+    }
+    if (chunk_check_path(chunk, source) != 0) {
+        return 0;
+    }
+    return good_prefix(chunk, source, run->offset, run->length);
 }
 
 /* Fills one segment with the beginning of the run. Returns its length, 0 if

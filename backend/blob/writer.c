@@ -71,7 +71,7 @@ static int check_left(const struct blob_writer *writer,
     if (writer_enough_left(writer, chunk)) {
         return 0;
     }
-    return writer->full ? -ENOSPC : -EIO;
+    return writer->full ? -ENOSPC : -ENODEV;
 }
 
 /* --- a chunk ------------------------------------------------------------- */

@@ -157,7 +157,7 @@ static void test_drives_that_die_while_writing(void **unused)
         }
         error = blob_writer_append(writer, data + 100000, 300000);
         if (dying == 2) {
-            assert_int_equal(error, -EIO);
+            assert_int_equal(error, -ENODEV);
             blob_writer_abort(writer);
         } else {
             assert_int_equal(error, 0);
@@ -170,6 +170,73 @@ static void test_drives_that_die_while_writing(void **unused)
         free(data);
         fixture_close(&fixture);
     }
+}
+
+/* With one parity shard, or two copies, all of them are needed: without the
+ * one that is lost the blob would be acknowledged with no redundancy. */
+static void test_one_parity_shard_is_not_given_up(void **unused)
+{
+    static const struct {
+        unsigned drives;
+        size_t size;
+    } cases[] = {{2, 1000}, {2, 400000}, {3, 1000}, {3, 400000}};
+
+    (void)unused;
+    for (size_t i = 0; i < 4; i++) {
+        size_t size = cases[i].size;
+        struct blob_spec spec = {.blob = 1, .size = size};
+        uint8_t *data = fixture_bytes(1, size);
+        struct blob_writer *writer;
+        struct fixture fixture;
+        Layout__Layout *layout;
+
+        fixture_open(&fixture, cases[i].drives, i + 1);
+        assert_int_equal(blob_writer_open(fixture.store, &spec, &writer), 0);
+        assert_int_equal(blob_writer_append(writer, data, size / 2), 0);
+        io_sim_fail_path(fixture.io, "/d01", EIO);
+        assert_int_equal(
+            blob_writer_append(writer, data + size / 2, size - size / 2),
+            -ENODEV);
+        blob_writer_abort(writer);
+        /* The next one finds the drive failed and does without it. */
+        if (cases[i].drives == 3) {
+            assert_int_equal(
+                fixture_put(&fixture, 2, data, size, 65536, &layout), 0);
+            assert_int_equal(layout->k, 1);
+            assert_int_equal(layout->m, 1);
+            assert_false(blob_degraded(layout));
+            fixture_free(layout);
+        }
+        free(data);
+        fixture_close(&fixture);
+    }
+}
+
+/* The contents of drives are removed, their directories kept: nothing is
+ * acknowledged that cannot be read after a restart. */
+static void test_removed_contents_are_not_written_to(void **unused)
+{
+    uint8_t *data = fixture_bytes(1, 200000);
+    Layout__Layout *first, *layout;
+    struct fixture fixture;
+
+    (void)unused;
+    fixture_open(&fixture, 6, 1);
+    assert_int_equal(fixture_put(&fixture, 1, data, 200000, 65536, &first), 0);
+    io_sim_wipe(fixture.io, "/d00");
+    io_sim_wipe(fixture.io, "/d01");
+    assert_int_equal(fixture_put(&fixture, 2, data, 200000, 65536, &layout),
+                     -ENODEV);
+    assert_int_equal(drive_state(fixture.drives[0]), DRIVE_FAILED);
+    assert_int_equal(drive_state(fixture.drives[1]), DRIVE_FAILED);
+    assert_int_equal(fixture_put(&fixture, 3, data, 200000, 65536, &layout), 0);
+    fixture_reattach(&fixture);
+    fixture_check(&fixture, layout, data);
+    fixture_check(&fixture, first, data);
+    fixture_free(layout);
+    fixture_free(first);
+    free(data);
+    fixture_close(&fixture);
 }
 
 static void drive_gone(struct fixture *fixture, unsigned drive)
@@ -269,6 +336,8 @@ int main(void)
         cmocka_unit_test(test_no_room_at_one_call),
         cmocka_unit_test(test_everything_fails_from_a_call_on),
         cmocka_unit_test(test_drives_that_die_while_writing),
+        cmocka_unit_test(test_one_parity_shard_is_not_given_up),
+        cmocka_unit_test(test_removed_contents_are_not_written_to),
         cmocka_unit_test(test_profile_follows_the_usable_drives),
         cmocka_unit_test(test_full_drives_refuse),
     };

@@ -364,6 +364,67 @@ static void test_segments_stop_at_damage(void **unused)
     cluster_close(&cluster);
 }
 
+/* Another file of the same length in the place of the one that is open. */
+static void replace_file(struct cluster *cluster,
+                         const Layout__Locator *locator)
+{
+    struct io *io = cluster->fixture.io;
+    struct buffer file = {0};
+    char path[64];
+
+    fixture_extent_path(locator->drive_plus_one - 1, locator->extent, path);
+    assert_int_equal(io_read_file(io, path, 64u << 20, &file), 0);
+    memset(file.data, '!', file.size);
+    assert_int_equal(io_write_file(io, path, file.data, file.size), 0);
+    buffer_free(&file);
+}
+
+/* What is named was checked in the file that the reader will open. */
+static void test_segments_of_a_replaced_file(void **unused)
+{
+    struct blob_segment segments[32];
+    struct damage damage = {0};
+    struct cluster cluster;
+    const Layout__Locator *locator;
+    uint64_t covered;
+
+    (void)unused;
+    cluster_open(&cluster, 1);
+    for (unsigned i = 0; i < BLOBS; i++) {
+        fixture_check(&cluster.fixture, cluster.layouts[i], cluster.data[i]);
+    }
+    blob_store_on_damage(cluster.fixture.store, on_damage, &damage);
+    locator = cluster.layouts[3]->chunks[0]->shards[0];
+    replace_file(&cluster, locator);
+    assert_int_equal(blob_segments(cluster.fixture.store, cluster.layouts[3], 0,
+                                   sizes[3], true, segments, 32, &covered),
+                     0);
+    assert_int_equal(covered, 0);
+    assert_int_equal(damage.calls, 1);
+    assert_int_equal(damage.error, -ENOENT);
+    /* Nor the next time, with the new file open. */
+    assert_int_equal(blob_segments(cluster.fixture.store, cluster.layouts[3], 0,
+                                   sizes[3], true, segments, 32, &covered),
+                     0);
+    fixture_check(&cluster.fixture, cluster.layouts[3], cluster.data[3]);
+    /* Shards on other drives are named as before. */
+    assert_true(blob_segments(cluster.fixture.store, cluster.layouts[3],
+                              FIXTURE_UNIT, FIXTURE_UNIT, true, segments, 32,
+                              &covered) == 1);
+
+    /* A copy steps in for one whose file was replaced or removed. */
+    for (unsigned i = 0; i < 2; i++) {
+        locator = cluster.layouts[0]->chunks[0]->shards[i];
+        replace_file(&cluster, locator);
+        assert_int_equal(blob_segments(cluster.fixture.store,
+                                       cluster.layouts[0], 0, 5000, true,
+                                       segments, 32, &covered),
+                         1);
+        assert_int_not_equal(segments[0].drive + 1, locator->drive_plus_one);
+    }
+    cluster_close(&cluster);
+}
+
 static int setup(void **unused)
 {
     (void)unused;
@@ -386,6 +447,7 @@ int main(void)
         cmocka_unit_test(test_a_misdirected_shard_is_noticed),
         cmocka_unit_test(test_verify_counts_the_bad),
         cmocka_unit_test(test_segments_stop_at_damage),
+        cmocka_unit_test(test_segments_of_a_replaced_file),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }
