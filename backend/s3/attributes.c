@@ -6,6 +6,7 @@
 
 #include "s3/object.h"
 #include "s3/operations.h"
+#include "s3/version.h"
 
 #define PARTS_PAGE_MAX 1000u
 
@@ -231,10 +232,7 @@ static void reply(struct s3_call *call, const Meta__Object *object,
 
     time_http(modified, object->mtime_ms);
     call_header(call, "Last-Modified", "%s", modified);
-    if (object->version_id.len > 0) {
-        call_header_slice(call, "x-amz-version-id",
-                          pb_slice(object->version_id));
-    }
+    version_header(call, object);
     call_reply_xml(call, 200, out);
 }
 

@@ -42,9 +42,9 @@ void ownership_create(struct s3_call *call, Meta__Bucket *bucket)
                                     : SLICE_LITERAL("BucketOwnerEnforced"));
 }
 
-struct slice ownership_object_owner(const struct s3_call *call)
+struct slice ownership_object_owner(const struct s3_call *call,
+                                    struct slice writer)
 {
-    struct slice writer = slice_from_string(call->identity.user);
     struct slice owner = pb_slice(call->bucket->owner);
     struct slice value = document_get(call->bucket, DOCUMENT_OWNERSHIP);
     struct slice acl = call_request_header(call, "x-amz-acl");

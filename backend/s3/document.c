@@ -1,8 +1,7 @@
 /* Settings of a bucket that are kept as documents in its record. */
 #include "s3/document.h"
 
-#include <errno.h>
-#include <string.h>
+#include "s3/bucket.h"
 
 struct slice document_get(const Meta__Bucket *bucket, const char *name)
 {
@@ -46,45 +45,31 @@ void document_set(struct s3_call *call, Meta__Bucket *bucket, const char *name,
     replace(call, bucket, name, value);
 }
 
-/* Under the exclusive bucket lock. */
-static int commit_locked(struct s3_call *call, const char *name,
-                         struct slice value)
-{
-    struct meta *meta = call->service->meta;
-    Meta__Bucket *bucket;
-    int rc = meta_get_bucket(meta, call->arena, call->bucket_name, &bucket);
+struct wanted {
+    const char *name;
+    struct slice value;
+};
 
-    if (rc != 0) {
-        return rc;
+/* bucket_change */
+static bool change_document(struct s3_call *call, Meta__Bucket *bucket,
+                            const void *argument)
+{
+    const struct wanted *wanted = argument;
+    struct slice old = document_get(bucket, wanted->name);
+
+    if ((old.data == NULL) == (wanted->value.data == NULL) &&
+        slice_equal(old, wanted->value)) {
+        return false;
     }
-    if (bucket->id != call->bucket->id) {
-        return -ENOENT;
-    }
-    struct slice old = document_get(bucket, name);
-    if ((old.data == NULL) == (value.data == NULL) && slice_equal(old, value)) {
-        return 0;
-    }
-    replace(call, bucket, name, value);
-    struct meta_batch *batch = meta_batch_new(meta);
-    meta_put_bucket(batch, bucket);
-    rc = meta_commit(batch);
-    meta_batch_free(batch);
-    return rc;
+    replace(call, bucket, wanted->name, wanted->value);
+    return true;
 }
 
 bool document_commit(struct s3_call *call, const char *name, struct slice value)
 {
-    struct meta *meta = call->service->meta;
+    const struct wanted wanted = {.name = name, .value = value};
 
-    meta_bucket_lock(meta, call->bucket_name, true);
-    int rc = commit_locked(call, name, value);
-    meta_bucket_unlock(meta, call->bucket_name);
-    if (rc == -ENOENT) {
-        call_fail_no_bucket(call, call->bucket_name);
-    } else if (rc != 0) {
-        call_fail_errno(call, rc, "changing a bucket's settings");
-    }
-    return rc == 0;
+    return bucket_update(call, change_document, &wanted);
 }
 
 struct xml_node *document_request(struct s3_call *call, const char *root)

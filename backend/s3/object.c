@@ -6,6 +6,7 @@
  * a suspended one the null version is replaced, wherever it stands.
  */
 #include "s3/object.h"
+#include "s3/ownership.h"
 #include "s3/version.h"
 #include "s3/worm.h"
 
@@ -164,6 +165,8 @@ int object_commit(struct s3_call *call, struct meta_batch *batch,
     }
     if (object->owner.len == 0)
         object->owner = pb_bytes(slice_from_string(call->identity.user));
+    object->owner =
+        pb_bytes(ownership_object_owner(call, pb_slice(object->owner)));
     worm_default(call, object);
     if (newest != NULL && object->version_id.len == 0) {
         error = replace_null(call, batch, key, newest);

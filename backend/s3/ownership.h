@@ -10,9 +10,9 @@
 bool ownership_check_header(struct s3_call *call);
 /* The same, or its default, into the new bucket. */
 void ownership_create(struct s3_call *call, Meta__Bucket *bucket);
-/* Canonical id of the owner of an object that the call writes into
- * call->bucket. */
-struct slice ownership_object_owner(const struct s3_call *call);
+/* Canonical id of who owns an object that `writer` puts into call->bucket. */
+struct slice ownership_object_owner(const struct s3_call *call,
+                                    struct slice writer);
 /* Of a bucket whose requesters pay, others than its owner must say that they
  * do (x-amz-request-payer). False: the call has failed. */
 bool request_payment_agreed(struct s3_call *call);

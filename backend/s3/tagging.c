@@ -2,23 +2,14 @@
  * Put, Get and DeleteObjectTagging and -BucketTagging.
  * https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectTagging.html
  */
-#include <errno.h>
-
 #include "s3/document.h"
 #include "s3/object.h"
 #include "s3/operations.h"
 #include "s3/tags.h"
+#include "s3/version.h"
 
 /* --- objects
  * -----------------------------------------------------------------*/
-static void version_header(struct s3_call *call, const Meta__Object *object)
-{
-    if (object->version_id.len > 0) {
-        call_header_slice(call, "x-amz-version-id",
-                          pb_slice(object->version_id));
-    }
-}
-
 /* Tags are no part of what was written: the version keeps its place, its time
  * and its ETag. Under the key's lock. False: the call has failed. */
 static bool replace_locked(struct s3_call *call, const struct tag_set *set)
