@@ -137,7 +137,7 @@ s3_route(s3_memory_t *memory, const s3_route_request_t *request,
 
     if (route->bucket.len == 0) {
 
-        if (method != S3_METHOD_GET) {
+        if (method != S3_METHOD_GET || args.subresource) {
             return S3_ERR_MethodNotAllowed;
         }
 
