@@ -68,6 +68,8 @@ static const struct {
     {"logging", OP(GET_BUCKET_LOGGING), OP(PUT_BUCKET_LOGGING), NONE},
     {"notification", OP(GET_BUCKET_NOTIFICATION), OP(PUT_BUCKET_NOTIFICATION),
      NONE},
+    {"object-lock", OP(GET_OBJECT_LOCK_CONFIGURATION),
+     OP(PUT_OBJECT_LOCK_CONFIGURATION), NONE},
     {"ownershipControls", OP(GET_BUCKET_OWNERSHIP_CONTROLS),
      OP(PUT_BUCKET_OWNERSHIP_CONTROLS), OP(DELETE_BUCKET_OWNERSHIP_CONTROLS)},
     {"policy", OP(GET_BUCKET_POLICY), OP(NOT_IMPLEMENTED),
@@ -81,6 +83,7 @@ static const struct {
      OP(PUT_BUCKET_REQUEST_PAYMENT), NONE},
     {"tagging", OP(GET_BUCKET_TAGGING), OP(PUT_BUCKET_TAGGING),
      OP(DELETE_BUCKET_TAGGING)},
+    {"versioning", OP(GET_BUCKET_VERSIONING), OP(PUT_BUCKET_VERSIONING), NONE},
     {"website", OP(GET_BUCKET_WEBSITE), OP(NOT_IMPLEMENTED),
      OP(DELETE_BUCKET_WEBSITE)},
 };
@@ -112,6 +115,31 @@ static void buckets(void **state)
         is("GET", target, of_buckets[i].get, 0);
         core_reset();
     }
+}
+
+static void versions_and_locks(void **state)
+{
+    (void)state;
+    goes("GET", "/bucket?versions", OP(LIST_OBJECT_VERSIONS), 0);
+    goes("GET", "/bucket?versions&prefix=a&key-marker=b&version-id-marker=c",
+         OP(LIST_OBJECT_VERSIONS), 0);
+    refused("PUT", "/bucket?versions", S3_ERR_MethodNotAllowed);
+    refused("GET", "/bucket/key?versions", S3_ERR_InvalidRequest);
+    goes("PUT", "/bucket/key?retention", OP(PUT_OBJECT_RETENTION), 1);
+    goes("PUT", "/bucket/key?retention&versionId=1", OP(PUT_OBJECT_RETENTION),
+         1);
+    goes("GET", "/bucket/key?retention&versionId=1", OP(GET_OBJECT_RETENTION),
+         0);
+    refused("DELETE", "/bucket/key?retention", S3_ERR_MethodNotAllowed);
+    refused("GET", "/bucket?retention", S3_ERR_InvalidRequest);
+    goes("PUT", "/bucket/key?legal-hold&versionId=1", OP(PUT_OBJECT_LEGAL_HOLD),
+         1);
+    goes("GET", "/bucket/key?legal-hold", OP(GET_OBJECT_LEGAL_HOLD), 0);
+    refused("DELETE", "/bucket/key?legal-hold", S3_ERR_MethodNotAllowed);
+    refused("GET", "/bucket?legal-hold", S3_ERR_InvalidRequest);
+    refused("GET", "/bucket/key?object-lock", S3_ERR_InvalidRequest);
+    refused("GET", "/bucket/key?retention&legal-hold", S3_ERR_InvalidArgument);
+    core_reset();
 }
 
 static void objects(void **state)
@@ -198,8 +226,10 @@ static void names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        core_test(buckets),   core_test(objects),    core_test(wrong_targets),
-        core_test(conflicts), core_test(preflights), core_test(names),
+        core_test(buckets),   core_test(versions_and_locks),
+        core_test(objects),   core_test(wrong_targets),
+        core_test(conflicts), core_test(preflights),
+        core_test(names),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
