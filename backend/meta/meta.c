@@ -284,6 +284,49 @@ int meta_get_object(struct meta *meta, struct arena *arena, uint64_t bucket,
     return rc;
 }
 
+int meta_get_version(struct meta *meta, struct arena *arena, uint64_t bucket,
+                     struct slice key, uint64_t sequence, Meta__Object **object)
+{
+    struct buffer at = {0};
+    uint8_t rest[8];
+    struct slice value;
+    int rc;
+
+    key_object(&at, bucket, key, sequence);
+    rc = kv_get(meta->kv, arena, buffer_slice(&at), &value);
+    buffer_free(&at);
+    put_u64be(rest, ~sequence);
+    return rc == 0 ? record_object(arena, value, slice_of(rest, 8), object)
+                   : rc;
+}
+
+int meta_get_null_version(struct meta *meta, struct arena *arena,
+                          uint64_t bucket, struct slice key,
+                          Meta__Object **object)
+{
+    struct meta_scan *scan = meta_scan_objects(meta, bucket);
+    int rc = -ENOENT;
+
+    for (meta_scan_seek(scan, key); rc == -ENOENT && meta_scan_valid(scan) &&
+                                    slice_equal(meta_scan_key(scan), key);
+         meta_scan_next(scan)) {
+        struct arena *scratch = arena_new(); /* of what is passed over */
+
+        rc = meta_scan_object(scan, scratch, object);
+        if (rc == 0) {
+            rc = (*object)->version_id.len == 0
+                     ? meta_scan_object(scan, arena, object)
+                     : -ENOENT;
+        }
+        arena_free(scratch);
+    }
+    if (rc == -ENOENT && meta_scan_error(scan) != 0) {
+        rc = meta_scan_error(scan);
+    }
+    meta_scan_free(scan);
+    return rc;
+}
+
 int meta_get_blob(struct meta *meta, struct arena *arena, uint64_t blob,
                   Meta__Blob **record)
 {

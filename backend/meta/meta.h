@@ -68,6 +68,15 @@ int meta_get_bucket(struct meta *meta, struct arena *arena, struct slice name,
 /* The newest version, delete markers included. */
 int meta_get_object(struct meta *meta, struct arena *arena, uint64_t bucket,
                     struct slice key, Meta__Object **object);
+/* The version with exactly this sequence: one lookup. */
+int meta_get_version(struct meta *meta, struct arena *arena, uint64_t bucket,
+                     struct slice key, uint64_t sequence,
+                     Meta__Object **object);
+/* The version without an id, of which a key has at most one. It may stand
+ * anywhere among the key's versions: costs a scan of the newer ones. */
+int meta_get_null_version(struct meta *meta, struct arena *arena,
+                          uint64_t bucket, struct slice key,
+                          Meta__Object **object);
 int meta_get_blob(struct meta *meta, struct arena *arena, uint64_t blob,
                   Meta__Blob **record);
 int meta_get_upload(struct meta *meta, struct arena *arena, uint64_t bucket,
@@ -98,6 +107,10 @@ void meta_scan_free(struct meta_scan *scan);
 void meta_scan_seek(struct meta_scan *scan, struct slice key);
 /* Moves to the first record whose key is > `key`, all its versions skipped. */
 void meta_scan_seek_after(struct meta_scan *scan, struct slice key);
+/* Moves to the newest version of `key` whose sequence is < `sequence`, or, if
+ * there is none, to the first record whose key is > `key`. Objects only. */
+void meta_scan_seek_older(struct meta_scan *scan, struct slice key,
+                          uint64_t sequence);
 /* Moves past all keys that begin with `prefix`. */
 void meta_scan_skip_prefix(struct meta_scan *scan, struct slice prefix);
 void meta_scan_next(struct meta_scan *scan); /* next record, maybe same key */

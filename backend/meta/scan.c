@@ -136,6 +136,16 @@ void meta_scan_seek_after(struct meta_scan *scan, struct slice key)
     scan_seek_target(scan);
 }
 
+void meta_scan_seek_older(struct meta_scan *scan, struct slice key,
+                          uint64_t sequence)
+{
+    invariant(scan->type == META_RECORD_OBJECT && sequence > 0);
+    scan_target(scan, (struct slice){NULL, 0});
+    key_terminated(&scan->target, key);
+    key_u64(&scan->target, ~(sequence - 1));
+    scan_seek_target(scan);
+}
+
 void meta_scan_skip_prefix(struct meta_scan *scan, struct slice prefix)
 {
     scan_target(scan, prefix);

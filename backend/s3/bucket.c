@@ -5,10 +5,12 @@
 
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 
 #include "s3/list_common.h"
 #include "s3/multipart.h"
 #include "s3/operations.h"
+#include "s3/ownership.h"
 #include "s3/xml_in.h"
 
 #define BUCKETS_MAX     10000
@@ -233,8 +235,6 @@ static bool creation_headers_ok(struct s3_call *call)
         const char *name, *only; /* the one value that changes nothing */
     } limited[] = {
         {"x-amz-acl", "private"},
-        {"x-amz-object-ownership", "BucketOwnerEnforced"},
-        {"x-amz-bucket-object-lock-enabled", "false"},
     };
     for (size_t i = 0; i < sizeof(limited) / sizeof(limited[0]); i++) {
         struct slice value = call_request_header(call, limited[i].name);
@@ -246,6 +246,23 @@ static bool creation_headers_ok(struct s3_call *call)
         }
     }
     return true;
+}
+
+/* x-amz-bucket-object-lock-enabled */
+static bool creation_lock(struct s3_call *call, bool *lock)
+{
+    const char *name = "x-amz-bucket-object-lock-enabled";
+    struct slice value = call_request_header(call, name);
+
+    *lock = value.size == 4 &&
+            strncasecmp((const char *)value.data, "true", 4) == 0;
+    if (value.data == NULL || *lock ||
+        (value.size == 5 &&
+         strncasecmp((const char *)value.data, "false", 5) == 0)) {
+        return true;
+    }
+    call_fail_argument(call, name, value, "Invalid Argument");
+    return false;
 }
 
 static bool check_constraint(struct s3_call *call, struct slice constraint)
@@ -321,7 +338,7 @@ static void reply_exists(struct s3_call *call, const Meta__Bucket *bucket)
 }
 
 /* Under the exclusive bucket lock. */
-static void create_locked(struct s3_call *call, struct slice region)
+static void create_locked(struct s3_call *call, struct slice region, bool lock)
 {
     struct meta *meta = call->service->meta;
     Meta__Bucket *old = NULL;
@@ -337,6 +354,11 @@ static void create_locked(struct s3_call *call, struct slice region)
         bucket.owner = pb_bytes(slice_from_string(call->identity.user));
         bucket.region = pb_bytes(region);
         bucket.created_ms = clock_wall_ms();
+        if (lock) {
+            bucket.object_lock = true;
+            bucket.versioning = META__BUCKET__VERSIONING__ENABLED; /* W1 */
+        }
+        ownership_create(call, &bucket);
         struct meta_batch *batch = meta_batch_new(meta);
         meta_put_bucket(batch, &bucket);
         rc = meta_commit(batch);
@@ -352,16 +374,18 @@ static void create_locked(struct s3_call *call, struct slice region)
 void s3_create_bucket_run(struct s3_call *call)
 {
     struct slice region;
+    bool lock;
     if (!bucket_valid_name(call->bucket_name)) {
         call_error_field(call, "BucketName", call->bucket_name);
         call_fail(call, S3_ERR_InvalidBucketName);
         return;
     }
-    if (!creation_headers_ok(call) || !creation_region(call, &region)) {
+    if (!creation_headers_ok(call) || !ownership_check_header(call) ||
+        !creation_lock(call, &lock) || !creation_region(call, &region)) {
         return;
     }
     meta_bucket_lock(call->service->meta, call->bucket_name, true);
-    create_locked(call, region);
+    create_locked(call, region, lock);
     meta_bucket_unlock(call->service->meta, call->bucket_name);
 }
 
@@ -451,7 +475,12 @@ static void delete_locked(struct s3_call *call)
     int rc = has_objects(call, &objects);
     if (rc == 0 && objects) {
         call_error_field(call, "BucketName", call->bucket_name);
-        call_fail(call, S3_ERR_BucketNotEmpty);
+        call_fail_message(
+            call, S3_ERR_BucketNotEmpty, "%s%s",
+            s3_error_message(S3_ERR_BucketNotEmpty),
+            call->bucket->versioning == META__BUCKET__VERSIONING__UNVERSIONED
+                ? ""
+                : ". You must delete all versions in the bucket.");
         return;
     }
     while (rc == 0 && more) {

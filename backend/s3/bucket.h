@@ -15,4 +15,13 @@ bool bucket_valid_region(struct slice region);
 /* The region that this request's endpoint stands for; never empty. */
 struct slice bucket_endpoint_region(const struct s3_call *call);
 
+/* Changes the bucket as it is now, under its lock: true if it is to be
+ * stored; false if there is nothing to store, or the call has failed. */
+typedef bool bucket_change(struct s3_call *call, Meta__Bucket *bucket,
+                           const void *wanted);
+/* Applies a change to call->bucket, in one commit. False: the call has
+ * failed. */
+bool bucket_update(struct s3_call *call, bucket_change *change,
+                   const void *wanted);
+
 #endif

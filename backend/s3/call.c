@@ -5,6 +5,8 @@
  * between steps.
  */
 #include "s3/call.h"
+#include "s3/cors_call.h"
+#include "s3/ownership.h"
 
 #include <errno.h>
 #include <string.h>
@@ -15,6 +17,7 @@ static void settle(struct s3_call *call)
     if (!call->done)
         return;
     invariant(!call->wants_body);
+    cors_answer(call);
     blob_writer_abort(call->writer);
     call->writer = NULL;
     body_free(call);
@@ -41,7 +44,8 @@ static bool authenticate(struct s3_call *call)
         call_fail(call, S3_ERR_InvalidToken);
         return false;
     }
-    if (call->identity.user[0] == '\0') {
+    if (call->identity.user[0] == '\0' &&
+        request->operation != WIRE__OPERATION__PREFLIGHT) {
         call_fail(call, S3_ERR_AccessDenied);
         return false;
     }
@@ -72,7 +76,7 @@ static bool load_bucket(struct s3_call *call)
         call_fail(call, S3_ERR_AccessDenied);
         return false;
     }
-    return true;
+    return request_payment_agreed(call);
 }
 
 static bool check_key(struct s3_call *call)

@@ -70,6 +70,9 @@ struct s3_call {
 struct slice call_request_header(const struct s3_call *call, const char *name);
 /* Query argument; data == NULL if absent; "?acl" has size 0, data != NULL. */
 struct slice call_arg(const struct s3_call *call, const char *name);
+/* Takes the next item off a comma-separated list, trimmed; blank ones are
+ * skipped. False at the end. */
+bool call_list_next(struct slice *list, struct slice *item);
 /* Refuses headers that ask for what is not there (encryption, object lock,
  * grants ...): nothing pretends. False: the call has failed. */
 bool call_supported(struct s3_call *call);
@@ -139,6 +142,8 @@ void time_http(char out[32], uint64_t ms);    /* IMF-fixdate */
 void time_iso8601(char out[32], uint64_t ms); /* 2026-01-02T03:04:05.678Z */
 /* Any HTTP date form; milliseconds, or -EINVAL. */
 int time_parse_http(struct slice text, uint64_t *ms);
+/* 2026-01-02T03:04:05[.678](Z|+hh:mm|-hh:mm); milliseconds, or -EINVAL. */
+int time_parse_iso8601(struct slice text, uint64_t *ms);
 
 /* --- bodies (body.c) -------------------------------------------------------
  * Verifies everything a client says of a body: length, Content-MD5,
@@ -226,18 +231,24 @@ int object_find(struct s3_call *call, uint64_t bucket, struct slice key,
 bool object_version_arg(struct s3_call *call, struct slice *version_id);
 /* What DeleteObject and each entry of DeleteObjects do, locks and commit
  * included; the call does not fail. if_match and version_id may be absent
- * (data == NULL). S3_OK also if there was nothing to delete. */
+ * (data == NULL). S3_OK also if there was nothing to delete; AccessDenied if
+ * the version is protected by Object Lock (worm.h). */
 struct object_deletion {
     bool delete_marker;      /* one was made or removed */
-    struct slice version_id; /* of what was made or removed; may be empty */
+    struct slice version_id; /* of what was made or removed, "null" too; empty
+                                where there are no versions */
 };
 enum s3_error object_delete(struct s3_call *call, struct slice key,
                             struct slice version_id, struct slice if_match,
                             struct object_deletion *deletion);
-/* Commits a version of a key whose lock the caller holds: sequence, mtime,
- * record, reference to object->blob; replaces the null version of an
- * unversioned bucket and drops what that referenced. `batch` may already hold
- * the blob's record. 0 or a negative errno. */
+/* Gives a new version of a key, under its lock, its sequence and, as the
+ * bucket's versioning is now, its id. */
+void object_assign_version(struct s3_call *call, Meta__Object *object);
+/* Commits a version of a key whose lock the caller holds: sequence and id
+ * unless they are assigned, mtime, the bucket's default retention, record,
+ * reference to object->blob; where versioning is not enabled it replaces the
+ * null version and drops what that referenced. `batch` may already hold the
+ * blob's record. 0 or a negative errno. */
 int object_commit(struct s3_call *call, struct meta_batch *batch,
                   struct slice key, Meta__Object *object);
 /* If-Match / If-None-Match of a write against the current object (NULL:
@@ -248,6 +259,9 @@ bool object_check_write_conditions(struct s3_call *call,
  * False: the call has failed. */
 bool object_copy_source(struct s3_call *call, Meta__Bucket **bucket,
                         struct slice *key, Meta__Object **object);
+/* x-amz-copy-source-version-id of what object_copy_source() found. */
+void object_copy_source_header(struct s3_call *call, const Meta__Bucket *bucket,
+                               const Meta__Object *object);
 bool object_valid_key(struct slice key); /* 1..1024 bytes of UTF-8 */
 /* x-amz-copy-source without the read: for those who need the parts. */
 struct copy_source {

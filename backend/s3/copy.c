@@ -14,6 +14,7 @@
 
 struct copy {
     bool replace_metadata, replace_tags;
+    bool by_version; /* an old version of itself may become its newest */
     Meta__ChecksumAlgorithm algorithm; /* asked for, or NO_CHECKSUM */
     Meta__Bucket *bucket;
     struct slice key;
@@ -41,7 +42,11 @@ static bool read_request(struct s3_call *call, struct copy *copy)
 {
     struct slice algorithm =
         call_request_header(call, "x-amz-checksum-algorithm");
+    struct copy_source source;
 
+    if (!object_parse_copy_source(call, &source))
+        return false;
+    copy->by_version = source.version_id.data != NULL;
     if (call_request_header(call, "range").data != NULL ||
         call_request_header(call, "x-amz-copy-source-range").data != NULL) {
         call_error_field(call, "Header", SLICE_LITERAL("Range"));
@@ -95,7 +100,7 @@ static bool changes_nothing(struct s3_call *call, const struct copy *copy)
     struct slice storage_class =
         call_request_header(call, "x-amz-storage-class");
 
-    if (copy->bucket->id != call->bucket->id ||
+    if (copy->bucket->id != call->bucket->id || copy->by_version ||
         !slice_equal(copy->key, call->key) || copy->replace_metadata)
         return false;
     if (storage_class.data != NULL &&
@@ -228,9 +233,7 @@ static void reply(struct s3_call *call, const struct copy *copy)
     const Meta__Object *object = copy->object;
     struct buffer xml = {0};
 
-    if (copy->source->version_id.len > 0)
-        call_header_slice(call, "x-amz-copy-source-version-id",
-                          pb_slice(copy->source->version_id));
+    object_copy_source_header(call, copy->bucket, copy->source);
     if (object->version_id.len > 0)
         call_header_slice(call, "x-amz-version-id",
                           pb_slice(object->version_id));

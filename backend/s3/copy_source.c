@@ -1,5 +1,5 @@
 /* x-amz-copy-source: what CopyObject and UploadPartCopy read. */
-#include "s3/call.h"
+#include "s3/version.h"
 
 #include <errno.h>
 #include <string.h>
@@ -51,6 +51,12 @@ bool object_parse_copy_source(struct s3_call *call, struct copy_source *source)
     source->key = slice_of(slash + 1, decoded.size - source->bucket.size - 1);
     if (!object_valid_key(source->key))
         return fail_source(call, header, "Invalid copy source object key");
+    if (source->version_id.data != NULL &&
+        !version_well_formed(source->version_id)) {
+        call_fail_argument(call, "versionId", source->version_id,
+                           "Invalid version id specified");
+        return false;
+    }
     return true;
 }
 
@@ -99,6 +105,16 @@ static bool check_conditions(struct s3_call *call, const Meta__Object *object)
     call_fail_condition(
         call, arena_printf(call->arena, "x-amz-copy-source-%s", which));
     return false;
+}
+
+void object_copy_source_header(struct s3_call *call, const Meta__Bucket *bucket,
+                               const Meta__Object *object)
+{
+    struct slice shown = version_shown(bucket, object);
+
+    if (shown.data != NULL) {
+        call_header_slice(call, "x-amz-copy-source-version-id", shown);
+    }
 }
 
 bool object_copy_source(struct s3_call *call, Meta__Bucket **bucket,

@@ -3,6 +3,7 @@
  * https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject.html
  */
 #include "s3/operations.h"
+#include "s3/worm.h"
 
 void s3_delete_object_run(struct s3_call *call)
 {
@@ -22,6 +23,9 @@ void s3_delete_object_run(struct s3_call *call)
             call_header_slice(call, "x-amz-version-id", deletion.version_id);
         call_reply_empty(call, 204);
         break;
+    case S3_ERR_AccessDenied:
+        call_fail_message(call, error, "%s", WORM_PROTECTED_MESSAGE);
+        break;
     case S3_ERR_NoSuchBucket:
         call_fail_no_bucket(call, call->bucket_name);
         break;
@@ -30,11 +34,6 @@ void s3_delete_object_run(struct s3_call *call)
         break;
     case S3_ERR_PreconditionFailed:
         call_fail_condition(call, "If-Match");
-        break;
-    case S3_ERR_NoSuchVersion:
-        call_error_field(call, "Key", call->key);
-        call_error_field(call, "VersionId", version_id);
-        call_fail(call, error);
         break;
     default:
         call_fail(call, error);

@@ -6,6 +6,8 @@
  * that fails leaves the others alone.
  */
 #include "s3/operations.h"
+#include "s3/version.h"
+#include "s3/worm.h"
 #include "s3/xml_in.h"
 
 #define DELETE_MAX 1000 /* keys of one request */
@@ -90,7 +92,9 @@ static void write_error(struct buffer *out, const struct doomed *doomed,
         xml_text(out, "VersionId", doomed->version_id);
     }
     xml_string(out, "Code", s3_error_code(error));
-    xml_string(out, "Message", s3_error_message(error));
+    xml_string(out, "Message",
+               error == S3_ERR_AccessDenied ? WORM_PROTECTED_MESSAGE
+                                            : s3_error_message(error));
     xml_close(out, "Error");
 }
 
@@ -104,6 +108,9 @@ static void delete_one(struct s3_call *call, struct buffer *out,
         error = S3_ERR_NotImplemented;
     } else if (!object_valid_key(doomed->key)) {
         error = S3_ERR_KeyTooLongError;
+    } else if (doomed->version_id.data != NULL &&
+               !version_well_formed(doomed->version_id)) {
+        error = S3_ERR_NoSuchVersion;
     } else {
         error = object_delete(call, doomed->key, doomed->version_id,
                               doomed->etag, &deletion);

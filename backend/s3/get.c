@@ -4,6 +4,8 @@
  */
 #include "s3/object.h"
 #include "s3/operations.h"
+#include "s3/version.h"
+#include "s3/worm.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -49,24 +51,38 @@ static bool check_overrides(struct s3_call *call)
     return true;
 }
 
+static void last_modified(struct s3_call *call, const Meta__Object *object)
+{
+    char text[32];
+
+    time_http(text, object->mtime_ms);
+    call_header(call, "Last-Modified", "%s", text);
+}
+
+static void identity_headers(struct s3_call *call, const Meta__Object *object)
+{
+    call_header(call, "ETag", "\"%.*s\"", (int)object->etag.len,
+                (const char *)object->etag.data);
+    version_header(call, object);
+}
+
 static void fail_marker(struct s3_call *call, const Meta__Object *marker,
                         bool by_version)
 {
     call_header(call, "x-amz-delete-marker", "true");
-    if (marker->version_id.len > 0)
-        call_header_slice(call, "x-amz-version-id",
-                          pb_slice(marker->version_id));
+    version_header(call, marker);
     if (!by_version) {
         call_fail_no_key(call, call->key);
         return;
     }
+    last_modified(call, marker);
     call_header(call, "Allow", "DELETE");
+    call_error_field(call, "Method", pb_slice(call->request->method));
     call_error_field(call, "ResourceType", SLICE_LITERAL("DeleteMarker"));
     call_fail(call, S3_ERR_MethodNotAllowed);
 }
 
-/* The version asked for, no delete marker. NULL: the call has failed. */
-static Meta__Object *find_object(struct s3_call *call)
+Meta__Object *object_requested(struct s3_call *call)
 {
     struct slice version_id;
     Meta__Object *object;
@@ -96,17 +112,9 @@ static Meta__Object *find_object(struct s3_call *call)
     return object;
 }
 
-static void last_modified(struct s3_call *call, const Meta__Object *object)
-{
-    char text[32];
-
-    time_http(text, object->mtime_ms);
-    call_header(call, "Last-Modified", "%s", text);
-}
-
 static void reply_not_modified(struct s3_call *call, const Meta__Object *object)
 {
-    object_identity_headers(call, object);
+    identity_headers(call, object);
     last_modified(call, object);
     for (size_t i = 0; i < object->n_headers; i++) {
         struct slice name = pb_slice(object->headers[i]->name);
@@ -325,7 +333,7 @@ static void object_headers(struct s3_call *call, const Meta__Object *object,
 {
     struct slice mode = call_request_header(call, "x-amz-checksum-mode");
 
-    object_identity_headers(call, object);
+    identity_headers(call, object);
     last_modified(call, object);
     call_header(call, "Accept-Ranges", "bytes");
     system_headers(call, object);
@@ -342,6 +350,7 @@ static void object_headers(struct s3_call *call, const Meta__Object *object,
                           pb_slice(object->storage_class));
     if (object->n_tags > 0)
         call_header(call, "x-amz-tagging-count", "%zu", object->n_tags);
+    worm_headers(call, object);
     for (size_t i = 0; i < object->n_metadata; i++)
         metadata_header(call, object->metadata[i]);
 }
@@ -385,7 +394,7 @@ static void serve(struct s3_call *call, bool with_body)
         return;
     for (unsigned i = 0; i < TRIES && error == -ENOENT; i++) {
         struct selection selection;
-        Meta__Object *object = find_object(call);
+        Meta__Object *object = object_requested(call);
 
         if (object == NULL || !check_conditions(call, object) ||
             !select_bytes(call, object, &selection))

@@ -31,6 +31,7 @@ struct complete {
     uint64_t size;      /* of the object, bytes */
     Meta__Checksum *checksum;
     char *etag;
+    struct slice version_id; /* of the object; empty: the null version */
 };
 
 /* --- the document
@@ -431,6 +432,7 @@ static void remember(struct s3_call *call, struct meta_batch *batch,
     record.parts_digest = pb_bytes(slice_of(complete->digest, 32));
     record.completed_ms = clock_wall_ms();
     record.checksum = complete->checksum;
+    record.version_id = pb_bytes(complete->version_id);
     meta_put_completed(batch, complete->upload.id, &record);
 }
 
@@ -452,12 +454,16 @@ static int commit(struct s3_call *call, struct complete *complete)
     object.n_tags = upload->n_tags;
     object.tags = upload->tags;
     object.storage_class = upload->storage_class;
+    object.retention = upload->retention;
+    object.legal_hold = upload->legal_hold;
     object.owner = upload->owner;
     if (complete->size > 0) {
         object.blob = meta_next_id(meta);
         put_composite(batch, complete, object.blob);
     }
     end_upload(call, batch, complete);
+    object_assign_version(call, &object);
+    complete->version_id = pb_slice(object.version_id);
     remember(call, batch, complete);
     int rc = object_commit(call, batch, call->key, &object);
     meta_batch_free(batch);
@@ -491,10 +497,14 @@ static void write_location(struct s3_call *call, struct buffer *out)
 }
 
 static void reply(struct s3_call *call, struct slice etag,
-                  const Meta__Checksum *checksum, size_t parts)
+                  struct slice version_id, const Meta__Checksum *checksum,
+                  size_t parts)
 {
     struct buffer out = {NULL, 0, 0};
 
+    if (version_id.size > 0) {
+        call_header_slice(call, "x-amz-version-id", version_id);
+    }
     xml_open_document(&out, "CompleteMultipartUploadResult");
     write_location(call, &out);
     xml_text(&out, "Bucket", call->bucket_name);
@@ -515,7 +525,8 @@ static void reply_again(struct s3_call *call, struct complete *complete)
     if (rc == 0 && slice_equal(pb_slice(done->key), call->key) &&
         slice_equal(pb_slice(done->parts_digest),
                     slice_of(complete->digest, 32))) {
-        reply(call, pb_slice(done->etag), done->checksum, complete->count);
+        reply(call, pb_slice(done->etag), pb_slice(done->version_id),
+              done->checksum, complete->count);
     } else if (rc == 0 || rc == -ENOENT) {
         upload_fail_missing(call, complete->upload.id);
     } else {
@@ -574,8 +585,8 @@ static void complete_locked(struct s3_call *call, struct complete *complete)
     if (rc != 0) {
         call_fail_errno(call, rc, "complete upload");
     } else {
-        reply(call, slice_from_string(complete->etag), complete->checksum,
-              complete->count);
+        reply(call, slice_from_string(complete->etag), complete->version_id,
+              complete->checksum, complete->count);
     }
 }
 

@@ -24,6 +24,7 @@ struct piece {
 struct copy {
     struct upload upload;
     unsigned number;
+    Meta__Bucket *bucket; /* of the source */
     Meta__Object *source;
     uint64_t offset, size; /* of the source, bytes */
     struct piece *pieces;
@@ -283,6 +284,7 @@ static int commit(struct s3_call *call, struct meta_batch *batch,
     if (upload_read(call, &copy->upload)) {
         rc = commit_reference(call, batch, copy, &part);
         if (rc == 0) {
+            object_copy_source_header(call, copy->bucket, copy->source);
             reply(call, &part);
         }
     }
@@ -323,10 +325,9 @@ static int open_writer(struct s3_call *call, const struct copy *copy)
  * must be looked up again, or another negative errno. */
 static int try_copy(struct s3_call *call, struct copy *copy)
 {
-    Meta__Bucket *bucket;
     struct slice key;
 
-    if (!object_copy_source(call, &bucket, &key, &copy->source) ||
+    if (!object_copy_source(call, &copy->bucket, &key, &copy->source) ||
         !take_range(call, copy)) {
         return 0;
     }

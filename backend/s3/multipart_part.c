@@ -7,6 +7,7 @@
 
 #include "s3/multipart.h"
 #include "s3/operations.h"
+#include "s3/worm.h"
 
 #define READ_SIZE (1u << 20) /* bytes read at a time */
 
@@ -109,7 +110,9 @@ void s3_upload_part_open(struct s3_call *call)
         return;
     }
     if (!body_open(call, upload_algorithm(part->upload.record)) ||
-        !check_algorithm(call, part->upload.record)) {
+        !check_algorithm(call, part->upload.record) ||
+        !worm_check_integrity(call, part->upload.record->retention,
+                              part->upload.record->legal_hold, "Put Part")) {
         return;
     }
     object_open_writer(call, &object, part->upload.id, part->number);

@@ -6,6 +6,9 @@
  * a suspended one the null version is replaced, wherever it stands.
  */
 #include "s3/object.h"
+#include "s3/ownership.h"
+#include "s3/version.h"
+#include "s3/worm.h"
 
 #include <errno.h>
 
@@ -49,54 +52,28 @@ void object_unlock(struct s3_call *call, struct slice key)
     meta_bucket_unlock(call->service->meta, call->bucket_name);
 }
 
-static bool is_version(const Meta__Object *object, struct slice version_id)
-{
-    if (slice_equal_string(version_id, "null"))
-        return object->version_id.len == 0;
-    return slice_equal(pb_slice(object->version_id), version_id);
-}
-
 int object_find(struct s3_call *call, uint64_t bucket, struct slice key,
                 struct slice version_id, Meta__Object **object)
 {
     struct meta *meta = call->service->meta;
-    int error = meta_get_object(meta, call->arena, bucket, key, object);
-    struct meta_scan *scan;
+    uint64_t sequence;
+    int error;
 
-    if (error != 0 || version_id.data == NULL ||
-        is_version(*object, version_id))
-        return error;
-    error = -ENOENT;
-    scan = meta_scan_objects(meta, bucket);
-    for (meta_scan_seek(scan, key);
-         meta_scan_valid(scan) && slice_equal(meta_scan_key(scan), key);
-         meta_scan_next(scan)) {
-        int broken = meta_scan_object(scan, call->arena, object);
-
-        if (broken != 0 || is_version(*object, version_id)) {
-            error = broken;
-            break;
-        }
+    if (version_id.data == NULL) {
+        return meta_get_object(meta, call->arena, bucket, key, object);
     }
-    if (error == -ENOENT && meta_scan_error(scan) != 0)
-        error = meta_scan_error(scan);
-    meta_scan_free(scan);
+    if (slice_equal_string(version_id, "null")) {
+        return meta_get_null_version(meta, call->arena, bucket, key, object);
+    }
+    if (!version_sequence(version_id, &sequence)) {
+        return -ENOENT;
+    }
+    error = meta_get_version(meta, call->arena, bucket, key, sequence, object);
+    if (error == 0 &&
+        !slice_equal(pb_slice((*object)->version_id), version_id)) {
+        return -ENOENT; /* its random half is another */
+    }
     return error;
-}
-
-/* Version ids are 32 characters of this alphabet, or "null". */
-static bool version_well_formed(struct slice id)
-{
-    if (slice_equal_string(id, "null"))
-        return true;
-    for (size_t i = 0; i < id.size; i++) {
-        uint8_t c = id.data[i];
-
-        if (!(c >= '0' && c <= '9') && !(c >= 'a' && c <= 'z') &&
-            !(c >= 'A' && c <= 'Z') && c != '.' && c != '_' && c != '-')
-            return false;
-    }
-    return id.size == 32;
 }
 
 bool object_version_arg(struct s3_call *call, struct slice *version_id)
@@ -138,11 +115,38 @@ static void remove_version(struct s3_call *call, struct meta_batch *batch,
         meta_drop_ref(batch, object->blob, &who);
 }
 
+void object_assign_version(struct s3_call *call, Meta__Object *object)
+{
+    object->sequence = meta_next_id(call->service->meta);
+    if (call->bucket->versioning == META__BUCKET__VERSIONING__ENABLED) {
+        object->version_id =
+            pb_bytes(version_new_id(call->arena, object->sequence));
+    }
+}
+
+/* The null version goes, wherever it stands. */
+static int replace_null(struct s3_call *call, struct meta_batch *batch,
+                        struct slice key, Meta__Object *newest)
+{
+    Meta__Object *replaced = newest;
+    int error = 0;
+
+    invariant(!call->bucket->object_lock); /* W1 */
+    if (newest->version_id.len > 0) {
+        error = meta_get_null_version(call->service->meta, call->arena,
+                                      call->bucket->id, key, &replaced);
+    }
+    if (error == 0) {
+        remove_version(call, batch, key, replaced);
+    }
+    return error == -ENOENT ? 0 : error;
+}
+
 int object_commit(struct s3_call *call, struct meta_batch *batch,
                   struct slice key, Meta__Object *object)
 {
     struct meta *meta = call->service->meta;
-    Meta__Object *newest = NULL, *replaced;
+    Meta__Object *newest = NULL;
     uint64_t bucket = call->bucket->id;
     int error = meta_get_object(meta, call->arena, bucket, key, &newest);
 
@@ -150,8 +154,9 @@ int object_commit(struct s3_call *call, struct meta_batch *batch,
         return error;
     if (error == -ENOENT)
         newest = NULL;
-    replaced = newest;
-    object->sequence = meta_next_id(meta);
+    if (object->sequence == 0) {
+        object_assign_version(call, object);
+    }
     object->mtime_ms = clock_wall_ms();
     if (newest != NULL) { /* M3, also when the clock goes back */
         invariant(object->sequence > newest->sequence);
@@ -160,20 +165,13 @@ int object_commit(struct s3_call *call, struct meta_batch *batch,
     }
     if (object->owner.len == 0)
         object->owner = pb_bytes(slice_from_string(call->identity.user));
-    if (call->bucket->versioning == META__BUCKET__VERSIONING__ENABLED) {
-        object->version_id = pb_bytes(slice_from_string(
-            arena_printf(call->arena, "%016llx%016llx",
-                         (unsigned long long)~object->sequence,
-                         (unsigned long long)object->mtime_ms)));
-    } else if (newest != NULL) {
-        error = newest->version_id.len > 0
-                    ? object_find(call, bucket, key, SLICE_LITERAL("null"),
-                                  &replaced)
-                    : 0;
-        if (error != 0 && error != -ENOENT)
+    object->owner =
+        pb_bytes(ownership_object_owner(call, pb_slice(object->owner)));
+    worm_default(call, object);
+    if (newest != NULL && object->version_id.len == 0) {
+        error = replace_null(call, batch, key, newest);
+        if (error != 0)
             return error;
-        if (error == 0)
-            remove_version(call, batch, key, replaced);
     }
     meta_put_object(batch, bucket, key, object);
     if (object->blob != 0) {
@@ -194,7 +192,6 @@ static int delete_version(struct s3_call *call, struct slice key,
     error = meta_commit(batch);
     meta_batch_free(batch);
     deletion->delete_marker = object->delete_marker;
-    deletion->version_id = pb_slice(object->version_id);
     return error;
 }
 
@@ -209,9 +206,7 @@ static int add_marker(struct s3_call *call, struct slice key,
     error = object_commit(call, batch, key, &marker);
     meta_batch_free(batch);
     deletion->delete_marker = true;
-    deletion->version_id = marker.version_id.len > 0
-                               ? pb_slice(marker.version_id)
-                               : SLICE_LITERAL("null");
+    deletion->version_id = version_name(&marker);
     return error;
 }
 
@@ -230,9 +225,8 @@ static enum s3_error delete_locked(struct s3_call *call, struct slice key,
     if (error != 0 && error != -ENOENT)
         return S3_ERR_InternalError;
     there = error == 0;
-    if (!there && version_id.data != NULL &&
-        !slice_equal_string(version_id, "null"))
-        return S3_ERR_NoSuchVersion;
+    if (version_id.data != NULL)
+        deletion->version_id = version_id; /* also if it is not there */
     if (if_match.data != NULL) {
         if (!there || object->delete_marker)
             return S3_ERR_NoSuchKey;
@@ -241,10 +235,12 @@ static enum s3_error delete_locked(struct s3_call *call, struct slice key,
     }
     if (versioned && version_id.data == NULL)
         error = add_marker(call, key, deletion);
-    else if (there)
-        error = delete_version(call, key, object, deletion);
-    else
+    else if (!there)
         error = 0;
+    else if (worm_protects(object, clock_wall_ms(), worm_bypass(call)))
+        return S3_ERR_AccessDenied; /* W2 */
+    else
+        error = delete_version(call, key, object, deletion);
     return error == 0 ? S3_OK : S3_ERR_InternalError;
 }
 

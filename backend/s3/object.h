@@ -6,10 +6,13 @@
 
 #include "s3/call.h"
 
-/* ETag, x-amz-version-id of a version that was written or is read. */
+/* ETag, x-amz-version-id of a version that was written. */
 void object_identity_headers(struct s3_call *call, const Meta__Object *object);
 /* Reads the request's key as it is now, without a lock: NULL if there is
  * none. 0 or a negative errno. */
 int object_current(struct s3_call *call, Meta__Object **object);
+/* The version of the request's key that is asked for (versionId), never a
+ * delete marker. NULL: the call has failed. */
+Meta__Object *object_requested(struct s3_call *call);
 
 #endif

@@ -1,6 +1,7 @@
 /* What a request says about a new object besides its bytes. */
 #include "s3/call.h"
 #include "s3/tags.h"
+#include "s3/worm.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -143,5 +144,6 @@ bool object_take_headers(struct s3_call *call, Meta__Object *object)
         call_fail(call, S3_ERR_MetadataTooLarge);
         return false;
     }
-    return take_storage_class(call, object) && object_take_tags(call, object);
+    return take_storage_class(call, object) && object_take_tags(call, object) &&
+           worm_take(call, object);
 }

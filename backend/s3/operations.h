@@ -31,6 +31,18 @@ void s3_delete_object_run(struct s3_call *call);
 void s3_delete_objects_run(struct s3_call *call); /* XML body */
 void s3_copy_object_run(struct s3_call *call);
 
+/* --- versions and Object Lock: versioning.c, list_versions.c, worm_*.c
+ * --------*/
+void s3_put_versioning_run(struct s3_call *call); /* XML body */
+void s3_get_versioning_run(struct s3_call *call);
+void s3_list_versions_run(struct s3_call *call);
+void s3_put_lock_configuration_run(struct s3_call *call); /* XML body */
+void s3_get_lock_configuration_run(struct s3_call *call);
+void s3_put_retention_run(struct s3_call *call); /* XML body */
+void s3_get_retention_run(struct s3_call *call);
+void s3_put_legal_hold_run(struct s3_call *call); /* XML body */
+void s3_get_legal_hold_run(struct s3_call *call);
+
 /* --- multipart: multipart*.c
  * --------------------------------------------------*/
 void s3_create_upload_run(struct s3_call *call);
@@ -40,5 +52,37 @@ void s3_upload_part_copy_run(struct s3_call *call);
 void s3_complete_upload_run(struct s3_call *call); /* XML body */
 void s3_abort_upload_run(struct s3_call *call);
 void s3_list_parts_run(struct s3_call *call);
+
+/* --- tags, attributes: tagging.c, attributes.c
+ * ------------------------------*/
+void s3_put_object_tagging_run(struct s3_call *call); /* XML body */
+void s3_get_object_tagging_run(struct s3_call *call);
+void s3_delete_object_tagging_run(struct s3_call *call);
+void s3_put_bucket_tagging_run(struct s3_call *call); /* XML body */
+void s3_get_bucket_tagging_run(struct s3_call *call);
+void s3_delete_bucket_tagging_run(struct s3_call *call);
+void s3_get_object_attributes_run(struct s3_call *call);
+
+/* --- CORS: cors_call.c
+ * ------------------------------------------------------*/
+void s3_put_cors_run(struct s3_call *call); /* XML body */
+void s3_get_cors_run(struct s3_call *call);
+void s3_delete_cors_run(struct s3_call *call);
+void s3_preflight_run(struct s3_call *call); /* also of nobody */
+
+/* --- settings of buckets: bucket_settings.c
+ * ---------------------------------*/
+void s3_put_ownership_run(struct s3_call *call); /* XML body */
+void s3_get_ownership_run(struct s3_call *call);
+void s3_delete_ownership_run(struct s3_call *call);
+void s3_put_request_payment_run(struct s3_call *call); /* XML body */
+void s3_get_request_payment_run(struct s3_call *call);
+void s3_put_logging_run(struct s3_call *call); /* XML body */
+void s3_get_logging_run(struct s3_call *call);
+void s3_put_notification_run(struct s3_call *call); /* XML body */
+void s3_get_notification_run(struct s3_call *call);
+void s3_get_accelerate_run(struct s3_call *call);
+void s3_get_unset_run(struct s3_call *call);
+void s3_delete_unset_run(struct s3_call *call);
 
 #endif

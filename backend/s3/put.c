@@ -4,6 +4,7 @@
  */
 #include "s3/object.h"
 #include "s3/operations.h"
+#include "s3/worm.h"
 
 #include <errno.h>
 
@@ -53,7 +54,9 @@ void s3_put_object_open(struct s3_call *call)
     meta__object__init(object);
     call->operation_data = object;
     if (object_take_headers(call, object) && check_early(call) &&
-        body_open(call, META__CHECKSUM_ALGORITHM__CRC64NVME))
+        body_open(call, META__CHECKSUM_ALGORITHM__CRC64NVME) &&
+        worm_check_integrity(call, object->retention, object->legal_hold,
+                             "Put Object"))
         object_open_writer(call, object, slice_of(NULL, 0), 0);
 }
 

@@ -1,5 +1,7 @@
 #include "s3/call.h"
 
+#include <string.h>
+
 struct slice pb_slice(ProtobufCBinaryData bytes)
 {
     return slice_of(bytes.data, bytes.len);
@@ -32,4 +34,28 @@ struct slice call_request_header(const struct s3_call *call, const char *name)
 struct slice call_arg(const struct s3_call *call, const char *name)
 {
     return field_value(call->request->args, call->request->n_args, name);
+}
+
+bool call_list_next(struct slice *list, struct slice *item)
+{
+    while (list->size > 0) {
+        const uint8_t *comma = memchr(list->data, ',', list->size);
+        size_t size = comma != NULL ? (size_t)(comma - list->data) : list->size;
+        size_t taken = comma != NULL ? size + 1 : size;
+        struct slice name = slice_of(list->data, size);
+
+        *list = slice_of(list->data + taken, list->size - taken);
+        while (name.size > 0 && memchr(" \t", name.data[0], 2) != NULL) {
+            name = slice_of(name.data + 1, name.size - 1);
+        }
+        while (name.size > 0 &&
+               memchr(" \t", name.data[name.size - 1], 2) != NULL) {
+            name.size--;
+        }
+        if (name.size > 0) {
+            *item = name;
+            return true;
+        }
+    }
+    return false;
 }

@@ -4,7 +4,6 @@
 static const char *const refused_prefixes[] = {
     "x-amz-server-side-encryption",
     "x-amz-copy-source-server-side-encryption",
-    "x-amz-object-lock-",
     "x-amz-grant-",
 };
 

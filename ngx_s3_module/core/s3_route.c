@@ -3,6 +3,7 @@
 
 #include "s3_route.h"
 #include "s3_string.h"
+#include "s3_subresource.h"
 #include "s3_uri.h"
 #include "wire.pb-c.h"
 
@@ -31,6 +32,9 @@ typedef struct {
     unsigned           version_id:1;
     unsigned           unknown_list:1;
     unsigned           list_v2:1;
+    unsigned           conflict:1;     /* two sub-resources */
+
+    const s3_subresource_t  *subresource;
 } s3_route_args_t;
 
 
@@ -47,6 +51,8 @@ static int s3_route_is_ip(const s3_str_t *name);
 static int s3_route_ends(const s3_str_t *name, const char *suffix);
 static int s3_route_args(const s3_route_request_t *request,
     s3_route_args_t *args);
+static enum s3_error s3_route_subresource(const s3_route_request_t *request,
+    const s3_route_args_t *args, s3_route_t *route);
 static enum s3_error s3_route_bucket(s3_method_e method,
     const s3_route_request_t *request, const s3_route_args_t *args,
     s3_route_t *route);
@@ -66,14 +72,10 @@ static enum s3_error s3_route_object_post(const s3_route_args_t *args,
 /* What S3 gives a meaning in the query, and is not implemented. */
 
 static const char *const  s3_route_subresources[] = {
-    "abac", "accelerate", "acl", "analytics", "attributes", "cors",
-    "encryption", "intelligent-tiering", "inventory", "legal-hold",
-    "lifecycle", "logging", "metadataConfiguration", "metadataInventoryTable",
-    "metadataJournalTable", "metadataTable", "metrics", "notification",
-    "object-lock", "ownershipControls", "policy", "policyStatus",
-    "publicAccessBlock", "renameObject", "replication", "requestPayment",
-    "restore", "retention", "select", "select-type", "session", "tagging",
-    "torrent", "versioning", "versions", "website"
+    "abac", "acl", "analytics", "intelligent-tiering", "inventory",
+    "metadataConfiguration", "metadataInventoryTable", "metadataJournalTable",
+    "metadataTable", "metrics", "renameObject", "restore", "select",
+    "select-type", "session", "torrent"
 };
 
 /* https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html */
@@ -109,6 +111,14 @@ s3_route(s3_memory_t *memory, const s3_route_request_t *request,
 
     method = s3_route_method(&request->method);
 
+    if (method == S3_METHOD_OPTIONS && route->bucket.len != 0) {
+
+        /* whatever the query: it is that of the request to come */
+
+        route->operation = WIRE__OPERATION__PREFLIGHT;
+        return S3_OK;
+    }
+
     if (method == S3_METHOD_OPTIONS || !s3_route_args(request, &args)) {
         route->operation = WIRE__OPERATION__NOT_IMPLEMENTED;
         return S3_OK;
@@ -118,18 +128,25 @@ s3_route(s3_memory_t *memory, const s3_route_request_t *request,
         return S3_ERR_MethodNotAllowed;
     }
 
-    if (args.location + args.uploads + args.upload_id + args.delete > 1) {
+    if (args.location + args.uploads + args.upload_id + args.delete
+        + (args.subresource != NULL) > 1
+        || args.conflict)
+    {
         return S3_ERR_InvalidArgument;
     }
 
     if (route->bucket.len == 0) {
 
-        if (method != S3_METHOD_GET) {
+        if (method != S3_METHOD_GET || args.subresource) {
             return S3_ERR_MethodNotAllowed;
         }
 
         route->operation = WIRE__OPERATION__LIST_BUCKETS;
         return S3_OK;
+    }
+
+    if (args.subresource) {
+        return s3_route_subresource(request, &args, route);
     }
 
     if (route->key.len == 0) {
@@ -423,8 +440,9 @@ s3_route_ends(const s3_str_t *name, const char *suffix)
 static int
 s3_route_args(const s3_route_request_t *request, s3_route_args_t *args)
 {
-    size_t             i, n;
-    const s3_field_t  *arg;
+    size_t                   i, n;
+    const s3_field_t        *arg;
+    const s3_subresource_t  *found;
 
     memset(args, 0, sizeof(s3_route_args_t));
 
@@ -437,7 +455,17 @@ s3_route_args(const s3_route_request_t *request, s3_route_args_t *args)
             }
         }
 
-        if (s3_str_is(&arg->name, "location")) {
+        found = s3_subresource_find(&arg->name);
+
+        if (found) {
+
+            if (args->subresource && args->subresource != found) {
+                args->conflict = 1;
+            }
+
+            args->subresource = found;
+
+        } else if (s3_str_is(&arg->name, "location")) {
             args->location = 1;
 
         } else if (s3_str_is(&arg->name, "uploads")) {
@@ -467,6 +495,31 @@ s3_route_args(const s3_route_request_t *request, s3_route_args_t *args)
     }
 
     return 1;
+}
+
+
+static enum s3_error
+s3_route_subresource(const s3_route_request_t *request,
+    const s3_route_args_t *args, s3_route_t *route)
+{
+    int            operation, has_body;
+    enum s3_error  rc;
+
+    if (args->part_number || (args->version_id && route->key.len == 0)) {
+        return S3_ERR_InvalidArgument;
+    }
+
+    rc = s3_subresource_route(args->subresource, &request->method,
+                              route->key.len != 0, &operation, &has_body);
+
+    if (rc != S3_OK) {
+        return rc;
+    }
+
+    route->operation = operation;
+    route->has_body = has_body;
+
+    return S3_OK;
 }
 
 

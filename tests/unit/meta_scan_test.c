@@ -337,6 +337,97 @@ static void test_damage_is_reported(void **state)
     buffer_free(&key);
 }
 
+static void put_version(struct fixture *f, struct slice key, uint64_t sequence,
+                        const char *id)
+{
+    struct meta_batch *batch = meta_batch_new(f->meta);
+    Meta__Object object = META__OBJECT__INIT;
+
+    object.sequence = sequence;
+    object.version_id.data = (uint8_t *)id;
+    object.version_id.len = strlen(id);
+    meta_put_object(batch, 1, key, &object);
+    assert_int_equal(meta_commit(batch), 0);
+    meta_batch_free(batch);
+}
+
+static void test_seeks_older_versions(void **state)
+{
+    struct fixture *f = *state;
+    struct meta_scan *scan;
+
+    put_object(f, 1, KEY("a"), 3);
+    put_object(f, 1, KEY("a"), 7);
+    put_object(f, 1, KEY("a\0"), 5);
+    scan = meta_scan_objects(f->meta, 1);
+    meta_scan_seek_older(scan, KEY("a"), 8);
+    expect_at(f, scan, KEY("a"), 7);
+    meta_scan_seek_older(scan, KEY("a"), 7);
+    expect_at(f, scan, KEY("a"), 3);
+    meta_scan_seek_older(scan, KEY("a"), 5); /* of a version that is gone */
+    expect_at(f, scan, KEY("a"), 3);
+    meta_scan_seek_older(scan, KEY("a"), 3);
+    expect_at(f, scan, KEY("a\0"), 5);
+    meta_scan_seek_older(scan, KEY("0"), 9);
+    expect_at(f, scan, KEY("a"), 7);
+    meta_scan_seek_older(scan, KEY("a\0"), 1);
+    assert_false(meta_scan_valid(scan));
+    assert_int_equal(meta_scan_error(scan), 0);
+    meta_scan_seek_older(scan, KEY("a"), UINT64_MAX);
+    expect_at(f, scan, KEY("a"), 7);
+    meta_scan_free(scan);
+}
+
+static void test_one_version(void **state)
+{
+    struct fixture *f = *state;
+    Meta__Object *object;
+
+    put_version(f, KEY("k"), 2, "two");
+    put_version(f, KEY("k"), 3, "");
+    put_version(f, KEY("k"), 4, "four");
+    put_version(f, KEY("l"), 5, "five");
+    put_version(f, KEY("m"), 6, "");
+    for (uint64_t i = 2; i <= 4; i++) {
+        assert_int_equal(
+            meta_get_version(f->meta, f->arena, 1, KEY("k"), i, &object), 0);
+        assert_true(object->sequence == i);
+    }
+    assert_int_equal(
+        meta_get_version(f->meta, f->arena, 1, KEY("k"), 5, &object), -ENOENT);
+    assert_int_equal(
+        meta_get_version(f->meta, f->arena, 2, KEY("k"), 3, &object), -ENOENT);
+    assert_int_equal(
+        meta_get_null_version(f->meta, f->arena, 1, KEY("k"), &object), 0);
+    assert_true(object->sequence == 3);
+    /* None of its own: the next key's is not taken. */
+    assert_int_equal(
+        meta_get_null_version(f->meta, f->arena, 1, KEY("l"), &object),
+        -ENOENT);
+    assert_int_equal(
+        meta_get_null_version(f->meta, f->arena, 1, KEY("none"), &object),
+        -ENOENT);
+}
+
+static void test_one_version_damaged(void **state)
+{
+    struct fixture *f = *state;
+    struct buffer key = {0};
+    Meta__Object *object;
+
+    put_version(f, KEY("k"), 2, "");
+    key_object(&key, 1, KEY("k"), 3);
+    put_raw(f, buffer_slice(&key), KEY("no envelope"));
+    assert_int_equal(
+        meta_get_version(f->meta, f->arena, 1, KEY("k"), 3, &object), -EBADMSG);
+    assert_int_equal(
+        meta_get_null_version(f->meta, f->arena, 1, KEY("k"), &object),
+        -EBADMSG);
+    assert_int_equal(
+        meta_get_version(f->meta, f->arena, 1, KEY("k"), 2, &object), 0);
+    buffer_free(&key);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -353,6 +444,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_parts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_snapshot, setup, teardown),
         cmocka_unit_test_setup_teardown(test_damage_is_reported, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_seeks_older_versions, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_one_version, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_one_version_damaged, setup,
                                         teardown),
     };
 

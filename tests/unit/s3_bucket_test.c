@@ -141,10 +141,10 @@ static void test_configuration(void **state)
     struct s3_case c = create("conf", NULL);
     c.headers = FIELDS("x-amz-acl", "public-read");
     expect_error(NULL, c, "NotImplemented", 501);
-    c.headers = FIELDS("x-amz-bucket-object-lock-enabled", "true");
-    expect_error(NULL, c, "NotImplemented", 501);
-    c.headers = FIELDS("x-amz-object-ownership", "ObjectWriter");
-    expect_error(NULL, c, "NotImplemented", 501);
+    c.headers = FIELDS("x-amz-bucket-object-lock-enabled", "maybe");
+    expect_error(NULL, c, "InvalidArgument", 400);
+    c.headers = FIELDS("x-amz-object-ownership", "Nobody");
+    expect_error(NULL, c, "InvalidArgument", 400);
     /* Nothing of that has made it. */
     s3_run(&fixture, &answer,
            (struct s3_case){.operation = WIRE__OPERATION__HEAD_BUCKET,

@@ -90,12 +90,13 @@ static void test_quiet(void **state)
     put("b");
     run(&answer, "<Delete><Quiet>true</Quiet><Object><Key>a</Key></Object>"
                  "<Object><Key>b</Key>"
+                 "<VersionId>bogus</VersionId></Object>"
+                 "<Object><Key>b</Key>"
                  "<VersionId>0123456789abcdef0123456789abcdef</VersionId>"
                  "</Object></Delete>");
     assert_int_equal(answer.status, 200);
     assert_null(strstr((char *)answer.body.data, "Deleted"));
-    assert_contains(&answer, "<Error><Key>b</Key><VersionId>"
-                             "0123456789abcdef0123456789abcdef</VersionId>"
+    assert_contains(&answer, "<Error><Key>b</Key><VersionId>bogus</VersionId>"
                              "<Code>NoSuchVersion</Code><Message>");
     s3_answer_free(&answer);
     assert_false(exists("a"));

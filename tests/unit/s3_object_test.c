@@ -102,7 +102,7 @@ static void refuses_what_it_cannot_do(void **state)
     refused("x-amz-server-side-encryption", "AES256", "NotImplemented", 501);
     refused("x-amz-server-side-encryption-customer-algorithm", "AES256",
             "NotImplemented", 501);
-    refused("x-amz-object-lock-mode", "GOVERNANCE", "NotImplemented", 501);
+    refused("x-amz-object-lock-mode", "GOVERNANCE", "InvalidRequest", 400);
     refused("x-amz-acl", "public-read", "NotImplemented", 501);
     refused("x-amz-acl", "no-such-acl", "InvalidArgument", 400);
     refused("x-amz-grant-read", "id=1", "NotImplemented", 501);
@@ -278,7 +278,13 @@ static void version_ids(void **state)
     s3_answer_free(&answer);
     s3_run(&fixture, &answer,
            DELETE("version", .args = FIELDS("versionId", unknown)));
-    assert_error(&answer, "NoSuchVersion", 404);
+    assert_int_equal(answer.status, 204); /* nothing was there to delete */
+    assert_header(&answer, "x-amz-version-id", unknown);
+    s3_answer_free(&answer);
+    s3_expect(&fixture, 200, HEAD("version"));
+    s3_run(&fixture, &answer,
+           DELETE("version", .args = FIELDS("versionId", "bogus")));
+    assert_error(&answer, "InvalidArgument", 400);
     s3_answer_free(&answer);
     s3_expect(&fixture, 204,
               DELETE("version", .args = FIELDS("versionId", "null")));

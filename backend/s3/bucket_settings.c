@@ -1,0 +1,291 @@
+/*
+ * Settings of buckets that are small, or that nobody can have set.
+ *
+ * What s3d cannot do yet cannot be configured: its PUT is refused, and its
+ * GET tells that nothing is configured, which is true. Clients that look at
+ * every setting of a bucket get on with that.
+ */
+#include "s3/document.h"
+#include "s3/operations.h"
+#include "s3/ownership.h"
+
+#include <string.h>
+
+/* --- OwnershipControls
+ * https://docs.aws.amazon.com/AmazonS3/latest/userguide/about-object-ownership.html
+ * -------------*/
+static bool ownership_valid(struct slice value)
+{
+    return slice_equal_string(value, "BucketOwnerEnforced") ||
+           slice_equal_string(value, "BucketOwnerPreferred") ||
+           slice_equal_string(value, "ObjectWriter");
+}
+
+bool ownership_check_header(struct s3_call *call)
+{
+    struct slice value = call_request_header(call, "x-amz-object-ownership");
+
+    if (value.data == NULL || ownership_valid(value)) {
+        return true;
+    }
+    call_fail_argument(call, "x-amz-object-ownership", value,
+                       "Invalid x-amz-object-ownership header");
+    return false;
+}
+
+void ownership_create(struct s3_call *call, Meta__Bucket *bucket)
+{
+    struct slice value = call_request_header(call, "x-amz-object-ownership");
+
+    document_set(call, bucket, DOCUMENT_OWNERSHIP,
+                 value.data != NULL ? value
+                                    : SLICE_LITERAL("BucketOwnerEnforced"));
+}
+
+struct slice ownership_object_owner(const struct s3_call *call,
+                                    struct slice writer)
+{
+    struct slice owner = pb_slice(call->bucket->owner);
+    struct slice value = document_get(call->bucket, DOCUMENT_OWNERSHIP);
+    struct slice acl = call_request_header(call, "x-amz-acl");
+
+    if (slice_equal_string(value, "BucketOwnerEnforced") ||
+        (slice_equal_string(value, "BucketOwnerPreferred") &&
+         slice_equal_string(acl, "bucket-owner-full-control"))) {
+        return owner;
+    }
+    return writer;
+}
+
+void s3_put_ownership_run(struct s3_call *call)
+{
+    struct xml_node *root = document_request(call, "OwnershipControls");
+    struct xml_leaf leaf = {.name = "ObjectOwnership", .required = true};
+
+    if (root == NULL) {
+        return;
+    }
+    if (root->first == NULL || root->first->next != NULL ||
+        !slice_equal_string(root->first->name, "Rule") ||
+        !xml_in_leaves(root->first, &leaf, 1) || !ownership_valid(leaf.value)) {
+        call_fail(call, S3_ERR_MalformedXML);
+        return;
+    }
+    if (document_commit(call, DOCUMENT_OWNERSHIP, leaf.value)) {
+        call_reply_empty(call, 200);
+    }
+}
+
+void s3_get_ownership_run(struct s3_call *call)
+{
+    struct slice value = document_get(call->bucket, DOCUMENT_OWNERSHIP);
+    struct buffer out = {NULL, 0, 0};
+
+    if (value.data == NULL) {
+        document_fail(call, S3_ERR_OwnershipControlsNotFoundError);
+        return;
+    }
+    xml_open_document(&out, "OwnershipControls");
+    xml_open(&out, "Rule");
+    xml_text(&out, "ObjectOwnership", value);
+    xml_close(&out, "Rule");
+    xml_close(&out, "OwnershipControls");
+    call_reply_xml(call, 200, &out);
+}
+
+void s3_delete_ownership_run(struct s3_call *call)
+{
+    if (document_commit(call, DOCUMENT_OWNERSHIP, slice_of(NULL, 0))) {
+        call_reply_empty(call, 204);
+    }
+}
+
+/* --- RequestPayment
+ * https://docs.aws.amazon.com/AmazonS3/latest/userguide/RequesterPaysBuckets.html
+ * -------------*/
+void s3_put_request_payment_run(struct s3_call *call)
+{
+    struct xml_node *root =
+        document_request(call, "RequestPaymentConfiguration");
+    struct xml_leaf leaf = {.name = "Payer", .required = true};
+    struct slice payer = {NULL, 0}; /* BucketOwner: as if never set */
+
+    if (root == NULL) {
+        return;
+    }
+    if (!xml_in_leaves(root, &leaf, 1) ||
+        (!slice_equal_string(leaf.value, "BucketOwner") &&
+         !slice_equal_string(leaf.value, "Requester"))) {
+        call_fail(call, S3_ERR_MalformedXML);
+        return;
+    }
+    if (slice_equal_string(leaf.value, "Requester")) {
+        payer = leaf.value;
+    }
+    if (document_commit(call, DOCUMENT_REQUEST_PAYMENT, payer)) {
+        call_reply_empty(call, 200);
+    }
+}
+
+void s3_get_request_payment_run(struct s3_call *call)
+{
+    struct slice payer = document_get(call->bucket, DOCUMENT_REQUEST_PAYMENT);
+    struct buffer out = {NULL, 0, 0};
+
+    xml_open_document(&out, "RequestPaymentConfiguration");
+    xml_text(&out, "Payer",
+             payer.data != NULL ? payer : SLICE_LITERAL("BucketOwner"));
+    xml_close(&out, "RequestPaymentConfiguration");
+    call_reply_xml(call, 200, &out);
+}
+
+/* What reads or changes objects is paid for; settings are the owner's. */
+static bool paid_for(const struct s3_call *call)
+{
+    switch (call->operation->operation) {
+    case WIRE__OPERATION__LIST_OBJECTS:
+    case WIRE__OPERATION__LIST_OBJECTS_V2:
+    case WIRE__OPERATION__LIST_OBJECT_VERSIONS:
+    case WIRE__OPERATION__LIST_MULTIPART_UPLOADS:
+    case WIRE__OPERATION__DELETE_OBJECTS:
+        return true;
+    default:
+        return call->operation->needs_key;
+    }
+}
+
+bool request_payment_agreed(struct s3_call *call)
+{
+    struct slice agreed = call_request_header(call, "x-amz-request-payer");
+
+    if (document_get(call->bucket, DOCUMENT_REQUEST_PAYMENT).data == NULL ||
+        slice_equal_string(pb_slice(call->bucket->owner),
+                           call->identity.user) ||
+        !paid_for(call)) {
+        return true;
+    }
+    if (!slice_equal_string(agreed, "requester")) {
+        call_fail(call, S3_ERR_AccessDenied);
+        return false;
+    }
+    call_header(call, "x-amz-request-charged", "requester");
+    return true;
+}
+
+/* --- settings that nobody can have made
+ * ---------------------------------------*/
+static void reply_unset(struct s3_call *call, const char *root)
+{
+    struct buffer out = {NULL, 0, 0};
+
+    xml_open_document(&out, root);
+    xml_close(&out, root);
+    call_reply_xml(call, 200, &out);
+}
+
+static bool is_blank(struct slice text)
+{
+    for (size_t i = 0; i < text.size; i++) {
+        if (memchr(" \t\r\n", text.data[i], 4) == NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* To set nothing is done already; anything else is more than s3d can. */
+static void put_unset(struct s3_call *call, const char *name,
+                      const char *const *elements)
+{
+    struct xml_node *root = document_request(call, name);
+
+    if (root == NULL) {
+        return;
+    }
+    if (root->first == NULL) {
+        if (is_blank(root->text)) {
+            call_reply_empty(call, 200);
+        } else {
+            call_fail(call, S3_ERR_MalformedXML);
+        }
+        return;
+    }
+    for (const struct xml_node *node = root->first; node != NULL;
+         node = node->next) {
+        size_t i = 0;
+
+        while (elements[i] != NULL &&
+               !slice_equal_string(node->name, elements[i])) {
+            i++;
+        }
+        if (elements[i] == NULL) {
+            call_fail(call, S3_ERR_MalformedXML);
+            return;
+        }
+    }
+    call_fail(call, S3_ERR_NotImplemented);
+}
+
+void s3_get_logging_run(struct s3_call *call)
+{
+    reply_unset(call, "BucketLoggingStatus");
+}
+
+void s3_put_logging_run(struct s3_call *call)
+{
+    static const char *const elements[] = {"LoggingEnabled", NULL};
+
+    put_unset(call, "BucketLoggingStatus", elements);
+}
+
+void s3_get_notification_run(struct s3_call *call)
+{
+    reply_unset(call, "NotificationConfiguration");
+}
+
+void s3_put_notification_run(struct s3_call *call)
+{
+    static const char *const elements[] = {
+        "TopicConfiguration", "QueueConfiguration",
+        "CloudFunctionConfiguration", "EventBridgeConfiguration", NULL};
+
+    put_unset(call, "NotificationConfiguration", elements);
+}
+
+void s3_get_accelerate_run(struct s3_call *call)
+{
+    reply_unset(call, "AccelerateConfiguration");
+}
+
+static enum s3_error unset_error(Wire__Operation operation)
+{
+    switch (operation) {
+    case WIRE__OPERATION__GET_BUCKET_ENCRYPTION:
+        return S3_ERR_ServerSideEncryptionConfigurationNotFoundError;
+    case WIRE__OPERATION__GET_BUCKET_LIFECYCLE:
+        return S3_ERR_NoSuchLifecycleConfiguration;
+    case WIRE__OPERATION__GET_BUCKET_REPLICATION:
+        return S3_ERR_ReplicationConfigurationNotFoundError;
+    case WIRE__OPERATION__GET_BUCKET_WEBSITE:
+        return S3_ERR_NoSuchWebsiteConfiguration;
+    case WIRE__OPERATION__GET_PUBLIC_ACCESS_BLOCK:
+        return S3_ERR_NoSuchPublicAccessBlockConfiguration;
+    case WIRE__OPERATION__GET_BUCKET_POLICY:
+    case WIRE__OPERATION__GET_BUCKET_POLICY_STATUS:
+        return S3_ERR_NoSuchBucketPolicy;
+    default:
+        invariant(!"a setting that can be missing");
+        return S3_ERR_InternalError;
+    }
+}
+
+void s3_get_unset_run(struct s3_call *call)
+{
+    document_fail(call, unset_error(call->operation->operation));
+}
+
+/* S3 removes what is not there with the same answer. */
+void s3_delete_unset_run(struct s3_call *call)
+{
+    call_reply_empty(call, 204);
+}

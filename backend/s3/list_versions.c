@@ -1,0 +1,274 @@
+/*
+ * ListObjectVersions: all versions and delete markers, each key's newest
+ * first, from one scan.
+ * https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html
+ */
+#include <errno.h>
+
+#include "s3/list_common.h"
+#include "s3/operations.h"
+#include "s3/version.h"
+
+/* One page as it is put together. */
+struct page {
+    struct list_query query; /* after: the key marker */
+    struct slice version_marker;
+    struct buffer versions, prefixes;
+    uint64_t count;
+    struct slice last, last_version; /* shown last; a prefix has no version */
+    bool truncated;
+    struct buffer key; /* whose newest version is known: */
+    uint64_t newest;   /* its sequence */
+};
+
+static bool read_query(struct s3_call *call, struct page *page)
+{
+    struct slice key = call_arg(call, "key-marker");
+    struct slice version = call_arg(call, "version-id-marker");
+
+    if (!list_query_read(call, &page->query) ||
+        !list_max(call, "max-keys", &page->query.max)) {
+        return false;
+    }
+    if (version.size > 0 && key.size == 0) {
+        call_fail_argument(call, "version-id-marker", version,
+                           "A version-id marker cannot be specified without a "
+                           "key marker.");
+        return false;
+    }
+    if (version.size > 0 && !version_well_formed(version)) {
+        call_fail_argument(call, "version-id-marker", version,
+                           "Invalid version id specified");
+        return false;
+    }
+    page->query.after = key.size > 0 ? key : slice_of(NULL, 0);
+    page->version_marker = version.size > 0 ? version : slice_of(NULL, 0);
+    return true;
+}
+
+/* Of the key that the scan is at, the newest version being there. */
+static void note_newest(struct page *page, struct meta_scan *scan,
+                        uint64_t sequence)
+{
+    struct slice key = meta_scan_key(scan);
+
+    page->key.size = 0;
+    buffer_append(&page->key, key.data, key.size);
+    page->newest = sequence;
+}
+
+/* To what follows the marked version of the marked key. */
+static int start_in_key(struct s3_call *call, struct page *page,
+                        struct meta_scan *scan, struct arena *scratch)
+{
+    struct slice key = page->query.after;
+    Meta__Object *object;
+    uint64_t sequence = 0;
+    int rc = 0;
+
+    meta_scan_seek(scan, key);
+    if (meta_scan_valid(scan) && slice_equal(meta_scan_key(scan), key)) {
+        rc = meta_scan_object(scan, scratch, &object);
+        if (rc == 0) {
+            note_newest(page, scan, object->sequence);
+        }
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    if (slice_equal_string(page->version_marker, "null")) {
+        rc = meta_get_null_version(call->service->meta, scratch,
+                                   call->bucket->id, key, &object);
+        if (rc == -ENOENT) {
+            return 0; /* gone since: rather twice than not at all */
+        }
+        sequence = rc == 0 ? object->sequence : 0;
+    } else if (!version_sequence(page->version_marker, &sequence)) {
+        meta_scan_seek_after(scan, key);
+        return 0;
+    }
+    if (rc == 0) {
+        meta_scan_seek_older(scan, key, sequence);
+    }
+    return rc;
+}
+
+static int start(struct s3_call *call, struct page *page,
+                 struct meta_scan *scan)
+{
+    struct arena *scratch;
+    int rc;
+
+    if (page->version_marker.data == NULL ||
+        slice_compare(page->query.after, page->query.prefix) < 0) {
+        list_start(scan, &page->query);
+        return 0;
+    }
+    scratch = arena_new();
+    rc = start_in_key(call, page, scan, scratch);
+    arena_free(scratch);
+    return rc;
+}
+
+static void write_owner(struct s3_call *call, struct buffer *out,
+                        const Meta__Object *object)
+{
+    list_owner(call, out, "Owner",
+               object->owner.len > 0 ? pb_slice(object->owner)
+                                     : pb_slice(call->bucket->owner));
+}
+
+static void write_content(struct s3_call *call, struct buffer *out,
+                          const Meta__Object *object)
+{
+    const Meta__Checksum *checksum = object->checksum;
+
+    xml_quoted(out, "ETag", pb_slice(object->etag));
+    if (checksum != NULL &&
+        checksum->algorithm != META__CHECKSUM_ALGORITHM__NO_CHECKSUM) {
+        xml_string(out, "ChecksumAlgorithm",
+                   checksum_name(checksum->algorithm));
+        xml_string(out, "ChecksumType",
+                   checksum->type == META__CHECKSUM_TYPE__COMPOSITE
+                       ? "COMPOSITE"
+                       : "FULL_OBJECT");
+    }
+    xml_number(out, "Size", object->size);
+    write_owner(call, out, object);
+    xml_text(out, "StorageClass",
+             object->storage_class.len > 0 ? pb_slice(object->storage_class)
+                                           : SLICE_LITERAL("STANDARD"));
+}
+
+static void write_version(struct s3_call *call, struct page *page,
+                          struct slice key, const Meta__Object *object)
+{
+    const char *element = object->delete_marker ? "DeleteMarker" : "Version";
+    struct buffer *out = &page->versions;
+
+    xml_open(out, element);
+    list_text(out, &page->query, "Key", key);
+    xml_text(out, "VersionId", version_name(object));
+    xml_bool(out, "IsLatest", object->sequence == page->newest);
+    xml_time(out, "LastModified", object->mtime_ms);
+    if (object->delete_marker) {
+        write_owner(call, out, object);
+    } else {
+        write_content(call, out, object);
+    }
+    xml_close(out, element);
+}
+
+/* Shows one version, marker or common prefix, or finds the page full. */
+static int show(struct s3_call *call, struct page *page, struct meta_scan *scan,
+                struct arena *scratch, enum list_step step, struct slice name)
+{
+    Meta__Object *object;
+    int rc = 0;
+
+    if (page->count == page->query.max) {
+        page->truncated = true;
+        return 0;
+    }
+    page->count++;
+    if (step == LIST_PREFIX) {
+        page->last = arena_copy(call->arena, name.data, name.size);
+        page->last_version = slice_of(NULL, 0);
+        list_common_prefix(&page->prefixes, &page->query, name);
+        meta_scan_skip_prefix(scan, name);
+        return 0;
+    }
+    rc = meta_scan_object(scan, scratch, &object);
+    if (rc != 0) {
+        return rc;
+    }
+    if (!slice_equal(name, slice_of(page->key.data, page->key.size))) {
+        note_newest(page, scan, object->sequence);
+    }
+    write_version(call, page, name, object);
+    if (page->count == page->query.max) {
+        struct slice version = version_name(object);
+
+        page->last = arena_copy(call->arena, name.data, name.size);
+        page->last_version =
+            arena_copy(call->arena, version.data, version.size);
+    }
+    meta_scan_next(scan);
+    return 0;
+}
+
+static int fill(struct s3_call *call, struct page *page)
+{
+    if (page->query.max == 0) {
+        return 0;
+    }
+    struct meta_scan *scan =
+        meta_scan_objects(call->service->meta, call->bucket->id);
+    int rc = start(call, page, scan);
+    while (rc == 0 && !page->truncated) {
+        struct arena *scratch = arena_new();
+        struct slice name;
+        enum list_step step = list_here(scan, scratch, &page->query, &name);
+        if (step == LIST_END) {
+            arena_free(scratch);
+            break;
+        }
+        rc = show(call, page, scan, scratch, step, name);
+        arena_free(scratch);
+    }
+    rc = rc != 0 ? rc : meta_scan_error(scan);
+    meta_scan_free(scan);
+    return rc;
+}
+
+static void reply(struct s3_call *call, const struct page *page)
+{
+    const struct list_query *query = &page->query;
+    struct buffer out = {NULL, 0, 0};
+
+    xml_open_document(&out, "ListVersionsResult");
+    xml_text(&out, "Name", call->bucket_name);
+    list_text(&out, query, "Prefix", query->prefix);
+    list_text(&out, query, "KeyMarker", query->after);
+    xml_text(&out, "VersionIdMarker", page->version_marker);
+    if (page->truncated) {
+        list_text(&out, query, "NextKeyMarker", page->last);
+        if (page->last_version.data != NULL) {
+            xml_text(&out, "NextVersionIdMarker", page->last_version);
+        }
+    }
+    xml_number(&out, "MaxKeys", query->max);
+    if (query->delimiter.size > 0) {
+        list_text(&out, query, "Delimiter", query->delimiter);
+    }
+    if (query->url) {
+        xml_string(&out, "EncodingType", "url");
+    }
+    xml_bool(&out, "IsTruncated", page->truncated);
+    if (page->versions.size > 0) {
+        buffer_append(&out, page->versions.data, page->versions.size);
+    }
+    if (page->prefixes.size > 0) {
+        buffer_append(&out, page->prefixes.data, page->prefixes.size);
+    }
+    xml_close(&out, "ListVersionsResult");
+    call_reply_xml(call, 200, &out);
+}
+
+void s3_list_versions_run(struct s3_call *call)
+{
+    struct page page = {.count = 0};
+
+    if (!read_query(call, &page)) {
+        return;
+    }
+    int rc = fill(call, &page);
+    if (rc != 0) {
+        call_fail_errno(call, rc, "list versions");
+    } else {
+        reply(call, &page);
+    }
+    buffer_free(&page.versions);
+    buffer_free(&page.prefixes);
+    buffer_free(&page.key);
+}
