@@ -64,8 +64,15 @@ ngx_http_s3_handler(ngx_http_request_t *r)
     }
 
     if (rc == NGX_OK
-        && s3_sigv4_parse(&ctx->memory, &ctx->sigv4, &ctx->auth, &ctx->error)
-           != S3_OK)
+        && ctx->route.operation == WIRE__OPERATION__PREFLIGHT)
+    {
+        /* a browser signs no preflight, though the URL may be signed */
+        ctx->auth.anonymous = 1;
+
+    } else if (rc == NGX_OK
+               && s3_sigv4_parse(&ctx->memory, &ctx->sigv4, &ctx->auth,
+                                 &ctx->error)
+                  != S3_OK)
     {
         rc = NGX_DECLINED;
     }

@@ -110,37 +110,10 @@ static void copies(void **state)
 static void subresources_of_other_operations(void **state)
 {
     static const char *const names[] = {
-        "accelerate",
-        "acl",
-        "analytics",
-        "attributes",
-        "cors",
-        "encryption",
-        "intelligent-tiering",
-        "inventory",
-        "legal-hold",
-        "lifecycle",
-        "logging",
-        "metadataTable",
-        "metrics",
-        "notification",
-        "object-lock",
-        "ownershipControls",
-        "policy",
-        "policyStatus",
-        "publicAccessBlock",
-        "renameObject",
-        "replication",
-        "requestPayment",
-        "restore",
-        "retention",
-        "select",
-        "session",
-        "tagging",
-        "torrent",
-        "versioning",
-        "versions",
-        "website",
+        "acl",          "analytics",     "intelligent-tiering",
+        "inventory",    "metadataTable", "metrics",
+        "renameObject", "restore",       "select",
+        "session",      "torrent",
     };
     static const char *const methods[] = {"GET", "HEAD", "PUT", "POST",
                                           "DELETE"};
@@ -160,14 +133,13 @@ static void subresources_of_other_operations(void **state)
         }
         core_reset();
     }
-    goes("PUT", "/bucket?%77ebsite", OP(NOT_IMPLEMENTED), 0);
+    goes("PUT", "/bucket?%61cl", OP(NOT_IMPLEMENTED), 0);
 }
 
 static void methods_that_s3_has_elsewhere(void **state)
 {
     (void)state;
     goes("OPTIONS", "/", OP(NOT_IMPLEMENTED), 0);
-    goes("OPTIONS", "/bucket/key", OP(NOT_IMPLEMENTED), 0);
     goes("POST", "/bucket", OP(NOT_IMPLEMENTED), 0);
     goes("POST", "/bucket/", OP(NOT_IMPLEMENTED), 0);
     refused("POST", "/bucket/key", S3_ERR_MethodNotAllowed);
