@@ -149,10 +149,12 @@ def test_conditional_writes(stack, bucket):
 
 def test_what_is_missing_says_so(stack, bucket):
     client = stack.client()
-    for call in (client.get_bucket_policy, client.get_bucket_cors,
-                 client.get_bucket_website, client.get_bucket_versioning):
+    for call, arguments in (
+            (client.get_bucket_acl, {}),
+            (client.put_bucket_policy, {"Policy": "{}"}),
+            (client.put_object, {"Key": "k", "ServerSideEncryption": "AES256"})):
         with pytest.raises(ClientError) as error:
-            call(Bucket=bucket)
+            call(Bucket=bucket, **arguments)
         assert status(error) == (501, "NotImplemented")
 
 
