@@ -13,6 +13,8 @@
 
 struct kv_batch {
     struct buffer changes;
+    bool values;    /* it puts some */
+    bool essential; /* committed whatever the reserve */
 };
 
 struct kv_batch *kv_batch_new(void)
@@ -49,6 +51,12 @@ static void batch_append(struct kv_batch *batch, bool put, struct slice key,
 void kv_batch_put(struct kv_batch *batch, struct slice key, struct slice value)
 {
     batch_append(batch, true, key, value);
+    batch->values = batch->values || value.size > 0;
+}
+
+void kv_batch_essential(struct kv_batch *batch)
+{
+    batch->essential = true;
 }
 
 void kv_batch_delete(struct kv_batch *batch, struct slice key)
@@ -83,6 +91,12 @@ int kv_commit(struct kv *kv, struct kv_batch *batch)
     if (batch->changes.size == 0) {
         return 0;
     }
+    if (batch->values && !batch->essential) {
+        rc = kv_check_room(kv);
+        if (rc != 0) {
+            return rc;
+        }
+    }
     rc = kv->ops->commit(kv, batch);
     if (rc != 0) {
         atomic_store(&kv->poisoned, true);
@@ -94,6 +108,7 @@ int kv_commit(struct kv *kv, struct kv_batch *batch)
 void kv_close(struct kv *kv)
 {
     if (kv != NULL) {
+        free(kv->reserve.directory);
         kv->ops->close(kv);
     }
 }

@@ -16,11 +16,20 @@ struct kv;
 struct kv_iterator;
 struct kv_batch; /* puts and deletes, in order */
 
+/* Locks the directory; a last record that a power cut left in pieces is cut
+ * off and kept as lost-tail-<n>, any other damage is refused. -EIO, logged. */
 int kv_open_leveldb(const char *directory, struct kv **kv);
 struct kv *kv_open_memory(void);
 /* The memory store refuses every commit after the next `commits` ones. */
 void kv_memory_fail_after(struct kv *kv, uint64_t commits);
 void kv_close(struct kv *kv);
+
+/* Keeps `bytes` of the file system of `directory` free, asked at most once a
+ * second: below, kv_commit() refuses what needs room. 0: no reserve. Call it
+ * before others use the store. */
+void kv_set_reserve(struct kv *kv, const char *directory, uint64_t bytes);
+/* -ENOSPC while kv_commit() would refuse a value for the reserve's sake. */
+int kv_check_room(struct kv *kv);
 
 /* The value in the arena; -ENOENT. -EIO poisons nothing. */
 int kv_get(struct kv *kv, struct arena *arena, struct slice key,
@@ -29,8 +38,12 @@ int kv_get(struct kv *kv, struct arena *arena, struct slice key,
 struct kv_batch *kv_batch_new(void);
 void kv_batch_put(struct kv_batch *batch, struct slice key, struct slice value);
 void kv_batch_delete(struct kv_batch *batch, struct slice key);
+/* The batch is committed whatever the reserve. */
+void kv_batch_essential(struct kv_batch *batch);
 void kv_batch_free(struct kv_batch *batch);
-/* Durable on return. Concurrent commits share one sync. After an error the
+/* Durable on return. Concurrent commits share one sync. -ENOSPC: below the
+ * reserve, and the batch puts a value (deletes, and keys without a value, are
+ * accepted); nothing was done, others may follow. After any other error the
  * store refuses every further commit (LevelDB: a failed log sync is final
  * until it is opened again). */
 int kv_commit(struct kv *kv, struct kv_batch *batch);

@@ -8,9 +8,13 @@
 #include "meta/private.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <leveldb/c.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define CACHE_BYTES        (32u << 20)
 #define WRITE_BUFFER_BYTES (16u << 20) /* two of them at most */
@@ -20,6 +24,7 @@
 
 struct leveldb_kv {
     struct kv kv;
+    int directory; /* locked; -1: not yet */
     leveldb_t *db;
     leveldb_options_t *options;
     leveldb_cache_t *cache;
@@ -46,6 +51,9 @@ static void leveldb_kv_close(struct kv *kv)
     leveldb_options_destroy(self->options);
     leveldb_filterpolicy_destroy(self->filter);
     leveldb_cache_destroy(self->cache);
+    if (self->directory >= 0) {
+        close(self->directory);
+    }
     free(self);
 }
 
@@ -206,6 +214,48 @@ static void set_options(struct leveldb_kv *self)
     leveldb_writeoptions_set_sync(self->write, 1);
 }
 
+/* LevelDB's own lock comes too late for the log, and to close its file once
+ * more in this process would release it. */
+static int lock_directory(const char *path)
+{
+    int fd, error;
+
+    if (mkdir(path, 0755) != 0 && errno != EEXIST) {
+        return -errno;
+    }
+    fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        return -errno;
+    }
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        error = errno == EWOULDBLOCK ? -EAGAIN : -errno;
+        close(fd);
+        return error;
+    }
+    return fd;
+}
+
+/* Makes the directory ready for LevelDB. */
+static int prepare(struct leveldb_kv *self, const char *directory)
+{
+    int error;
+
+    self->directory = lock_directory(directory);
+    if (self->directory < 0) {
+        log_error("metadata: cannot lock %s: %s", directory,
+                  self->directory == -EAGAIN ? "another process has it open"
+                                             : strerror(-self->directory));
+        return -EIO;
+    }
+    error = log_tail_repair(self->directory);
+    if (error != 0) {
+        log_error("metadata: the log in %s cannot be used: %s", directory,
+                  strerror(-error));
+        return -EIO;
+    }
+    return 0;
+}
+
 int kv_open_leveldb(const char *directory, struct kv **kv)
 {
     static const struct kv_ops ops = {
@@ -219,6 +269,10 @@ int kv_open_leveldb(const char *directory, struct kv **kv)
 
     self->kv.ops = &ops;
     set_options(self);
+    if (prepare(self, directory) != 0) {
+        leveldb_kv_close(&self->kv);
+        return -EIO;
+    }
     self->db = leveldb_open(self->options, directory, &error);
     if (error != NULL) {
         log_error("metadata: cannot open the store: %s", error);

@@ -71,6 +71,7 @@ static int reserve_ids(struct meta *meta)
     key_tag(&key, META_KEY_NEXT_ID);
     kv_batch_put(batch, buffer_slice(&key),
                  meta_pack(arena, META_RECORD_COUNTER, &counter.base));
+    kv_batch_essential(batch); /* meta_next_id() cannot refuse */
     rc = kv_commit(meta->kv, batch);
     if (rc == 0) {
         meta->id_limit += ID_BLOCK;

@@ -30,9 +30,17 @@ struct kv_iterator_ops {
     int (*error)(struct kv_iterator *iterator);
 };
 
+struct kv_reserve {
+    char *directory;
+    uint64_t bytes; /* 0: none */
+    atomic_uint_fast64_t checked_us;
+    atomic_bool full;
+};
+
 /* First member of every implementation. */
 struct kv {
     const struct kv_ops *ops;
+    struct kv_reserve reserve;
     atomic_bool poisoned; /* a commit failed: none may follow */
 };
 
@@ -48,6 +56,15 @@ struct kv_change {
 /* Walks the changes of a batch in order; *position starts at 0. */
 bool kv_batch_next(const struct kv_batch *batch, size_t *position,
                    struct kv_change *change);
+
+/* --- log_tail.c: LevelDB's log after a power cut ---------------------------*/
+/* How many bytes of a log are whole records: `size`, or fewer if the last one
+ * is in pieces. -EBADMSG if a record begins behind the damage, which begins
+ * in the record at *whole. */
+int log_tail_find(const uint8_t *log, size_t size, size_t *whole);
+/* Cuts such a piece off the newest log in the directory and keeps it beside,
+ * as lost-tail-<n>. Whoever calls has the directory for itself. */
+int log_tail_repair(int directory);
 
 /* --- keys: each appends to the buffer --------------------------------------*/
 #define META_KEY_BUCKET    'B'

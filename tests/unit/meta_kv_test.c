@@ -2,7 +2,7 @@
  * The store under metadata: the same tests on LevelDB and in memory, and what
  * is particular to each.
  */
-#include "meta/kv.h"
+#include "meta/meta.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -303,6 +303,64 @@ static void test_poisoned_after_failure(void **state)
     expect(f, "c", NULL);
 }
 
+/* More than any disk has. */
+#define NO_DISK (UINT64_C(1) << 62)
+
+/* Below the reserve what needs room is refused, and only that. */
+static void test_reserve(void **state)
+{
+    struct fixture *f = *state;
+    struct kv_batch *batch = kv_batch_new();
+
+    assert_int_equal(kv_check_room(f->kv), 0);
+    assert_int_equal(put(f->kv, "a", "1"), 0);
+    kv_set_reserve(f->kv, f->directory, NO_DISK);
+    assert_int_equal(kv_check_room(f->kv), -ENOSPC);
+    assert_int_equal(put(f->kv, "b", "1"), -ENOSPC);
+    kv_batch_delete(batch, SLICE_LITERAL("a"));
+    kv_batch_put(batch, SLICE_LITERAL("mark"), (struct slice){NULL, 0});
+    assert_int_equal(kv_commit(f->kv, batch), 0);
+    kv_batch_free(batch);
+    batch = kv_batch_new();
+    kv_batch_delete(batch, SLICE_LITERAL("mark"));
+    kv_batch_put(batch, SLICE_LITERAL("c"), SLICE_LITERAL("1"));
+    assert_int_equal(kv_commit(f->kv, batch), -ENOSPC);
+    expect(f, "a", NULL);
+    expect(f, "b", NULL);
+    expect(f, "c", NULL);
+    expect(f, "mark", "");
+    kv_batch_essential(batch);
+    assert_int_equal(kv_commit(f->kv, batch), 0);
+    kv_batch_free(batch);
+    expect(f, "c", "1");
+    expect(f, "mark", NULL);
+
+    /* Nothing is poisoned. */
+    kv_set_reserve(f->kv, f->directory, 1);
+    assert_int_equal(put(f->kv, "b", "2"), 0);
+    kv_set_reserve(f->kv, f->directory, 0);
+    assert_int_equal(put(f->kv, "b", "3"), 0);
+    expect(f, "b", "3");
+}
+
+/* Ids are needed to delete, too, and cannot be refused. */
+static void test_reserve_leaves_ids(void **state)
+{
+    struct fixture *f = *state;
+    struct meta *meta;
+    uint64_t first;
+    unsigned i;
+
+    assert_int_equal(meta_open(f->kv, &meta), 0);
+    f->kv = NULL;
+    kv_set_reserve(meta_kv(meta), f->directory, NO_DISK);
+    first = meta_next_id(meta);
+    for (i = 1; i < 140000; i++) {
+        assert_true(meta_next_id(meta) == first + i);
+    }
+    meta_close(meta);
+}
+
 static void test_many_keys(void **state)
 {
     struct fixture *f = *state;
@@ -425,6 +483,8 @@ int main(void)
         BOTH(test_snapshot),
         BOTH(test_concurrent_commits),
         BOTH(test_many_keys),
+        BOTH(test_reserve),
+        ONE(test_reserve_leaves_ids, memory),
         ONE(test_reopen, leveldb),
         ONE(test_second_open_is_refused, leveldb),
         ONE(test_damaged_store_is_refused, leveldb),

@@ -1,0 +1,65 @@
+/*
+ * Room for the metadata. LevelDB that meets a full file system refuses all
+ * writes until it is opened again, deletes too: so what would need room is
+ * refused earlier.
+ */
+#include "meta/private.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+
+#define CHECK_US 1000000u
+
+void kv_set_reserve(struct kv *kv, const char *directory, uint64_t bytes)
+{
+    free(kv->reserve.directory);
+    kv->reserve.directory = xstrdup(directory);
+    kv->reserve.bytes = bytes;
+    atomic_store(&kv->reserve.checked_us, 0);
+    atomic_store(&kv->reserve.full, false);
+}
+
+static void check(struct kv_reserve *reserve)
+{
+    struct statvfs st;
+    uint64_t left;
+    bool full;
+
+    if (statvfs(reserve->directory, &st) != 0) {
+        log_warn("metadata: cannot tell how much space is free: %s",
+                 strerror(errno));
+        return;
+    }
+    left = (uint64_t)st.f_bavail * st.f_frsize;
+    full = left < reserve->bytes;
+    if (atomic_exchange(&reserve->full, full) == full) {
+        return;
+    }
+    if (full) {
+        log_error("metadata: %llu MiB are free, fewer than the reserve of "
+                  "%llu MiB: only deletes are accepted",
+                  (unsigned long long)left >> 20,
+                  (unsigned long long)reserve->bytes >> 20);
+    } else {
+        log_info("metadata: there is space again");
+    }
+}
+
+int kv_check_room(struct kv *kv)
+{
+    struct kv_reserve *reserve = &kv->reserve;
+    uint64_t now = clock_monotonic_us(), last;
+
+    if (reserve->bytes == 0) {
+        return 0;
+    }
+    last = atomic_load(&reserve->checked_us);
+    /* Whoever sets the time asks; the others take the answer of before. */
+    if ((last == 0 || now - last >= CHECK_US) &&
+        atomic_compare_exchange_strong(&reserve->checked_us, &last, now)) {
+        check(reserve);
+    }
+    return atomic_load(&reserve->full) ? -ENOSPC : 0;
+}
