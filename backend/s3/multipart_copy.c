@@ -310,7 +310,10 @@ static int open_writer(struct s3_call *call, const struct copy *copy)
     spec.blob = meta_next_id(call->service->meta);
     spec.size = copy->size;
     spec.origin = slice_of(packed, size);
-    int rc = blob_writer_open(call->service->blobs, &spec, &call->writer);
+    int rc = kv_check_room(meta_kv(call->service->meta));
+    if (rc == 0) {
+        rc = blob_writer_open(call->service->blobs, &spec, &call->writer);
+    }
     if (rc != 0) {
         call->writer = NULL;
         return rc;

@@ -61,7 +61,11 @@ bool object_open_writer(struct s3_call *call, const Meta__Object *object,
     spec.blob = meta_next_id(call->service->meta);
     spec.size = size;
     spec.origin = pack_origin(call, object, upload, part);
-    error = blob_writer_open(call->service->blobs, &spec, &call->writer);
+    /* Before the bytes: without a record they would only fill the drives. */
+    error = kv_check_room(meta_kv(call->service->meta));
+    if (error == 0) {
+        error = blob_writer_open(call->service->blobs, &spec, &call->writer);
+    }
     if (error != 0) {
         call->writer = NULL;
         call_fail_errno(call, error, "opening a blob");

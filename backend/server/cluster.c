@@ -243,10 +243,14 @@ static int open_metadata(const struct server_config *config,
 int cluster_open(const struct server_config *config, struct cluster *cluster)
 {
     int error = open_metadata(config, cluster);
-    if (error == 0)
+    if (error == 0) {
         error = open_storage(config, cluster);
-    if (error != 0)
+    }
+    if (error != 0) {
         return error;
+    }
+    kv_set_reserve(meta_kv(cluster->meta), config->metadata,
+                   config->metadata_reserve);
     const struct blob_store_options options = {
         .drives = cluster->drives, .drive_count = cluster->drive_count};
     error = blob_store_open(&options, &cluster->blobs);

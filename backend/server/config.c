@@ -45,6 +45,7 @@ static const struct setting settings[] = {
     {"threads", NUMBER, AT(threads), "64", 2, 1024},
     {"extent_size", SIZE, AT(extent_size), "1G", 64ull << 20, 64ull << 30},
     {"reserve", SIZE, AT(reserve), "1G", 0, 1ull << 50},
+    {"metadata_reserve", SIZE, AT(metadata_reserve), "256M", 0, 1ull << 50},
 };
 
 static const struct setting limits[] = {

@@ -36,8 +36,9 @@ struct server_config {
     char *log; /* "": stderr */
     enum log_level log_level;
     uint64_t threads;
-    uint64_t extent_size; /* bytes */
-    uint64_t reserve;     /* bytes */
+    uint64_t extent_size;      /* bytes */
+    uint64_t reserve;          /* bytes, of each drive */
+    uint64_t metadata_reserve; /* bytes */
     struct server_limits limits;
     struct server_drive_config drives[SERVER_DRIVES_MAX];
     unsigned drive_count;

@@ -45,6 +45,7 @@ static void test_defaults(void **state)
     assert_int_equal(config->threads, 64);
     assert_int_equal(config->extent_size, 1ull << 30);
     assert_int_equal(config->reserve, 1ull << 30);
+    assert_int_equal(config->metadata_reserve, 256ull << 20);
     assert_int_equal(config->limits.connections, 4096);
     assert_int_equal(config->limits.control_pending, 256);
     assert_int_equal(config->limits.idle_timeout_s, 3600);
@@ -68,6 +69,7 @@ static void test_all_settings(void **state)
         "region = \"eu-central-1\"; log = \"/a/log\";\n"
         "log_level = \"debug\"; threads = 2;\n"
         "extent_size = \"64M\"; reserve = 0;\n"
+        "metadata_reserve = \"1G\";\n"
         "drives = ( { path = \"/d/0\"; domain = \"left\"; },\n"
         "           { domain = \"right\"; path = \"/d/1\"; } );\n"
         "limits = { connections = 3; idle_timeout = \"2m\";\n"
@@ -84,6 +86,7 @@ static void test_all_settings(void **state)
     assert_int_equal(config->threads, 2);
     assert_int_equal(config->extent_size, 64ull << 20);
     assert_int_equal(config->reserve, 0);
+    assert_int_equal(config->metadata_reserve, 1ull << 30);
     assert_int_equal(config->drive_count, 2);
     assert_string_equal(config->drives[1].path, "/d/1");
     assert_string_equal(config->drives[1].domain, "right");
