@@ -55,6 +55,9 @@ int writer_choose_profile(struct blob_writer *writer)
             writer->shards = profile_shards(&profile);
             return 0;
         }
+        if (store_usable(writer->store) < usable) {
+            return writer_choose_profile(writer); /* lost, not full */
+        }
         drives = room < drives ? room : drives - 1;
     }
 }
@@ -182,8 +185,8 @@ int writer_place_chunk(struct blob_writer *writer, struct written_chunk *chunk)
 {
     uint64_t random = store_random(writer->store);
     uint64_t bytes = record_bytes(&writer->geometry, writer->spec.origin.size);
-    unsigned usable = store_usable(writer->store);
     unsigned count = store_candidates(writer->store, bytes, writer->candidates);
+    unsigned usable = store_usable(writer->store); /* as it was noticed now */
     unsigned wanted = count < writer->shards ? count : writer->shards;
     unsigned drives[ERASURE_SHARDS_MAX];
     int error = 0;

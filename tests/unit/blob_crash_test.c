@@ -1,4 +1,5 @@
 #include "blob_fixture.h"
+#include "extent/private.h"
 
 #define BLOBS 6
 
@@ -239,6 +240,42 @@ static void test_removed_contents_are_not_written_to(void **unused)
     fixture_close(&fixture);
 }
 
+/* Drives that turn out to be lost when their space is asked for are not taken
+ * for full ones. */
+static void test_lost_drives_are_not_full(void **unused)
+{
+    uint8_t *data = fixture_bytes(1, 200000);
+    Layout__Layout *layout;
+    struct fixture fixture;
+
+    (void)unused;
+    for (unsigned lost = 1; lost <= 5; lost++) {
+        fixture_open(&fixture, 6, lost);
+        for (unsigned i = 0; i < lost; i++) {
+            char prefix[16];
+
+            snprintf(prefix, sizeof(prefix), "/d%02u", i);
+            io_sim_wipe(fixture.io, prefix);
+            fixture.drives[i]->space.checked_us -= SPACE_MAX_AGE_US;
+        }
+        if (lost == 5) {
+            assert_int_equal(
+                fixture_put(&fixture, 1, data, 200000, 65536, &layout),
+                -ENODEV);
+        } else {
+            assert_int_equal(
+                fixture_put(&fixture, 1, data, 200000, 65536, &layout), 0);
+            assert_int_equal(layout->k, erasure_default(6 - lost, false).k);
+            assert_false(blob_degraded(layout));
+            fixture_reattach(&fixture);
+            fixture_check(&fixture, layout, data);
+            fixture_free(layout);
+        }
+        fixture_close(&fixture);
+    }
+    free(data);
+}
+
 static void drive_gone(struct fixture *fixture, unsigned drive)
 {
     char prefix[16];
@@ -338,6 +375,7 @@ int main(void)
         cmocka_unit_test(test_drives_that_die_while_writing),
         cmocka_unit_test(test_one_parity_shard_is_not_given_up),
         cmocka_unit_test(test_removed_contents_are_not_written_to),
+        cmocka_unit_test(test_lost_drives_are_not_full),
         cmocka_unit_test(test_profile_follows_the_usable_drives),
         cmocka_unit_test(test_full_drives_refuse),
     };
