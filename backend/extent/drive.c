@@ -43,6 +43,12 @@ enum drive_state drive_state(struct drive *drive)
     return (enum drive_state)atomic_load(&drive->state);
 }
 
+bool drive_readable(struct drive *drive)
+{
+    enum drive_state state = drive_state(drive);
+    return drive->readable && (state == DRIVE_OK || state == DRIVE_FAILED);
+}
+
 const struct drive_config *drive_config(struct drive *drive)
 {
     return &drive->config;

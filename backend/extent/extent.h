@@ -63,6 +63,9 @@ int drive_open(struct io *io, const struct drive_config *config,
 void drive_close(struct drive *drive); /* waits for its sync thread */
 
 enum drive_state drive_state(struct drive *drive);
+/* True if drive_read() may work: the drive is OK, or failed in use, or found
+ * read-only. */
+bool drive_readable(struct drive *drive);
 const char *drive_state_name(enum drive_state state);
 const struct drive_config *drive_config(struct drive *drive);
 /* DRIVE_UUID_SIZE bytes from the identity file; zeros if there was none. */

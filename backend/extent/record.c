@@ -157,16 +157,10 @@ int drive_write(struct drive *drive, const struct extent_place *place,
     return r;
 }
 
-static bool can_read(struct drive *drive)
-{
-    enum drive_state state = drive_state(drive);
-    return drive->readable && (state == DRIVE_OK || state == DRIVE_FAILED);
-}
-
 int drive_read(struct drive *drive, uint64_t extent, uint64_t offset,
                void *data, size_t size)
 {
-    if (!can_read(drive)) {
+    if (!drive_readable(drive)) {
         return -ENODEV;
     }
     struct cached_file *file;
@@ -183,7 +177,7 @@ int drive_read(struct drive *drive, uint64_t extent, uint64_t offset,
 
 int drive_check_path(struct drive *drive, uint64_t extent)
 {
-    if (!can_read(drive)) {
+    if (!drive_readable(drive)) {
         return -ENODEV;
     }
     struct cached_file *file;

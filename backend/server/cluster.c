@@ -168,9 +168,16 @@ static int judge_drives(const struct cluster *cluster)
 {
     const unsigned usable =
         (unsigned)__builtin_popcount(cluster_usable(cluster));
-    if (usable == 0) {
+    unsigned readable = 0;
+    for (unsigned i = 0; i < cluster->drive_count; i++) {
+        readable += drive_readable(cluster->drives[i]);
+    }
+    if (readable == 0) {
         log_error("no drive is usable");
         return -ENODEV;
+    }
+    if (usable == 0) {
+        log_error("no drive can be written to: objects can only be read");
     }
     if (cluster->drive_count == 1)
         log_warn("NO REDUNDANCY: there is one drive, and when it fails "

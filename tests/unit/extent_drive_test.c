@@ -178,6 +178,7 @@ static void assert_unusable(struct io *io, const struct drive_config *other,
     struct drive *drive;
     assert_int_equal(drive_open(io, other, &options, &drive), 0);
     assert_int_equal(drive_state(drive), expected);
+    assert_false(drive_readable(drive));
     struct extent_place place = {.extent = 1, .offset = 64, .size = 8};
     struct drive_usage usage;
     char byte;
@@ -749,6 +750,7 @@ static void read_only_drive_is_read(void **state)
     io->operations = &read_only;
     drive = open_drive(io, MIB, 0);
     assert_int_equal(drive_state(drive), DRIVE_FAILED);
+    assert_true(drive_readable(drive));
     assert_reads(drive, &a, "first", 5);
     assert_int_equal(drive_reserve(drive, 2, 0, 5, 0, &b), -ENODEV);
     assert_int_equal(drive_sync(drive, a.extent), -ENODEV);
