@@ -493,6 +493,9 @@ ngx_http_s3_body_error(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
 {
     (void) ngx_http_s3_set_error(ctx, code);
 
+    /* its framing is wrong: no telling where its next request begins */
+    r->keepalive = 0;
+
     ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
                   "client sent an invalid aws-chunked body: %s",
                   s3_error_code(code));

@@ -81,7 +81,11 @@ ngx_http_s3_control_add(ngx_conf_t *cf, ngx_http_upstream_srv_conf_t *upstream)
 }
 
 
-/* Finds the Unix socket of the upstream: keys never travel over a network. */
+/*
+ * Finds the Unix socket of the upstream: keys never travel over a network.
+ * There is one s3d: segments and generations of another's mean other bytes
+ * and other keys.
+ */
 
 ngx_int_t
 ngx_http_s3_control_check(ngx_conf_t *cf, ngx_http_s3_control_t *control)
@@ -98,10 +102,20 @@ ngx_http_s3_control_check(ngx_conf_t *cf, ngx_http_s3_control_t *control)
         for (i = 0; i < uscf->servers->nelts; i++) {
             for (j = 0; j < server[i].naddrs; j++) {
 
-                if (server[i].addrs[j].sockaddr->sa_family == AF_UNIX) {
-                    control->addr = &server[i].addrs[j];
-                    return NGX_OK;
+                if (server[i].addrs[j].sockaddr->sa_family != AF_UNIX) {
+                    continue;
                 }
+
+                if (uscf->servers->nelts > 1) {
+                    ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                                  "\"s3_pass\" needs a single server, "
+                                  "\"%V\" has %ui",
+                                  &uscf->host, uscf->servers->nelts);
+                    return NGX_ERROR;
+                }
+
+                control->addr = &server[i].addrs[j];
+                return NGX_OK;
             }
         }
     }
