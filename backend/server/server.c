@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #define SWEEP_MS 1000
 
@@ -141,6 +142,7 @@ int server_run(struct server_config *config, const char *config_path)
     if (error != 0)
         log_error("cannot open %s", config->log);
     raise_file_limit();
+    umask(umask(077) | 027); /* LevelDB leaves its modes to us */
     if (error == 0)
         error = cluster_open(config, &server->cluster);
     if (error == 0) {

@@ -54,14 +54,20 @@ static unsigned usable(const struct fixture *fixture)
     return drives;
 }
 
-static void put_key_request(struct buffer *out, uint64_t id, const char *key)
+static void put_dated_key_request(struct buffer *out, uint64_t id,
+                                  const char *key, const char *date)
 {
     Wire__KeyRequest request = WIRE__KEY_REQUEST__INIT;
     request.id = id;
     request.access_key = bytes_of(key);
-    request.date = bytes_of("20260102");
+    request.date = bytes_of(date);
     request.region = bytes_of("us-east-1");
     put_message(out, FRAME_KEY_REQUEST, &request);
+}
+
+static void put_key_request(struct buffer *out, uint64_t id, const char *key)
+{
+    put_dated_key_request(out, id, key, today());
 }
 
 static Wire__KeyReply *receive_key(int fd)
@@ -73,6 +79,21 @@ static Wire__KeyReply *receive_key(int fd)
     assert_non_null(reply);
     free(frame.payload);
     return reply;
+}
+
+/* A key of another year would be good for whoever takes a worker over. */
+static void expect_no_far_keys(int fd)
+{
+    static const char *const dates[] = {"20990101", "20200101", "", "2099"};
+    struct buffer out = {0};
+    for (unsigned i = 0; i < 4; i++) {
+        put_dated_key_request(&out, i, "AKIDEXAMPLE", dates[i]);
+        send_buffer(fd, &out);
+        Wire__KeyReply *reply = receive_key(fd);
+        assert_false(reply->found);
+        assert_int_equal(reply->signing_key.len, 0);
+        wire__key_reply__free_unpacked(reply, NULL);
+    }
 }
 
 static void test_control(void **state)
@@ -102,6 +123,7 @@ static void test_control(void **state)
         assert_int_equal(reply->generation != 0, reply->found);
         wire__key_reply__free_unpacked(reply, NULL);
     }
+    expect_no_far_keys(fd);
     assert_true(ask_admin(admin, "key.disable",
                           "{\"access_key\":\"AKIDEXAMPLE\"}", result));
     put_key_request(&out, 7, "AKIDEXAMPLE");

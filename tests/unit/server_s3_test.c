@@ -28,7 +28,7 @@ static uint64_t key_generation(void)
     Wire__KeyRequest ask = WIRE__KEY_REQUEST__INIT;
     hello.version = FRAME_VERSION;
     ask.access_key = bytes_of("AKIDEXAMPLE");
-    ask.date = bytes_of("20260102");
+    ask.date = bytes_of(today());
     ask.region = bytes_of("us-east-1");
     put_message(&out, FRAME_HELLO, &hello);
     put_message(&out, FRAME_KEY_REQUEST, &ask);
