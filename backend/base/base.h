@@ -109,6 +109,14 @@ uint64_t get_u64le(const uint8_t *in);
 uint64_t clock_wall_ms(void);      /* milliseconds since 1970 */
 uint64_t clock_monotonic_us(void); /* microseconds */
 
+/* --- waiting ----------------------------------------------------------------
+ * What is between begin and end waits (for a drive, a sync, a lock) rather
+ * than computes: whoever runs the threads may let another one work meanwhile.
+ * Cheap, not nested, without effect where nobody has set hooks. */
+void blocking_begin(void);
+void blocking_end(void);
+void blocking_hooks(void (*begin)(void), void (*end)(void)); /* at start */
+
 /* --- logging: one JSON object a line on stderr, or the file opened -----------
  * Never pass a secret. Thread-safe. */
 enum log_level {

@@ -65,11 +65,13 @@ static void latch_deliver(struct sync_latch *latch, int *result, int value)
 
 void sync_latch_wait(struct sync_latch *latch)
 {
+    blocking_begin();
     pthread_mutex_lock(&latch->mutex);
     while (latch->waiting > 0) {
         pthread_cond_wait(&latch->done, &latch->mutex);
     }
     pthread_mutex_unlock(&latch->mutex);
+    blocking_end();
 }
 
 /* X3: what is durable in a file that was removed or replaced is lost with the

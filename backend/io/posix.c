@@ -10,6 +10,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 /* The group may read: nginx's workers send extents themselves. */
@@ -54,12 +55,28 @@ static void posix_close(struct io_file *file)
     free(file);
 }
 
+/* What is in the page cache is copied at once; only what is not makes the
+ * thread count as waiting. */
+static ssize_t read_some(int fd, void *data, size_t size, off_t offset)
+{
+    struct iovec vector = {data, size};
+    ssize_t n = preadv2(fd, &vector, 1, offset, RWF_NOWAIT);
+
+    if (n > 0) {
+        return n;
+    }
+    blocking_begin();
+    n = pread(fd, data, size, offset);
+    blocking_end();
+    return n;
+}
+
 static int posix_pread(struct io_file *file, void *data, size_t size,
                        uint64_t offset)
 {
     uint8_t *out = data;
     while (size > 0) {
-        ssize_t n = pread(fd_of(file), out, size, (off_t)offset);
+        ssize_t n = read_some(fd_of(file), out, size, (off_t)offset);
         if (n < 0 && errno == EINTR) {
             continue;
         }
@@ -73,12 +90,28 @@ static int posix_pread(struct io_file *file, void *data, size_t size,
     return 0;
 }
 
+/* Large writes are where the kernel makes a writer wait for the drive. */
+static ssize_t write_some(int fd, const void *data, size_t size, off_t offset)
+{
+    bool large = size >= 64 * 1024;
+    ssize_t n;
+
+    if (large) {
+        blocking_begin();
+    }
+    n = pwrite(fd, data, size, offset);
+    if (large) {
+        blocking_end();
+    }
+    return n;
+}
+
 static int posix_pwrite(struct io_file *file, const void *data, size_t size,
                         uint64_t offset)
 {
     const uint8_t *in = data;
     while (size > 0) {
-        ssize_t n = pwrite(fd_of(file), in, size, (off_t)offset);
+        ssize_t n = write_some(fd_of(file), in, size, (off_t)offset);
         if (n < 0 && errno == EINTR) {
             continue;
         }

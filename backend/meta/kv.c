@@ -97,7 +97,9 @@ int kv_commit(struct kv *kv, struct kv_batch *batch)
             return rc;
         }
     }
+    blocking_begin();
     rc = kv->ops->commit(kv, batch);
+    blocking_end();
     if (rc != 0) {
         atomic_store(&kv->poisoned, true);
         log_error("metadata: a commit failed, no further one is accepted");

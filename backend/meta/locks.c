@@ -108,13 +108,33 @@ static pthread_rwlock_t *bucket_stripe(struct meta *meta, struct slice bucket)
     return &meta->locks->buckets[stripe_of(0, bucket, BUCKET_STRIPES)];
 }
 
+/* A lock that is taken keeps this thread waiting as long as a commit. */
+static void lock_mutex(pthread_mutex_t *mutex)
+{
+    if (pthread_mutex_trylock(mutex) != 0) {
+        blocking_begin();
+        invariant(pthread_mutex_lock(mutex) == 0);
+        blocking_end();
+    }
+}
+
+static void lock_bucket(pthread_rwlock_t *lock, bool exclusive)
+{
+    if ((exclusive ? pthread_rwlock_trywrlock(lock)
+                   : pthread_rwlock_tryrdlock(lock)) != 0) {
+        blocking_begin();
+        invariant((exclusive ? pthread_rwlock_wrlock(lock)
+                             : pthread_rwlock_rdlock(lock)) == 0);
+        blocking_end();
+    }
+}
+
 void meta_bucket_lock(struct meta *meta, struct slice bucket, bool exclusive)
 {
     pthread_rwlock_t *stripe = bucket_stripe(meta, bucket);
 
     take(HELD_BUCKET);
-    invariant((exclusive ? pthread_rwlock_wrlock(stripe)
-                         : pthread_rwlock_rdlock(stripe)) == 0);
+    lock_bucket(stripe, exclusive);
 }
 
 void meta_bucket_unlock(struct meta *meta, struct slice bucket)
@@ -126,7 +146,7 @@ void meta_bucket_unlock(struct meta *meta, struct slice bucket)
 void meta_key_lock(struct meta *meta, uint64_t bucket, struct slice key)
 {
     take(HELD_KEY);
-    invariant(pthread_mutex_lock(key_stripe(meta, bucket, key)) == 0);
+    lock_mutex(key_stripe(meta, bucket, key));
 }
 
 void meta_key_unlock(struct meta *meta, uint64_t bucket, struct slice key)
@@ -138,7 +158,7 @@ void meta_key_unlock(struct meta *meta, uint64_t bucket, struct slice key)
 void meta_blob_lock(struct meta *meta, uint64_t blob)
 {
     take(HELD_BLOB);
-    invariant(pthread_mutex_lock(blob_stripe(meta, blob)) == 0);
+    lock_mutex(blob_stripe(meta, blob));
 }
 
 void meta_blob_unlock(struct meta *meta, uint64_t blob)

@@ -199,7 +199,7 @@ void connection_send(struct connection *connection, struct buffer *buffer,
 void connection_submit(struct connection *connection, struct job *job)
 {
     connection->jobs++;
-    pool_submit(&connection->server->loop, job);
+    pool_submit(connection->server->pool, job);
 }
 
 void connection_job_done(struct connection *connection)

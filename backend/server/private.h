@@ -18,11 +18,17 @@ struct connection;
 
 /* --- jobs (pool.c) ---------------------------------------------------------*/
 struct job {
-    uv_work_t work;
+    struct job *next;
     void (*run)(struct job *job);  /* on a pool thread */
     void (*done)(struct job *job); /* in the loop */
 };
-void pool_submit(uv_loop_t *loop, struct job *job);
+struct pool;
+/* Of `threads` threads, of which only about two a processor compute at once:
+ * see pool.c. */
+struct pool *pool_open(uv_loop_t *loop, unsigned threads);
+void pool_submit(struct pool *pool, struct job *job);
+/* As soon as nothing is under way; pool_submit() must not follow. */
+void pool_close(struct pool *pool);
 
 /* --- the cluster (cluster.c)
  * -------------------------------------------------*/
@@ -168,6 +174,7 @@ void listener_close(struct listener *listener);
 #define SERVER_SIGNALS 4
 struct server {
     uv_loop_t loop;
+    struct pool *pool;
     struct server_config *config;
     const char *config_path;
     struct cluster cluster;

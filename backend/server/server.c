@@ -37,6 +37,7 @@ void server_connection_gone(struct server *server)
     uv_close((uv_handle_t *)&server->sweep, NULL);
     uv_close((uv_handle_t *)&server->deadline, NULL);
     signals_close(server);
+    pool_close(server->pool);
 }
 
 void server_stop(struct server *server)
@@ -101,6 +102,7 @@ static int listen_all(struct server *server)
 static int serve(struct server *server)
 {
     invariant(uv_loop_init(&server->loop) == 0);
+    server->pool = pool_open(&server->loop, (unsigned)server->config->threads);
     signals_open(server);
     timers_open(server);
     const int error = listen_all(server);
@@ -129,11 +131,6 @@ static void raise_file_limit(void)
 int server_run(struct server_config *config, const char *config_path)
 {
     struct server *server = xcalloc(1, sizeof(*server));
-    char threads[24];
-    snprintf(threads, sizeof(threads), "%llu",
-             (unsigned long long)config->threads);
-    setenv("UV_THREADPOOL_SIZE", threads, 1);
-
     server->config = config;
     server->config_path = config_path;
     server->started_ms = clock_wall_ms();

@@ -103,7 +103,7 @@ static void start_reload(struct server *server)
     reload->job.run = reload_run;
     reload->job.done = reload_done;
     server->reloading = true;
-    pool_submit(&server->loop, &reload->job);
+    pool_submit(server->pool, &reload->job);
 }
 
 static void on_signal(uv_signal_t *handle, int number)
