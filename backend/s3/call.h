@@ -177,6 +177,16 @@ struct conditions { /* header values; data == NULL: absent */
 enum condition conditions_evaluate(const struct conditions *conditions,
                                    struct slice etag, uint64_t mtime_ms,
                                    const char **which);
+/* What a delete asks of the version that it would remove or hide. */
+struct delete_conditions {
+    struct slice match; /* an entity tag or "*"; data == NULL: absent */
+    bool has_size, has_mtime;
+    uint64_t size, mtime_ms;
+};
+/* NULL, or the name of the first condition that does not hold. */
+const char *delete_conditions_failed(const struct delete_conditions *conditions,
+                                     struct slice etag, uint64_t size,
+                                     uint64_t mtime_ms);
 /* A list of entity tags, quoted or not, or "*"; etag has no quotes. */
 bool etag_list_matches(struct slice list, struct slice etag);
 
@@ -230,16 +240,19 @@ int object_find(struct s3_call *call, uint64_t bucket, struct slice key,
  * the call has failed. */
 bool object_version_arg(struct s3_call *call, struct slice *version_id);
 /* What DeleteObject and each entry of DeleteObjects do, locks and commit
- * included; the call does not fail. if_match and version_id may be absent
- * (data == NULL). S3_OK also if there was nothing to delete; AccessDenied if
- * the version is protected by Object Lock (worm.h). */
+ * included; the call does not fail. version_id may be absent (data == NULL).
+ * S3_OK also if there was nothing to delete, unless `match` is given:
+ * NoSuchKey; AccessDenied if the version is protected by Object Lock
+ * (worm.h). */
 struct object_deletion {
+    const char *failed;      /* PreconditionFailed: the condition's name */
     bool delete_marker;      /* one was made or removed */
     struct slice version_id; /* of what was made or removed, "null" too; empty
                                 where there are no versions */
 };
 enum s3_error object_delete(struct s3_call *call, struct slice key,
-                            struct slice version_id, struct slice if_match,
+                            struct slice version_id,
+                            const struct delete_conditions *conditions,
                             struct object_deletion *deletion);
 /* Gives a new version of a key, under its lock, its sequence and, as the
  * bucket's versioning is now, its id. */

@@ -80,6 +80,26 @@ enum condition conditions_evaluate(const struct conditions *conditions,
     return CONDITION_PASS;
 }
 
+/* https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject.html: the
+ * date is one of HTTP, of whole seconds. */
+const char *delete_conditions_failed(const struct delete_conditions *conditions,
+                                     struct slice etag, uint64_t size,
+                                     uint64_t mtime_ms)
+{
+    if (conditions->match.data != NULL &&
+        !etag_list_matches(conditions->match, etag)) {
+        return "If-Match";
+    }
+    if (conditions->has_size && conditions->size != size) {
+        return "x-amz-if-match-size";
+    }
+    if (conditions->has_mtime &&
+        conditions->mtime_ms / 1000 != mtime_ms / 1000) {
+        return "x-amz-if-match-last-modified-time";
+    }
+    return NULL;
+}
+
 bool object_check_write_conditions(struct s3_call *call,
                                    const Meta__Object *current)
 {

@@ -5,22 +5,56 @@
 #include "s3/operations.h"
 #include "s3/worm.h"
 
+#define IF_SIZE  "x-amz-if-match-size"
+#define IF_MTIME "x-amz-if-match-last-modified-time"
+
+/* S3 has size and time for directory buckets only; here any bucket does. */
+static bool take_conditions(struct s3_call *call,
+                            struct delete_conditions *conditions)
+{
+    struct slice size = call_request_header(call, IF_SIZE);
+    struct slice mtime = call_request_header(call, IF_MTIME);
+
+    *conditions = (struct delete_conditions){
+        .match = call_request_header(call, "if-match"),
+        .has_size = size.data != NULL,
+        .has_mtime = mtime.data != NULL,
+    };
+    if (conditions->has_size && slice_to_u64(size, &conditions->size) != 0) {
+        call_fail_argument(call, IF_SIZE, size,
+                           "The size must be a number of bytes");
+        return false;
+    }
+    if (conditions->has_mtime &&
+        time_parse_http(mtime, &conditions->mtime_ms) != 0 &&
+        time_parse_iso8601(mtime, &conditions->mtime_ms) != 0) {
+        call_fail_argument(call, IF_MTIME, mtime,
+                           "The time must be a date of HTTP");
+        return false;
+    }
+    return true;
+}
+
 void s3_delete_object_run(struct s3_call *call)
 {
-    struct slice if_match = call_request_header(call, "if-match");
+    struct delete_conditions conditions;
     struct object_deletion deletion;
     struct slice version_id;
     enum s3_error error;
 
-    if (!object_version_arg(call, &version_id))
+    if (!object_version_arg(call, &version_id) ||
+        !take_conditions(call, &conditions)) {
         return;
-    error = object_delete(call, call->key, version_id, if_match, &deletion);
+    }
+    error = object_delete(call, call->key, version_id, &conditions, &deletion);
     switch (error) {
     case S3_OK:
-        if (deletion.delete_marker)
+        if (deletion.delete_marker) {
             call_header(call, "x-amz-delete-marker", "true");
-        if (deletion.version_id.size > 0)
+        }
+        if (deletion.version_id.size > 0) {
             call_header_slice(call, "x-amz-version-id", deletion.version_id);
+        }
         call_reply_empty(call, 204);
         break;
     case S3_ERR_AccessDenied:
@@ -33,7 +67,7 @@ void s3_delete_object_run(struct s3_call *call)
         call_fail_no_key(call, call->key);
         break;
     case S3_ERR_PreconditionFailed:
-        call_fail_condition(call, "If-Match");
+        call_fail_condition(call, deletion.failed);
         break;
     default:
         call_fail(call, error);

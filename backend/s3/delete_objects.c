@@ -13,9 +13,25 @@
 #define DELETE_MAX 1000 /* keys of one request */
 
 struct doomed {
-    struct slice key, version_id, etag; /* data == NULL: not given */
-    bool conditional; /* on what only directory buckets know */
+    struct slice key, version_id; /* data == NULL: not given */
+    struct delete_conditions conditions;
 };
+
+static bool read_conditions(struct slice etag, struct slice mtime,
+                            struct slice size,
+                            struct delete_conditions *conditions)
+{
+    *conditions = (struct delete_conditions){
+        .match = etag,
+        .has_size = size.data != NULL,
+        .has_mtime = mtime.data != NULL,
+    };
+    return (!conditions->has_size ||
+            slice_to_u64(size, &conditions->size) == 0) &&
+           (!conditions->has_mtime ||
+            time_parse_http(mtime, &conditions->mtime_ms) == 0 ||
+            time_parse_iso8601(mtime, &conditions->mtime_ms) == 0);
+}
 
 static bool read_object(const struct xml_node *node, struct doomed *doomed)
 {
@@ -33,10 +49,8 @@ static bool read_object(const struct xml_node *node, struct doomed *doomed)
     doomed->key = leaves[0].value;
     doomed->version_id =
         leaves[1].value.size > 0 ? leaves[1].value : (struct slice){NULL, 0};
-    doomed->etag = leaves[2].value;
-    doomed->conditional =
-        leaves[3].value.data != NULL || leaves[4].value.data != NULL;
-    return true;
+    return read_conditions(leaves[2].value, leaves[3].value, leaves[4].value,
+                           &doomed->conditions);
 }
 
 /* The document into at most DELETE_MAX entries; false: MalformedXML. */
@@ -104,16 +118,14 @@ static void delete_one(struct s3_call *call, struct buffer *out,
     struct object_deletion deletion = {.delete_marker = false};
     enum s3_error error = S3_OK;
 
-    if (doomed->conditional) {
-        error = S3_ERR_NotImplemented;
-    } else if (!object_valid_key(doomed->key)) {
+    if (!object_valid_key(doomed->key)) {
         error = S3_ERR_KeyTooLongError;
     } else if (doomed->version_id.data != NULL &&
                !version_well_formed(doomed->version_id)) {
         error = S3_ERR_NoSuchVersion;
     } else {
         error = object_delete(call, doomed->key, doomed->version_id,
-                              doomed->etag, &deletion);
+                              &doomed->conditions, &deletion);
     }
     if (error != S3_OK) {
         write_error(out, doomed, error);

@@ -210,28 +210,49 @@ static int add_marker(struct s3_call *call, struct slice key,
     return error;
 }
 
+/* A key without an object cannot match an entity tag; size and time are
+ * asked only of what is there. */
+static enum s3_error check_delete(const struct delete_conditions *conditions,
+                                  const Meta__Object *object, bool by_version,
+                                  struct object_deletion *deletion)
+{
+    bool there = object != NULL && !object->delete_marker;
+
+    if (conditions->match.data != NULL && !there) {
+        return S3_ERR_NoSuchKey;
+    }
+    if (!there && !(object != NULL && by_version)) {
+        return S3_OK;
+    }
+    deletion->failed = delete_conditions_failed(
+        conditions, pb_slice(object->etag), object->size, object->mtime_ms);
+    return deletion->failed != NULL ? S3_ERR_PreconditionFailed : S3_OK;
+}
+
 /* Under the key lock. */
 static enum s3_error delete_locked(struct s3_call *call, struct slice key,
                                    struct slice version_id,
-                                   struct slice if_match,
+                                   const struct delete_conditions *conditions,
                                    struct object_deletion *deletion)
 {
     bool versioned =
         call->bucket->versioning != META__BUCKET__VERSIONING__UNVERSIONED;
     Meta__Object *object = NULL;
     int error = object_find(call, call->bucket->id, key, version_id, &object);
+    enum s3_error refused;
     bool there;
 
-    if (error != 0 && error != -ENOENT)
+    if (error != 0 && error != -ENOENT) {
         return S3_ERR_InternalError;
+    }
     there = error == 0;
-    if (version_id.data != NULL)
+    if (version_id.data != NULL) {
         deletion->version_id = version_id; /* also if it is not there */
-    if (if_match.data != NULL) {
-        if (!there || object->delete_marker)
-            return S3_ERR_NoSuchKey;
-        if (!etag_list_matches(if_match, pb_slice(object->etag)))
-            return S3_ERR_PreconditionFailed;
+    }
+    refused = check_delete(conditions, there ? object : NULL,
+                           version_id.data != NULL, deletion);
+    if (refused != S3_OK) {
+        return refused;
     }
     if (versioned && version_id.data == NULL)
         error = add_marker(call, key, deletion);
@@ -245,7 +266,8 @@ static enum s3_error delete_locked(struct s3_call *call, struct slice key,
 }
 
 enum s3_error object_delete(struct s3_call *call, struct slice key,
-                            struct slice version_id, struct slice if_match,
+                            struct slice version_id,
+                            const struct delete_conditions *conditions,
                             struct object_deletion *deletion)
 {
     enum s3_error error;
@@ -254,7 +276,7 @@ enum s3_error object_delete(struct s3_call *call, struct slice key,
     error = lock(call, key);
     if (error != S3_OK)
         return error;
-    error = delete_locked(call, key, version_id, if_match, deletion);
+    error = delete_locked(call, key, version_id, conditions, deletion);
     object_unlock(call, key);
     return error;
 }

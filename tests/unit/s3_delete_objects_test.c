@@ -123,7 +123,7 @@ static void test_conditions(void **state)
                              "PreconditionFailed</Code><Message>At least");
     assert_contains(&answer, DELETED("any"));
     assert_contains(&answer, "<Error><Key>absent</Key><Code>NoSuchKey");
-    assert_contains(&answer, "<Error><Key>sized</Key><Code>NotImplemented");
+    assert_contains(&answer, "<Error><Key>sized</Key><Code>PreconditionFailed");
     s3_answer_free(&answer);
     assert_false(exists("right"));
     assert_true(exists("wrong"));
