@@ -1,18 +1,14 @@
-"""Random histories of S3 operations, compared answer by answer with a
-reference model: a dictionary.
-
-Budget: S3D_MODEL_EXAMPLES (20) histories of S3D_MODEL_STEPS (40) steps.
-Hypothesis prints the shortest failing history and how to replay it.
+"""Random histories of S3 operations in a bucket without versions, compared
+answer by answer with a reference model: a dictionary.
 """
 
 import hashlib
-import os
 
-from botocore.exceptions import ClientError
-from hypothesis import HealthCheck, settings, strategies as st
-from hypothesis.stateful import (Bundle, RuleBasedStateMachine, consumes,
-                                 initialize, invariant, rule,
-                                 run_state_machine_as_test)
+from hypothesis import strategies as st
+from hypothesis.stateful import (Bundle, consumes, initialize, invariant,
+                                 rule)
+
+from machine import Machine, run
 
 KEYS = st.sampled_from(
     ["a", "a/", "a/b", "a//b", "a/b/c", "a0", "b", "é", "A", "a b", "~", "%2F",
@@ -23,41 +19,18 @@ DELIMITERS = st.sampled_from(["", "/", "b", "//"])
 MIN_PART = 5 << 20
 
 
-def content(size, seed):
-    block = hashlib.shake_256(repr(seed).encode()).digest(min(size, 4096) or 1)
-    return (block * (size // len(block) + 1))[:size]
-
-
 def order(key):
     return key.encode()
 
 
-class Model(RuleBasedStateMachine):
-    stack = None  # set by the test
-    count = 0
-
+class Model(Machine):
     uploads = Bundle("uploads")
 
     @initialize()
     def begin(self):
-        Model.count += 1
-        self.bucket = f"model-{os.getpid()}-{Model.count}"
-        self.client = self.stack.client()
-        self.client.create_bucket(Bucket=self.bucket)
+        self.make_bucket()
         self.objects = {}   # key: (body, etag, metadata)
         self.parts = {}     # upload id: {number: (body, etag, crc)}
-        self.serial = 0
-
-    def call(self, name, **arguments):
-        """The answer, or the error's code."""
-        try:
-            return getattr(self.client, name)(Bucket=self.bucket, **arguments)
-        except ClientError as error:
-            return error.response["Error"]["Code"]
-
-    def fresh(self, size):
-        self.serial += 1
-        return content(size, self.serial)
 
     # --- objects ---------------------------------------------------------
 
@@ -250,11 +223,7 @@ class Model(RuleBasedStateMachine):
 
     @rule(hard=st.booleans())
     def restart(self, hard):
-        if hard:
-            self.stack.kill_s3d()
-            self.stack.start_s3d()
-        else:
-            self.stack.restart_s3d()
+        self.restart_s3d(hard)
 
     @invariant()
     def every_key_is_listed(self):
@@ -266,9 +235,4 @@ class Model(RuleBasedStateMachine):
 
 
 def test_histories(stack):
-    Model.stack = stack
-    run_state_machine_as_test(Model, settings=settings(
-        max_examples=int(os.environ.get("S3D_MODEL_EXAMPLES", 20)),
-        stateful_step_count=int(os.environ.get("S3D_MODEL_STEPS", 40)),
-        deadline=None, print_blob=True,
-        suppress_health_check=list(HealthCheck)))
+    run(Model, stack)
