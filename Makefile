@@ -46,7 +46,7 @@ PB     := wire layout records
 PB_H   := $(PB:%=$(GEN)/%.pb-c.h)
 
 .DEFAULT_GOAL := all
-.PHONY: all module run test unit format lint clean deps bench generated print-flags
+.PHONY: all module run test unit format lint clean deps bench bench-list generated print-flags
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -121,6 +121,12 @@ $(BUILD)/unit/%: tests/unit/%.c $$(call archives,$$(call folder_of,$$*))
 unit: $(UNIT)
 	@tools/unit $(UNIT)
 
+# --- what the benchmarks need beside s3d ---------------------------------------
+$(BUILD)/bench/%: bench/%.c $(call archives,meta)
+	@mkdir -p $(@D)
+	@echo "  CC  $@"
+	@$(CC) $(S3D_CFLAGS) -o $@ $< $(filter %.a,$^) $(S3D_LIBS)
+
 # --- whole commands ----------------------------------------------------------
 run:
 	tools/install-deps run
@@ -137,6 +143,10 @@ deps:
 bench: all
 	tools/install-deps test
 	build/venv/bin/python bench/run.py $(BENCH)
+
+bench-list: all $(BUILD)/bench/metadata
+	tools/install-deps test
+	build/venv/bin/python bench/list.py $(BENCH)
 
 format:
 	clang-format -i $(shell git ls-files 'backend/*.c' 'backend/*.h' 'tests/*.c')
