@@ -115,6 +115,8 @@ uint64_t clock_monotonic_us(void); /* microseconds */
  * Cheap, not nested, without effect where nobody has set hooks. */
 void blocking_begin(void);
 void blocking_end(void);
+/* From here on this thread computes for long: a millisecond or more. */
+void computing_long(void);
 void blocking_hooks(void (*begin)(void), void (*end)(void)); /* at start */
 
 /* --- logging: one JSON object a line on stderr, or the file opened -----------

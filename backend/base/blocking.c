@@ -22,3 +22,9 @@ void blocking_end(void)
         on_end();
     }
 }
+
+void computing_long(void)
+{
+    blocking_begin();
+    blocking_end();
+}

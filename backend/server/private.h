@@ -23,12 +23,14 @@ struct job {
     void (*done)(struct job *job); /* in the loop */
 };
 struct pool;
-/* Of `threads` threads, of which only about two a processor compute at once:
- * see pool.c. */
-struct pool *pool_open(uv_loop_t *loop, unsigned threads);
+struct pool *pool_new(uv_loop_t *loop, unsigned threads); /* 2 or more */
+/* Runs the loop on the pool's threads until no handle is alive: pool.c. */
+void pool_run(struct pool *pool);
+/* In the loop: run() soon, then done() in the loop. */
 void pool_submit(struct pool *pool, struct job *job);
-/* As soon as nothing is under way; pool_submit() must not follow. */
+/* In the loop: lets it end once nothing is under way. */
 void pool_close(struct pool *pool);
+void pool_free(struct pool *pool); /* after pool_run() */
 
 /* --- the cluster (cluster.c)
  * -------------------------------------------------*/

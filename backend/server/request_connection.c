@@ -115,9 +115,17 @@ static bool scan_input(struct request_connection *rc, struct scan *scan)
 /* --- steps -----------------------------------------------------------------*/
 static void advance(struct request_connection *rc);
 
+/* More input than this takes long to hash and to encode. */
+#define LONG_INPUT (32 * 1024)
+
 static void step_run(struct job *job)
 {
-    exchange_step(&from_job(job)->exchange);
+    struct exchange *x = &from_job(job)->exchange;
+
+    if (input_size(&x->batch) > LONG_INPUT) {
+        computing_long();
+    }
+    exchange_step(x);
 }
 
 static void step_done(struct job *job)

@@ -102,7 +102,7 @@ static int listen_all(struct server *server)
 static int serve(struct server *server)
 {
     invariant(uv_loop_init(&server->loop) == 0);
-    server->pool = pool_open(&server->loop, (unsigned)server->config->threads);
+    server->pool = pool_new(&server->loop, (unsigned)server->config->threads);
     signals_open(server);
     timers_open(server);
     const int error = listen_all(server);
@@ -110,8 +110,9 @@ static int serve(struct server *server)
         log_info("s3d %s serves on %s", S3D_VERSION, server->config->socket);
     else
         server_stop(server);
-    uv_run(&server->loop, UV_RUN_DEFAULT);
+    pool_run(server->pool);
     invariant(uv_loop_close(&server->loop) == 0);
+    pool_free(server->pool);
     input_cache_free(&server->cache);
     return error;
 }

@@ -52,6 +52,22 @@ static bool is(const struct s3_call *call, const char *key)
     return strcmp(call->key, key) == 0;
 }
 
+/* As a step that waits without saying so: the pool has to notice. */
+static void wait_at(sem_t *gate)
+{
+    while (sem_wait(gate) != 0) {
+        continue;
+    }
+}
+
+/* As a step that waits for a drive. */
+static void wait_announced(sem_t *gate)
+{
+    blocking_begin();
+    wait_at(gate);
+    blocking_end();
+}
+
 struct s3_call *s3_call_begin(struct s3_service *service,
                               const Wire__Request *request)
 {
@@ -69,9 +85,9 @@ struct s3_call *s3_call_begin(struct s3_service *service,
     call->wants = request->has_body && !is(call, "refuse");
     if (is(call, "refuse"))
         buffer_append_string(&call->body, "no");
-    if (is(call, "gate"))
-        while (sem_wait(&shared->gate) != 0)
-            ;
+    if (is(call, "gate")) {
+        wait_at(&shared->gate);
+    }
     leave(call);
     return call;
 }
@@ -85,9 +101,9 @@ void s3_call_data(struct s3_call *call, const void *data, size_t size)
 {
     enter(call);
     atomic_fetch_add(&shared->bytes, size);
-    if (is(call, "trickle"))
-        while (sem_wait(&shared->trickle) != 0)
-            ;
+    if (is(call, "trickle")) {
+        wait_announced(&shared->trickle);
+    }
     if (is(call, "midway")) {
         call->wants = false;
         call->reply.status = 400;
