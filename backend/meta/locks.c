@@ -155,6 +155,37 @@ void meta_key_unlock(struct meta *meta, uint64_t bucket, struct slice key)
     invariant(pthread_mutex_unlock(key_stripe(meta, bucket, key)) == 0);
 }
 
+/* Everybody who takes two stripes takes the lower one first. */
+void meta_key_lock_two(struct meta *meta, uint64_t bucket, struct slice a,
+                       struct slice b)
+{
+    pthread_mutex_t *first = key_stripe(meta, bucket, a);
+    pthread_mutex_t *second = key_stripe(meta, bucket, b);
+
+    take(HELD_KEY);
+    if (first > second) {
+        pthread_mutex_t *lower = second;
+
+        second = first;
+        first = lower;
+    }
+    lock_mutex(first);
+    if (second != first) {
+        lock_mutex(second);
+    }
+}
+
+void meta_key_unlock_two(struct meta *meta, uint64_t bucket, struct slice a,
+                         struct slice b)
+{
+    pthread_mutex_t *one = key_stripe(meta, bucket, a);
+    pthread_mutex_t *other = key_stripe(meta, bucket, b);
+
+    give(HELD_KEY);
+    invariant(pthread_mutex_unlock(one) == 0);
+    invariant(other == one || pthread_mutex_unlock(other) == 0);
+}
+
 void meta_blob_lock(struct meta *meta, uint64_t blob)
 {
     take(HELD_BLOB);

@@ -54,6 +54,11 @@ void meta_bucket_lock(struct meta *meta, struct slice bucket, bool exclusive);
 void meta_bucket_unlock(struct meta *meta, struct slice bucket);
 void meta_key_lock(struct meta *meta, uint64_t bucket, struct slice key);
 void meta_key_unlock(struct meta *meta, uint64_t bucket, struct slice key);
+/* Two keys of a bucket at once, as one lock of the kind. */
+void meta_key_lock_two(struct meta *meta, uint64_t bucket, struct slice a,
+                       struct slice b);
+void meta_key_unlock_two(struct meta *meta, uint64_t bucket, struct slice a,
+                         struct slice b);
 void meta_blob_lock(struct meta *meta, uint64_t blob);
 void meta_blob_unlock(struct meta *meta, uint64_t blob);
 

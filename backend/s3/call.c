@@ -150,7 +150,8 @@ struct s3_call *s3_call_begin(struct s3_service *service,
     wire__reply__init(&call->reply);
 
     if (authenticate(call)) {
-        if (call->operation == NULL)
+        if (call->operation == NULL ||
+            (call->operation->extension && !service->extensions))
             call_fail(call, S3_ERR_NotImplemented);
         else if (load_bucket(call) && check_key(call) && call_supported(call))
             start_body(call);

@@ -23,6 +23,7 @@ struct s3_operation {
     bool needs_bucket; /* call->bucket is loaded and access checked */
     bool needs_key;
     size_t xml_max; /* bytes of an XML body */
+    bool extension; /* only where s3_service says so */
     /* OBJECT only: checks before the body is taken, opens call->writer. */
     void (*open)(struct s3_call *call);
     /* Decides, commits, fills in the reply. call->body is complete. */

@@ -57,6 +57,11 @@ struct meta_referrer part_referrer(struct slice upload, unsigned number);
  * seen there. 0 or a negative errno. */
 int part_commit(struct s3_call *call, struct meta_batch *batch,
                 const struct upload *upload, const Meta__Part *part);
+/* The record of a composite of stored blobs (U3), and its references. */
+void composite_put(struct meta_batch *batch, uint64_t id, Meta__Part **parts,
+                   size_t count);
+/* The number that a CRC's bytes are. */
+uint64_t checksum_crc(const Meta__Checksum *checksum);
 /* x-amz-checksum-<algorithm>: value. */
 void part_checksum_header(struct s3_call *call, const Meta__Checksum *checksum);
 /* <ChecksumX>value</ChecksumX>; nothing for NULL. */

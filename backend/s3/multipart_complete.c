@@ -288,7 +288,7 @@ static void composite_value(const struct complete *complete,
     digester_free(digester);
 }
 
-static uint64_t crc_value(const Meta__Checksum *checksum)
+uint64_t checksum_crc(const Meta__Checksum *checksum)
 {
     return checksum->value.len == 8 ? get_u64be(checksum->value.data)
                                     : get_u32be(checksum->value.data);
@@ -299,11 +299,12 @@ static void joined_value(const struct complete *complete,
                          uint8_t value[DIGEST_SIZE_MAX])
 {
     enum digest digest = (enum digest)checksum_digest(algorithm);
-    uint64_t crc = crc_value(complete->parts[0]->checksum);
+    uint64_t crc = checksum_crc(complete->parts[0]->checksum);
 
     for (size_t i = 1; i < complete->count; i++) {
-        crc = crc_combine(digest, crc, crc_value(complete->parts[i]->checksum),
-                          complete->parts[i]->size);
+        crc =
+            crc_combine(digest, crc, checksum_crc(complete->parts[i]->checksum),
+                        complete->parts[i]->size);
     }
     if (checksum_size(algorithm) == 8) {
         put_u64be(value, crc);
@@ -389,19 +390,18 @@ static bool check_whole(struct s3_call *call, const struct complete *complete)
 
 /* --- the commit
  * ----------------------------------------------------------------------*/
-/* The composite's record and its references; the parts' own go (U2). */
-static void put_composite(struct meta_batch *batch, struct complete *complete,
-                          uint64_t id)
+void composite_put(struct meta_batch *batch, uint64_t id, Meta__Part **parts,
+                   size_t count)
 {
     struct meta_referrer composite = {.kind = META_REFERRER_BLOB, .blob = id};
     Meta__Blob record = META__BLOB__INIT;
 
-    record.n_parts = complete->count;
-    record.parts = complete->parts;
+    record.n_parts = count;
+    record.parts = parts;
     meta_put_blob(batch, id, &record, false);
-    for (size_t i = 0; i < complete->count; i++) {
-        if (complete->parts[i]->blob != 0) {
-            meta_add_ref(batch, complete->parts[i]->blob, &composite);
+    for (size_t i = 0; i < count; i++) {
+        if (parts[i]->blob != 0) {
+            meta_add_ref(batch, parts[i]->blob, &composite);
         }
     }
 }
@@ -459,7 +459,7 @@ static int commit(struct s3_call *call, struct complete *complete)
     object.owner = upload->owner;
     if (complete->size > 0) {
         object.blob = meta_next_id(meta);
-        put_composite(batch, complete, object.blob);
+        composite_put(batch, object.blob, complete->parts, complete->count);
     }
     end_upload(call, batch, complete);
     object_assign_version(call, &object);

@@ -17,7 +17,9 @@ bool object_valid_key(struct slice key)
     return key.size > 0 && key.size <= S3_KEY_MAX && utf8_valid(key);
 }
 
-static enum s3_error lock(struct s3_call *call, struct slice key)
+/* `other`: a second key to lock, or data == NULL. */
+static enum s3_error lock(struct s3_call *call, struct slice key,
+                          struct slice other)
 {
     struct meta *meta = call->service->meta;
     Meta__Bucket *bucket;
@@ -31,24 +33,43 @@ static enum s3_error lock(struct s3_call *call, struct slice key)
                                               : S3_ERR_InternalError;
     }
     call->bucket = bucket; /* its settings may have changed */
-    meta_key_lock(meta, bucket->id, key);
+    if (other.data != NULL) {
+        meta_key_lock_two(meta, bucket->id, key, other);
+    } else {
+        meta_key_lock(meta, bucket->id, key);
+    }
     return S3_OK;
+}
+
+static bool locked(struct s3_call *call, enum s3_error error)
+{
+    if (error == S3_ERR_NoSuchBucket) {
+        call_fail_no_bucket(call, call->bucket_name);
+    } else if (error != S3_OK) {
+        call_fail(call, error);
+    }
+    return error == S3_OK;
 }
 
 bool object_lock(struct s3_call *call, struct slice key)
 {
-    enum s3_error error = lock(call, key);
+    return locked(call, lock(call, key, slice_of(NULL, 0)));
+}
 
-    if (error == S3_ERR_NoSuchBucket)
-        call_fail_no_bucket(call, call->bucket_name);
-    else if (error != S3_OK)
-        call_fail(call, error);
-    return error == S3_OK;
+bool object_lock_two(struct s3_call *call, struct slice a, struct slice b)
+{
+    return locked(call, lock(call, a, b));
 }
 
 void object_unlock(struct s3_call *call, struct slice key)
 {
     meta_key_unlock(call->service->meta, call->bucket->id, key);
+    meta_bucket_unlock(call->service->meta, call->bucket_name);
+}
+
+void object_unlock_two(struct s3_call *call, struct slice a, struct slice b)
+{
+    meta_key_unlock_two(call->service->meta, call->bucket->id, a, b);
     meta_bucket_unlock(call->service->meta, call->bucket_name);
 }
 
@@ -94,8 +115,8 @@ bool object_version_arg(struct s3_call *call, struct slice *version_id)
     return true;
 }
 
-static struct meta_referrer referrer(struct s3_call *call, struct slice key,
-                                     uint64_t sequence)
+struct meta_referrer object_referrer(const struct s3_call *call,
+                                     struct slice key, uint64_t sequence)
 {
     return (struct meta_referrer){
         .kind = META_REFERRER_OBJECT,
@@ -105,10 +126,10 @@ static struct meta_referrer referrer(struct s3_call *call, struct slice key,
     };
 }
 
-static void remove_version(struct s3_call *call, struct meta_batch *batch,
+void object_remove_version(struct s3_call *call, struct meta_batch *batch,
                            struct slice key, const Meta__Object *object)
 {
-    struct meta_referrer who = referrer(call, key, object->sequence);
+    struct meta_referrer who = object_referrer(call, key, object->sequence);
 
     meta_delete_object(batch, call->bucket->id, key, object->sequence);
     if (object->blob != 0)
@@ -137,7 +158,7 @@ static int replace_null(struct s3_call *call, struct meta_batch *batch,
                                       call->bucket->id, key, &replaced);
     }
     if (error == 0) {
-        remove_version(call, batch, key, replaced);
+        object_remove_version(call, batch, key, replaced);
     }
     return error == -ENOENT ? 0 : error;
 }
@@ -175,7 +196,7 @@ int object_commit(struct s3_call *call, struct meta_batch *batch,
     }
     meta_put_object(batch, bucket, key, object);
     if (object->blob != 0) {
-        struct meta_referrer who = referrer(call, key, object->sequence);
+        struct meta_referrer who = object_referrer(call, key, object->sequence);
         meta_add_ref(batch, object->blob, &who);
     }
     return meta_commit(batch);
@@ -188,7 +209,7 @@ static int delete_version(struct s3_call *call, struct slice key,
     struct meta_batch *batch = meta_batch_new(call->service->meta);
     int error;
 
-    remove_version(call, batch, key, object);
+    object_remove_version(call, batch, key, object);
     error = meta_commit(batch);
     meta_batch_free(batch);
     deletion->delete_marker = object->delete_marker;
@@ -273,7 +294,7 @@ enum s3_error object_delete(struct s3_call *call, struct slice key,
     enum s3_error error;
 
     *deletion = (struct object_deletion){0};
-    error = lock(call, key);
+    error = lock(call, key, slice_of(NULL, 0));
     if (error != S3_OK)
         return error;
     error = delete_locked(call, key, version_id, conditions, deletion);

@@ -15,4 +15,14 @@ int object_current(struct s3_call *call, Meta__Object **object);
  * delete marker. NULL: the call has failed. */
 Meta__Object *object_requested(struct s3_call *call);
 
+/* object_lock() of two keys of the bucket. */
+bool object_lock_two(struct s3_call *call, struct slice a, struct slice b);
+void object_unlock_two(struct s3_call *call, struct slice a, struct slice b);
+/* The reference that a version of a key of call->bucket holds. */
+struct meta_referrer object_referrer(const struct s3_call *call,
+                                     struct slice key, uint64_t sequence);
+/* Adds to `batch` what removes a version and its reference. */
+void object_remove_version(struct s3_call *call, struct meta_batch *batch,
+                           struct slice key, const Meta__Object *object);
+
 #endif

@@ -31,6 +31,14 @@ void s3_delete_object_run(struct s3_call *call);
 void s3_delete_objects_run(struct s3_call *call); /* XML body */
 void s3_copy_object_run(struct s3_call *call);
 
+/* --- extensions: rename.c, append.c
+ * ---------------*/
+void s3_rename_object_run(struct s3_call *call);
+/* Is this PutObject an append? Then these two serve it. */
+bool s3_append_wanted(const struct s3_call *call);
+void s3_append_open(struct s3_call *call);
+void s3_append_run(struct s3_call *call);
+
 /* --- versions and Object Lock: versioning.c, list_versions.c, worm_*.c
  * --------*/
 void s3_put_versioning_run(struct s3_call *call); /* XML body */

@@ -49,8 +49,13 @@ static bool check_early(struct s3_call *call)
 
 void s3_put_object_open(struct s3_call *call)
 {
-    Meta__Object *object = arena_alloc(call->arena, sizeof(*object));
+    Meta__Object *object;
 
+    if (s3_append_wanted(call)) {
+        s3_append_open(call);
+        return;
+    }
+    object = arena_alloc(call->arena, sizeof(*object));
     meta__object__init(object);
     call->operation_data = object;
     if (object_take_headers(call, object) && check_early(call) &&
@@ -84,10 +89,15 @@ static bool commit(struct s3_call *call, struct meta_batch *batch,
 
 void s3_put_object_run(struct s3_call *call)
 {
-    struct meta_batch *batch = meta_batch_new(call->service->meta);
+    struct meta_batch *batch;
     Meta__Object *object = call->operation_data;
     char etag[33];
 
+    if (s3_append_wanted(call)) {
+        s3_append_run(call);
+        return;
+    }
+    batch = meta_batch_new(call->service->meta);
     hex_encode(etag, body_md5(call), 16);
     object->size = call->request->has_body ? call->request->content_length : 0;
     object->etag = pb_bytes(slice_from_string(etag));

@@ -28,6 +28,8 @@ struct s3_service {
     struct blob_store *blobs;
     struct iam *iam;
     const char *region; /* of new buckets when nothing else is said */
+    bool extensions;    /* what S3 has for directory buckets only: renames and
+                           appends; false: 501 NotImplemented */
 };
 
 struct s3_call;

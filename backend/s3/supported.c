@@ -9,8 +9,9 @@ static const char *const refused_prefixes[] = {
 
 static const char *const refused_names[] = {
     "x-amz-website-redirect-location",
-    "x-amz-write-offset-bytes",
 };
+
+static const char append_name[] = "x-amz-write-offset-bytes";
 
 /* https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html */
 static const char *const canned_acls[] = {
@@ -18,8 +19,12 @@ static const char *const canned_acls[] = {
     "aws-exec-read", "bucket-owner-read", "log-delivery-write",
 };
 
-static bool refused(struct slice name)
+static bool refused(const struct s3_call *call, struct slice name)
 {
+    if (slice_equal_string(name, append_name)) {
+        return !call->service->extensions ||
+               call->operation->operation != WIRE__OPERATION__PUT_OBJECT;
+    }
     for (size_t i = 0;
          i < sizeof(refused_prefixes) / sizeof(refused_prefixes[0]); i++) {
         if (slice_has_prefix(name, slice_from_string(refused_prefixes[i])))
@@ -59,7 +64,7 @@ bool call_supported(struct s3_call *call)
     for (size_t i = 0; i < request->n_headers; i++) {
         struct slice name = pb_slice(request->headers[i]->name);
 
-        if (refused(name)) {
+        if (refused(call, name)) {
             call_error_field(call, "Header", name);
             call_fail(call, S3_ERR_NotImplemented);
             return false;

@@ -19,6 +19,7 @@ enum setting_type {
     DURATION, /* 30, "30s", "5m", "2h": seconds */
     MODE,     /* "0660" */
     LEVEL,    /* "debug", "info", "warn", "error" */
+    SWITCH,   /* true, false */
 };
 
 struct setting {
@@ -46,6 +47,7 @@ static const struct setting settings[] = {
     {"extent_size", SIZE, AT(extent_size), "1G", 64ull << 20, 64ull << 30},
     {"reserve", SIZE, AT(reserve), "1G", 0, 1ull << 50},
     {"metadata_reserve", SIZE, AT(metadata_reserve), "256M", 0, 1ull << 50},
+    {"extensions", SWITCH, AT(extensions), "false", 0, 0},
 };
 
 static const struct setting limits[] = {
@@ -201,6 +203,10 @@ static int set_value(struct loader *loader, const config_setting_t *where,
             return fail(loader, where, "%s must be debug, info, warn or error",
                         setting->name);
         return 0;
+    case SWITCH:
+        *(bool *)((char *)loader->config + setting->offset) =
+            strcmp(text, "true") == 0;
+        return 0;
     default:
         return set_number(loader, where, setting, text);
     }
@@ -213,7 +219,17 @@ static int read_setting(struct loader *loader, const config_setting_t *where,
     char digits[32];
     const bool numeric = setting->type == NUMBER || setting->type == SIZE ||
                          setting->type == DURATION;
+    if ((setting->type == SWITCH) !=
+        (config_setting_type(where) == CONFIG_TYPE_BOOL)) {
+        return fail(loader, where, "%s must be %s", setting->name,
+                    setting->type == SWITCH ? "true or false"
+                    : numeric               ? "a number"
+                                            : "a string in quotes");
+    }
     switch (config_setting_type(where)) {
+    case CONFIG_TYPE_BOOL:
+        return set_value(loader, where, setting,
+                         config_setting_get_bool(where) ? "true" : "false");
     case CONFIG_TYPE_STRING:
         return set_value(loader, where, setting,
                          config_setting_get_string(where));

@@ -144,9 +144,9 @@ int server_run(struct server_config *config, const char *config_path)
     if (error == 0)
         error = cluster_open(config, &server->cluster);
     if (error == 0) {
-        server->service =
-            (struct s3_service){server->cluster.meta, server->cluster.blobs,
-                                server->cluster.iam, config->region};
+        server->service = (struct s3_service){
+            server->cluster.meta, server->cluster.blobs, server->cluster.iam,
+            config->region, config->extensions};
         server->usable = cluster_usable(&server->cluster);
         error = serve(server);
     }

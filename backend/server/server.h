@@ -39,6 +39,7 @@ struct server_config {
     uint64_t extent_size;      /* bytes */
     uint64_t reserve;          /* bytes, of each drive */
     uint64_t metadata_reserve; /* bytes */
+    bool extensions;
     struct server_limits limits;
     struct server_drive_config drives[SERVER_DRIVES_MAX];
     unsigned drive_count;

@@ -54,6 +54,7 @@ static void refuse_changes(const struct server_config *old,
         {"threads", old->threads != new->threads},
         {"extent_size", old->extent_size != new->extent_size},
         {"reserve", old->reserve != new->reserve},
+        {"extensions", old->extensions != new->extensions},
         {"drives", !same_drives(old, new)},
     };
     for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)

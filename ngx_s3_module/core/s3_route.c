@@ -74,8 +74,8 @@ static enum s3_error s3_route_object_post(const s3_route_args_t *args,
 static const char *const  s3_route_subresources[] = {
     "abac", "acl", "analytics", "intelligent-tiering", "inventory",
     "metadataConfiguration", "metadataInventoryTable", "metadataJournalTable",
-    "metadataTable", "metrics", "renameObject", "restore", "select",
-    "select-type", "session", "torrent"
+    "metadataTable", "metrics", "restore", "select", "select-type",
+    "session", "torrent"
 };
 
 /* https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html */

@@ -80,6 +80,10 @@ static const s3_subresource_t  s3_subresources[] = {
         S3_OP(DELETE_PUBLIC_ACCESS_BLOCK) },
       S3_NO },
 
+    { "renameObject",
+      S3_NO,
+      { S3_OP(NONE), S3_OP(RENAME_OBJECT), S3_OP(NONE) } },
+
     { "replication",
       { S3_OP(GET_BUCKET_REPLICATION), S3_OP(NOT_IMPLEMENTED),
         S3_OP(DELETE_BUCKET_REPLICATION) },

@@ -110,10 +110,10 @@ static void copies(void **state)
 static void subresources_of_other_operations(void **state)
 {
     static const char *const names[] = {
-        "acl",          "analytics",     "intelligent-tiering",
-        "inventory",    "metadataTable", "metrics",
-        "renameObject", "restore",       "select",
-        "session",      "torrent",
+        "acl",       "analytics",     "intelligent-tiering",
+        "inventory", "metadataTable", "metrics",
+        "restore",   "select",        "session",
+        "torrent",
     };
     static const char *const methods[] = {"GET", "HEAD", "PUT", "POST",
                                           "DELETE"};

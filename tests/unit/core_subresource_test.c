@@ -160,6 +160,15 @@ static void objects(void **state)
     refused("GET", "/bucket?attributes", S3_ERR_InvalidRequest);
 }
 
+static void renames(void **state)
+{
+    (void)state;
+    goes("PUT", "/bucket/key?renameObject", OP(RENAME_OBJECT), 1);
+    refused("GET", "/bucket/key?renameObject", S3_ERR_MethodNotAllowed);
+    refused("DELETE", "/bucket/key?renameObject", S3_ERR_MethodNotAllowed);
+    refused("PUT", "/bucket?renameObject", S3_ERR_InvalidRequest);
+}
+
 /* Never the neighbour's: an object's cors is not the object. */
 static void wrong_targets(void **state)
 {
@@ -229,7 +238,7 @@ int main(void)
         core_test(buckets),   core_test(versions_and_locks),
         core_test(objects),   core_test(wrong_targets),
         core_test(conflicts), core_test(preflights),
-        core_test(names),
+        core_test(renames),   core_test(names),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -46,6 +46,7 @@ static void test_defaults(void **state)
     assert_int_equal(config->extent_size, 1ull << 30);
     assert_int_equal(config->reserve, 1ull << 30);
     assert_int_equal(config->metadata_reserve, 256ull << 20);
+    assert_false(config->extensions);
     assert_int_equal(config->limits.connections, 4096);
     assert_int_equal(config->limits.control_pending, 256);
     assert_int_equal(config->limits.idle_timeout_s, 3600);
@@ -69,7 +70,7 @@ static void test_all_settings(void **state)
         "region = \"eu-central-1\"; log = \"/a/log\";\n"
         "log_level = \"debug\"; threads = 2;\n"
         "extent_size = \"64M\"; reserve = 0;\n"
-        "metadata_reserve = \"1G\";\n"
+        "metadata_reserve = \"1G\"; extensions = true;\n"
         "drives = ( { path = \"/d/0\"; domain = \"left\"; },\n"
         "           { domain = \"right\"; path = \"/d/1\"; } );\n"
         "limits = { connections = 3; idle_timeout = \"2m\";\n"
@@ -87,6 +88,7 @@ static void test_all_settings(void **state)
     assert_int_equal(config->extent_size, 64ull << 20);
     assert_int_equal(config->reserve, 0);
     assert_int_equal(config->metadata_reserve, 1ull << 30);
+    assert_true(config->extensions);
     assert_int_equal(config->drive_count, 2);
     assert_string_equal(config->drives[1].path, "/d/1");
     assert_string_equal(config->drives[1].domain, "right");
@@ -125,6 +127,8 @@ static const struct {
     {REQUIRED "socket = \"s3d.sock\";", ":2: socket must be an absolute path"},
     {REQUIRED "socket = 4;", ":2: socket must be a string in quotes"},
     {REQUIRED "socket = true;", ":2: socket must be a string in quotes"},
+    {REQUIRED "extensions = 1;", ":2: extensions must be true or false"},
+    {REQUIRED "extensions = \"true\";", ":2: extensions must be true or false"},
     {REQUIRED "socket_mode = \"0999\";",
      ":2: socket_mode must be a mode such as \"0660\""},
     {REQUIRED "socket_mode = \"7777\";",
