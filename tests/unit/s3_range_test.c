@@ -52,17 +52,16 @@ static void unsatisfiable(void **state)
 static void ignored(void **state)
 {
     static const char *const texts[] = {
-        "",           "bytes",     "bytes=",       "bytes=-",
+        "",           "bytes",     "bytes=",        "bytes=-",
         "bytes=a-b",  "bytes=5-2", "bytes=0-1,4-5", "bytes=1",
-        "items=0-1",  "bytes=--1", "bytes=1-2-3",  "bytes=+1-2",
+        "items=0-1",  "bytes=--1", "bytes=1-2-3",   "bytes=+1-2",
         "bytes=0x1-2"};
 
     (void)state;
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         check(texts[i], 10, RANGE_IGNORED, 0, 0);
     uint64_t a, b;
-    assert_int_equal(range_parse(slice_of(NULL, 0), 10, &a, &b),
-                     RANGE_IGNORED);
+    assert_int_equal(range_parse(slice_of(NULL, 0), 10, &a, &b), RANGE_IGNORED);
 }
 
 int main(void)
