@@ -120,6 +120,10 @@ ngx_http_s3_request_environment(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
     if (slcf->region.len) {
         ngx_http_s3_set(request->server_region, slcf->region);
 
+        if (ctx->route.operation == WIRE__OPERATION__POST_OBJECT) {
+            ngx_http_s3_set(request->region, slcf->region);
+        }
+
     } else {
         request->server_region.data = (u_char *) "us-east-1";
         request->server_region.len = sizeof("us-east-1") - 1;

@@ -22,6 +22,13 @@ static unsigned digests_for(const struct s3_body *body,
     return digests;
 }
 
+/* Its MD5 is the ETag. */
+static bool is_object(const struct s3_call *call)
+{
+    return call->operation->body == S3_BODY_OBJECT ||
+           call->operation->body == S3_BODY_FORM;
+}
+
 bool body_open(struct s3_call *call, Meta__ChecksumAlgorithm fallback)
 {
     struct s3_body *body = arena_zalloc(call->arena, sizeof(*body));
@@ -37,7 +44,7 @@ bool body_open(struct s3_call *call, Meta__ChecksumAlgorithm fallback)
     body->kept = body->client;
     if (body->kept == META__CHECKSUM_ALGORITHM__NO_CHECKSUM)
         body->kept = fallback;
-    md5 = body->has_md5 || call->operation->body == S3_BODY_OBJECT;
+    md5 = body->has_md5 || is_object(call);
     digests = digests_for(body, body->kept, md5);
     if (digests != 0)
         body->digester = digester_new(digests);
@@ -132,7 +139,7 @@ static void finish_digests(struct s3_call *call, struct s3_body *body)
 
     if (body->digester == NULL)
         return;
-    if (body->has_md5 || call->operation->body == S3_BODY_OBJECT)
+    if (body->has_md5 || is_object(call))
         digester_final(body->digester, DIGEST_MD5, body->md5);
     if (digests & DIGEST_SHA256) {
         digester_final(body->digester, DIGEST_SHA256, digest);
@@ -143,6 +150,14 @@ static void finish_digests(struct s3_call *call, struct s3_body *body)
     else if (body->kept != META__CHECKSUM_ALGORITHM__NO_CHECKSUM)
         digester_final(body->digester, (enum digest)checksum_digest(body->kept),
                        body->checksum);
+}
+
+void body_end_here(struct s3_call *call)
+{
+    struct s3_body *body = call->body;
+
+    invariant(!body->finished && body->expected == UINT64_MAX);
+    body->expected = body->received;
 }
 
 bool body_finish(struct s3_call *call)

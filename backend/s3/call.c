@@ -7,6 +7,7 @@
 #include "s3/call.h"
 #include "s3/cors_call.h"
 #include "s3/ownership.h"
+#include "s3/pieces.h"
 
 #include <errno.h>
 #include <string.h>
@@ -20,19 +21,19 @@ static void settle(struct s3_call *call)
     cors_answer(call);
     blob_writer_abort(call->writer);
     call->writer = NULL;
+    pieces_free(call);
     body_free(call);
     buffer_free(&call->xml);
 }
 
-static bool authenticate(struct s3_call *call)
+bool call_authenticate(struct s3_call *call, struct slice access_key,
+                       uint64_t generation, struct slice session_token)
 {
-    const Wire__Request *request = call->request;
-    int error =
-        iam_authenticate(call->service->iam, pb_slice(request->access_key),
-                         request->key_generation, &call->identity);
+    int error = iam_authenticate(call->service->iam, access_key, generation,
+                                 &call->identity);
 
     if (error == -ENOENT) {
-        call_error_field(call, "AWSAccessKeyId", pb_slice(request->access_key));
+        call_error_field(call, "AWSAccessKeyId", access_key);
         call_fail(call, S3_ERR_InvalidAccessKeyId);
         return false;
     }
@@ -40,19 +41,19 @@ static bool authenticate(struct s3_call *call)
         call_fail_errno(call, error, "authentication");
         return false;
     }
-    if (request->session_token.len > 0) {
+    if (session_token.size > 0) {
         call_fail(call, S3_ERR_InvalidToken);
         return false;
     }
     if (call->identity.user[0] == '\0' &&
-        request->operation != WIRE__OPERATION__PREFLIGHT) {
+        call->request->operation != WIRE__OPERATION__PREFLIGHT) {
         call_fail(call, S3_ERR_AccessDenied);
         return false;
     }
     return true;
 }
 
-static bool load_bucket(struct s3_call *call)
+bool call_load_bucket(struct s3_call *call)
 {
     struct slice expected =
         call_request_header(call, "x-amz-expected-bucket-owner");
@@ -79,7 +80,7 @@ static bool load_bucket(struct s3_call *call)
     return request_payment_agreed(call);
 }
 
-static bool check_key(struct s3_call *call)
+bool call_check_key(struct s3_call *call)
 {
     if (call->key.size > S3_KEY_MAX) {
         struct buffer size = {0};
@@ -98,11 +99,39 @@ static bool check_key(struct s3_call *call)
     return true;
 }
 
+/* Operations over many keys, or over bytes that they read and hash. */
+static void run_operation(struct s3_call *call)
+{
+    switch (call->operation->operation) {
+    case WIRE__OPERATION__LIST_OBJECTS:
+    case WIRE__OPERATION__LIST_OBJECTS_V2:
+    case WIRE__OPERATION__LIST_OBJECT_VERSIONS:
+    case WIRE__OPERATION__LIST_MULTIPART_UPLOADS:
+    case WIRE__OPERATION__DELETE_OBJECTS:
+    case WIRE__OPERATION__DELETE_BUCKET:
+    case WIRE__OPERATION__COPY_OBJECT:
+    case WIRE__OPERATION__UPLOAD_PART_COPY:
+    case WIRE__OPERATION__COMPLETE_MULTIPART_UPLOAD:
+        computing_long();
+        break;
+    default:
+        break;
+    }
+    call->operation->run(call);
+    invariant(call->done);
+}
+
+static bool is_form(const struct s3_call *call)
+{
+    return call->operation != NULL && call->operation->body == S3_BODY_FORM;
+}
+
 static void take_end(struct s3_call *call)
 {
     call->wants_body = false;
-    if (body_finish(call))
-        call->operation->run(call);
+    if (is_form(call) || body_finish(call)) {
+        run_operation(call);
+    }
     invariant(call->done);
 }
 
@@ -112,8 +141,7 @@ static void start_body(struct s3_call *call)
     const Wire__Request *request = call->request;
 
     if (operation->body == S3_BODY_NONE) {
-        operation->run(call);
-        invariant(call->done);
+        run_operation(call);
         return;
     }
     if (operation->body == S3_BODY_XML) {
@@ -127,7 +155,7 @@ static void start_body(struct s3_call *call)
         operation->open(call);
         if (call->done)
             return;
-        invariant(call->body != NULL);
+        invariant(call->body != NULL || is_form(call));
     }
     if (request->has_body)
         call->wants_body = true;
@@ -149,11 +177,16 @@ struct s3_call *s3_call_begin(struct s3_service *service,
     call->operation = s3_operation_find(request->operation);
     wire__reply__init(&call->reply);
 
-    if (authenticate(call)) {
+    if (is_form(call)) {
+        start_body(call);
+    } else if (call_authenticate(call, pb_slice(request->access_key),
+                                 request->key_generation,
+                                 pb_slice(request->session_token))) {
         if (call->operation == NULL ||
             (call->operation->extension && !service->extensions))
             call_fail(call, S3_ERR_NotImplemented);
-        else if (load_bucket(call) && check_key(call) && call_supported(call))
+        else if (call_load_bucket(call) && call_check_key(call) &&
+                 call_supported(call))
             start_body(call);
     }
     settle(call);
@@ -171,7 +204,10 @@ void s3_call_data(struct s3_call *call, const void *data, size_t size)
 
     if (!call->wants_body || size == 0)
         return;
-    body_update(call, data, size);
+    if (is_form(call))
+        call->operation->take(call, slice_of(data, size));
+    else
+        body_update(call, data, size);
     if (!call->done) {
         if (call->operation->body == S3_BODY_XML)
             buffer_append(&call->xml, data, size);
@@ -247,6 +283,7 @@ void s3_call_refuse_segments(struct s3_call *call)
 void s3_call_free(struct s3_call *call)
 {
     blob_writer_abort(call->writer);
+    pieces_free(call);
     body_free(call);
     source_free(call);
     buffer_free(&call->xml);

@@ -7,6 +7,7 @@
 #include "s3/s3.h"
 
 struct s3_body;   /* body.c: a streamed body being verified */
+struct s3_pieces; /* pieces.h: a body of unknown length being stored */
 struct s3_source; /* source.c: the bytes of a reply being read */
 
 /* How an operation takes its body. */
@@ -14,6 +15,9 @@ enum s3_body_kind {
     S3_BODY_NONE,   /* run() at once */
     S3_BODY_XML,    /* collected (bounded), verified, then run() */
     S3_BODY_OBJECT, /* streamed into a blob: open(), then run() at the end */
+    S3_BODY_FORM,   /* streamed to take(): open(), then run() at the end. Who
+                       sends it stands in the form: open() and take() see to
+                       access, bucket and key themselves */
 };
 
 struct s3_operation {
@@ -24,9 +28,11 @@ struct s3_operation {
     bool needs_key;
     size_t xml_max; /* bytes of an XML body */
     bool extension; /* only where s3_service says so */
-    /* OBJECT only: checks before the body is taken, opens call->writer. */
+    /* OBJECT: checks before the body is taken, opens call->writer. */
     void (*open)(struct s3_call *call);
-    /* Decides, commits, fills in the reply. call->body is complete. */
+    void (*take)(struct s3_call *call, struct slice data); /* FORM only */
+    /* Decides, commits, fills in the reply. call->body is complete (FORM: it
+     * is for run() to complete it). */
     void (*run)(struct s3_call *call);
 };
 
@@ -55,6 +61,7 @@ struct s3_call {
     struct blob_writer *writer; /* of an OBJECT operation; NULL when the
                                    body is empty or after finish */
     uint64_t blob;              /* id of the blob being written, or 0 */
+    struct s3_pieces *pieces;   /* of a FORM operation; NULL if there is none */
     struct s3_source *source;   /* reply body from blobs, or NULL */
     struct slice reply_body;    /* reply body in memory: XML */
     size_t reply_sent;
@@ -65,6 +72,15 @@ struct s3_call {
     Layout__Layout *layout; /* of the finished writer; freed with the call */
     void *operation_data;   /* whatever the operation keeps, in the arena */
 };
+
+/* --- access (call.c): false, the call has failed ---------------------------*/
+/* Sets call->identity; anonymous is refused, but for PREFLIGHT. */
+bool call_authenticate(struct s3_call *call, struct slice access_key,
+                       uint64_t generation, struct slice session_token);
+/* Loads call->bucket by call->bucket_name, and sees that the caller may act
+ * on it. */
+bool call_load_bucket(struct s3_call *call);
+bool call_check_key(struct s3_call *call);
 
 /* --- request (request.c) ---------------------------------------------------*/
 /* Header by lower-case name; data == NULL if absent. */
@@ -156,6 +172,9 @@ bool body_open(struct s3_call *call, Meta__ChecksumAlgorithm fallback);
 void body_update(struct s3_call *call, const void *data, size_t size);
 bool body_chunk(struct s3_call *call, const Wire__Chunk *chunk);
 bool body_trailers(struct s3_call *call, const Wire__Trailers *trailers);
+/* Of a body whose length was not known (content_length UINT64_MAX): all of it
+ * has come. Before finish. */
+void body_end_here(struct s3_call *call);
 /* All checks; on a mismatch ends the call. */
 bool body_finish(struct s3_call *call);
 const uint8_t *body_md5(
@@ -225,6 +244,11 @@ bool object_take_headers(struct s3_call *call, Meta__Object *object);
  * made from `object`. False: the call has failed. */
 bool object_open_writer(struct s3_call *call, const Meta__Object *object,
                         struct slice upload, unsigned part);
+/* Opens a blob of `size` > 0 bytes with an Origin made from `object`. 0 or a
+ * negative errno. */
+int object_open_blob(struct s3_call *call, const Meta__Object *object,
+                     struct slice upload, unsigned part, uint64_t size,
+                     uint64_t *blob, struct blob_writer **writer);
 /* Makes the body durable: finishes call->writer into call->layout and puts
  * the blob's record into `batch`. Nothing to do for an empty body. False: the
  * call has failed. */

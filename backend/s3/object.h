@@ -1,5 +1,6 @@
 /*
- * Private to put.c, get.c, delete.c, copy.c: what they share besides call.h.
+ * Private to put.c, get.c, delete.c, copy.c, post_object.c: what they share
+ * besides call.h.
  */
 #ifndef S3_OBJECT_H
 #define S3_OBJECT_H
@@ -8,6 +9,10 @@
 
 /* ETag, x-amz-version-id of a version that was written. */
 void object_identity_headers(struct s3_call *call, const Meta__Object *object);
+/* Commits a new version of call->key under its lock, if the conditions of the
+ * request hold. False: the call has failed. */
+bool object_put_commit(struct s3_call *call, struct meta_batch *batch,
+                       Meta__Object *object);
 /* Reads the request's key as it is now, without a lock: NULL if there is
  * none. 0 or a negative errno. */
 int object_current(struct s3_call *call, Meta__Object **object);

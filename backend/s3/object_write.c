@@ -37,12 +37,33 @@ static struct slice pack_origin(struct s3_call *call,
     return slice_of(packed, size);
 }
 
+int object_open_blob(struct s3_call *call, const Meta__Object *object,
+                     struct slice upload, unsigned part, uint64_t size,
+                     uint64_t *blob, struct blob_writer **writer)
+{
+    struct blob_spec spec = {.blob = meta_next_id(call->service->meta),
+                             .size = size};
+    int error;
+
+    spec.origin = pack_origin(call, object, upload, part);
+    /* Before the bytes: without a record they would only fill the drives. */
+    error = kv_check_room(meta_kv(call->service->meta));
+    if (error == 0) {
+        error = blob_writer_open(call->service->blobs, &spec, writer);
+    }
+    if (error != 0) {
+        *writer = NULL;
+        return error;
+    }
+    *blob = spec.blob;
+    return 0;
+}
+
 bool object_open_writer(struct s3_call *call, const Meta__Object *object,
                         struct slice upload, unsigned part)
 {
     const Wire__Request *request = call->request;
     uint64_t size = request->has_body ? request->content_length : 0;
-    struct blob_spec spec;
     int error;
 
     if (size > S3_PUT_MAX) {
@@ -58,20 +79,12 @@ bool object_open_writer(struct s3_call *call, const Meta__Object *object,
     call->blob = 0;
     if (size == 0)
         return true;
-    spec.blob = meta_next_id(call->service->meta);
-    spec.size = size;
-    spec.origin = pack_origin(call, object, upload, part);
-    /* Before the bytes: without a record they would only fill the drives. */
-    error = kv_check_room(meta_kv(call->service->meta));
-    if (error == 0) {
-        error = blob_writer_open(call->service->blobs, &spec, &call->writer);
-    }
+    error = object_open_blob(call, object, upload, part, size, &call->blob,
+                             &call->writer);
     if (error != 0) {
-        call->writer = NULL;
         call_fail_errno(call, error, "opening a blob");
         return false;
     }
-    call->blob = spec.blob;
     return true;
 }
 

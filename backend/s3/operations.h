@@ -25,6 +25,9 @@ void s3_list_uploads_run(struct s3_call *call);
  * ---------------*/
 void s3_put_object_open(struct s3_call *call);
 void s3_put_object_run(struct s3_call *call);
+void s3_post_object_open(struct s3_call *call); /* post_object.c */
+void s3_post_object_take(struct s3_call *call, struct slice data);
+void s3_post_object_run(struct s3_call *call);
 void s3_get_object_run(struct s3_call *call);
 void s3_head_object_run(struct s3_call *call);
 void s3_delete_object_run(struct s3_call *call);

@@ -65,8 +65,8 @@ void s3_put_object_open(struct s3_call *call)
         object_open_writer(call, object, slice_of(NULL, 0), 0);
 }
 
-static bool commit(struct s3_call *call, struct meta_batch *batch,
-                   Meta__Object *object)
+bool object_put_commit(struct s3_call *call, struct meta_batch *batch,
+                       Meta__Object *object)
 {
     Meta__Object *current;
     bool done = false;
@@ -103,7 +103,8 @@ void s3_put_object_run(struct s3_call *call)
     object->etag = pb_bytes(slice_from_string(etag));
     object->checksum = body_checksum(call);
     object->blob = call->blob;
-    if (object_finish_blob(call, batch) && commit(call, batch, object)) {
+    if (object_finish_blob(call, batch) &&
+        object_put_commit(call, batch, object)) {
         object_identity_headers(call, object);
         call_checksum_headers(call, object->checksum, 0);
         call_reply_empty(call, 200);

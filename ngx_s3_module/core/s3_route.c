@@ -220,7 +220,7 @@ s3_route_virtual(const s3_route_request_t *request, s3_str_t *bucket)
         }
     }
 
-    if (longest == 0 || host.len == longest) {
+    if (longest == 0 || host.len == longest || host.data == NULL) {
         return 0;
     }
 
@@ -548,8 +548,8 @@ s3_route_bucket(s3_method_e method, const s3_route_request_t *request,
         /* without ?delete it is an upload from a browser's form */
 
         route->operation = args->delete ? WIRE__OPERATION__DELETE_OBJECTS
-                                        : WIRE__OPERATION__NOT_IMPLEMENTED;
-        route->has_body = args->delete;
+                                        : WIRE__OPERATION__POST_OBJECT;
+        route->has_body = 1;
 
         return S3_OK;
     }

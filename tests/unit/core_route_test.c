@@ -73,6 +73,8 @@ static void every_operation(void **state)
     goes("GET", "/bucket?list-type=2", OP(LIST_OBJECTS_V2), 0);
     goes("GET", "/bucket?uploads", OP(LIST_MULTIPART_UPLOADS), 0);
     goes("POST", "/bucket?delete", OP(DELETE_OBJECTS), 1);
+    goes("POST", "/bucket", OP(POST_OBJECT), 1);
+    goes("POST", "/bucket/", OP(POST_OBJECT), 1);
     goes("PUT", "/bucket/key", OP(PUT_OBJECT), 1);
     goes("PUT", "/bucket/key?x-id=PutObject", OP(PUT_OBJECT), 1);
     goes("GET", "/bucket/key", OP(GET_OBJECT), 0);
@@ -140,8 +142,6 @@ static void methods_that_s3_has_elsewhere(void **state)
 {
     (void)state;
     goes("OPTIONS", "/", OP(NOT_IMPLEMENTED), 0);
-    goes("POST", "/bucket", OP(NOT_IMPLEMENTED), 0);
-    goes("POST", "/bucket/", OP(NOT_IMPLEMENTED), 0);
     refused("POST", "/bucket/key", S3_ERR_MethodNotAllowed);
     refused("POST", "/", S3_ERR_MethodNotAllowed);
     refused("HEAD", "/", S3_ERR_MethodNotAllowed);
