@@ -75,12 +75,13 @@ static struct slice base_name(struct slice path)
     return slice_of(path.data + start, path.size - start);
 }
 
-static struct slice expand(struct s3_call *call, struct slice value,
-                           struct slice filename)
+/* False: it becomes too long. */
+static bool expand(struct s3_call *call, struct slice *field,
+                   struct slice filename)
 {
     struct buffer out = {NULL, 0, 0};
+    struct slice value = *field;
     const uint8_t *found;
-    struct slice result;
 
     while (value.size > 0 &&
            (found = memmem(value.data, value.size, placeholder.data,
@@ -89,7 +90,8 @@ static struct slice expand(struct s3_call *call, struct slice value,
         size_t skip = before + placeholder.size;
 
         if (out.size + before + filename.size > POST_EXPANDED_MAX) {
-            break; /* too much anyway */
+            buffer_free(&out);
+            return false;
         }
         buffer_append(&out, value.data, before);
         buffer_append(&out, filename.data, filename.size);
@@ -98,9 +100,9 @@ static struct slice expand(struct s3_call *call, struct slice value,
     if (value.size > 0) {
         buffer_append(&out, value.data, value.size);
     }
-    result = arena_copy(call->arena, out.data, out.size);
+    *field = arena_copy(call->arena, out.data, out.size);
     buffer_free(&out);
-    return result;
+    return true;
 }
 
 static bool fail_long(struct s3_call *call)
@@ -126,7 +128,9 @@ static bool expand_fields(struct s3_call *call, struct post *post)
                    placeholder.size) == NULL) {
             continue;
         }
-        field->value = expand(call, field->value, filename);
+        if (!expand(call, &field->value, filename)) {
+            return fail_long(call);
+        }
         total += field->value.size;
         if (total > POST_EXPANDED_MAX) {
             return fail_long(call);

@@ -273,6 +273,20 @@ static void file_names(void **state)
     holds("in/", "3", 1);
     expect(204, UPLOAD("4", .fields = KEY("in/${filename}")));
     holds("in/${filename}", "4", 1);
+    struct buffer many = {0}, name = {0};
+    for (size_t i = 0; i < 1000; i++) {
+        buffer_append_string(&many, "${filename}");
+        buffer_append_string(&name, "n");
+    }
+    buffer_append(&many, "", 1);
+    buffer_append(&name, "", 1);
+    refused("MaxPostPreDataLengthExceeded", 400, "",
+            UPLOAD("5",
+                   .fields = FIELDS("key", "k", "x-ignore-a",
+                                    (const char *)many.data),
+                   .filename = (const char *)name.data));
+    buffer_free(&many);
+    buffer_free(&name);
     refused("InvalidArgument", 400, "<ArgumentName>key</ArgumentName>",
             UPLOAD("5", .fields = KEY("${filename}"), .filename = "dir/"));
 }
