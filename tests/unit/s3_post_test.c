@@ -8,7 +8,7 @@
 #define TYPE     "multipart/form-data; boundary=" BOUNDARY
 #define CREDENTIAL                                                             \
     FIXTURE_KEY "/" FIXTURE_DATE "/" FIXTURE_REGION "/s3/aws4_request"
-#define AMZ_DATE FIXTURE_DATE "T030405Z"
+#define AMZ_DATE "20260102T030405Z" /* of FIXTURE_DATE */
 /* Conditions that hold for any key and whatever is signed. */
 #define ANY                                                                    \
     "{\"bucket\":\"b\"},[\"starts-with\",\"$key\",\"\"],"                      \
@@ -17,6 +17,12 @@
     "{\"x-amz-date\":\"" AMZ_DATE "\"}"
 
 #define PIECE (8u << 20) /* bytes */
+
+static const char tagging[] =
+    "<Tagging><TagSet><Tag><Key>a</Key><Value>1</Value></Tag></TagSet>"
+    "</Tagging>";
+static const char nobody[] =
+    "NOBODY/" FIXTURE_DATE "/" FIXTURE_REGION "/s3/aws4_request";
 
 static struct s3_fixture fixture;
 
@@ -234,9 +240,7 @@ static void fields_are_headers(void **state)
                       "no-cache", "Content-Disposition",
                       "attachment; filename=\"${filename}\"",
                       "x-amz-meta-Colour", "green", "acl", "private",
-                      "x-amz-storage-class", "STANDARD_IA", "tagging",
-                      "<Tagging><TagSet><Tag><Key>a</Key><Value>1</Value>"
-                      "</Tag></TagSet></Tagging>",
+                      "x-amz-storage-class", "STANDARD_IA", "tagging", tagging,
                       "unknown", "1", "x-ignore-a", "1", "x-ignore-a", "2"),
                   .filename = "C:\\dir\\my file.png",
                   .conditions = "{\"Content-Type\":\"image/png\"},"
@@ -438,13 +442,10 @@ static void who(void **state)
                    .fields = FIELDS("key", "k", "AWSAccessKeyId", "A", "policy",
                                     "e30=", "signature", "s"),
                    .unsigned_form = true));
-    refused("InvalidAccessKeyId", 403,
-            "<AWSAccessKeyId>NOBODY</AWSAccessKeyId>",
-            UPLOAD("x",
-                   .fields = FIELDS("key", "k", "x-amz-credential",
-                                    "NOBODY/" FIXTURE_DATE
-                                    "/us-east-1/s3/aws4_request"),
-                   .without = "x-amz-credential"));
+    refused(
+        "InvalidAccessKeyId", 403, "<AWSAccessKeyId>NOBODY</AWSAccessKeyId>",
+        UPLOAD("x", .fields = FIELDS("key", "k", "x-amz-credential", nobody),
+               .without = "x-amz-credential"));
     refused("SignatureDoesNotMatch", 403, "<StringToSign>e30=</StringToSign>",
             UPLOAD("x", .fields = FIELDS("key", "k", "policy", "e30="),
                    .without = "policy"));
