@@ -27,6 +27,10 @@ static ngx_int_t ngx_http_s3_request_trailers(ngx_http_request_t *r,
     ngx_http_s3_ctx_t *ctx, Wire__Request *request);
 static void ngx_http_s3_request_environment(ngx_http_request_t *r,
     ngx_http_s3_ctx_t *ctx, Wire__Request *request);
+#if (NGX_HTTP_SSL)
+static void ngx_http_s3_request_tls(ngx_connection_t *c,
+    Wire__Request *request);
+#endif
 static ngx_int_t ngx_http_s3_request_bufs(ngx_http_request_t *r,
     ngx_http_s3_ctx_t *ctx, Wire__Request *request);
 
@@ -129,10 +133,39 @@ ngx_http_s3_request_environment(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
         request->server_region.len = sizeof("us-east-1") - 1;
     }
 
+    ngx_http_s3_set(request->http_version, r->http_protocol);
+    request->presigned = ctx->auth.presigned;
+
 #if (NGX_HTTP_SSL)
     request->secure = (r->connection->ssl != NULL);
+
+    if (request->secure) {
+        ngx_http_s3_request_tls(r->connection, request);
+    }
 #endif
 }
+
+
+#if (NGX_HTTP_SSL)
+
+static void
+ngx_http_s3_request_tls(ngx_connection_t *c, Wire__Request *request)
+{
+    const char  *version, *cipher;
+
+    version = SSL_get_version(c->ssl->connection);
+    cipher = SSL_get_cipher_name(c->ssl->connection);
+
+    request->tls_version.data = (u_char *) version;
+    request->tls_version.len = ngx_strlen(version);
+
+    if (cipher != NULL) {
+        request->tls_cipher.data = (u_char *) cipher;
+        request->tls_cipher.len = ngx_strlen(cipher);
+    }
+}
+
+#endif
 
 
 static ngx_int_t

@@ -226,18 +226,6 @@ static void put_unset(struct s3_call *call, const char *name,
     call_fail(call, S3_ERR_NotImplemented);
 }
 
-void s3_get_logging_run(struct s3_call *call)
-{
-    reply_unset(call, "BucketLoggingStatus");
-}
-
-void s3_put_logging_run(struct s3_call *call)
-{
-    static const char *const elements[] = {"LoggingEnabled", NULL};
-
-    put_unset(call, "BucketLoggingStatus", elements);
-}
-
 void s3_get_notification_run(struct s3_call *call)
 {
     reply_unset(call, "NotificationConfiguration");

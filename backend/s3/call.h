@@ -66,6 +66,11 @@ struct s3_call {
     struct slice reply_body;    /* reply body in memory: XML */
     size_t reply_sent;
 
+    /* For the access log. */
+    uint64_t began_ms;                   /* wall clock */
+    uint64_t began_us, body_us, done_us; /* the body's end, the reply's begin */
+    uint64_t bytes_sent, last_segments;  /* of the reply's body */
+
     Wire__Reply reply;
     size_t header_capacity;
     struct buffer error_fields; /* XML inside <Error>; heap */
@@ -81,6 +86,11 @@ bool call_authenticate(struct s3_call *call, struct slice access_key,
  * on it. */
 bool call_load_bucket(struct s3_call *call);
 bool call_check_key(struct s3_call *call);
+/* A call of s3d's own, for `identity`; it is neither authenticated nor
+ * logged. */
+struct s3_call *call_begin_as(struct s3_service *service,
+                              const Wire__Request *request,
+                              const struct iam_identity *identity);
 
 /* --- request (request.c) ---------------------------------------------------*/
 /* Header by lower-case name; data == NULL if absent. */

@@ -16,6 +16,7 @@
 #define DOCUMENT_CORS            "cors"              /* XML */
 #define DOCUMENT_OWNERSHIP       "ownershipControls" /* ObjectOwnership */
 #define DOCUMENT_REQUEST_PAYMENT "requestPayment"    /* Payer */
+#define DOCUMENT_LOGGING         "logging"           /* XML */
 
 /* data == NULL: there is none. Lives as long as the bucket. */
 struct slice document_get(const Meta__Bucket *bucket, const char *name);

@@ -88,12 +88,15 @@ void s3_get_ownership_run(struct s3_call *call);
 void s3_delete_ownership_run(struct s3_call *call);
 void s3_put_request_payment_run(struct s3_call *call); /* XML body */
 void s3_get_request_payment_run(struct s3_call *call);
-void s3_put_logging_run(struct s3_call *call); /* XML body */
-void s3_get_logging_run(struct s3_call *call);
 void s3_put_notification_run(struct s3_call *call); /* XML body */
 void s3_get_notification_run(struct s3_call *call);
 void s3_get_accelerate_run(struct s3_call *call);
 void s3_get_unset_run(struct s3_call *call);
 void s3_delete_unset_run(struct s3_call *call);
+
+/* --- access logs: bucket_logging.c
+ * ------------------------------------------*/
+void s3_put_logging_run(struct s3_call *call); /* XML body */
+void s3_get_logging_run(struct s3_call *call);
 
 #endif

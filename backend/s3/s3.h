@@ -28,8 +28,9 @@ struct s3_service {
     struct blob_store *blobs;
     struct iam *iam;
     const char *region; /* of new buckets when nothing else is said */
-    bool extensions;    /* what S3 has for directory buckets only: renames and
-                           appends; false: 501 NotImplemented */
+    struct s3_access_log *access_log; /* NULL: none is kept */
+    bool extensions; /* what S3 has for directory buckets only: renames and
+                        appends; false: 501 NotImplemented */
 };
 
 struct s3_call;
@@ -67,6 +68,21 @@ void s3_call_next(struct s3_call *call, struct s3_piece *piece);
  * first byte on the body continues as data. */
 void s3_call_refuse_segments(struct s3_call *call);
 
+/* A line for the access log of the call's bucket, if it has one: once, before
+ * free. `status` is what the client got, 499 if it has gone. */
+void s3_call_log(struct s3_call *call, unsigned status);
+
 void s3_call_free(struct s3_call *call);
+
+/* --- access logs: S3's server access logging ------------------------------
+ * Kept in memory, bounded, and delivered as objects after `interval_ms` or
+ * 1 MiB. Thread-safe, but for one delivery at a time. */
+struct s3_access_log *s3_access_log_open(struct s3_service *service,
+                                         uint64_t interval_ms);
+bool s3_access_log_due(struct s3_access_log *log); /* does not block */
+/* Delivers what is due, or all there is. Blocks. */
+void s3_access_log_deliver(struct s3_access_log *log, bool all);
+/* Delivers all; NULL is allowed. */
+void s3_access_log_close(struct s3_access_log *log);
 
 #endif

@@ -47,6 +47,7 @@ static const struct setting settings[] = {
     {"extent_size", SIZE, AT(extent_size), "1G", 64ull << 20, 64ull << 30},
     {"reserve", SIZE, AT(reserve), "1G", 0, 1ull << 50},
     {"metadata_reserve", SIZE, AT(metadata_reserve), "256M", 0, 1ull << 50},
+    {"logging_interval", DURATION, AT(logging_interval_s), "5m", 1, DAY_S},
     {"extensions", SWITCH, AT(extensions), "false", 0, 0},
 };
 

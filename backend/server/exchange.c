@@ -37,6 +37,7 @@ static void finish(struct exchange *x, unsigned status, const char *error)
             error = s3_call_error(x->call);
         }
         account(x, status, error);
+        s3_call_log(x->call, status);
         s3_call_free(x->call);
         x->call = NULL;
         atomic_fetch_sub_explicit(&x->counters->in_flight, 1,

@@ -187,9 +187,10 @@ struct server {
     struct counters counters;
     uv_signal_t signals[SERVER_SIGNALS];
     uv_timer_t sweep, deadline;
+    struct job logs_job; /* delivers access logs */
     uint64_t started_ms;
     uint32_t usable; /* drives, as last told to the workers */
-    bool stopping, reloading;
+    bool stopping, reloading, delivering;
 };
 void server_stop(struct server *server);
 void server_connection_gone(struct server *server);

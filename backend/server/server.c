@@ -67,10 +67,37 @@ static void sweep_connections(struct server *server)
     }
 }
 
+/* --- access logs -----------------------------------------------------------*/
+static void logs_run(struct job *job)
+{
+    struct server *server =
+        (struct server *)((char *)job - offsetof(struct server, logs_job));
+    computing_long();
+    s3_access_log_deliver(server->service.access_log, false);
+}
+
+static void logs_done(struct job *job)
+{
+    struct server *server =
+        (struct server *)((char *)job - offsetof(struct server, logs_job));
+    server->delivering = false;
+}
+
+static void deliver_logs(struct server *server)
+{
+    if (server->delivering || !s3_access_log_due(server->service.access_log)) {
+        return;
+    }
+    server->delivering = true;
+    server->logs_job = (struct job){.run = logs_run, .done = logs_done};
+    pool_submit(server->pool, &server->logs_job);
+}
+
 static void on_sweep(uv_timer_t *timer)
 {
     struct server *server = timer->data;
     sweep_connections(server);
+    deliver_logs(server);
     const uint32_t usable = cluster_usable(&server->cluster);
     if (usable != server->usable) {
         server->usable = usable;
@@ -144,11 +171,16 @@ int server_run(struct server_config *config, const char *config_path)
     if (error == 0)
         error = cluster_open(config, &server->cluster);
     if (error == 0) {
-        server->service = (struct s3_service){
-            server->cluster.meta, server->cluster.blobs, server->cluster.iam,
-            config->region, config->extensions};
+        server->service = (struct s3_service){.meta = server->cluster.meta,
+                                              .blobs = server->cluster.blobs,
+                                              .iam = server->cluster.iam,
+                                              .region = config->region,
+                                              .extensions = config->extensions};
+        server->service.access_log = s3_access_log_open(
+            &server->service, config->logging_interval_s * 1000);
         server->usable = cluster_usable(&server->cluster);
         error = serve(server);
+        s3_access_log_close(server->service.access_log);
     }
     cluster_close(&server->cluster);
     if (error == 0)

@@ -54,6 +54,8 @@ static void refuse_changes(const struct server_config *old,
         {"threads", old->threads != new->threads},
         {"extent_size", old->extent_size != new->extent_size},
         {"reserve", old->reserve != new->reserve},
+        {"logging_interval",
+         old->logging_interval_s != new->logging_interval_s},
         {"extensions", old->extensions != new->extensions},
         {"drives", !same_drives(old, new)},
     };

@@ -76,7 +76,7 @@ is($t->put('/bucket?logging', body => '<BucketLoggingStatus/>')->{status}, 200,
     'no logging');
 $r = $t->put('/bucket?logging', body =>
     '<BucketLoggingStatus><LoggingEnabled/></BucketLoggingStatus>');
-is("$r->{status} $r->{code}", '501 NotImplemented', 'logging');
+is("$r->{status} $r->{code}", '400 MalformedXML', 'logging to nowhere');
 is($t->put('/bucket?notification', body => '<NotificationConfiguration/>')->{status},
     200, 'no notification');
 $r = $t->put('/bucket?notification', body =>

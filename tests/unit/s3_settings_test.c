@@ -301,10 +301,6 @@ static void test_logging(void **state)
               SET(PUT_BUCKET_LOGGING,
                   "<BucketLoggingStatus>\n</BucketLoggingStatus>"));
     refused(SET(PUT_BUCKET_LOGGING,
-                "<BucketLoggingStatus><LoggingEnabled><TargetBucket>t"
-                "</TargetBucket></LoggingEnabled></BucketLoggingStatus>"),
-            "NotImplemented", 501);
-    refused(SET(PUT_BUCKET_LOGGING,
                 "<BucketLoggingStatus><Other/></BucketLoggingStatus>"),
             "MalformedXML", 400);
     refused(SET(PUT_BUCKET_LOGGING,

@@ -47,6 +47,7 @@ static void test_defaults(void **state)
     assert_int_equal(config->reserve, 1ull << 30);
     assert_int_equal(config->metadata_reserve, 256ull << 20);
     assert_false(config->extensions);
+    assert_int_equal(config->logging_interval_s, 300);
     assert_int_equal(config->limits.connections, 4096);
     assert_int_equal(config->limits.control_pending, 256);
     assert_int_equal(config->limits.idle_timeout_s, 3600);
@@ -71,6 +72,7 @@ static void test_all_settings(void **state)
         "log_level = \"debug\"; threads = 2;\n"
         "extent_size = \"64M\"; reserve = 0;\n"
         "metadata_reserve = \"1G\"; extensions = true;\n"
+        "logging_interval = \"1s\";\n"
         "drives = ( { path = \"/d/0\"; domain = \"left\"; },\n"
         "           { domain = \"right\"; path = \"/d/1\"; } );\n"
         "limits = { connections = 3; idle_timeout = \"2m\";\n"
@@ -89,6 +91,7 @@ static void test_all_settings(void **state)
     assert_int_equal(config->reserve, 0);
     assert_int_equal(config->metadata_reserve, 1ull << 30);
     assert_true(config->extensions);
+    assert_int_equal(config->logging_interval_s, 1);
     assert_int_equal(config->drive_count, 2);
     assert_string_equal(config->drives[1].path, "/d/1");
     assert_string_equal(config->drives[1].domain, "right");
@@ -127,6 +130,8 @@ static const struct {
     {REQUIRED "socket = \"s3d.sock\";", ":2: socket must be an absolute path"},
     {REQUIRED "socket = 4;", ":2: socket must be a string in quotes"},
     {REQUIRED "socket = true;", ":2: socket must be a string in quotes"},
+    {REQUIRED "logging_interval = 0;",
+     ":2: logging_interval must be from 1 to 86400"},
     {REQUIRED "extensions = 1;", ":2: extensions must be true or false"},
     {REQUIRED "extensions = \"true\";", ":2: extensions must be true or false"},
     {REQUIRED "socket_mode = \"0999\";",

@@ -1,0 +1,121 @@
+#!/usr/bin/perl
+
+# Server access logs: set, written, delivered as objects.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::More;
+use Test::S3;
+
+my $t = Test::S3->new(s3d => 'logging_interval = "1s";')->run();
+my $r;
+
+$t->put("/$_") for qw(source logs);
+
+sub set {
+    my ($inner) = @_;
+    my $answer = $t->put('/source?logging', body =>
+        "<BucketLoggingStatus>$inner</BucketLoggingStatus>");
+    return join ' ', grep { defined } $answer->{status}, $answer->{code};
+}
+
+sub enabled {
+    my ($bucket, $more) = @_;
+    return "<LoggingEnabled><TargetBucket>$bucket</TargetBucket>"
+        . '<TargetPrefix>log-</TargetPrefix>' . ($more // '') . '</LoggingEnabled>';
+}
+
+sub logs {
+    my ($keys) = $t->get('/logs')->{body};
+    return $keys =~ m{<Key>(.*?)</Key>}g;
+}
+
+# All lines of all logs, once some line fits.
+sub lines_with {
+    my ($pattern) = @_;
+    my @lines;
+    $t->wait_for("a line with $pattern", sub {
+        @lines = map { split /(?<=\n)/, $t->get("/logs/$_")->{body} } logs();
+        return grep { /$pattern/ } @lines;
+    });
+    return @lines;
+}
+
+# --- the setting ------------------------------------------------------------------
+
+is(set(enabled('nosuch')), '400 InvalidTargetBucketForLogging', 'no such target');
+is(set(enabled('logs', '<TargetGrants><Grant/></TargetGrants>')),
+    '501 NotImplemented', 'grants');
+is(set('<LoggingEnabled/>'), '400 MalformedXML', 'nowhere');
+unlike($t->get('/source?logging')->{body}, qr{LoggingEnabled}, 'nothing is set');
+is(set(enabled('logs')), 200, 'set');
+like($t->get('/source?logging')->{body},
+    qr{<LoggingEnabled><TargetBucket>logs</TargetBucket><TargetPrefix>log-</TargetPrefix></LoggingEnabled>},
+    'as it was set');
+
+# --- lines ------------------------------------------------------------------------
+
+my $hex = '[0-9a-f]{64}';
+my $time = '\[\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d \+0000\]';
+$t->put('/source/a%20key', body => 'hello world',
+    headers => [ [ 'User-Agent' => 'test "agent"' ] ]);
+$r = $t->get('/source/a%20key', headers => [ [ Range => 'bytes=0-4' ],
+        [ Referer => 'http://example.com/' ] ]);
+is($r->{status}, 206, 'a range');
+my $id = $r->{headers}{'x-amz-request-id'};
+is($t->get('/source/nosuch')->{status}, 404, 'an error');
+my $url = $t->presign('GET', '/source/a%20key?response-content-type=a%2Fb');
+is($t->get($url, sign => 0)->{status}, 200, 'pre-signed');
+is($t->get('/source', sign => 0)->{status}, 403, 'anonymous');
+my $big = 'x' x 3_000_000;
+$t->put('/source/big', body => $big);
+is(length $t->get('/source/big')->{body}, length $big, 'from the files');
+is($t->head('/source/last')->{status}, 404, 'the last one');
+
+my @lines = lines_with('last');
+ok(!(grep { !/^$hex source $time 127\.0\.0\.1 (?:$hex|-) \w+ REST\.[A-Z]+\.\w+ \S+ "[^"]*" \d{3} \S+ (?:\d+|-) (?:\d+|-) \d+ \d+ "[^"]*" "[^"]*" \S+ \S+ \S+ \S+ \S+ \S+ \S+ - - us-east-1\n$/ } @lines),
+    'every line has its fields');
+my $host = quotemeta $t->host();
+my ($line) = grep { / $id / } @lines;
+like($line, qr{ \Q$id\E REST\.GET\.OBJECT a%20key "GET /source/a%20key HTTP/1\.1" 206 - 5 11 \d+ \d+ "http://example\.com/" "-" - \S+ SigV4 - AuthHeader $host - - - us-east-1$},
+    'a GET');
+like(join('', @lines), qr{REST\.PUT\.OBJECT a%20key "PUT /source/a%20key HTTP/1\.1" 200 - - 11 \d+ \d+ "-" "test %22agent%22" },
+    'a PUT');
+like(join('', @lines), qr{REST\.GET\.OBJECT nosuch "[^"]*" 404 NoSuchKey \d+ - },
+    'an error');
+like(join('', @lines), qr{ - \w+ REST\.GET\.BUCKET - "GET /source HTTP/1\.1" 403 AccessDenied \d+ - .* - - - $host},
+    'nobody');
+like(join('', @lines), qr{REST\.GET\.OBJECT big "[^"]*" 200 - 3000000 3000000 },
+    'bytes from files count');
+like(join('', @lines), qr{REST\.HEAD\.OBJECT last "[^"]*" 404 NoSuchKey - - },
+    'HEAD has no bytes');
+my ($presigned) = grep { /QueryString/ } @lines;
+like($presigned, qr{"GET /source/a%20key\?response-content-type=a%2Fb HTTP/1\.1" 200 },
+    'pre-signed');
+my ($signature) = $url =~ /X-Amz-Signature=(\w+)/;
+unlike(join('', @lines), qr/$signature|$t->{secret_key}|Credential/, 'no secrets');
+like($_, qr/^log-\d{4}-\d\d-\d\d-\d\d-\d\d-\d\d-[0-9A-F]{16}$/, 'name of a log')
+    for logs();
+$r = $t->head('/logs/' . (logs())[0]);
+is($r->{headers}{'content-type'}, 'text/plain', 'its type');
+
+# --- partitions, and the end --------------------------------------------------------
+
+is(set(enabled('logs', '<TargetObjectKeyFormat><PartitionedPrefix>'
+        . '<PartitionDateSource>DeliveryTime</PartitionDateSource>'
+        . '</PartitionedPrefix></TargetObjectKeyFormat>')), 200, 'partitioned');
+$t->get('/source/at-the-end');
+$t->stop('s3d');
+$t->start_s3d();
+@lines = lines_with('at-the-end');
+is(scalar(grep { /REST\.GET\.OBJECT at-the-end / } @lines), 1,
+    's3d stores at its end what it has');
+ok((grep { m{^log-$hex/us-east-1/source/\d{4}/\d\d/\d\d/\d{4}-\d\d-\d\d-\d\d-\d\d-\d\d-[0-9A-F]{16}$} } logs()),
+    'by date');
+is(set(''), 200, 'no more');
+unlike($t->get('/source?logging')->{body}, qr{LoggingEnabled}, 'nothing is set');
+
+$t->done();
