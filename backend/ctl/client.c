@@ -22,10 +22,12 @@ static int dial(const char *path)
     }
     memcpy(address.sun_path, path, size);
     const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
+    if (fd < 0) {
         return -1;
-    if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
+    }
+    if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0) {
         return fd;
+    }
     const int error = errno;
     close(fd);
     errno = error;
@@ -36,10 +38,12 @@ static bool send_all(int fd, const uint8_t *data, size_t size)
 {
     while (size > 0) {
         const ssize_t sent = send(fd, data, size, MSG_NOSIGNAL);
-        if (sent < 0 && errno == EINTR)
+        if (sent < 0 && errno == EINTR) {
             continue;
-        if (sent <= 0)
+        }
+        if (sent <= 0) {
             return false;
+        }
         data += sent;
         size -= (size_t)sent;
     }
@@ -50,12 +54,15 @@ static bool receive_all(int fd, uint8_t *data, size_t size)
 {
     while (size > 0) {
         const ssize_t got = recv(fd, data, size, 0);
-        if (got < 0 && errno == EINTR)
+        if (got < 0 && errno == EINTR) {
             continue;
-        if (got == 0)
+        }
+        if (got == 0) {
             errno = ECONNRESET;
-        if (got <= 0)
+        }
+        if (got <= 0) {
             return false;
+        }
         data += got;
         size -= (size_t)got;
     }
@@ -87,16 +94,19 @@ static Wire__AdminReply *receive_reply(int fd)
     struct frame_header header;
     Wire__AdminReply *reply = NULL;
 
-    if (!receive_all(fd, head, sizeof(head)))
+    if (!receive_all(fd, head, sizeof(head))) {
         return NULL;
+    }
     errno = EPROTO;
-    if (frame_decode(head, &header) != 0 || header.type != FRAME_ADMIN_REPLY)
+    if (frame_decode(head, &header) != 0 || header.type != FRAME_ADMIN_REPLY) {
         return NULL;
+    }
     uint8_t *payload = xmalloc(header.length + 1);
     if (receive_all(fd, payload, header.length)) {
         errno = EPROTO;
-        if (frame_check(&header, payload) == 0)
+        if (frame_check(&header, payload) == 0) {
             reply = wire__admin_reply__unpack(NULL, header.length, payload);
+        }
     }
     free(payload);
     return reply;
@@ -109,19 +119,23 @@ enum ctl_exit client_ask(const char *path, const char *command,
     enum ctl_exit status = CTL_UNREACHABLE;
     const int fd = dial(path);
 
-    if (fd >= 0 && send_request(fd, command, arguments))
+    if (fd >= 0 && send_request(fd, command, arguments)) {
         reply = receive_reply(fd);
+    }
     if (reply != NULL) {
         errno = EPROTO;
         *result = json_loadb((const char *)reply->result.data,
                              reply->result.len, 0, NULL);
-        if (json_is_object(*result))
+        if (json_is_object(*result)) {
             status = reply->ok ? CTL_OK : CTL_REFUSED;
+        }
         wire__admin_reply__free_unpacked(reply, NULL);
     }
-    if (status == CTL_UNREACHABLE)
+    if (status == CTL_UNREACHABLE) {
         fprintf(stderr, "s3ctl: s3d on %s: %s\n", path, strerror(errno));
-    if (fd >= 0)
+    }
+    if (fd >= 0) {
         close(fd);
+    }
     return status;
 }

@@ -91,19 +91,22 @@ static void parse_options(int argc, char **argv, struct options *options)
 static const struct ctl_command *find(int count, char **words, int *used)
 {
     char pair[64];
-    if (count < 1)
+    if (count < 1) {
         return NULL;
+    }
     const struct ctl_command *command = ctl_commands;
     for (; command->words != NULL; command++) {
         *used = strchr(command->words, ' ') != NULL ? 2 : 1;
-        if (count < *used)
+        if (count < *used) {
             continue;
+        }
         const int size =
             snprintf(pair, sizeof(pair), *used == 2 ? "%s %s" : "%s", words[0],
                      *used == 2 ? words[1] : "");
         if (size > 0 && (size_t)size < sizeof(pair) &&
-            strcmp(pair, command->words) == 0)
+            strcmp(pair, command->words) == 0) {
             return command;
+        }
     }
     return NULL;
 }
@@ -114,8 +117,9 @@ static bool read_secret(const char *path, char secret[256])
     FILE *file = fopen(path, "re");
     if (file == NULL || fgets(secret, 256, file) == NULL) {
         perror(path);
-        if (file != NULL)
+        if (file != NULL) {
             fclose(file);
+        }
         return false;
     }
     fclose(file);
@@ -131,16 +135,20 @@ static json_t *make_arguments(const struct ctl_command *command,
     char secret[256];
     if (command->argument != NULL &&
         json_object_set_new(arguments, command->argument,
-                            json_string(argument)) != 0)
+                            json_string(argument)) != 0) {
         exit_usage(); /* not UTF-8 */
-    if (options->root)
+    }
+    if (options->root) {
         json_object_set_new(arguments, "root", json_true());
-    if (options->access_key != NULL)
+    }
+    if (options->access_key != NULL) {
         json_object_set_new(arguments, "access_key",
                             json_string(options->access_key));
+    }
     if (options->secret_key_file != NULL) {
-        if (!read_secret(options->secret_key_file, secret))
+        if (!read_secret(options->secret_key_file, secret)) {
             exit(CTL_USAGE);
+        }
         json_object_set_new(arguments, "secret_key", json_string(secret));
         explicit_bzero(secret, sizeof(secret));
     }
@@ -176,16 +184,18 @@ int main(int argc, char **argv)
     if (command == NULL ||
         count != used + (command->argument != NULL ? 1 : 0) ||
         (user_flags && !command->takes_user_flags) ||
-        (options.access_key == NULL) != (options.secret_key_file == NULL))
+        (options.access_key == NULL) != (options.secret_key_file == NULL)) {
         exit_usage();
+    }
 
     const char *argument = count > used ? words[used] : "";
     json_t *arguments = make_arguments(command, argument, &options);
     json_t *result = NULL;
     const enum ctl_exit status =
         client_ask(options.socket, command->command, arguments, &result);
-    if (status != CTL_UNREACHABLE)
+    if (status != CTL_UNREACHABLE) {
         print(command, result, argument, &options, status);
+    }
     json_decref(result);
     json_decref(arguments);
     return status;

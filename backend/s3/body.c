@@ -15,10 +15,12 @@ static unsigned digests_for(const struct s3_body *body,
 {
     unsigned digests = md5 ? DIGEST_MD5 : 0;
 
-    if (body->payload == WIRE__PAYLOAD__SIGNED)
+    if (body->payload == WIRE__PAYLOAD__SIGNED) {
         digests |= DIGEST_SHA256;
-    if (kept != META__CHECKSUM_ALGORITHM__NO_CHECKSUM)
+    }
+    if (kept != META__CHECKSUM_ALGORITHM__NO_CHECKSUM) {
         digests |= checksum_digest(kept);
+    }
     return digests;
 }
 
@@ -39,15 +41,18 @@ bool body_open(struct s3_call *call, Meta__ChecksumAlgorithm fallback)
     call->body = body;
     body->payload = request->payload;
     body->expected = request->has_body ? request->content_length : 0;
-    if (!body_parse_headers(call, body))
+    if (!body_parse_headers(call, body)) {
         return false;
+    }
     body->kept = body->client;
-    if (body->kept == META__CHECKSUM_ALGORITHM__NO_CHECKSUM)
+    if (body->kept == META__CHECKSUM_ALGORITHM__NO_CHECKSUM) {
         body->kept = fallback;
+    }
     md5 = body->has_md5 || is_object(call);
     digests = digests_for(body, body->kept, md5);
-    if (digests != 0)
+    if (digests != 0) {
         body->digester = digester_new(digests);
+    }
     return chunks_open(call, body);
 }
 
@@ -60,8 +65,9 @@ void body_update(struct s3_call *call, const void *data, size_t size)
         return;
     }
     body->received += size;
-    if (body->digester != NULL)
+    if (body->digester != NULL) {
         digester_update(body->digester, data, size);
+    }
     chunks_update(body, data, size);
 }
 
@@ -77,8 +83,9 @@ bool body_trailers(struct s3_call *call, const Wire__Trailers *trailers)
         return false;
     }
     body->trailers_seen = true;
-    if (!chunks_check_trailers(call, body, trailers))
+    if (!chunks_check_trailers(call, body, trailers)) {
         return false;
+    }
     return trailers->n_fields == 0 ||
            body_parse_trailer(call, body, trailers->fields[0]);
 }
@@ -88,10 +95,12 @@ static bool check_sha256(struct s3_call *call, struct s3_body *body)
     char ours[2 * DIGEST_SIZE_MAX + 1], theirs[2 * DIGEST_SIZE_MAX + 1];
     ProtobufCBinaryData want = call->request->content_sha256;
 
-    if (body->payload != WIRE__PAYLOAD__SIGNED)
+    if (body->payload != WIRE__PAYLOAD__SIGNED) {
         return true;
-    if (want.len == 32 && memcmp(want.data, body->sha256, 32) == 0)
+    }
+    if (want.len == 32 && memcmp(want.data, body->sha256, 32) == 0) {
         return true;
+    }
     hex_encode(theirs, want.data, want.len <= 32 ? want.len : 32);
     hex_encode(ours, body->sha256, 32);
     call_error_field(call, "ClientComputedContentSHA256",
@@ -105,8 +114,9 @@ static bool check_md5(struct s3_call *call, struct s3_body *body)
 {
     char theirs[32], ours[32];
 
-    if (!body->has_md5 || memcmp(body->md5_wanted, body->md5, 16) == 0)
+    if (!body->has_md5 || memcmp(body->md5_wanted, body->md5, 16) == 0) {
         return true;
+    }
     base64_encode(theirs, body->md5_wanted, 16);
     base64_encode(ours, body->md5, 16);
     call_error_field(call, "ExpectedDigest", slice_from_string(theirs));
@@ -117,14 +127,17 @@ static bool check_md5(struct s3_call *call, struct s3_body *body)
 
 static bool check_checksum(struct s3_call *call, struct s3_body *body)
 {
-    if (body->client == META__CHECKSUM_ALGORITHM__NO_CHECKSUM)
+    if (body->client == META__CHECKSUM_ALGORITHM__NO_CHECKSUM) {
         return true;
+    }
     if (!body->has_value) { /* announced in x-amz-trailer, and not sent */
         call_fail(call, S3_ERR_MalformedTrailerError);
         return false;
     }
-    if (memcmp(body->wanted, body->checksum, checksum_size(body->client)) == 0)
+    if (memcmp(body->wanted, body->checksum, checksum_size(body->client)) ==
+        0) {
         return true;
+    }
     call_fail_message(
         call, S3_ERR_BadDigest,
         "The %s you specified did not match the calculated checksum.",
@@ -137,19 +150,22 @@ static void finish_digests(struct s3_call *call, struct s3_body *body)
     uint8_t digest[DIGEST_SIZE_MAX];
     unsigned digests = digests_for(body, body->kept, true);
 
-    if (body->digester == NULL)
+    if (body->digester == NULL) {
         return;
-    if (body->has_md5 || is_object(call))
+    }
+    if (body->has_md5 || is_object(call)) {
         digester_final(body->digester, DIGEST_MD5, body->md5);
+    }
     if (digests & DIGEST_SHA256) {
         digester_final(body->digester, DIGEST_SHA256, digest);
         memcpy(body->sha256, digest, 32);
     }
-    if (body->kept == META__CHECKSUM_ALGORITHM__SHA256)
+    if (body->kept == META__CHECKSUM_ALGORITHM__SHA256) {
         memcpy(body->checksum, body->sha256, 32);
-    else if (body->kept != META__CHECKSUM_ALGORITHM__NO_CHECKSUM)
+    } else if (body->kept != META__CHECKSUM_ALGORITHM__NO_CHECKSUM) {
         digester_final(body->digester, (enum digest)checksum_digest(body->kept),
                        body->checksum);
+    }
 }
 
 void body_end_here(struct s3_call *call)
@@ -192,8 +208,9 @@ Meta__Checksum *body_checksum(const struct s3_call *call)
     Meta__Checksum *checksum;
 
     invariant(body->finished);
-    if (body->kept == META__CHECKSUM_ALGORITHM__NO_CHECKSUM)
+    if (body->kept == META__CHECKSUM_ALGORITHM__NO_CHECKSUM) {
         return NULL;
+    }
     checksum = arena_alloc(call->arena, sizeof(*checksum));
     meta__checksum__init(checksum);
     checksum->algorithm = body->kept;
@@ -218,8 +235,9 @@ void body_free(struct s3_call *call)
 {
     struct s3_body *body = call->body;
 
-    if (body == NULL)
+    if (body == NULL) {
         return;
+    }
     digester_free(body->digester);
     body->digester = NULL;
     chunks_free(body);

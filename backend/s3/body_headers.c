@@ -10,8 +10,9 @@ static bool parse_md5(struct s3_call *call, struct s3_body *body)
     struct slice text = call_request_header(call, "content-md5");
     uint8_t md5[24];
 
-    if (text.data == NULL)
+    if (text.data == NULL) {
         return true;
+    }
     if (text.size != 24 || base64_decode(md5, sizeof(md5), text) != 16) {
         call_error_field(call, "Content-MD5", text);
         call_fail(call, S3_ERR_InvalidDigest);
@@ -27,8 +28,9 @@ static Meta__ChecksumAlgorithm algorithm_of(struct slice header)
 {
     Meta__ChecksumAlgorithm algorithm;
 
-    if (!slice_has_prefix(header, prefix))
+    if (!slice_has_prefix(header, prefix)) {
         return META__CHECKSUM_ALGORITHM__NO_CHECKSUM;
+    }
     algorithm = checksum_parse_name(
         slice_of(header.data + prefix.size, header.size - prefix.size));
     return algorithm;
@@ -71,20 +73,23 @@ static bool parse_checksums(struct s3_call *call, struct s3_body *body)
         if (!slice_has_prefix(name, prefix) ||
             slice_equal_string(name, "x-amz-checksum-algorithm") ||
             slice_equal_string(name, "x-amz-checksum-mode") ||
-            slice_equal_string(name, "x-amz-checksum-type"))
+            slice_equal_string(name, "x-amz-checksum-type")) {
             continue;
+        }
         algorithm = algorithm_of(name);
         if (algorithm == META__CHECKSUM_ALGORITHM__NO_CHECKSUM) {
             call_error_field(call, "Header", name);
             call_fail(call, S3_ERR_NotImplemented);
             return false;
         }
-        if (body->client != META__CHECKSUM_ALGORITHM__NO_CHECKSUM)
+        if (body->client != META__CHECKSUM_ALGORITHM__NO_CHECKSUM) {
             return fail_several(call);
+        }
         body->client = algorithm;
         if (!parse_value(call, body, pb_slice(request->headers[i]->value),
-                         "header"))
+                         "header")) {
             return false;
+        }
     }
     return true;
 }
@@ -96,11 +101,13 @@ static bool parse_announced(struct s3_call *call, struct s3_body *body)
                    body->payload == WIRE__PAYLOAD__STREAMING_UNSIGNED_TRAILER;
     Meta__ChecksumAlgorithm algorithm;
 
-    if (request->n_trailers == 0)
+    if (request->n_trailers == 0) {
         return true;
+    }
     if (request->n_trailers > 1 ||
-        body->client != META__CHECKSUM_ALGORITHM__NO_CHECKSUM)
+        body->client != META__CHECKSUM_ALGORITHM__NO_CHECKSUM) {
         return fail_several(call);
+    }
     algorithm = algorithm_of(pb_slice(request->trailers[0]));
     if (!allowed || algorithm == META__CHECKSUM_ALGORITHM__NO_CHECKSUM) {
         call_fail_message(call, S3_ERR_InvalidRequest,
@@ -119,8 +126,9 @@ static bool check_sdk_algorithm(struct s3_call *call, struct s3_body *body)
         call_request_header(call, "x-amz-sdk-checksum-algorithm");
     Meta__ChecksumAlgorithm algorithm;
 
-    if (text.data == NULL)
+    if (text.data == NULL) {
         return true;
+    }
     if (body->client == META__CHECKSUM_ALGORITHM__NO_CHECKSUM) {
         call_fail_message(call, S3_ERR_InvalidRequest,
                           "x-amz-sdk-checksum-algorithm specified, but no "
@@ -140,11 +148,14 @@ static bool check_sdk_algorithm(struct s3_call *call, struct s3_body *body)
 
 bool body_parse_headers(struct s3_call *call, struct s3_body *body)
 {
-    if (!parse_md5(call, body))
+    if (!parse_md5(call, body)) {
         return false;
+    }
     /* There the checksum is the object's, not the XML's. */
-    if (call->request->operation == WIRE__OPERATION__COMPLETE_MULTIPART_UPLOAD)
+    if (call->request->operation ==
+        WIRE__OPERATION__COMPLETE_MULTIPART_UPLOAD) {
         return true;
+    }
     return parse_checksums(call, body) && parse_announced(call, body) &&
            check_sdk_algorithm(call, body);
 }

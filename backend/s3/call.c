@@ -15,12 +15,10 @@
 /* After every step: a call that has ended keeps nothing for its body. */
 static void settle(struct s3_call *call)
 {
-    if (!call->done)
+    if (!call->done) {
         return;
-    invariant(!call->wants_body);
-    if (call->done_us == 0) {
-        call->done_us = clock_monotonic_us();
     }
+    invariant(!call->wants_body);
     cors_answer(call);
     blob_writer_abort(call->writer);
     call->writer = NULL;
@@ -62,8 +60,9 @@ bool call_load_bucket(struct s3_call *call)
         call_request_header(call, "x-amz-expected-bucket-owner");
     int error;
 
-    if (!call->operation->needs_bucket)
+    if (!call->operation->needs_bucket) {
         return true;
+    }
     error = meta_get_bucket(call->service->meta, call->arena, call->bucket_name,
                             &call->bucket);
     if (error == -ENOENT) {
@@ -152,22 +151,25 @@ static void start_body(struct s3_call *call)
             call_fail(call, S3_ERR_MaxMessageLengthExceeded);
             return;
         }
-        if (!body_open(call, META__CHECKSUM_ALGORITHM__NO_CHECKSUM))
+        if (!body_open(call, META__CHECKSUM_ALGORITHM__NO_CHECKSUM)) {
             return;
+        }
     } else {
         operation->open(call);
-        if (call->done)
+        if (call->done) {
             return;
+        }
         invariant(call->body != NULL || is_form(call));
     }
-    if (request->has_body)
+    if (request->has_body) {
         call->wants_body = true;
-    else
+    } else {
         take_end(call);
+    }
 }
 
-static struct s3_call *call_new(struct s3_service *service,
-                                const Wire__Request *request)
+struct s3_call *s3_call_begin(struct s3_service *service,
+                              const Wire__Request *request)
 {
     struct arena *arena = arena_new();
     struct s3_call *call = arena_zalloc(arena, sizeof(*call));
@@ -178,16 +180,7 @@ static struct s3_call *call_new(struct s3_service *service,
     call->bucket_name = pb_slice(request->bucket);
     call->key = pb_slice(request->key);
     call->operation = s3_operation_find(request->operation);
-    call->began_ms = clock_wall_ms();
-    call->began_us = call->body_us = clock_monotonic_us();
     wire__reply__init(&call->reply);
-    return call;
-}
-
-struct s3_call *s3_call_begin(struct s3_service *service,
-                              const Wire__Request *request)
-{
-    struct s3_call *call = call_new(service, request);
 
     if (is_form(call)) {
         start_body(call);
@@ -195,25 +188,12 @@ struct s3_call *s3_call_begin(struct s3_service *service,
                                  request->key_generation,
                                  pb_slice(request->session_token))) {
         if (call->operation == NULL ||
-            (call->operation->extension && !service->extensions))
+            (call->operation->extension && !service->extensions)) {
             call_fail(call, S3_ERR_NotImplemented);
-        else if (call_load_bucket(call) && call_check_key(call) &&
-                 call_supported(call))
+        } else if (call_load_bucket(call) && call_check_key(call) &&
+                   call_supported(call)) {
             start_body(call);
-    }
-    settle(call);
-    return call;
-}
-
-struct s3_call *call_begin_as(struct s3_service *service,
-                              const Wire__Request *request,
-                              const struct iam_identity *identity)
-{
-    struct s3_call *call = call_new(service, request);
-
-    call->identity = *identity;
-    if (call_load_bucket(call) && call_check_key(call)) {
-        start_body(call);
+        }
     }
     settle(call);
     return call;
@@ -228,44 +208,50 @@ void s3_call_data(struct s3_call *call, const void *data, size_t size)
 {
     int error = 0;
 
-    if (!call->wants_body || size == 0)
+    if (!call->wants_body || size == 0) {
         return;
-    if (is_form(call))
+    }
+    if (is_form(call)) {
         call->operation->take(call, slice_of(data, size));
-    else
+    } else {
         body_update(call, data, size);
+    }
     if (!call->done) {
-        if (call->operation->body == S3_BODY_XML)
+        if (call->operation->body == S3_BODY_XML) {
             buffer_append(&call->xml, data, size);
-        else if (call->writer != NULL)
+        } else if (call->writer != NULL) {
             error = blob_writer_append(call->writer, data, size);
-        if (error != 0)
+        }
+        if (error != 0) {
             call_fail_errno(call, error, "storing a body");
+        }
     }
     settle(call);
 }
 
 void s3_call_chunk(struct s3_call *call, const Wire__Chunk *chunk)
 {
-    if (!call->wants_body)
+    if (!call->wants_body) {
         return;
+    }
     body_chunk(call, chunk);
     settle(call);
 }
 
 void s3_call_trailers(struct s3_call *call, const Wire__Trailers *trailers)
 {
-    if (!call->wants_body)
+    if (!call->wants_body) {
         return;
+    }
     body_trailers(call, trailers);
     settle(call);
 }
 
 void s3_call_end(struct s3_call *call)
 {
-    if (!call->wants_body)
+    if (!call->wants_body) {
         return;
-    call->body_us = clock_monotonic_us();
+    }
     take_end(call);
     settle(call);
 }
@@ -279,19 +265,6 @@ const Wire__Reply *s3_call_reply(const struct s3_call *call)
 const char *s3_call_error(const struct s3_call *call)
 {
     return call->error == S3_OK ? "" : s3_error_code(call->error);
-}
-
-static void count_sent(struct s3_call *call, const struct s3_piece *piece)
-{
-    call->last_segments = 0;
-    if (piece->kind == S3_PIECE_DATA) {
-        call->bytes_sent += piece->data.size;
-    } else if (piece->kind == S3_PIECE_SEGMENTS) {
-        for (size_t i = 0; i < piece->segments->n_segments; i++) {
-            call->last_segments += piece->segments->segments[i]->length;
-        }
-        call->bytes_sent += call->last_segments;
-    }
 }
 
 void s3_call_next(struct s3_call *call, struct s3_piece *piece)
@@ -312,15 +285,13 @@ void s3_call_next(struct s3_call *call, struct s3_piece *piece)
     } else {
         piece->kind = S3_PIECE_END;
     }
-    count_sent(call, piece);
 }
 
 void s3_call_refuse_segments(struct s3_call *call)
 {
-    call->bytes_sent -= call->last_segments;
-    call->last_segments = 0;
-    if (call->source != NULL)
+    if (call->source != NULL) {
         source_refuse_segments(call);
+    }
 }
 
 void s3_call_free(struct s3_call *call)
@@ -331,7 +302,8 @@ void s3_call_free(struct s3_call *call)
     source_free(call);
     buffer_free(&call->xml);
     buffer_free(&call->error_fields);
-    if (call->layout != NULL)
+    if (call->layout != NULL) {
         layout__layout__free_unpacked(call->layout, NULL);
+    }
     arena_free(call->arena);
 }

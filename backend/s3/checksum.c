@@ -25,8 +25,9 @@ static const struct {
 static size_t find(Meta__ChecksumAlgorithm algorithm)
 {
     for (size_t i = 0; i < ALGORITHM_COUNT; i++) {
-        if (algorithms[i].algorithm == algorithm)
+        if (algorithms[i].algorithm == algorithm) {
             return i;
+        }
     }
     invariant(!"a known checksum algorithm");
     return 0;
@@ -62,8 +63,9 @@ Meta__ChecksumAlgorithm checksum_parse_name(struct slice name)
     for (size_t i = 0; i < ALGORITHM_COUNT; i++) {
         if (name.size == strlen(algorithms[i].name) &&
             strncasecmp((const char *)name.data, algorithms[i].name,
-                        name.size) == 0)
+                        name.size) == 0) {
             return algorithms[i].algorithm;
+        }
     }
     return META__CHECKSUM_ALGORITHM__NO_CHECKSUM;
 }
@@ -75,8 +77,9 @@ char *checksum_text(struct s3_call *call, const Meta__Checksum *checksum,
 
     invariant(checksum->value.len <= DIGEST_SIZE_MAX);
     base64_encode(text, checksum->value.data, checksum->value.len);
-    if (checksum->type == META__CHECKSUM_TYPE__COMPOSITE)
+    if (checksum->type == META__CHECKSUM_TYPE__COMPOSITE) {
         return arena_printf(call->arena, "%s-%u", text, parts);
+    }
     return arena_printf(call->arena, "%s", text);
 }
 
@@ -84,8 +87,9 @@ void call_checksum_headers(struct s3_call *call, const Meta__Checksum *checksum,
                            unsigned parts)
 {
     if (checksum == NULL ||
-        checksum->algorithm == META__CHECKSUM_ALGORITHM__NO_CHECKSUM)
+        checksum->algorithm == META__CHECKSUM_ALGORITHM__NO_CHECKSUM) {
         return;
+    }
     call_header(call, checksum_header(checksum->algorithm), "%s",
                 checksum_text(call, checksum, parts));
     call_header(call, "x-amz-checksum-type",

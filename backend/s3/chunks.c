@@ -34,8 +34,9 @@ bool chunks_open(struct s3_call *call, struct s3_body *body)
     uint64_t generation;
     int error;
 
-    if (!is_signed(body))
+    if (!is_signed(body)) {
         return true;
+    }
     if (amz_date.size != 16 || region.size > REGION_MAX ||
         request->seed_signature.len != 64) {
         call_fail(call, S3_ERR_InvalidRequest);
@@ -57,10 +58,12 @@ bool chunks_open(struct s3_call *call, struct s3_body *body)
 
 void chunks_update(struct s3_body *body, const void *data, size_t size)
 {
-    if (!is_signed(body) || size == 0)
+    if (!is_signed(body) || size == 0) {
         return;
-    if (body->chunk == NULL)
+    }
+    if (body->chunk == NULL) {
         body->chunk = digester_new(DIGEST_SHA256);
+    }
     digester_update(body->chunk, data, size);
     body->chunk_received += size;
 }
@@ -117,8 +120,9 @@ bool body_chunk(struct s3_call *call, const Wire__Chunk *chunk)
         call_fail(call, S3_ERR_InvalidRequest);
         return false;
     }
-    if (!check_chunk_sizes(call, body, chunk->size))
+    if (!check_chunk_sizes(call, body, chunk->size)) {
         return false;
+    }
     memcpy(hex, empty_sha256, sizeof(hex));
     if (body->chunk != NULL) {
         digester_final(body->chunk, DIGEST_SHA256, sha256);
@@ -129,8 +133,9 @@ bool body_chunk(struct s3_call *call, const Wire__Chunk *chunk)
              "AWS4-HMAC-SHA256-PAYLOAD\n%.16s\n%s\n%s\n%s\n%s",
              (const char *)call->request->amz_date.data, body->scope,
              body->signature, empty_sha256, hex);
-    if (!check_signature(call, body, text, pb_slice(chunk->signature)))
+    if (!check_signature(call, body, text, pb_slice(chunk->signature))) {
         return false;
+    }
     body->chunk_previous = chunk->size;
     body->chunk_received = 0;
     body->chunk_final = chunk->size == 0;
@@ -145,8 +150,9 @@ bool chunks_check_trailers(struct s3_call *call, struct s3_body *body,
     uint8_t sha256[DIGEST_SIZE_MAX];
     char hex[65], text[TO_SIGN];
 
-    if (!is_signed(body))
+    if (!is_signed(body)) {
         return true;
+    }
     if (!body->chunk_final) {
         call_fail(call, S3_ERR_IncompleteBody);
         return false;

@@ -6,22 +6,27 @@ static bool next_tag(struct slice list, size_t *at, struct slice *tag)
     size_t start, end;
     bool quoted = false;
 
-    while (*at < list.size && (list.data[*at] == ' ' ||
-                               list.data[*at] == '\t' || list.data[*at] == ','))
+    while (*at < list.size &&
+           (list.data[*at] == ' ' || list.data[*at] == '\t' ||
+            list.data[*at] == ',')) {
         (*at)++;
-    if (*at == list.size)
+    }
+    if (*at == list.size) {
         return false;
+    }
     start = *at;
     for (; *at < list.size; (*at)++) {
-        if (list.data[*at] == '"')
+        if (list.data[*at] == '"') {
             quoted = !quoted;
-        else if (list.data[*at] == ',' && !quoted)
+        } else if (list.data[*at] == ',' && !quoted) {
             break;
+        }
     }
     end = *at;
     while (end > start &&
-           (list.data[end - 1] == ' ' || list.data[end - 1] == '\t'))
+           (list.data[end - 1] == ' ' || list.data[end - 1] == '\t')) {
         end--;
+    }
     *tag = slice_of(list.data + start, end - start);
     return true;
 }
@@ -32,13 +37,16 @@ bool etag_list_matches(struct slice list, struct slice etag)
     size_t at = 0;
 
     while (next_tag(list, &at, &tag)) {
-        if (slice_equal_string(tag, "*"))
+        if (slice_equal_string(tag, "*")) {
             return true;
+        }
         if (tag.size >= 2 && tag.data[0] == '"' &&
-            tag.data[tag.size - 1] == '"')
+            tag.data[tag.size - 1] == '"') {
             tag = slice_of(tag.data + 1, tag.size - 2);
-        if (slice_equal(tag, etag))
+        }
+        if (slice_equal(tag, etag)) {
             return true;
+        }
     }
     return false;
 }
@@ -48,8 +56,9 @@ static bool modified_since(struct slice date, uint64_t mtime_ms, bool otherwise)
 {
     uint64_t ms;
 
-    if (time_parse_http(date, &ms) != 0)
+    if (time_parse_http(date, &ms) != 0) {
         return otherwise;
+    }
     return mtime_ms / 1000 > ms / 1000;
 }
 
@@ -61,21 +70,25 @@ enum condition conditions_evaluate(const struct conditions *conditions,
 {
     if (conditions->match.data != NULL) {
         *which = "If-Match";
-        if (!etag_list_matches(conditions->match, etag))
+        if (!etag_list_matches(conditions->match, etag)) {
             return CONDITION_FAILED;
+        }
     } else if (conditions->unmodified_since.data != NULL) {
         *which = "If-Unmodified-Since";
-        if (modified_since(conditions->unmodified_since, mtime_ms, false))
+        if (modified_since(conditions->unmodified_since, mtime_ms, false)) {
             return CONDITION_FAILED;
+        }
     }
     if (conditions->none_match.data != NULL) {
         *which = "If-None-Match";
-        if (etag_list_matches(conditions->none_match, etag))
+        if (etag_list_matches(conditions->none_match, etag)) {
             return CONDITION_NOT_MODIFIED;
+        }
     } else if (conditions->modified_since.data != NULL) {
         *which = "If-Modified-Since";
-        if (!modified_since(conditions->modified_since, mtime_ms, true))
+        if (!modified_since(conditions->modified_since, mtime_ms, true)) {
             return CONDITION_NOT_MODIFIED;
+        }
     }
     return CONDITION_PASS;
 }
@@ -106,10 +119,12 @@ bool object_check_write_conditions(struct s3_call *call,
     struct slice match = call_request_header(call, "if-match");
     struct slice none_match = call_request_header(call, "if-none-match");
 
-    if (match.data == NULL && none_match.data == NULL)
+    if (match.data == NULL && none_match.data == NULL) {
         return true;
-    if (current != NULL && current->delete_marker)
+    }
+    if (current != NULL && current->delete_marker) {
         current = NULL;
+    }
     if (none_match.data != NULL &&
         (match.data != NULL || !slice_equal_string(none_match, "*"))) {
         call_error_field(call, "Header", SLICE_LITERAL("If-None-Match"));

@@ -28,8 +28,9 @@ static bool directive(struct s3_call *call, const char *header,
     struct slice value = call_request_header(call, header);
 
     *replace = false;
-    if (value.data == NULL || slice_equal_string(value, "COPY"))
+    if (value.data == NULL || slice_equal_string(value, "COPY")) {
         return true;
+    }
     if (slice_equal_string(value, "REPLACE")) {
         *replace = true;
         return true;
@@ -44,8 +45,9 @@ static bool read_request(struct s3_call *call, struct copy *copy)
         call_request_header(call, "x-amz-checksum-algorithm");
     struct copy_source source;
 
-    if (!object_parse_copy_source(call, &source))
+    if (!object_parse_copy_source(call, &source)) {
         return false;
+    }
     copy->by_version = source.version_id.data != NULL;
     if (call_request_header(call, "range").data != NULL ||
         call_request_header(call, "x-amz-copy-source-range").data != NULL) {
@@ -76,8 +78,9 @@ static bool fill_object(struct s3_call *call, struct copy *copy)
     const Meta__Object *source = copy->source;
 
     meta__object__init(object);
-    if (!object_take_headers(call, object))
+    if (!object_take_headers(call, object)) {
         return false;
+    }
     if (!copy->replace_metadata) {
         object->n_headers = source->n_headers;
         object->headers = source->headers;
@@ -101,12 +104,14 @@ static bool changes_nothing(struct s3_call *call, const struct copy *copy)
         call_request_header(call, "x-amz-storage-class");
 
     if (copy->bucket->id != call->bucket->id || copy->by_version ||
-        !slice_equal(copy->key, call->key) || copy->replace_metadata)
+        !slice_equal(copy->key, call->key) || copy->replace_metadata) {
         return false;
+    }
     if (storage_class.data != NULL &&
         !slice_equal(pb_slice(copy->object->storage_class),
-                     pb_slice(source->storage_class)))
+                     pb_slice(source->storage_class))) {
         return false;
+    }
     return copy->algorithm == META__CHECKSUM_ALGORITHM__NO_CHECKSUM ||
            (source->checksum != NULL &&
             source->checksum->algorithm == copy->algorithm);
@@ -144,9 +149,10 @@ static int compute_digests(struct s3_call *call, struct copy *copy)
     Meta__Checksum *checksum;
     int error = 0;
 
-    if (algorithm == META__CHECKSUM_ALGORITHM__NO_CHECKSUM)
+    if (algorithm == META__CHECKSUM_ALGORITHM__NO_CHECKSUM) {
         algorithm = known != NULL ? known->algorithm
                                   : META__CHECKSUM_ALGORITHM__CRC64NVME;
+    }
     if (memchr(etag.data, '-', etag.size) == NULL && known != NULL &&
         known->algorithm == algorithm &&
         known->type == META__CHECKSUM_TYPE__FULL_OBJECT) {
@@ -155,14 +161,16 @@ static int compute_digests(struct s3_call *call, struct copy *copy)
         return 0;
     }
     digester = digester_new(DIGEST_MD5 | checksum_digest(algorithm));
-    if (copy->source->size > 0)
+    if (copy->source->size > 0) {
         error = source_digest(call->service, copy->source->blob, 0,
                               copy->source->size, digester);
+    }
     digester_final(digester, DIGEST_MD5, md5);
     digester_final(digester, (enum digest)checksum_digest(algorithm), value);
     digester_free(digester);
-    if (error != 0)
+    if (error != 0) {
         return error;
+    }
     checksum = arena_alloc(call->arena, sizeof(*checksum));
     meta__checksum__init(checksum);
     checksum->algorithm = algorithm;
@@ -195,8 +203,9 @@ static int commit_reference(struct s3_call *call, struct copy *copy)
         error = object_commit(call, batch, call->key, copy->object);
         meta_batch_free(batch);
     }
-    if (blob != 0)
+    if (blob != 0) {
         meta_blob_unlock(meta, blob);
+    }
     return error;
 }
 
@@ -206,13 +215,15 @@ static int commit(struct s3_call *call, struct copy *copy)
     Meta__Object *current;
     int error;
 
-    if (!object_lock(call, call->key))
+    if (!object_lock(call, call->key)) {
         return -ECANCELED;
+    }
     error = object_current(call, &current);
-    if (error == 0)
+    if (error == 0) {
         error = object_check_write_conditions(call, current)
                     ? commit_reference(call, copy)
                     : -ECANCELED;
+    }
     object_unlock(call, call->key);
     return error;
 }
@@ -222,8 +233,9 @@ static int attempt(struct s3_call *call, struct copy *copy)
     int error;
 
     if (!object_copy_source(call, &copy->bucket, &copy->key, &copy->source) ||
-        !fill_object(call, copy) || !check_source(call, copy))
+        !fill_object(call, copy) || !check_source(call, copy)) {
         return -ECANCELED;
+    }
     error = compute_digests(call, copy);
     return error != 0 ? error : commit(call, copy);
 }
@@ -234,9 +246,10 @@ static void reply(struct s3_call *call, const struct copy *copy)
     struct buffer xml = {0};
 
     object_copy_source_header(call, copy->bucket, copy->source);
-    if (object->version_id.len > 0)
+    if (object->version_id.len > 0) {
         call_header_slice(call, "x-amz-version-id",
                           pb_slice(object->version_id));
+    }
     xml_open_document(&xml, "CopyObjectResult");
     xml_quoted(&xml, "ETag", pb_slice(object->etag));
     xml_time(&xml, "LastModified", object->mtime_ms);
@@ -250,14 +263,17 @@ void s3_copy_object_run(struct s3_call *call)
     struct copy copy = {0};
     int error = -ENOENT;
 
-    if (!read_request(call, &copy))
+    if (!read_request(call, &copy)) {
         return;
-    for (unsigned i = 0; i < TRIES && error == -ENOENT; i++)
+    }
+    for (unsigned i = 0; i < TRIES && error == -ENOENT; i++) {
         error = attempt(call, &copy);
-    if (error == 0)
+    }
+    if (error == 0) {
         reply(call, &copy);
-    else if (error == -ENOENT)
+    } else if (error == -ENOENT) {
         call_fail(call, S3_ERR_SlowDown);
-    else if (error != -ECANCELED)
+    } else if (error != -ECANCELED) {
         call_fail_errno(call, error, "copying an object");
+    }
 }

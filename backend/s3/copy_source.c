@@ -20,11 +20,13 @@ static struct slice cut_version(struct slice *path)
     const uint8_t *mark = memrchr(path->data, '?', path->size);
     struct slice rest;
 
-    if (mark == NULL)
+    if (mark == NULL) {
         return slice_of(NULL, 0);
+    }
     rest = slice_of(mark + 1, path->size - (size_t)(mark + 1 - path->data));
-    if (!slice_has_prefix(rest, slice_of(name, size)))
+    if (!slice_has_prefix(rest, slice_of(name, size))) {
         return slice_of(NULL, 0);
+    }
     path->size = (size_t)(mark - path->data);
     return slice_of(rest.data + size, rest.size - size);
 }
@@ -35,22 +37,27 @@ bool object_parse_copy_source(struct s3_call *call, struct copy_source *source)
     struct slice path = header, decoded;
     const uint8_t *slash;
 
-    if (header.data == NULL || header.size == 0)
+    if (header.data == NULL || header.size == 0) {
         return fail_source(call, header,
                            "You must specify a copy source in the "
                            "x-amz-copy-source header");
+    }
     source->version_id = cut_version(&path);
-    if (uri_decode(call->arena, path, &decoded) != 0)
+    if (uri_decode(call->arena, path, &decoded) != 0) {
         return fail_source(call, header, "Invalid copy source encoding");
-    if (decoded.size > 0 && decoded.data[0] == '/')
+    }
+    if (decoded.size > 0 && decoded.data[0] == '/') {
         decoded = slice_of(decoded.data + 1, decoded.size - 1);
+    }
     slash = memchr(decoded.data, '/', decoded.size);
-    if (slash == NULL || slash == decoded.data)
+    if (slash == NULL || slash == decoded.data) {
         return fail_source(call, header, "Invalid copy source bucket name");
+    }
     source->bucket = slice_of(decoded.data, (size_t)(slash - decoded.data));
     source->key = slice_of(slash + 1, decoded.size - source->bucket.size - 1);
-    if (!object_valid_key(source->key))
+    if (!object_valid_key(source->key)) {
         return fail_source(call, header, "Invalid copy source object key");
+    }
     if (source->version_id.data != NULL &&
         !version_well_formed(source->version_id)) {
         call_fail_argument(call, "versionId", source->version_id,
@@ -100,8 +107,9 @@ static bool check_conditions(struct s3_call *call, const Meta__Object *object)
     const char *which = "";
 
     if (conditions_evaluate(&conditions, pb_slice(object->etag),
-                            object->mtime_ms, &which) == CONDITION_PASS)
+                            object->mtime_ms, &which) == CONDITION_PASS) {
         return true;
+    }
     call_fail_condition(
         call, arena_printf(call->arena, "x-amz-copy-source-%s", which));
     return false;
@@ -124,8 +132,9 @@ bool object_copy_source(struct s3_call *call, Meta__Bucket **bucket,
     int error;
 
     if (!object_parse_copy_source(call, &source) ||
-        !load_source_bucket(call, &source, bucket))
+        !load_source_bucket(call, &source, bucket)) {
         return false;
+    }
     *key = source.key;
     error =
         object_find(call, (*bucket)->id, source.key, source.version_id, object);

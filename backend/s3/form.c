@@ -208,8 +208,10 @@ static bool take_headers(struct form *form, const uint8_t **at,
         form->headers[form->headers_size++] = *(*at)++;
         size = form->headers_size;
         if ((size == 2 && memcmp(form->headers, "\r\n", 2) == 0) ||
-            (size >= 4 && memcmp(form->headers + size - 4, "\r\n\r\n", 4) == 0))
+            (size >= 4 &&
+             memcmp(form->headers + size - 4, "\r\n\r\n", 4) == 0)) {
             return true;
+        }
     }
     return false;
 }

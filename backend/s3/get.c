@@ -41,8 +41,9 @@ static bool check_overrides(struct s3_call *call)
         struct slice value = call_arg(call, overrides[i].argument);
 
         for (size_t j = 0; j < value.size; j++) {
-            if (value.data[j] >= 0x20 && value.data[j] != 0x7f)
+            if (value.data[j] >= 0x20 && value.data[j] != 0x7f) {
                 continue;
+            }
             call_fail_argument(call, overrides[i].argument, value,
                                "The value holds control characters");
             return false;
@@ -88,8 +89,9 @@ Meta__Object *object_requested(struct s3_call *call)
     Meta__Object *object;
     int error;
 
-    if (!object_version_arg(call, &version_id))
+    if (!object_version_arg(call, &version_id)) {
         return NULL;
+    }
     error = object_find(call, call->bucket->id, call->key, version_id, &object);
     if (error == -ENOENT && version_id.data != NULL) {
         call_error_field(call, "Key", call->key);
@@ -119,12 +121,13 @@ static void reply_not_modified(struct s3_call *call, const Meta__Object *object)
     for (size_t i = 0; i < object->n_headers; i++) {
         struct slice name = pb_slice(object->headers[i]->name);
 
-        if (slice_equal_string(name, "cache-control"))
+        if (slice_equal_string(name, "cache-control")) {
             call_header_slice(call, "Cache-Control",
                               pb_slice(object->headers[i]->value));
-        else if (slice_equal_string(name, "expires"))
+        } else if (slice_equal_string(name, "expires")) {
             call_header_slice(call, "Expires",
                               pb_slice(object->headers[i]->value));
+        }
     }
     call_fail(call, S3_ERR_NotModified);
 }
@@ -158,10 +161,12 @@ static bool range_wanted(struct s3_call *call, const Meta__Object *object)
     struct slice condition = call_request_header(call, "if-range");
     uint64_t ms;
 
-    if (condition.data == NULL)
+    if (condition.data == NULL) {
         return true;
-    if (time_parse_http(condition, &ms) == 0)
+    }
+    if (time_parse_http(condition, &ms) == 0) {
         return ms / 1000 == object->mtime_ms / 1000;
+    }
     return !slice_equal_string(condition, "*") &&
            etag_list_matches(condition, pb_slice(object->etag));
 }
@@ -172,8 +177,9 @@ static bool select_range(struct s3_call *call, const Meta__Object *object,
     uint64_t first = 0, last = 0;
     char size[24];
 
-    if (!range_wanted(call, object))
+    if (!range_wanted(call, object)) {
         return true;
+    }
     switch (range_parse(range, object->size, &first, &last)) {
     case RANGE_UNSATISFIABLE:
         snprintf(size, sizeof(size), "%" PRIu64, object->size);
@@ -215,23 +221,27 @@ static bool select_part(struct s3_call *call, const Meta__Object *object,
     Meta__Blob *record = NULL;
     int error = 0;
 
-    if (number > count)
+    if (number > count) {
         return fail_part(call, number, count);
+    }
     selection->partial = object->size > 0;
     selection->parts = object->parts;
-    if (object->parts < 2)
+    if (object->parts < 2) {
         return true;
-    if (object->blob != 0)
+    }
+    if (object->blob != 0) {
         error = meta_get_blob(call->service->meta, call->arena, object->blob,
                               &record);
+    }
     if (error != 0 || record == NULL || record->n_parts != count) {
         call_fail_errno(call, error != 0 ? error : -EBADMSG,
                         "reading an object's parts");
         return false;
     }
     selection->offset = 0;
-    for (uint64_t i = 0; i + 1 < number; i++)
+    for (uint64_t i = 0; i + 1 < number; i++) {
         selection->offset += record->parts[i]->size;
+    }
     selection->size = record->parts[number - 1]->size;
     selection->whole = false;
     selection->partial = selection->size > 0;
@@ -246,8 +256,9 @@ static bool select_bytes(struct s3_call *call, const Meta__Object *object,
     uint64_t number;
 
     *selection = (struct selection){.size = object->size, .whole = true};
-    if (part.data == NULL)
+    if (part.data == NULL) {
         return select_range(call, object, range, selection);
+    }
     if (slice_to_u64(part, &number) != 0 || number < 1 ||
         number > S3_PART_NUMBER_MAX) {
         call_fail_argument(
@@ -274,8 +285,9 @@ static void metadata_header(struct s3_call *call, const Meta__Field *field)
     bool ascii = true;
     char *encoded;
 
-    for (size_t i = 0; i < value.size; i++)
+    for (size_t i = 0; i < value.size; i++) {
         ascii = ascii && value.data[i] < 0x80;
+    }
     if (ascii) {
         call_header_slice(call, name, value);
         return;
@@ -301,8 +313,9 @@ static const char *header_spelling(struct slice name)
     };
 
     for (size_t i = 0; i < sizeof(spellings) / sizeof(spellings[0]); i++) {
-        if (slice_equal_string(name, spellings[i].name))
+        if (slice_equal_string(name, spellings[i].name)) {
             return spellings[i].spelling;
+        }
     }
     return NULL;
 }
@@ -316,16 +329,19 @@ static void system_headers(struct s3_call *call, const Meta__Object *object)
         struct slice value = call_arg(call, overrides[i].argument);
 
         for (size_t j = 0; value.data == NULL && j < object->n_headers; j++) {
-            if (slice_equal(pb_slice(object->headers[j]->name), name))
+            if (slice_equal(pb_slice(object->headers[j]->name), name)) {
                 value = pb_slice(object->headers[j]->value);
+            }
         }
-        if (value.size == 0)
+        if (value.size == 0) {
             continue;
+        }
         call_header_slice(call, header_spelling(name), value);
         content_type = content_type || slice_equal_string(name, "content-type");
     }
-    if (!content_type)
+    if (!content_type) {
         call_header(call, "Content-Type", "binary/octet-stream");
+    }
 }
 
 static void object_headers(struct s3_call *call, const Meta__Object *object,
@@ -337,22 +353,28 @@ static void object_headers(struct s3_call *call, const Meta__Object *object,
     last_modified(call, object);
     call_header(call, "Accept-Ranges", "bytes");
     system_headers(call, object);
-    if (selection->partial)
+    if (selection->partial) {
         call_header(call, "Content-Range",
                     "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, selection->offset,
                     selection->offset + selection->size - 1, object->size);
-    if (selection->parts > 0)
+    }
+    if (selection->parts > 0) {
         call_header(call, "x-amz-mp-parts-count", "%u", selection->parts);
-    if (selection->whole && slice_equal_string(mode, "ENABLED"))
+    }
+    if (selection->whole && slice_equal_string(mode, "ENABLED")) {
         call_checksum_headers(call, object->checksum, object->parts);
-    if (object->storage_class.len > 0)
+    }
+    if (object->storage_class.len > 0) {
         call_header_slice(call, "x-amz-storage-class",
                           pb_slice(object->storage_class));
-    if (object->n_tags > 0)
+    }
+    if (object->n_tags > 0) {
         call_header(call, "x-amz-tagging-count", "%zu", object->n_tags);
+    }
     worm_headers(call, object);
-    for (size_t i = 0; i < object->n_metadata; i++)
+    for (size_t i = 0; i < object->n_metadata; i++) {
         metadata_header(call, object->metadata[i]);
+    }
 }
 
 /* The first piece is read before the reply says that all is well. */
@@ -361,13 +383,16 @@ static int open_body(struct s3_call *call, const Meta__Object *object,
 {
     int error;
 
-    if (selection->size == 0)
+    if (selection->size == 0) {
         return 0;
+    }
     error = source_open(call, object->blob, selection->offset, selection->size);
-    if (error == 0)
+    if (error == 0) {
         error = source_prime(call);
-    if (error != 0)
+    }
+    if (error != 0) {
         source_free(call);
+    }
     return error;
 }
 
@@ -378,10 +403,11 @@ static void reply(struct s3_call *call, const Meta__Object *object,
     call_reply_empty(call, selection->partial ? 206 : 200);
     call->reply.has_content_length = true;
     call->reply.content_length = selection->size;
-    if (call->source != NULL)
+    if (call->source != NULL) {
         call->reply.body = source_has_segments(call)
                                ? WIRE__REPLY__BODY__SEGMENTS
                                : WIRE__REPLY__BODY__DATA;
+    }
 }
 
 /* An object may be replaced, and its blob freed, between the two reads:
@@ -390,21 +416,25 @@ static void serve(struct s3_call *call, bool with_body)
 {
     int error = -ENOENT;
 
-    if (!check_overrides(call))
+    if (!check_overrides(call)) {
         return;
+    }
     for (unsigned i = 0; i < TRIES && error == -ENOENT; i++) {
         struct selection selection;
         Meta__Object *object = object_requested(call);
 
         if (object == NULL || !check_conditions(call, object) ||
-            !select_bytes(call, object, &selection))
+            !select_bytes(call, object, &selection)) {
             return;
+        }
         error = with_body ? open_body(call, object, &selection) : 0;
-        if (error == 0)
+        if (error == 0) {
             reply(call, object, &selection);
+        }
     }
-    if (error != 0)
+    if (error != 0) {
         call_fail_errno(call, error, "reading an object");
+    }
 }
 
 void s3_get_object_run(struct s3_call *call)

@@ -100,8 +100,9 @@ int object_find(struct s3_call *call, uint64_t bucket, struct slice key,
 bool object_version_arg(struct s3_call *call, struct slice *version_id)
 {
     *version_id = call_arg(call, "versionId");
-    if (version_id->data == NULL)
+    if (version_id->data == NULL) {
         return true;
+    }
     if (version_id->size == 0) {
         call_fail_argument(call, "versionId", *version_id,
                            "Version id cannot be the empty string");
@@ -132,8 +133,9 @@ void object_remove_version(struct s3_call *call, struct meta_batch *batch,
     struct meta_referrer who = object_referrer(call, key, object->sequence);
 
     meta_delete_object(batch, call->bucket->id, key, object->sequence);
-    if (object->blob != 0)
+    if (object->blob != 0) {
         meta_drop_ref(batch, object->blob, &who);
+    }
 }
 
 void object_assign_version(struct s3_call *call, Meta__Object *object)
@@ -171,28 +173,33 @@ int object_commit(struct s3_call *call, struct meta_batch *batch,
     uint64_t bucket = call->bucket->id;
     int error = meta_get_object(meta, call->arena, bucket, key, &newest);
 
-    if (error != 0 && error != -ENOENT)
+    if (error != 0 && error != -ENOENT) {
         return error;
-    if (error == -ENOENT)
+    }
+    if (error == -ENOENT) {
         newest = NULL;
+    }
     if (object->sequence == 0) {
         object_assign_version(call, object);
     }
     object->mtime_ms = clock_wall_ms();
     if (newest != NULL) { /* M3, also when the clock goes back */
         invariant(object->sequence > newest->sequence);
-        if (object->mtime_ms < newest->mtime_ms)
+        if (object->mtime_ms < newest->mtime_ms) {
             object->mtime_ms = newest->mtime_ms;
+        }
     }
-    if (object->owner.len == 0)
+    if (object->owner.len == 0) {
         object->owner = pb_bytes(slice_from_string(call->identity.user));
+    }
     object->owner =
         pb_bytes(ownership_object_owner(call, pb_slice(object->owner)));
     worm_default(call, object);
     if (newest != NULL && object->version_id.len == 0) {
         error = replace_null(call, batch, key, newest);
-        if (error != 0)
+        if (error != 0) {
             return error;
+        }
     }
     meta_put_object(batch, bucket, key, object);
     if (object->blob != 0) {
@@ -275,14 +282,15 @@ static enum s3_error delete_locked(struct s3_call *call, struct slice key,
     if (refused != S3_OK) {
         return refused;
     }
-    if (versioned && version_id.data == NULL)
+    if (versioned && version_id.data == NULL) {
         error = add_marker(call, key, deletion);
-    else if (!there)
+    } else if (!there) {
         error = 0;
-    else if (worm_protects(object, clock_wall_ms(), worm_bypass(call)))
+    } else if (worm_protects(object, clock_wall_ms(), worm_bypass(call))) {
         return S3_ERR_AccessDenied; /* W2 */
-    else
+    } else {
         error = delete_version(call, key, object, deletion);
+    }
     return error == 0 ? S3_OK : S3_ERR_InternalError;
 }
 
@@ -295,8 +303,9 @@ enum s3_error object_delete(struct s3_call *call, struct slice key,
 
     *deletion = (struct object_deletion){0};
     error = lock(call, key, slice_of(NULL, 0));
-    if (error != S3_OK)
+    if (error != S3_OK) {
         return error;
+    }
     error = delete_locked(call, key, version_id, conditions, deletion);
     object_unlock(call, key);
     return error;

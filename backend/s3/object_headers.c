@@ -26,8 +26,9 @@ static const struct slice meta_prefix = {(const uint8_t *)"x-amz-meta-", 11};
 static bool listed(struct slice name, const char *const *names, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        if (slice_equal_string(name, names[i]))
+        if (slice_equal_string(name, names[i])) {
             return true;
+        }
     }
     return false;
 }
@@ -40,8 +41,9 @@ static struct slice trim(struct slice text)
         text.size--;
     }
     while (text.size > 0 && (text.data[text.size - 1] == ' ' ||
-                             text.data[text.size - 1] == '\t'))
+                             text.data[text.size - 1] == '\t')) {
         text.size--;
+    }
     return text;
 }
 
@@ -57,16 +59,19 @@ static struct slice without_aws_chunked(struct s3_call *call,
         size_t end = start;
         struct slice token;
 
-        while (end < value.size && value.data[end] != ',')
+        while (end < value.size && value.data[end] != ',') {
             end++;
+        }
         token = trim(slice_of(value.data + start, end - start));
         start = end + 1;
         if (token.size == 0 ||
             (token.size == 11 &&
-             strncasecmp((const char *)token.data, "aws-chunked", 11) == 0))
+             strncasecmp((const char *)token.data, "aws-chunked", 11) == 0)) {
             continue;
-        if (kept.size > 0)
+        }
+        if (kept.size > 0) {
             buffer_append_string(&kept, ", ");
+        }
         buffer_append(&kept, token.data, token.size);
     }
     result = arena_copy(call->arena, kept.data, kept.size);
@@ -95,20 +100,24 @@ static void take_field(struct s3_call *call, Meta__Object *object,
         object->metadata[object->n_metadata++] = new_field(call, name, value);
         return;
     }
-    if (!LISTED(name, system_headers))
+    if (!LISTED(name, system_headers)) {
         return;
-    if (slice_equal_string(name, "content-encoding"))
+    }
+    if (slice_equal_string(name, "content-encoding")) {
         value = without_aws_chunked(call, value);
-    if (value.size > 0)
+    }
+    if (value.size > 0) {
         object->headers[object->n_headers++] = new_field(call, name, value);
+    }
 }
 
 static bool take_storage_class(struct s3_call *call, Meta__Object *object)
 {
     struct slice value = call_request_header(call, "x-amz-storage-class");
 
-    if (value.data == NULL || slice_equal_string(value, "STANDARD"))
+    if (value.data == NULL || slice_equal_string(value, "STANDARD")) {
         return true;
+    }
     if (LISTED(value, storage_classes)) {
         object->storage_class = pb_bytes(value);
         return true;
@@ -132,9 +141,10 @@ bool object_take_headers(struct s3_call *call, Meta__Object *object)
         arena_alloc(call->arena, (request->n_headers + 1) * sizeof(void *));
     object->metadata =
         arena_alloc(call->arena, (request->n_headers + 1) * sizeof(void *));
-    for (size_t i = 0; i < request->n_headers; i++)
+    for (size_t i = 0; i < request->n_headers; i++) {
         take_field(call, object, pb_slice(request->headers[i]->name),
                    pb_slice(request->headers[i]->value), &metadata);
+    }
     if (metadata > S3_METADATA_MAX) {
         char size[24];
 

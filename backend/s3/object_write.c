@@ -24,12 +24,15 @@ static struct slice pack_origin(struct s3_call *call,
     origin.upload_id = pb_bytes(upload);
     origin.part_number = part;
     said.owner = pb_bytes(slice_from_string(call->identity.user));
-    if (meta__origin__get_packed_size(&origin) > ORIGIN_MAX)
+    if (meta__origin__get_packed_size(&origin) > ORIGIN_MAX) {
         said.n_tags = 0;
-    if (meta__origin__get_packed_size(&origin) > ORIGIN_MAX)
+    }
+    if (meta__origin__get_packed_size(&origin) > ORIGIN_MAX) {
         said.n_headers = 0;
-    if (meta__origin__get_packed_size(&origin) > ORIGIN_MAX)
+    }
+    if (meta__origin__get_packed_size(&origin) > ORIGIN_MAX) {
         said.n_metadata = 0;
+    }
     size = meta__origin__get_packed_size(&origin);
     invariant(size <= ORIGIN_MAX); /* the key is bounded */
     packed = arena_alloc(call->arena, size);
@@ -77,8 +80,9 @@ bool object_open_writer(struct s3_call *call, const Meta__Object *object,
         return false;
     }
     call->blob = 0;
-    if (size == 0)
+    if (size == 0) {
         return true;
+    }
     error = object_open_blob(call, object, upload, part, size, &call->blob,
                              &call->writer);
     if (error != 0) {
@@ -93,8 +97,9 @@ bool object_finish_blob(struct s3_call *call, struct meta_batch *batch)
     Meta__Blob record = META__BLOB__INIT;
     int error;
 
-    if (call->blob == 0)
+    if (call->blob == 0) {
         return true;
+    }
     invariant(call->writer != NULL && call->layout == NULL);
     error = blob_writer_finish(call->writer, &call->layout);
     call->writer = NULL; /* freed, also on error */

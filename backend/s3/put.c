@@ -12,9 +12,10 @@ void object_identity_headers(struct s3_call *call, const Meta__Object *object)
 {
     call_header(call, "ETag", "\"%.*s\"", (int)object->etag.len,
                 (const char *)object->etag.data);
-    if (object->version_id.len > 0)
+    if (object->version_id.len > 0) {
         call_header_slice(call, "x-amz-version-id",
                           pb_slice(object->version_id));
+    }
 }
 
 int object_current(struct s3_call *call, Meta__Object **object)
@@ -37,8 +38,9 @@ static bool check_early(struct s3_call *call)
     int error;
 
     if (call_request_header(call, "if-match").data == NULL &&
-        call_request_header(call, "if-none-match").data == NULL)
+        call_request_header(call, "if-none-match").data == NULL) {
         return true;
+    }
     error = object_current(call, &current);
     if (error != 0) {
         call_fail_errno(call, error, "reading an object's record");
@@ -61,8 +63,9 @@ void s3_put_object_open(struct s3_call *call)
     if (object_take_headers(call, object) && check_early(call) &&
         body_open(call, META__CHECKSUM_ALGORITHM__CRC64NVME) &&
         worm_check_integrity(call, object->retention, object->legal_hold,
-                             "Put Object"))
+                             "Put Object")) {
         object_open_writer(call, object, slice_of(NULL, 0), 0);
+    }
 }
 
 bool object_put_commit(struct s3_call *call, struct meta_batch *batch,
@@ -72,15 +75,17 @@ bool object_put_commit(struct s3_call *call, struct meta_batch *batch,
     bool done = false;
     int error;
 
-    if (!object_lock(call, call->key))
+    if (!object_lock(call, call->key)) {
         return false;
+    }
     error = object_current(call, &current);
     if (error != 0) {
         call_fail_errno(call, error, "reading an object's record");
     } else if (object_check_write_conditions(call, current)) {
         error = object_commit(call, batch, call->key, object);
-        if (error != 0)
+        if (error != 0) {
             call_fail_errno(call, error, "committing an object");
+        }
         done = error == 0;
     }
     object_unlock(call, call->key);

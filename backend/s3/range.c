@@ -11,15 +11,18 @@ static bool number(struct slice text, uint64_t *value)
 {
     uint64_t result = 0;
 
-    if (text.size == 0)
+    if (text.size == 0) {
         return false;
+    }
     for (size_t i = 0; i < text.size; i++) {
         unsigned digit = text.data[i] - (unsigned)'0';
-        if (digit > 9)
+        if (digit > 9) {
             return false;
+        }
         if (__builtin_mul_overflow(result, 10, &result) ||
-            __builtin_add_overflow(result, digit, &result))
+            __builtin_add_overflow(result, digit, &result)) {
             result = UINT64_MAX / 16;
+        }
     }
     *value = result;
     return true;
@@ -32,8 +35,9 @@ static struct slice trim(struct slice text)
         text.size--;
     }
     while (text.size > 0 && (text.data[text.size - 1] == ' ' ||
-                             text.data[text.size - 1] == '\t'))
+                             text.data[text.size - 1] == '\t')) {
         text.size--;
+    }
     return text;
 }
 
@@ -42,13 +46,17 @@ static bool split(struct slice text, struct slice *from, struct slice *to)
 {
     size_t dash = 0;
 
-    if (text.size < 6 || strncasecmp((const char *)text.data, "bytes=", 6) != 0)
+    if (text.size < 6 ||
+        strncasecmp((const char *)text.data, "bytes=", 6) != 0) {
         return false;
+    }
     text = trim(slice_of(text.data + 6, text.size - 6));
-    while (dash < text.size && text.data[dash] != '-')
+    while (dash < text.size && text.data[dash] != '-') {
         dash++;
-    if (dash == text.size)
+    }
+    if (dash == text.size) {
         return false;
+    }
     *from = trim(slice_of(text.data, dash));
     *to = trim(slice_of(text.data + dash + 1, text.size - dash - 1));
     return true;
@@ -60,25 +68,31 @@ enum range_result range_parse(struct slice text, uint64_t size, uint64_t *first,
     struct slice from, to;
     uint64_t a, b;
 
-    if (text.data == NULL || !split(text, &from, &to))
+    if (text.data == NULL || !split(text, &from, &to)) {
         return RANGE_IGNORED;
+    }
     if (from.size == 0) { /* the last b bytes */
-        if (!number(to, &b))
+        if (!number(to, &b)) {
             return RANGE_IGNORED;
-        if (b == 0 || size == 0)
+        }
+        if (b == 0 || size == 0) {
             return RANGE_UNSATISFIABLE;
+        }
         *first = b < size ? size - b : 0;
         *last = size - 1;
         return RANGE_OK;
     }
-    if (!number(from, &a))
+    if (!number(from, &a)) {
         return RANGE_IGNORED;
-    if (to.size == 0)
+    }
+    if (to.size == 0) {
         b = UINT64_MAX;
-    else if (!number(to, &b) || b < a)
+    } else if (!number(to, &b) || b < a) {
         return RANGE_IGNORED;
-    if (a >= size)
+    }
+    if (a >= size) {
         return RANGE_UNSATISFIABLE;
+    }
     *first = a;
     *last = b < size ? b : size - 1;
     return RANGE_OK;

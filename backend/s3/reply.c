@@ -15,9 +15,10 @@ static Wire__Field *header_add(struct s3_call *call)
         Wire__Field **headers =
             arena_alloc(call->arena, capacity * sizeof(*headers));
 
-        if (reply->n_headers > 0)
+        if (reply->n_headers > 0) {
             memcpy(headers, reply->headers,
                    reply->n_headers * sizeof(*headers));
+        }
         reply->headers = headers;
         call->header_capacity = capacity;
     }
@@ -36,8 +37,9 @@ void call_header_slice(struct s3_call *call, const char *name,
 
     for (size_t i = 0; i < copy.size; i++) {
         uint8_t *byte = (uint8_t *)copy.data + i;
-        if ((*byte < 0x20 && *byte != '\t') || *byte == 0x7f)
+        if ((*byte < 0x20 && *byte != '\t') || *byte == 0x7f) {
             *byte = ' ';
+        }
     }
     field->name = pb_bytes(arena_copy(call->arena, name, strlen(name)));
     field->value = pb_bytes(copy);
@@ -121,8 +123,9 @@ static void fail(struct s3_call *call, enum s3_error error,
                          "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error>");
     xml_string(&xml, "Code", s3_error_code(error));
     xml_text(&xml, "Message", message);
-    if (call->error_fields.size > 0)
+    if (call->error_fields.size > 0) {
         buffer_append(&xml, call->error_fields.data, call->error_fields.size);
+    }
     xml_text(&xml, "Resource", pb_slice(call->request->resource));
     xml_text(&xml, "RequestId", request_id);
     xml_text(&xml, "HostId", request_id);
@@ -187,10 +190,11 @@ void call_fail_errno(struct s3_call *call, int error, const char *what)
 
     log_error("%s failed: %s (request %.*s)", what, strerror(-error),
               (int)id.size, (const char *)id.data);
-    if (error == -ENOSPC)
+    if (error == -ENOSPC) {
         call_fail(call, S3_ERR_InsufficientStorage);
-    else if (error == -ENODEV)
+    } else if (error == -ENODEV) {
         call_fail(call, S3_ERR_SlowDown);
-    else
+    } else {
         call_fail(call, S3_ERR_InternalError);
+    }
 }

@@ -17,10 +17,12 @@ static struct slice field_value(Wire__Field *const *fields, size_t count,
                                 const char *name)
 {
     for (size_t i = 0; i < count; i++) {
-        if (!slice_equal_string(pb_slice(fields[i]->name), name))
+        if (!slice_equal_string(pb_slice(fields[i]->name), name)) {
             continue;
-        if (fields[i]->value.len == 0) /* present, unlike absent */
+        }
+        if (fields[i]->value.len == 0) { /* present, unlike absent */
             return slice_of("", 0);
+        }
         return pb_slice(fields[i]->value);
     }
     return slice_of(NULL, 0);

@@ -110,8 +110,9 @@ static int walk_fetch(struct walk *walk, uint64_t blob, Meta__Blob **record)
 static const Meta__Part *part_at(const Meta__Blob *record, uint64_t *offset)
 {
     for (size_t i = 0; i < record->n_parts; i++) {
-        if (*offset < record->parts[i]->size)
+        if (*offset < record->parts[i]->size) {
             return record->parts[i];
+        }
         *offset -= record->parts[i]->size;
     }
     return NULL;
@@ -127,13 +128,15 @@ static int walk_find(struct walk *walk, uint64_t blob, uint64_t offset,
         Meta__Blob *record;
         int error = walk_fetch(walk, blob, &record);
 
-        if (error != 0)
+        if (error != 0) {
             return error;
+        }
         if (record->n_parts == 0) {
             uint64_t rest;
 
-            if (record->layout == NULL || offset >= record->layout->size)
+            if (record->layout == NULL || offset >= record->layout->size) {
                 return -EBADMSG;
+            }
             rest = record->layout->size - offset;
             place->layout = record->layout;
             place->offset = offset;
@@ -141,10 +144,12 @@ static int walk_find(struct walk *walk, uint64_t blob, uint64_t offset,
             return 0;
         }
         part = part_at(record, &offset);
-        if (part == NULL)
+        if (part == NULL) {
             return -EBADMSG;
-        if (part->size - offset < left)
+        }
+        if (part->size - offset < left) {
             left = part->size - offset;
+        }
         blob = part->blob;
         offset += part->offset;
     }
@@ -159,13 +164,15 @@ static int walk_read(struct walk *walk, uint64_t blob, uint64_t offset,
         size_t now;
         int error = walk_find(walk, blob, offset, &place);
 
-        if (error != 0)
+        if (error != 0) {
             return error;
+        }
         now = place.left < size ? (size_t)place.left : size;
         error = blob_read(walk->service->blobs, place.layout, place.offset,
                           data, now);
-        if (error != 0)
+        if (error != 0) {
             return error;
+        }
         offset += now;
         data += now;
         size -= now;
@@ -196,8 +203,9 @@ void source_free(struct s3_call *call)
 {
     struct s3_source *source = call->source;
 
-    if (source == NULL)
+    if (source == NULL) {
         return;
+    }
     walk_close(&source->walk);
     free(source->buffer);
     call->source = NULL;
@@ -217,19 +225,23 @@ static uint64_t name_segments(struct s3_source *source)
         int added;
 
         if (walk_find(&source->walk, source->blob, source->position + total,
-                      &place) != 0)
+                      &place) != 0) {
             break; /* a read says what is wrong */
-        if (size > place.left)
+        }
+        if (size > place.left) {
             size = place.left;
+        }
         added = blob_segments(source->walk.service->blobs, place.layout,
                               place.offset, size, source->verify,
                               segments + count, SEGMENTS_MAX - count, &covered);
-        if (added <= 0)
+        if (added <= 0) {
             break;
+        }
         count += (unsigned)added;
         total += covered;
-        if (covered < size)
+        if (covered < size) {
             break;
+        }
     }
     wire__segments__init(&source->message);
     for (unsigned i = 0; i < count; i++) {
@@ -252,13 +264,16 @@ static size_t data_size(struct s3_source *source, const struct place *place)
     uint64_t unit =
         place->layout->unit > 0 ? place->layout->unit : FRAME_DATA_MAX;
 
-    if (size > FRAME_DATA_MAX)
+    if (size > FRAME_DATA_MAX) {
         size = FRAME_DATA_MAX;
+    }
     if (source->segments) {
-        if (size > unit - place->offset % unit)
+        if (size > unit - place->offset % unit) {
             size = unit - place->offset % unit;
-        if (size > place->left)
+        }
+        if (size > place->left) {
             size = place->left;
+        }
     }
     return (size_t)size;
 }
@@ -270,16 +285,19 @@ static int read_piece(struct s3_source *source, struct s3_piece *piece)
     int error =
         walk_find(&source->walk, source->blob, source->position, &place);
 
-    if (error != 0)
+    if (error != 0) {
         return error;
+    }
     size = data_size(source, &place);
-    if (source->buffer == NULL)
+    if (source->buffer == NULL) {
         source->buffer = xmalloc(source->buffer_size);
+    }
     invariant(size <= source->buffer_size);
     error = walk_read(&source->walk, source->blob, source->position,
                       source->buffer, size);
-    if (error != 0)
+    if (error != 0) {
         return error;
+    }
     piece->kind = S3_PIECE_DATA;
     piece->data = slice_of(source->buffer, size);
     source->position += size;
@@ -304,10 +322,11 @@ static int next_piece(struct s3_source *source, struct s3_piece *piece)
         if (covered > 0) {
             source->window_start = source->position;
             source->position += covered;
-            if (!source->verify)
+            if (!source->verify) {
                 source->window = limit;
-            else if (source->window < limit)
+            } else if (source->window < limit) {
                 source->window *= 2;
+            }
             piece->kind = S3_PIECE_SEGMENTS;
             piece->segments = &source->message;
             return 0;
@@ -356,8 +375,9 @@ void source_refuse_segments(struct s3_call *call)
 {
     struct s3_source *source = call->source;
 
-    if (!source->segments)
+    if (!source->segments) {
         return;
+    }
     source->segments = false;
     source->position = source->window_start;
 }
@@ -374,8 +394,9 @@ int source_digest(struct s3_service *service, uint64_t blob, uint64_t offset,
         size_t now = size < FRAME_DATA_MAX ? (size_t)size : FRAME_DATA_MAX;
 
         error = walk_read(&walk, blob, offset, data, now);
-        if (error == 0)
+        if (error == 0) {
             digester_update(digester, data, now);
+        }
         offset += now;
         size -= now;
     }

@@ -27,13 +27,15 @@ static bool refused(const struct s3_call *call, struct slice name)
     }
     for (size_t i = 0;
          i < sizeof(refused_prefixes) / sizeof(refused_prefixes[0]); i++) {
-        if (slice_has_prefix(name, slice_from_string(refused_prefixes[i])))
+        if (slice_has_prefix(name, slice_from_string(refused_prefixes[i]))) {
             return true;
+        }
     }
     for (size_t i = 0; i < sizeof(refused_names) / sizeof(refused_names[0]);
          i++) {
-        if (slice_equal_string(name, refused_names[i]))
+        if (slice_equal_string(name, refused_names[i])) {
             return true;
+        }
     }
     return false;
 }
@@ -43,8 +45,9 @@ static bool acl_supported(struct s3_call *call)
     struct slice acl = call_request_header(call, "x-amz-acl");
 
     if (acl.data == NULL || slice_equal_string(acl, "private") ||
-        slice_equal_string(acl, "bucket-owner-full-control"))
+        slice_equal_string(acl, "bucket-owner-full-control")) {
         return true;
+    }
     for (size_t i = 0; i < sizeof(canned_acls) / sizeof(canned_acls[0]); i++) {
         if (slice_equal_string(acl, canned_acls[i])) {
             call_error_field(call, "Header", SLICE_LITERAL("x-amz-acl"));

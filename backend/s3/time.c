@@ -38,8 +38,9 @@ void time_iso8601(char out[32], uint64_t ms)
 static int month_of(const char *name)
 {
     for (int i = 0; i < 12; i++) {
-        if (strcmp(months[i], name) == 0)
+        if (strcmp(months[i], name) == 0) {
             return i;
+        }
     }
     return -1;
 }
@@ -86,20 +87,24 @@ int time_parse_http(struct slice text, uint64_t *ms)
     struct tm tm;
     time_t seconds;
 
-    if (text.size >= sizeof(copy))
+    if (text.size >= sizeof(copy)) {
         return -EINVAL;
+    }
     memcpy(copy, text.data, text.size);
     copy[text.size] = '\0';
-    if (strlen(copy) != text.size || !scan_date(copy, &tm))
+    if (strlen(copy) != text.size || !scan_date(copy, &tm)) {
         return -EINVAL;
+    }
     if (tm.tm_mon < 0 || tm.tm_mon > 11 || tm.tm_mday < 1 || tm.tm_mday > 31 ||
         tm.tm_hour < 0 || tm.tm_hour > 23 || tm.tm_min < 0 || tm.tm_min > 59 ||
-        tm.tm_sec < 0 || tm.tm_sec > 60 || tm.tm_year < 1970)
+        tm.tm_sec < 0 || tm.tm_sec > 60 || tm.tm_year < 1970) {
         return -EINVAL;
+    }
     tm.tm_year -= 1900;
     seconds = timegm(&tm);
-    if (seconds < 0)
+    if (seconds < 0) {
         return -EINVAL;
+    }
     *ms = (uint64_t)seconds * 1000;
     return 0;
 }

@@ -7,8 +7,9 @@ size_t utf8_decode(const uint8_t *text, size_t size, uint32_t *character)
     uint32_t value;
     size_t length;
 
-    if (size == 0)
+    if (size == 0) {
         return 0;
+    }
     if (text[0] < 0x80) {
         *character = text[0];
         return 1;
@@ -25,16 +26,19 @@ size_t utf8_decode(const uint8_t *text, size_t size, uint32_t *character)
     } else {
         return 0;
     }
-    if (size < length)
+    if (size < length) {
         return 0;
+    }
     for (size_t i = 1; i < length; i++) {
-        if ((text[i] & 0xc0) != 0x80)
+        if ((text[i] & 0xc0) != 0x80) {
             return 0;
+        }
         value = value << 6 | (text[i] & 0x3f);
     }
     if (value < smallest[length] || value > 0x10ffff ||
-        (value >= 0xd800 && value <= 0xdfff))
+        (value >= 0xd800 && value <= 0xdfff)) {
         return 0;
+    }
     *character = value;
     return length;
 }
@@ -46,8 +50,9 @@ bool utf8_valid(struct slice text)
 
     while (at < text.size) {
         size_t length = utf8_decode(text.data + at, text.size - at, &character);
-        if (length == 0)
+        if (length == 0) {
             return false;
+        }
         at += length;
     }
     return true;

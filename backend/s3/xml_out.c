@@ -39,12 +39,14 @@ void xml_escape(struct buffer *out, struct slice text)
         size_t length = utf8_decode(text.data + at, text.size - at, &character);
         const char *instead = NULL;
 
-        if (length == 0 || !xml_holds(character))
+        if (length == 0 || !xml_holds(character)) {
             instead = REPLACEMENT;
-        else
+        } else {
             instead = xml_entity(character);
-        if (length == 0)
+        }
+        if (length == 0) {
             length = 1;
+        }
         if (instead != NULL) {
             buffer_append(out, text.data + plain, at - plain);
             buffer_append_string(out, instead);
@@ -52,8 +54,9 @@ void xml_escape(struct buffer *out, struct slice text)
         }
         at += length;
     }
-    if (at > plain)
+    if (at > plain) {
         buffer_append(out, text.data + plain, at - plain);
+    }
 }
 
 void xml_open_document(struct buffer *out, const char *root)
@@ -123,8 +126,9 @@ void xml_checksum(struct s3_call *call, struct buffer *out,
                   const Meta__Checksum *checksum, unsigned parts)
 {
     if (checksum == NULL ||
-        checksum->algorithm == META__CHECKSUM_ALGORITHM__NO_CHECKSUM)
+        checksum->algorithm == META__CHECKSUM_ALGORITHM__NO_CHECKSUM) {
         return;
+    }
     xml_string(out, checksum_element(checksum->algorithm),
                checksum_text(call, checksum, parts));
     xml_string(out, "ChecksumType",

@@ -46,15 +46,18 @@ static int user_add(struct server *server, json_t *arguments,
         .access_key = text_argument(arguments, "access_key"),
         .secret_key = text_argument(arguments, "secret_key"),
     };
-    if (user.name == NULL)
+    if (user.name == NULL) {
         return refuse(out, -EINVAL, "name is missing");
+    }
     const int error = iam_user_add(server->cluster.iam, &user, out);
-    if (error == -EEXIST)
+    if (error == -EEXIST) {
         return refuse(out, error, "the user or the access key exists");
-    if (error == -EINVAL)
+    }
+    if (error == -EINVAL) {
         return refuse(out, error,
                       "a name is 1 to 64 of A-Z a-z 0-9 + = , . @ _ -; keys "
                       "must be of the form that S3 gives them");
+    }
     return error;
 }
 
@@ -69,19 +72,22 @@ static int user_delete(struct server *server, json_t *arguments,
                        struct buffer *out)
 {
     const char *name = text_argument(arguments, "name");
-    if (name == NULL)
+    if (name == NULL) {
         return refuse(out, -EINVAL, "name is missing");
+    }
     const int error = iam_user_delete(server->cluster.iam, name);
-    if (error == -ENOENT)
+    if (error == -ENOENT) {
         return refuse(out, error, "no such user");
+    }
     return error != 0 ? error : done(out);
 }
 
 static int key_add(struct server *server, json_t *arguments, struct buffer *out)
 {
     const char *user = text_argument(arguments, "user");
-    if (user == NULL)
+    if (user == NULL) {
         return refuse(out, -EINVAL, "user is missing");
+    }
     const int error = iam_key_add(server->cluster.iam, user, out);
     return error == -ENOENT ? refuse(out, error, "no such user") : error;
 }
@@ -90,11 +96,13 @@ static int key_change(json_t *arguments, struct buffer *out, struct iam *iam,
                       int (*change)(struct iam *iam, const char *key))
 {
     const char *key = text_argument(arguments, "access_key");
-    if (key == NULL)
+    if (key == NULL) {
         return refuse(out, -EINVAL, "access_key is missing");
+    }
     const int error = change(iam, key);
-    if (error == -ENOENT)
+    if (error == -ENOENT) {
         return refuse(out, error, "no such access key");
+    }
     return error != 0 ? error : done(out);
 }
 
@@ -154,8 +162,9 @@ static json_t *status_requests(struct counters *counters)
     for (unsigned i = 0; i < SERVER_OPERATIONS; i++) {
         char name[40];
         const uint64_t count = atomic_load(&counters->requests[i]);
-        if (count == 0)
+        if (count == 0) {
             continue;
+        }
         operation_name(i, name);
         json_object_set_new(object, name, json_integer((json_int_t)count));
     }
@@ -198,11 +207,14 @@ bool admin_execute(struct server *server, struct slice name,
                    struct slice arguments, struct buffer *result)
 {
     const struct command *command = NULL;
-    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-        if (slice_equal_string(name, commands[i].name))
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+        if (slice_equal_string(name, commands[i].name)) {
             command = &commands[i];
-    if (command == NULL)
+        }
+    }
+    if (command == NULL) {
         return refuse(result, -EINVAL, "unknown command") == 0;
+    }
 
     json_t *object = json_loadb((const char *)arguments.data, arguments.size,
                                 JSON_REJECT_DUPLICATES, NULL);
@@ -212,9 +224,10 @@ bool admin_execute(struct server *server, struct slice name,
     }
     const int error = command->run(server, object, result);
     json_decref(object);
-    if (error == 0)
+    if (error == 0) {
         log_info("admin: %s", command->name);
-    else if (result->size == 0)
+    } else if (result->size == 0) {
         refuse(result, error, strerror(-error));
+    }
     return error == 0;
 }

@@ -54,12 +54,13 @@ static void admin_done(struct job *job)
     buffer_free(&admin->result);
     wire__admin_request__free_unpacked(admin->request, NULL);
     admin->request = NULL;
-    if (base->closing)
+    if (base->closing) {
         connection_settle(base);
-    else if (base->server->stopping && base->writes == 0)
+    } else if (base->server->stopping && base->writes == 0) {
         connection_close(base);
-    else
+    } else {
         admin_input(base);
+    }
 }
 
 static void admin_input(struct connection *base)
@@ -68,13 +69,15 @@ static void admin_input(struct connection *base)
     struct frame_header header;
     const uint8_t *payload;
 
-    if (base->jobs > 0 || base->writes > 0)
+    if (base->jobs > 0 || base->writes > 0) {
         return;
+    }
     const ssize_t size =
         connection_peek(base, &header, &payload, FRAME_MESSAGE_MAX);
-    if (size > 0 && header.type == FRAME_ADMIN_REQUEST)
+    if (size > 0 && header.type == FRAME_ADMIN_REQUEST) {
         admin->request =
             wire__admin_request__unpack(NULL, header.length, payload);
+    }
     if (size != 0 && admin->request == NULL) {
         connection_close(base);
         return;

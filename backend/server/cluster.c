@@ -13,9 +13,11 @@
 static const Meta__DriveSlot *find_slot(const Meta__Cluster *record,
                                         unsigned index)
 {
-    for (size_t i = 0; i < record->n_drives; i++)
-        if (record->drives[i]->index == index)
+    for (size_t i = 0; i < record->n_drives; i++) {
+        if (record->drives[i]->index == index) {
             return record->drives[i];
+        }
+    }
     return NULL;
 }
 
@@ -24,12 +26,13 @@ static int open_drive(const struct drive_config *config,
                       const struct drive_options *options, struct drive **drive)
 {
     const int error = drive_open(io_posix(), config, options, drive);
-    if (error == -EAGAIN)
+    if (error == -EAGAIN) {
         log_error("drive %u, %s: another s3d uses it", config->index,
                   config->directory);
-    else if (error != 0)
+    } else if (error != 0) {
         log_error("drive %u, %s: %s", config->index, config->directory,
                   strerror(-error));
+    }
     return error;
 }
 
@@ -52,11 +55,13 @@ static int open_known(const struct drive_config *config,
                       const Meta__DriveSlot *slot, struct drive **drive)
 {
     const int error = open_drive(config, options, drive);
-    if (error != 0 || drive_state(*drive) != DRIVE_OK)
+    if (error != 0 || drive_state(*drive) != DRIVE_OK) {
         return error;
+    }
     if (slot->uuid.len == DRIVE_UUID_SIZE &&
-        memcmp(slot->uuid.data, drive_uuid(*drive), DRIVE_UUID_SIZE) == 0)
+        memcmp(slot->uuid.data, drive_uuid(*drive), DRIVE_UUID_SIZE) == 0) {
         return 0;
+    }
     return disown(config, options, drive);
 }
 
@@ -64,11 +69,12 @@ static int open_new(const struct drive_config *config,
                     const struct drive_options *options, struct drive **drive)
 {
     const int error = drive_format(io_posix(), config, options->cluster);
-    if (error == 0)
+    if (error == 0) {
         log_info("drive %u, %s: formatted", config->index, config->directory);
-    else if (error != -EEXIST)
+    } else if (error != -EEXIST) {
         log_error("drive %u, %s: cannot be formatted: %s", config->index,
                   config->directory, strerror(-error));
+    }
     return open_drive(config, options, drive);
 }
 
@@ -78,12 +84,14 @@ static size_t name_new(const struct cluster *cluster, Meta__Cluster *record,
                        Meta__DriveSlot *slots, Meta__DriveSlot **list)
 {
     size_t count = 0, total = record->n_drives;
-    for (size_t i = 0; i < total; i++)
+    for (size_t i = 0; i < total; i++) {
         list[i] = record->drives[i];
+    }
     for (unsigned i = 0; i < cluster->drive_count; i++) {
         if (find_slot(record, i) != NULL ||
-            drive_state(cluster->drives[i]) != DRIVE_OK)
+            drive_state(cluster->drives[i]) != DRIVE_OK) {
             continue;
+        }
         Meta__DriveSlot *slot = &slots[count++];
         meta__drive_slot__init(slot);
         slot->index = i;
@@ -100,15 +108,17 @@ static int record_drives(struct cluster *cluster, Meta__Cluster *record)
 {
     Meta__DriveSlot slots[SERVER_DRIVES_MAX];
     Meta__DriveSlot *list[2 * SERVER_DRIVES_MAX];
-    if (name_new(cluster, record, slots, list) == 0)
+    if (name_new(cluster, record, slots, list) == 0) {
         return 0;
+    }
     struct meta_batch *batch = meta_batch_new(cluster->meta);
     meta_put_cluster(batch, record);
     const int error = meta_commit(batch);
     meta_batch_free(batch);
-    if (error != 0)
+    if (error != 0) {
         log_error("the cluster record could not be written: %s",
                   strerror(-error));
+    }
     return error;
 }
 
@@ -147,12 +157,14 @@ static int open_drives(const struct server_config *config,
         const int error = slot != NULL
                               ? open_known(&drive, &options, slot, place)
                               : open_new(&drive, &options, place);
-        if (error != 0)
+        if (error != 0) {
             return error;
+        }
         cluster->drive_count = i + 1;
         const enum drive_state state = drive_state(*place);
-        if (state == DRIVE_OK)
+        if (state == DRIVE_OK) {
             continue;
+        }
         log_error("drive %u, %s: %s", i, drive.directory,
                   drive_state_name(state));
         if (first_start) {
@@ -179,21 +191,24 @@ static int judge_drives(const struct cluster *cluster)
     if (usable == 0) {
         log_error("no drive can be written to: objects can only be read");
     }
-    if (cluster->drive_count == 1)
+    if (cluster->drive_count == 1) {
         log_warn("NO REDUNDANCY: there is one drive, and when it fails "
                  "everything is lost");
-    else if (usable < cluster->drive_count)
+    } else if (usable < cluster->drive_count) {
         log_error("%u of %u drives are not usable: s3d goes on without them",
                   cluster->drive_count - usable, cluster->drive_count);
+    }
     return 0;
 }
 
 uint32_t cluster_usable(const struct cluster *cluster)
 {
     uint32_t usable = 0;
-    for (unsigned i = 0; i < cluster->drive_count; i++)
-        if (drive_state(cluster->drives[i]) == DRIVE_OK)
+    for (unsigned i = 0; i < cluster->drive_count; i++) {
+        if (drive_state(cluster->drives[i]) == DRIVE_OK) {
             usable |= UINT32_C(1) << i;
+        }
+    }
     return usable;
 }
 
@@ -203,16 +218,21 @@ static int open_storage(const struct server_config *config,
     struct arena *arena = arena_new();
     Meta__Cluster *record;
     int error = meta_get_cluster(cluster->meta, arena, &record);
-    if (error != 0)
+    if (error != 0) {
         log_error("the cluster record cannot be read: %s", strerror(-error));
-    if (error == 0)
+    }
+    if (error == 0) {
         error = check_record(config, record);
-    if (error == 0)
+    }
+    if (error == 0) {
         error = open_drives(config, record, cluster);
-    if (error == 0)
+    }
+    if (error == 0) {
         error = record_drives(cluster, record);
-    if (error == 0)
+    }
+    if (error == 0) {
         error = judge_drives(cluster);
+    }
     arena_free(arena);
     return error;
 }
@@ -235,15 +255,16 @@ static int open_metadata(const struct server_config *config,
         return error;
     }
     error = iam_open(meta_kv(cluster->meta), config->master_key, &cluster->iam);
-    if (error == -EACCES)
+    if (error == -EACCES) {
         log_error("%s must be readable by s3d and by nobody else (mode 0600)",
                   config->master_key);
-    else if (error == -EKEYREJECTED)
+    } else if (error == -EKEYREJECTED) {
         log_error("%s is not the master key of this metadata",
                   config->master_key);
-    else if (error != 0)
+    } else if (error != 0) {
         log_error("users and keys (master key in %s): %s", config->master_key,
                   strerror(-error));
+    }
     return error;
 }
 
@@ -261,20 +282,25 @@ int cluster_open(const struct server_config *config, struct cluster *cluster)
     const struct blob_store_options options = {
         .drives = cluster->drives, .drive_count = cluster->drive_count};
     error = blob_store_open(&options, &cluster->blobs);
-    if (error != 0)
+    if (error != 0) {
         log_error("the drives cannot be used together: %s", strerror(-error));
+    }
     return error;
 }
 
 void cluster_close(struct cluster *cluster)
 {
-    if (cluster->blobs != NULL)
+    if (cluster->blobs != NULL) {
         blob_store_close(cluster->blobs);
-    for (unsigned i = 0; i < SERVER_DRIVES_MAX; i++)
+    }
+    for (unsigned i = 0; i < SERVER_DRIVES_MAX; i++) {
         drive_close(cluster->drives[i]);
-    if (cluster->iam != NULL)
+    }
+    if (cluster->iam != NULL) {
         iam_close(cluster->iam);
-    if (cluster->meta != NULL)
+    }
+    if (cluster->meta != NULL) {
         meta_close(cluster->meta);
+    }
     *cluster = (struct cluster){0};
 }

@@ -81,10 +81,11 @@ static int fail(struct loader *loader, const config_setting_t *where,
     vsnprintf(message, sizeof(message), format, arguments);
     va_end(arguments);
     const unsigned line = where != NULL ? config_setting_source_line(where) : 0;
-    if (line > 0)
+    if (line > 0) {
         buffer_printf(loader->error, "%s:%u: %s", loader->path, line, message);
-    else
+    } else {
         buffer_printf(loader->error, "%s: %s", loader->path, message);
+    }
     return -EINVAL;
 }
 
@@ -115,8 +116,9 @@ static int parse_number(const char *text, const struct suffix *suffix,
         }
     }
     if (slice_to_u64(slice_of(text, size), value) != 0 ||
-        *value > UINT64_MAX / factor)
+        *value > UINT64_MAX / factor) {
         return -EINVAL;
+    }
     *value *= factor;
     return 0;
 }
@@ -124,8 +126,9 @@ static int parse_number(const char *text, const struct suffix *suffix,
 static int parse_mode(const char *text, uint64_t *value)
 {
     const size_t size = strlen(text);
-    if (size < 3 || size > 4 || strspn(text, "01234567") != size)
+    if (size < 3 || size > 4 || strspn(text, "01234567") != size) {
         return -EINVAL;
+    }
     *value = strtoull(text, NULL, 8);
     return 0;
 }
@@ -146,13 +149,15 @@ static int set_text(struct loader *loader, const config_setting_t *where,
                     const struct setting *setting, const char *text)
 {
     char **field = (char **)((char *)loader->config + setting->offset);
-    if (setting->type != TEXT && text[0] != '/' && text != setting->fallback)
+    if (setting->type != TEXT && text[0] != '/' && text != setting->fallback) {
         return fail(loader, where, "%s must be an absolute path",
                     setting->name);
+    }
     const size_t limit = sizeof(((struct sockaddr_un *)NULL)->sun_path);
-    if (setting->type == SOCKET && strlen(text) >= limit)
+    if (setting->type == SOCKET && strlen(text) >= limit) {
         return fail(loader, where, "%s is longer than %zu bytes", setting->name,
                     limit - 1);
+    }
     free(*field);
     *field = xstrdup(text);
     return 0;
@@ -180,14 +185,16 @@ static int set_number(struct loader *loader, const config_setting_t *where,
     default:
         result = parse_number(text, plain, field);
     }
-    if (result != 0)
+    if (result != 0) {
         return fail(loader, where, "%s must be %s", setting->name, form);
-    if (*field < setting->min || *field > setting->max)
+    }
+    if (*field < setting->min || *field > setting->max) {
         return fail(loader, where,
                     setting->type == MODE ? "%s is not a mode of a socket"
                                           : "%s must be from %llu to %llu",
                     setting->name, (unsigned long long)setting->min,
                     (unsigned long long)setting->max);
+    }
     return 0;
 }
 
@@ -200,9 +207,10 @@ static int set_value(struct loader *loader, const config_setting_t *where,
     case SOCKET:
         return set_text(loader, where, setting, text);
     case LEVEL:
-        if (parse_level(text, &loader->config->log_level) != 0)
+        if (parse_level(text, &loader->config->log_level) != 0) {
             return fail(loader, where, "%s must be debug, info, warn or error",
                         setting->name);
+        }
         return 0;
     case SWITCH:
         *(bool *)((char *)loader->config + setting->offset) =
@@ -236,9 +244,10 @@ static int read_setting(struct loader *loader, const config_setting_t *where,
                          config_setting_get_string(where));
     case CONFIG_TYPE_INT:
     case CONFIG_TYPE_INT64:
-        if (!numeric)
+        if (!numeric) {
             return fail(loader, where, "%s must be a string in quotes",
                         setting->name);
+        }
         snprintf(digits, sizeof(digits), "%lld",
                  config_setting_get_int64(where));
         return set_value(loader, where, setting, digits);
@@ -251,26 +260,31 @@ static int read_setting(struct loader *loader, const config_setting_t *where,
 static const struct setting *find(const struct setting *table, size_t count,
                                   const char *name)
 {
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(table[i].name, name) == 0)
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(table[i].name, name) == 0) {
             return &table[i];
+        }
+    }
     return NULL;
 }
 
 static int read_limits(struct loader *loader, const config_setting_t *group)
 {
-    if (config_setting_type(group) != CONFIG_TYPE_GROUP)
+    if (config_setting_type(group) != CONFIG_TYPE_GROUP) {
         return fail(loader, group, "limits must be a group: { ... }");
+    }
     for (int i = 0; i < config_setting_length(group); i++) {
         const config_setting_t *entry =
             config_setting_get_elem(group, (unsigned)i);
         const char *name = config_setting_name(entry);
         const struct setting *setting = find(limits, COUNT(limits), name);
-        if (setting == NULL)
+        if (setting == NULL) {
             return fail(loader, entry, "unknown setting limits.%s", name);
+        }
         const int error = read_setting(loader, entry, setting);
-        if (error != 0)
+        if (error != 0) {
             return error;
+        }
     }
     return 0;
 }
@@ -279,50 +293,62 @@ static int read_drive(struct loader *loader, const config_setting_t *group)
 {
     struct server_config *config = loader->config;
     struct server_drive_config *drive = &config->drives[config->drive_count];
-    if (config_setting_type(group) != CONFIG_TYPE_GROUP)
+    if (config_setting_type(group) != CONFIG_TYPE_GROUP) {
         return fail(loader, group, "a drive must be a group: { path = ...; }");
+    }
     config->drive_count++;
     for (int i = 0; i < config_setting_length(group); i++) {
         const config_setting_t *entry =
             config_setting_get_elem(group, (unsigned)i);
         const char *name = config_setting_name(entry);
         const bool is_path = strcmp(name, "path") == 0;
-        if (!is_path && strcmp(name, "domain") != 0)
+        if (!is_path && strcmp(name, "domain") != 0) {
             return fail(loader, entry, "unknown setting drives.%s", name);
+        }
         const char *text = config_setting_get_string(entry);
-        if (text == NULL)
+        if (text == NULL) {
             return fail(loader, entry, "%s must be a string in quotes", name);
-        if (is_path && text[0] != '/')
+        }
+        if (is_path && text[0] != '/') {
             return fail(loader, entry,
                         "the path of a drive must be an absolute path");
-        if (strlen(text) > (is_path ? 1023 : 255))
+        }
+        if (strlen(text) > (is_path ? 1023 : 255)) {
             return fail(loader, entry, "%s is too long", name);
+        }
         *(is_path ? &drive->path : &drive->domain) = xstrdup(text);
     }
-    if (drive->path == NULL)
+    if (drive->path == NULL) {
         return fail(loader, group, "a drive needs a path");
-    for (unsigned i = 0; i + 1 < config->drive_count; i++)
-        if (strcmp(config->drives[i].path, drive->path) == 0)
+    }
+    for (unsigned i = 0; i + 1 < config->drive_count; i++) {
+        if (strcmp(config->drives[i].path, drive->path) == 0) {
             return fail(loader, group, "two drives have the path %s",
                         drive->path);
-    if (drive->domain == NULL)
+        }
+    }
+    if (drive->domain == NULL) {
         drive->domain = xstrdup("");
+    }
     return 0;
 }
 
 static int read_drives(struct loader *loader, const config_setting_t *list)
 {
-    if (config_setting_type(list) != CONFIG_TYPE_LIST)
+    if (config_setting_type(list) != CONFIG_TYPE_LIST) {
         return fail(loader, list, "drives must be a list: ( { ... }, ... )");
+    }
     const int count = config_setting_length(list);
-    if (count < 1 || count > SERVER_DRIVES_MAX)
+    if (count < 1 || count > SERVER_DRIVES_MAX) {
         return fail(loader, list, "there must be 1 to %d drives, not %d",
                     SERVER_DRIVES_MAX, count);
+    }
     for (int i = 0; i < count; i++) {
         const int error =
             read_drive(loader, config_setting_get_elem(list, (unsigned)i));
-        if (error != 0)
+        if (error != 0) {
             return error;
+        }
     }
     return 0;
 }
@@ -330,13 +356,16 @@ static int read_drives(struct loader *loader, const config_setting_t *list)
 static int read_entry(struct loader *loader, const config_setting_t *entry)
 {
     const char *name = config_setting_name(entry);
-    if (strcmp(name, "drives") == 0)
+    if (strcmp(name, "drives") == 0) {
         return read_drives(loader, entry);
-    if (strcmp(name, "limits") == 0)
+    }
+    if (strcmp(name, "limits") == 0) {
         return read_limits(loader, entry);
+    }
     const struct setting *setting = find(settings, COUNT(settings), name);
-    if (setting == NULL)
+    if (setting == NULL) {
         return fail(loader, entry, "unknown setting %s", name);
+    }
     return read_setting(loader, entry, setting);
 }
 
@@ -345,9 +374,10 @@ static int set_fallbacks(struct loader *loader, const struct setting *table,
                          size_t count)
 {
     int error = 0;
-    for (size_t i = 0; i < count && error == 0; i++)
+    for (size_t i = 0; i < count && error == 0; i++) {
         error = set_value(loader, NULL, &table[i],
                           table[i].fallback != NULL ? table[i].fallback : "/");
+    }
     return error;
 }
 
@@ -356,10 +386,12 @@ static void default_master_key(struct server_config *config)
 {
     struct buffer path = {0};
     size_t size = strlen(config->metadata);
-    while (size > 1 && config->metadata[size - 1] == '/')
+    while (size > 1 && config->metadata[size - 1] == '/') {
         size--;
-    while (size > 1 && config->metadata[size - 1] != '/')
+    }
+    while (size > 1 && config->metadata[size - 1] != '/') {
         size--;
+    }
     buffer_append(&path, config->metadata, size);
     buffer_append_string(&path, "master.key");
     free(config->master_key);
@@ -371,26 +403,32 @@ static void default_master_key(struct server_config *config)
 static int check_whole(struct loader *loader, const config_t *file)
 {
     struct server_config *config = loader->config;
-    if (config_lookup(file, "metadata") == NULL)
+    if (config_lookup(file, "metadata") == NULL) {
         return fail(loader, NULL, "metadata is missing");
-    if (config_lookup(file, "drives") == NULL)
+    }
+    if (config_lookup(file, "drives") == NULL) {
         return fail(loader, NULL, "drives is missing");
-    if (config->region[0] == '\0')
+    }
+    if (config->region[0] == '\0') {
         return fail(loader, config_lookup(file, "region"),
                     "region must not be empty");
-    if (strcmp(config->socket, config->admin_socket) == 0)
+    }
+    if (strcmp(config->socket, config->admin_socket) == 0) {
         return fail(loader, config_lookup(file, "admin_socket"),
                     "socket and admin_socket must differ");
-    if (config->master_key[0] == '\0')
+    }
+    if (config->master_key[0] == '\0') {
         default_master_key(config);
+    }
     return 0;
 }
 
 static int read_file(struct loader *loader, config_t *file)
 {
     if (config_read_file(file, loader->path) != CONFIG_TRUE) {
-        if (config_error_type(file) == CONFIG_ERR_FILE_IO)
+        if (config_error_type(file) == CONFIG_ERR_FILE_IO) {
             return fail(loader, NULL, "cannot be read");
+        }
         const char *source = config_error_file(file);
         buffer_printf(loader->error, "%s:%d: %s",
                       source != NULL ? source : loader->path,
@@ -401,8 +439,9 @@ static int read_file(struct loader *loader, config_t *file)
     for (int i = 0; i < config_setting_length(root); i++) {
         const int error =
             read_entry(loader, config_setting_get_elem(root, (unsigned)i));
-        if (error != 0)
+        if (error != 0) {
             return error;
+        }
     }
     return check_whole(loader, file);
 }
@@ -414,8 +453,9 @@ int config_load(const char *path, struct server_config **config,
     config_t file;
     config_init(&file);
     int result = set_fallbacks(&loader, settings, COUNT(settings));
-    if (result == 0)
+    if (result == 0) {
         result = set_fallbacks(&loader, limits, COUNT(limits));
+    }
     invariant(result == 0);
     result = read_file(&loader, &file);
     config_destroy(&file);
@@ -430,8 +470,9 @@ int config_load(const char *path, struct server_config **config,
 
 void config_free(struct server_config *config)
 {
-    if (config == NULL)
+    if (config == NULL) {
         return;
+    }
     for (unsigned i = 0; i < config->drive_count; i++) {
         free(config->drives[i].path);
         free(config->drives[i].domain);

@@ -16,8 +16,9 @@ struct output {
 
 static unsigned kind_count(const struct connection_kind *kind)
 {
-    if (kind == &control_kind)
+    if (kind == &control_kind) {
         return COUNT_CONTROL;
+    }
     return kind == &admin_kind ? COUNT_ADMIN : COUNT_REQUEST;
 }
 
@@ -31,8 +32,9 @@ static void count_change(struct connection *connection, int change)
 static void connection_free(struct connection *connection)
 {
     struct server *server = connection->server;
-    if (connection->next != NULL)
+    if (connection->next != NULL) {
         connection->next->link = connection->link;
+    }
     *connection->link = connection->next;
     input_release(&server->cache, &connection->input);
     count_change(connection, -1);
@@ -43,8 +45,9 @@ static void connection_free(struct connection *connection)
 void connection_settle(struct connection *connection)
 {
     if (connection->closed && connection->jobs == 0 &&
-        connection->kind->release(connection))
+        connection->kind->release(connection)) {
         connection_free(connection);
+    }
 }
 
 static void on_closed(uv_handle_t *handle)
@@ -56,8 +59,9 @@ static void on_closed(uv_handle_t *handle)
 
 void connection_close(struct connection *connection)
 {
-    if (connection->closing)
+    if (connection->closing) {
         return;
+    }
     connection->closing = true;
     uv_close((uv_handle_t *)&connection->pipe, on_closed);
 }
@@ -90,17 +94,20 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
 
 void connection_flow(struct connection *connection)
 {
-    if (connection->closing)
+    if (connection->closing) {
         return;
+    }
     const bool full = input_full(&connection->input);
-    if (full == !connection->reading)
+    if (full == !connection->reading) {
         return;
+    }
     connection->reading = !full;
-    if (full)
+    if (full) {
         uv_read_stop((uv_stream_t *)&connection->pipe);
-    else if (uv_read_start((uv_stream_t *)&connection->pipe, on_room,
-                           on_read) != 0)
+    } else if (uv_read_start((uv_stream_t *)&connection->pipe, on_room,
+                             on_read) != 0) {
         connection_close(connection);
+    }
 }
 
 ssize_t connection_peek(struct connection *connection,
@@ -109,15 +116,19 @@ ssize_t connection_peek(struct connection *connection,
 {
     const struct input *input = &connection->input;
     const uint8_t *start = input->data + input->start;
-    if (input_size(input) < FRAME_HEADER_SIZE)
+    if (input_size(input) < FRAME_HEADER_SIZE) {
         return 0;
-    if (frame_decode(start, header) != 0 || header->length > limit)
+    }
+    if (frame_decode(start, header) != 0 || header->length > limit) {
         return -1;
-    if (input_size(input) < FRAME_HEADER_SIZE + header->length)
+    }
+    if (input_size(input) < FRAME_HEADER_SIZE + header->length) {
         return 0;
+    }
     *payload = start + FRAME_HEADER_SIZE;
-    if (frame_check(header, *payload) != 0)
+    if (frame_check(header, *payload) != 0) {
         return -1;
+    }
     return FRAME_HEADER_SIZE + header->length;
 }
 
@@ -139,18 +150,21 @@ static void on_written(uv_write_t *request, int status)
         return;
     }
     connection->active_ms = uv_now(&connection->server->loop);
-    if (connection->writes == 0 && !connection->closing)
+    if (connection->writes == 0 && !connection->closing) {
         connection->kind->written(connection);
+    }
 }
 
 /* Drops what was sent from the front of the list. */
 static unsigned advance(uv_buf_t *buffers, unsigned count, size_t sent)
 {
     unsigned from = 0;
-    while (from < count && sent >= buffers[from].len)
+    while (from < count && sent >= buffers[from].len) {
         sent -= buffers[from++].len;
-    for (unsigned i = from; i < count; i++)
+    }
+    for (unsigned i = from; i < count; i++) {
         buffers[i - from] = buffers[i];
+    }
     if (from < count) {
         buffers[0].base += sent;
         buffers[0].len -= sent;
@@ -173,8 +187,9 @@ void connection_send(struct connection *connection, struct buffer *buffer,
     }
     if (connection->writes == 0) {
         const int sent = uv_try_write(stream, buffers, count);
-        if (sent > 0)
+        if (sent > 0) {
             count = advance(buffers, count, (size_t)sent);
+        }
     }
     if (count == 0) {
         buffer_free(buffer);
@@ -237,8 +252,9 @@ static void refuse(struct server *server, uv_stream_t *listener)
 /* A worker's connection becomes one of two kinds. */
 static size_t connection_size(const struct connection_kind *kind)
 {
-    if (kind != &worker_kind)
+    if (kind != &worker_kind) {
         return kind->size;
+    }
     return request_kind.size > control_kind.size ? request_kind.size
                                                  : control_kind.size;
 }
@@ -249,8 +265,9 @@ void connection_accept(struct server *server, uv_stream_t *listener,
     const unsigned open = (unsigned)atomic_load_explicit(
         &server->counters.connections[kind_count(kind)], memory_order_relaxed);
     if (server->stopping || open >= server->config->limits.connections) {
-        if (!server->stopping)
+        if (!server->stopping) {
             log_warn("refused a %s connection: %u are open", kind->name, open);
+        }
         refuse(server, listener);
         return;
     }
@@ -262,8 +279,9 @@ void connection_accept(struct server *server, uv_stream_t *listener,
     connection->active_ms = uv_now(&server->loop);
     connection->link = &server->connections;
     connection->next = server->connections;
-    if (connection->next != NULL)
+    if (connection->next != NULL) {
         connection->next->link = &connection->next;
+    }
     server->connections = connection;
     kind->open(connection);
     count_change(connection, 1);

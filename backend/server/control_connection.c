@@ -36,8 +36,9 @@ static void send_welcome(struct connection *base)
     welcome.version = FRAME_VERSION;
     welcome.drives = list;
     for (unsigned i = 0; i < cluster->drive_count; i++) {
-        if ((base->server->usable & 1u << i) == 0)
+        if ((base->server->usable & 1u << i) == 0) {
             continue;
+        }
         const char *directory = drive_config(cluster->drives[i])->directory;
         wire__drive__init(&drives[i]);
         drives[i].index = i;
@@ -53,10 +54,12 @@ static void send_welcome(struct connection *base)
 void control_push_welcome(struct server *server)
 {
     struct connection *connection = server->connections;
-    for (; connection != NULL; connection = connection->next)
+    for (; connection != NULL; connection = connection->next) {
         if (connection->kind == &control_kind && !connection->closing &&
-            from_base(connection)->greeted)
+            from_base(connection)->greeted) {
             send_welcome(connection);
+        }
+    }
 }
 
 /* --- keys ------------------------------------------------------------------*/
@@ -77,8 +80,9 @@ static bool date_is_near(struct slice date)
         char text[16];
         gmtime_r(&time, &tm);
         strftime(text, sizeof(text), "%Y%m%d", &tm);
-        if (slice_equal_string(date, text))
+        if (slice_equal_string(date, text)) {
             return true;
+        }
     }
     return false;
 }
@@ -114,18 +118,20 @@ static void key_done(struct job *job)
     explicit_bzero(key->key, sizeof(key->key));
     wire__key_request__free_unpacked(key->request, NULL);
     free(key);
-    if (base->closing)
+    if (base->closing) {
         connection_settle(base);
-    else
+    } else {
         control_input(base);
+    }
 }
 
 static bool take_key_request(struct control_connection *control,
                              const uint8_t *payload, size_t size)
 {
     Wire__KeyRequest *request = wire__key_request__unpack(NULL, size, payload);
-    if (request == NULL)
+    if (request == NULL) {
         return false;
+    }
     struct key_job *key = xcalloc(1, sizeof(*key));
     key->control = control;
     key->request = request;
@@ -139,17 +145,21 @@ static bool take_key_request(struct control_connection *control,
 static bool take_frame(struct control_connection *control, unsigned type,
                        const uint8_t *payload, size_t size)
 {
-    if (type == FRAME_KEY_REQUEST && control->greeted)
+    if (type == FRAME_KEY_REQUEST && control->greeted) {
         return take_key_request(control, payload, size);
-    if (type != FRAME_HELLO || control->greeted)
+    }
+    if (type != FRAME_HELLO || control->greeted) {
         return false;
+    }
     Wire__Hello *hello = wire__hello__unpack(NULL, size, payload);
-    if (hello == NULL)
+    if (hello == NULL) {
         return false;
+    }
     control->greeted = hello->version == FRAME_VERSION;
     wire__hello__free_unpacked(hello, NULL);
-    if (control->greeted)
+    if (control->greeted) {
         send_welcome(&control->base);
+    }
     return control->greeted;
 }
 
@@ -163,8 +173,9 @@ static void control_input(struct connection *base)
     while (!base->closing && base->jobs + base->writes < limit) {
         const ssize_t size =
             connection_peek(base, &header, &payload, CONTROL_FRAME_MAX);
-        if (size == 0)
+        if (size == 0) {
             break;
+        }
         if (size < 0 ||
             !take_frame(control, header.type, payload, header.length)) {
             log_warn("a worker's control connection sent a bad frame");

@@ -13,16 +13,19 @@ static void account(struct exchange *x, unsigned status, const char *error)
 {
     char id[80] = "", name[40];
     const size_t size = x->request->request_id.len;
-    if (size < sizeof(id) && size > 0)
+    if (size < sizeof(id) && size > 0) {
         memcpy(id, x->request->request_id.data, size);
+    }
     operation_name(x->request->operation, name);
     const unsigned operation = (unsigned)x->request->operation;
-    if (operation < SERVER_OPERATIONS)
+    if (operation < SERVER_OPERATIONS) {
         atomic_fetch_add_explicit(&x->counters->requests[operation], 1,
                                   memory_order_relaxed);
-    if (status >= 500)
+    }
+    if (status >= 500) {
         atomic_fetch_add_explicit(&x->counters->errors, 1,
                                   memory_order_relaxed);
+    }
     log_request(id, name, status, error, slice_of_bytes(&x->request->bucket),
                 slice_of_bytes(&x->request->key),
                 clock_monotonic_us() - x->started_us);
@@ -62,8 +65,9 @@ static bool take_request(struct exchange *x, struct slice payload)
     x->arena = arena_new();
     x->request = wire__request__unpack(arena_protobuf_allocator(x->arena),
                                        payload.size, payload.data);
-    if (x->request == NULL)
+    if (x->request == NULL) {
         return false;
+    }
     atomic_fetch_add_explicit(&x->counters->in_flight, 1, memory_order_relaxed);
     x->call = s3_call_begin(x->service, x->request);
     return true;
@@ -72,10 +76,12 @@ static bool take_request(struct exchange *x, struct slice payload)
 static bool take_chunk(struct exchange *x, struct slice payload)
 {
     Wire__Chunk *chunk = wire__chunk__unpack(NULL, payload.size, payload.data);
-    if (chunk == NULL)
+    if (chunk == NULL) {
         return false;
-    if (s3_call_wants_body(x->call))
+    }
+    if (s3_call_wants_body(x->call)) {
         s3_call_chunk(x->call, chunk);
+    }
     wire__chunk__free_unpacked(chunk, NULL);
     return true;
 }
@@ -84,20 +90,24 @@ static bool take_trailers(struct exchange *x, struct slice payload)
 {
     Wire__Trailers *trailers =
         wire__trailers__unpack(NULL, payload.size, payload.data);
-    if (trailers == NULL)
+    if (trailers == NULL) {
         return false;
-    if (s3_call_wants_body(x->call))
+    }
+    if (s3_call_wants_body(x->call)) {
         s3_call_trailers(x->call, trailers);
+    }
     wire__trailers__free_unpacked(trailers, NULL);
     return true;
 }
 
 static bool take_frame(struct exchange *x, unsigned type, struct slice payload)
 {
-    if (type == FRAME_REQUEST)
+    if (type == FRAME_REQUEST) {
         return x->call == NULL && take_request(x, payload);
-    if (x->call == NULL)
+    }
+    if (x->call == NULL) {
         return false;
+    }
     switch (type) {
     case FRAME_CHUNK:
         return take_chunk(x, payload);
@@ -127,8 +137,9 @@ static bool take_batch(struct exchange *x)
         if (data_left > 0) {
             const size_t rest = (size_t)(end - at);
             const size_t size = data_left < rest ? data_left : rest;
-            if (x->call != NULL && s3_call_wants_body(x->call))
+            if (x->call != NULL && s3_call_wants_body(x->call)) {
                 s3_call_data(x->call, at, size);
+            }
             at += size;
             data_left -= (uint32_t)size;
             continue;
@@ -143,8 +154,9 @@ static bool take_batch(struct exchange *x)
         }
         invariant((size_t)(end - at) >= header.length);
         if (frame_check(&header, at) != 0 ||
-            !take_frame(x, header.type, slice_of(at, header.length)))
+            !take_frame(x, header.type, slice_of(at, header.length))) {
             return false;
+        }
         at += header.length;
     }
     return true;
@@ -195,8 +207,9 @@ static void put_reply(struct exchange *x)
         frame_append_message(&x->output, FRAME_REPLY, s3_call_reply(x->call));
         x->replied = true;
     }
-    while (put_piece(x))
+    while (put_piece(x)) {
         ;
+    }
 }
 
 void exchange_step(struct exchange *x)

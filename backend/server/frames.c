@@ -10,8 +10,9 @@ void frame_append(struct buffer *out, enum frame_type type, const void *payload,
     uint8_t header[FRAME_HEADER_SIZE];
     frame_encode(header, type, payload, size);
     buffer_append(out, header, sizeof(header));
-    if (size > 0)
+    if (size > 0) {
         buffer_append(out, payload, size);
+    }
 }
 
 void frame_append_message(struct buffer *out, enum frame_type type,

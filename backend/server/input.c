@@ -23,8 +23,9 @@ bool input_full(const struct input *input)
 
 static uint8_t *small_buffer(struct input_cache *cache)
 {
-    if (cache->count > 0)
+    if (cache->count > 0) {
         return cache->buffers[--cache->count];
+    }
     return xmalloc(INPUT_SMALL);
 }
 
@@ -54,10 +55,11 @@ void input_release(struct input_cache *cache, struct input *input)
 {
     const unsigned limit = sizeof(cache->buffers) / sizeof(cache->buffers[0]);
     if (input->data != NULL && input->capacity == INPUT_SMALL &&
-        cache->count < limit)
+        cache->count < limit) {
         cache->buffers[cache->count++] = input->data;
-    else
+    } else {
         free(input->data);
+    }
     *input = (struct input){0};
 }
 
@@ -65,8 +67,9 @@ void input_consume(struct input_cache *cache, struct input *input, size_t size)
 {
     invariant(size <= input_size(input));
     input->start += size;
-    if (input->start == input->end && input->data != NULL)
+    if (input->start == input->end && input->data != NULL) {
         input_release(cache, input);
+    }
 }
 
 void input_take(struct input_cache *cache, struct input *input, size_t size,
@@ -77,16 +80,18 @@ void input_take(struct input_cache *cache, struct input *input, size_t size,
     *taken = *input;
     taken->end = taken->start + size;
     *input = (struct input){0};
-    if (rest == 0)
+    if (rest == 0) {
         return;
+    }
 
     /* A frame that is not whole yet goes to the next buffer. */
     input->capacity = INPUT_SMALL;
     if (rest <= INPUT_SMALL) {
         input->data = small_buffer(cache);
     } else {
-        while (input->capacity < rest)
+        while (input->capacity < rest) {
             input->capacity *= 2;
+        }
         input->data = xmalloc(input->capacity);
     }
     memcpy(input->data, taken->data + taken->end, rest);
@@ -95,6 +100,7 @@ void input_take(struct input_cache *cache, struct input *input, size_t size,
 
 void input_cache_free(struct input_cache *cache)
 {
-    while (cache->count > 0)
+    while (cache->count > 0) {
         free(cache->buffers[--cache->count]);
+    }
 }

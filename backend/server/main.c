@@ -59,8 +59,9 @@ int main(int argc, char **argv)
         return 1;
     }
     buffer_free(&error);
-    if (!test)
+    if (!test) {
         return server_run(config, path);
+    }
     config_free(config);
     printf("s3d: %s is fine\n", path);
     return 0;

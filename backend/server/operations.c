@@ -18,8 +18,9 @@ void operation_name(unsigned operation, char name[40])
     bool upper = true;
     size_t size = 0;
     for (const char *c = value->name; *c != '\0' && size < 39; c++) {
-        if (*c != '_')
+        if (*c != '_') {
             name[size++] = (char)(upper ? *c : tolower((unsigned char)*c));
+        }
         upper = *c == '_';
     }
     name[size] = '\0';

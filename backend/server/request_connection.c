@@ -44,8 +44,9 @@ static bool admit(struct request_connection *rc, unsigned type, uint32_t length,
 {
     switch (type) {
     case FRAME_REQUEST:
-        if (rc->state != INPUT_WAITING)
+        if (rc->state != INPUT_WAITING) {
             return false;
+        }
         rc->state = INPUT_BODY;
         rc->exchange.body_wanted = true; /* until its step has told */
         scan->work = true;
@@ -55,15 +56,17 @@ static bool admit(struct request_connection *rc, unsigned type, uint32_t length,
         scan->work |= rc->exchange.body_wanted;
         return rc->state == INPUT_BODY;
     case FRAME_END:
-        if (rc->state != INPUT_BODY || length != 0)
+        if (rc->state != INPUT_BODY || length != 0) {
             return false;
+        }
         rc->state = INPUT_ENDED;
         scan->work |= rc->exchange.body_wanted;
         return true;
     case FRAME_ACK:
     case FRAME_NACK:
-        if (!rc->awaiting || length != 0)
+        if (!rc->awaiting || length != 0) {
             return false;
+        }
         rc->awaiting = false;
         rc->exchange.refused = type == FRAME_NACK;
         return true;
@@ -90,24 +93,30 @@ static bool scan_input(struct request_connection *rc, struct scan *scan)
             rc->data_left -= (uint32_t)part;
             continue;
         }
-        if (rest < FRAME_HEADER_SIZE)
+        if (rest < FRAME_HEADER_SIZE) {
             break;
-        if (frame_decode(start + scan->size, &header) != 0)
+        }
+        if (frame_decode(start + scan->size, &header) != 0) {
             return false;
+        }
         if (header.type == FRAME_DATA) {
-            if (rc->state != INPUT_BODY)
+            if (rc->state != INPUT_BODY) {
                 return false;
+            }
             rc->data_left = header.length;
             scan->size += FRAME_HEADER_SIZE;
             continue;
         }
-        if (rest < FRAME_HEADER_SIZE + header.length)
+        if (rest < FRAME_HEADER_SIZE + header.length) {
             break;
-        if (!admit(rc, header.type, header.length, scan))
+        }
+        if (!admit(rc, header.type, header.length, scan)) {
             return false;
+        }
         scan->size += FRAME_HEADER_SIZE + header.length;
-        if (rc->state == INPUT_ENDED)
+        if (rc->state == INPUT_ENDED) {
             break;
+        }
     }
     return true;
 }
@@ -136,8 +145,9 @@ static void step_done(struct job *job)
     connection_job_done(&rc->base);
     rc->running = false;
     input_release(&rc->base.server->cache, &x->batch);
-    if (x->cut)
+    if (x->cut) {
         connection_close(&rc->base);
+    }
     rc->awaiting = x->segments;
     connection_send(&rc->base, &x->output, x->piece_head, x->piece);
     if (rc->base.closing) {
@@ -153,9 +163,10 @@ static void start_step(struct request_connection *rc, size_t size,
                        uint32_t data_left)
 {
     invariant(!rc->running);
-    if (size > 0)
+    if (size > 0) {
         input_take(&rc->base.server->cache, &rc->base.input, size,
                    &rc->exchange.batch);
+    }
     rc->exchange.data_left = data_left;
     rc->running = true;
     rc->job.run = step_run;
@@ -168,8 +179,9 @@ static void next_request(struct request_connection *rc)
     exchange_reset(&rc->exchange);
     rc->state = INPUT_WAITING;
     rc->awaiting = false;
-    if (rc->base.server->stopping)
+    if (rc->base.server->stopping) {
         connection_close(&rc->base);
+    }
 }
 
 /* Does all that can be done without a new event. */
@@ -178,8 +190,9 @@ static void advance(struct request_connection *rc)
     struct exchange *x = &rc->exchange;
     while (!rc->running && !rc->base.closing) {
         if (x->finished && rc->state == INPUT_ENDED) {
-            if (rc->base.writes > 0)
+            if (rc->base.writes > 0) {
                 return; /* the next request waits for the end of this one */
+            }
             next_request(rc);
             continue;
         }
@@ -200,8 +213,9 @@ static void advance(struct request_connection *rc)
             start_step(rc, 0, 0);
             return;
         }
-        if (scan.size == 0)
+        if (scan.size == 0) {
             return;
+        }
     }
 }
 
@@ -229,10 +243,12 @@ static uint64_t request_timeout(const struct connection *base)
     const struct request_connection *rc =
         (const struct request_connection *)base;
     const struct server_limits *limits = &base->server->config->limits;
-    if (rc->running)
+    if (rc->running) {
         return 0;
-    if (rc->state == INPUT_BODY || input_size(&base->input) > 0)
+    }
+    if (rc->state == INPUT_BODY || input_size(&base->input) > 0) {
         return limits->body_timeout_s;
+    }
     return limits->idle_timeout_s;
 }
 
@@ -249,8 +265,9 @@ static bool request_release(struct connection *base)
     struct request_connection *rc = from_base(base);
     struct exchange *x = &rc->exchange;
     buffer_free(&x->output);
-    if (x->arena == NULL)
+    if (x->arena == NULL) {
         return true;
+    }
     atomic_fetch_add_explicit(&x->counters->aborted, 1, memory_order_relaxed);
     x->abort = true;
     rc->running = true;

@@ -17,9 +17,11 @@ static void close_all(struct server *server, bool only_idle)
 {
     /* Closing is asynchronous: the list does not change here. */
     struct connection *connection = server->connections;
-    for (; connection != NULL; connection = connection->next)
-        if (!only_idle || connection->kind->idle(connection))
+    for (; connection != NULL; connection = connection->next) {
+        if (!only_idle || connection->kind->idle(connection)) {
             connection_close(connection);
+        }
+    }
 }
 
 static void on_deadline(uv_timer_t *timer)
@@ -32,8 +34,9 @@ static void on_deadline(uv_timer_t *timer)
 void server_connection_gone(struct server *server)
 {
     if (!server->stopping || server->connections != NULL ||
-        uv_is_closing((uv_handle_t *)&server->sweep))
+        uv_is_closing((uv_handle_t *)&server->sweep)) {
         return;
+    }
     uv_close((uv_handle_t *)&server->sweep, NULL);
     uv_close((uv_handle_t *)&server->deadline, NULL);
     signals_close(server);
@@ -62,8 +65,9 @@ static void sweep_connections(struct server *server)
     struct connection *connection = server->connections;
     for (; connection != NULL; connection = connection->next) {
         const uint64_t limit = connection->kind->timeout_s(connection);
-        if (limit > 0 && now - connection->active_ms > limit * 1000)
+        if (limit > 0 && now - connection->active_ms > limit * 1000) {
             connection_close(connection);
+        }
     }
 }
 
@@ -120,9 +124,10 @@ static int listen_all(struct server *server)
     int error = listener_open(server, &server->listeners[0], config->socket,
                               (unsigned)config->socket_mode,
                               config->socket_group, &worker_kind);
-    if (error == 0)
+    if (error == 0) {
         error = listener_open(server, &server->listeners[1],
                               config->admin_socket, 0600, "", &admin_kind);
+    }
     return error;
 }
 
@@ -133,10 +138,11 @@ static int serve(struct server *server)
     signals_open(server);
     timers_open(server);
     const int error = listen_all(server);
-    if (error == 0)
+    if (error == 0) {
         log_info("s3d %s serves on %s", S3D_VERSION, server->config->socket);
-    else
+    } else {
         server_stop(server);
+    }
     pool_run(server->pool);
     invariant(uv_loop_close(&server->loop) == 0);
     pool_free(server->pool);
@@ -151,8 +157,9 @@ static void raise_file_limit(void)
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0 &&
         limit.rlim_cur < limit.rlim_max) {
         limit.rlim_cur = limit.rlim_max;
-        if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+        if (setrlimit(RLIMIT_NOFILE, &limit) != 0) {
             log_warn("the limit of open files stays at its default");
+        }
     }
 }
 
@@ -164,12 +171,14 @@ int server_run(struct server_config *config, const char *config_path)
     server->started_ms = clock_wall_ms();
     log_set_level(config->log_level);
     int error = log_open(config->log[0] != '\0' ? config->log : NULL);
-    if (error != 0)
+    if (error != 0) {
         log_error("cannot open %s", config->log);
+    }
     raise_file_limit();
     umask(umask(077) | 027); /* LevelDB leaves its modes to us */
-    if (error == 0)
+    if (error == 0) {
         error = cluster_open(config, &server->cluster);
+    }
     if (error == 0) {
         server->service = (struct s3_service){.meta = server->cluster.meta,
                                               .blobs = server->cluster.blobs,
@@ -183,8 +192,9 @@ int server_run(struct server_config *config, const char *config_path)
         s3_access_log_close(server->service.access_log);
     }
     cluster_close(&server->cluster);
-    if (error == 0)
+    if (error == 0) {
         log_info("s3d has stopped");
+    }
     config_free(server->config);
     free(server);
     return error == 0 ? 0 : 1;

@@ -27,12 +27,15 @@ static void reload_run(struct job *job)
 static bool same_drives(const struct server_config *a,
                         const struct server_config *b)
 {
-    if (a->drive_count != b->drive_count)
+    if (a->drive_count != b->drive_count) {
         return false;
-    for (unsigned i = 0; i < a->drive_count; i++)
+    }
+    for (unsigned i = 0; i < a->drive_count; i++) {
         if (strcmp(a->drives[i].path, b->drives[i].path) != 0 ||
-            strcmp(a->drives[i].domain, b->drives[i].domain) != 0)
+            strcmp(a->drives[i].domain, b->drives[i].domain) != 0) {
             return false;
+        }
+    }
     return true;
 }
 
@@ -59,10 +62,12 @@ static void refuse_changes(const struct server_config *old,
         {"extensions", old->extensions != new->extensions},
         {"drives", !same_drives(old, new)},
     };
-    for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
-        if (fixed[i].changed)
+    for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++) {
+        if (fixed[i].changed) {
             log_warn("reload: %s changes when s3d is started again",
                      fixed[i].name);
+        }
+    }
 }
 
 static void apply(struct server *server, struct server_config *new)
@@ -87,11 +92,12 @@ static void reload_done(struct job *job)
     struct reload *reload = (struct reload *)job;
     struct server *server = reload->server;
     server->reloading = false;
-    if (reload->result == 0)
+    if (reload->result == 0) {
         apply(server, reload->config);
-    else
+    } else {
         log_error("reload refused: %.*s", (int)reload->error.size,
                   (const char *)reload->error.data);
+    }
     config_free(reload->config);
     buffer_free(&reload->error);
     free(reload);
@@ -99,8 +105,9 @@ static void reload_done(struct job *job)
 
 static void start_reload(struct server *server)
 {
-    if (server->reloading || server->stopping || server->config_path == NULL)
+    if (server->reloading || server->stopping || server->config_path == NULL) {
         return;
+    }
     struct reload *reload = xcalloc(1, sizeof(*reload));
     reload->server = server;
     reload->job.run = reload_run;
@@ -118,8 +125,9 @@ static void on_signal(uv_signal_t *handle, int number)
         start_reload(server);
         break;
     case SIGUSR1:
-        if (log_open(log[0] != '\0' ? log : NULL) != 0)
+        if (log_open(log[0] != '\0' ? log : NULL) != 0) {
             log_error("cannot open %s", log);
+        }
         break;
     default:
         log_info("stopping: %s", strsignal(number));
@@ -141,6 +149,7 @@ void signals_open(struct server *server)
 
 void signals_close(struct server *server)
 {
-    for (unsigned i = 0; i < SERVER_SIGNALS; i++)
+    for (unsigned i = 0; i < SERVER_SIGNALS; i++) {
         uv_close((uv_handle_t *)&server->signals[i], NULL);
+    }
 }

@@ -7,8 +7,9 @@
 static void worker_input(struct connection *base)
 {
     struct frame_header header;
-    if (input_size(&base->input) < FRAME_HEADER_SIZE)
+    if (input_size(&base->input) < FRAME_HEADER_SIZE) {
         return;
+    }
     const bool valid =
         frame_decode(base->input.data + base->input.start, &header) == 0;
     connection_become(base, valid && header.type == FRAME_HELLO
