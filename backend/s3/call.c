@@ -19,6 +19,9 @@ static void settle(struct s3_call *call)
         return;
     }
     invariant(!call->wants_body);
+    if (call->done_us == 0) {
+        call->done_us = clock_monotonic_us();
+    }
     cors_answer(call);
     blob_writer_abort(call->writer);
     call->writer = NULL;
@@ -168,8 +171,8 @@ static void start_body(struct s3_call *call)
     }
 }
 
-struct s3_call *s3_call_begin(struct s3_service *service,
-                              const Wire__Request *request)
+static struct s3_call *call_new(struct s3_service *service,
+                                const Wire__Request *request)
 {
     struct arena *arena = arena_new();
     struct s3_call *call = arena_zalloc(arena, sizeof(*call));
@@ -180,7 +183,16 @@ struct s3_call *s3_call_begin(struct s3_service *service,
     call->bucket_name = pb_slice(request->bucket);
     call->key = pb_slice(request->key);
     call->operation = s3_operation_find(request->operation);
+    call->began_ms = clock_wall_ms();
+    call->began_us = call->body_us = clock_monotonic_us();
     wire__reply__init(&call->reply);
+    return call;
+}
+
+struct s3_call *s3_call_begin(struct s3_service *service,
+                              const Wire__Request *request)
+{
+    struct s3_call *call = call_new(service, request);
 
     if (is_form(call)) {
         start_body(call);
@@ -194,6 +206,20 @@ struct s3_call *s3_call_begin(struct s3_service *service,
                    call_supported(call)) {
             start_body(call);
         }
+    }
+    settle(call);
+    return call;
+}
+
+struct s3_call *call_begin_as(struct s3_service *service,
+                              const Wire__Request *request,
+                              const struct iam_identity *identity)
+{
+    struct s3_call *call = call_new(service, request);
+
+    call->identity = *identity;
+    if (call_load_bucket(call) && call_check_key(call)) {
+        start_body(call);
     }
     settle(call);
     return call;
@@ -252,6 +278,7 @@ void s3_call_end(struct s3_call *call)
     if (!call->wants_body) {
         return;
     }
+    call->body_us = clock_monotonic_us();
     take_end(call);
     settle(call);
 }
@@ -265,6 +292,19 @@ const Wire__Reply *s3_call_reply(const struct s3_call *call)
 const char *s3_call_error(const struct s3_call *call)
 {
     return call->error == S3_OK ? "" : s3_error_code(call->error);
+}
+
+static void count_sent(struct s3_call *call, const struct s3_piece *piece)
+{
+    call->last_segments = 0;
+    if (piece->kind == S3_PIECE_DATA) {
+        call->bytes_sent += piece->data.size;
+    } else if (piece->kind == S3_PIECE_SEGMENTS) {
+        for (size_t i = 0; i < piece->segments->n_segments; i++) {
+            call->last_segments += piece->segments->segments[i]->length;
+        }
+        call->bytes_sent += call->last_segments;
+    }
 }
 
 void s3_call_next(struct s3_call *call, struct s3_piece *piece)
@@ -285,10 +325,13 @@ void s3_call_next(struct s3_call *call, struct s3_piece *piece)
     } else {
         piece->kind = S3_PIECE_END;
     }
+    count_sent(call, piece);
 }
 
 void s3_call_refuse_segments(struct s3_call *call)
 {
+    call->bytes_sent -= call->last_segments;
+    call->last_segments = 0;
     if (call->source != NULL) {
         source_refuse_segments(call);
     }
