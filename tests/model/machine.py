@@ -1,6 +1,6 @@
 """What the state machines share: calls, contents, the budget.
 
-Budget: S3D_MODEL_EXAMPLES (50) histories of S3D_MODEL_STEPS (50) steps.
+Budget: S3D_MODEL_EXAMPLES (30) histories of S3D_MODEL_STEPS (50) steps.
 Hypothesis prints the shortest failing history and how to replay it.
 """
 
@@ -57,7 +57,7 @@ class Machine(RuleBasedStateMachine):
 def run(machine, stack):
     Machine.stack = stack
     Machine.client = stack.client()
-    examples = int(os.environ.get("S3D_MODEL_EXAMPLES", 50))
+    examples = int(os.environ.get("S3D_MODEL_EXAMPLES", 30))
     run_state_machine_as_test(machine, settings=settings(
         max_examples=examples,
         stateful_step_count=int(os.environ.get("S3D_MODEL_STEPS", 50)),

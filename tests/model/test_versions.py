@@ -9,7 +9,7 @@ import datetime
 from urllib.parse import urlencode
 
 from hypothesis import strategies as st
-from hypothesis.stateful import (Bundle, consumes, initialize, invariant, rule)
+from hypothesis.stateful import Bundle, consumes, initialize, rule
 
 from machine import Code, Machine, run
 from reference import MIN_PART, NULL, Bucket, Refused, Upload, Version, etag_of
@@ -18,8 +18,14 @@ KEYS = st.sampled_from(["a", "a/", "a/b", "a/b/c", "b", "é"])
 BODIES = st.sampled_from([0, 1, 5, 65537])
 PREFIXES = st.sampled_from(["", "a", "a/", "a/b", "é", "zz"])
 DELIMITERS = st.sampled_from(["", "/", "b"])
-# Which version of a key: none named, one of those it has had, or a stranger.
-PICKS = st.one_of(st.none(), st.integers(0, 5))
+# A key with no version named, one that it has had or a stranger's; or, by
+# number, one of the versions that there are.
+TARGETS = st.one_of(
+    st.integers(0, 30), st.integers(0, 30),
+    st.tuples(KEYS, st.one_of(st.none(), st.integers(0, 5))))
+PARTS = st.sampled_from([[], [10], [MIN_PART, 10]])
+READS = ["get", "get_range", "head", "get_part", "attributes", "get_tags",
+         "get_retention", "get_hold"]
 TAGS = st.sampled_from([{}, {"x": "1"}, {"x": "2", "y z": "é+/"}])
 ABSENT_ID = "0" * 32
 SOON = datetime.datetime(2098, 1, 1, tzinfo=datetime.timezone.utc)
@@ -45,11 +51,16 @@ class Versions(Machine):
     locked = False
     uploads = Bundle("uploads")
 
-    @initialize()
-    def begin(self):
+    @initialize(status=st.sampled_from(["", "Suspended", "Enabled", "Enabled"]),
+                keys=st.lists(KEYS, min_size=2, max_size=6))
+    def begin(self, status, keys):
         self.make_bucket(ObjectLockEnabledForBucket=self.locked)
         self.model = Bucket(self.locked)
         self.ids = {}  # key: version ids that it has had, oldest first
+        if status:
+            self.switch(status)
+        for key in keys:
+            self.put_object(key, Version.of(self.fresh(5)))
 
     # --- comparing ---------------------------------------------------------
 
@@ -97,11 +108,19 @@ class Versions(Machine):
             age = version.until - head["LastModified"]
             assert age // datetime.timedelta(days=1) == DEFAULT_DAYS
 
-    def pick(self, key, pick):
+    def aim(self, target):
+        """(key, version id or None)"""
+        if isinstance(target, int):
+            there = self.model.list_versions()[0]
+            if not there:
+                return "a", None
+            key, version, _ = there[target % len(there)]
+            return key, version.id
+        key, pick = target
         if pick is None:
-            return None
+            return key, None
         known = [ABSENT_ID, NULL] + self.ids.get(key, [])
-        return known[-1 - pick % len(known)]
+        return key, known[-1 - pick % len(known)]
 
     def check_headers(self, key, version, answer):
         assert answer["ETag"] == version.etag
@@ -143,17 +162,17 @@ class Versions(Machine):
             self.written(key, version, answer)
 
     @rule(key=KEYS, size=BODIES, tags=TAGS, condition=st.sampled_from(
-        ["none", "none", "none", "absent", "match", "any", "stale"]))
+        ["none"] * 8 + ["absent", "match", "any", "stale"]))
     def put(self, key, size, tags, condition):
         body = self.fresh(size)
         self.put_object(key, Version.of(
             body, metadata={"n": str(self.serial)}, tags=tags), condition)
 
-    @rule(source=KEYS, pick=PICKS, to=KEYS,
+    @rule(aimed=TARGETS, to=KEYS,
           metadata=st.sampled_from([None, {}, {"r": "1"}]),
           tags=st.one_of(st.none(), TAGS))
-    def copy(self, source, pick, to, metadata, tags):
-        version = self.pick(source, pick)
+    def copy(self, aimed, to, metadata, tags):
+        source, version = self.aim(aimed)
         options = {}
         if metadata is not None:
             options.update(MetadataDirective="REPLACE", Metadata=metadata)
@@ -172,10 +191,10 @@ class Versions(Machine):
 
     # --- deleting ----------------------------------------------------------
 
-    @rule(key=KEYS, pick=PICKS, bypass=st.booleans(),
-          condition=st.sampled_from(["none", "none", "match", "stale"]))
-    def delete(self, key, pick, bypass, condition):
-        version = self.pick(key, pick)
+    @rule(aimed=TARGETS, bypass=st.booleans(),
+          condition=st.sampled_from(["none"] * 8 + ["match", "stale"]))
+    def delete(self, aimed, bypass, condition):
+        key, version = self.aim(aimed)
         found = self.model.find(key, version)
         etag = {"none": None, "stale": '"0"',
                 "match": found.etag if found and found.etag else '"x"'}[condition]
@@ -195,10 +214,10 @@ class Versions(Machine):
                 (gone is not None and gone.marker)
             assert answer.get("VersionId") == version
 
-    @rule(doomed=st.lists(st.tuples(KEYS, PICKS), min_size=1, max_size=5),
+    @rule(doomed=st.lists(TARGETS, min_size=1, max_size=4),
           bypass=st.booleans())
     def delete_many(self, doomed, bypass):
-        named = [(key, self.pick(key, pick)) for key, pick in doomed]
+        named = [self.aim(aimed) for aimed in doomed]
         answer = self.call(
             "delete_objects", BypassGovernanceRetention=bypass,
             Delete={"Objects": [{"Key": key, **given(VersionId=version)}
@@ -227,19 +246,21 @@ class Versions(Machine):
 
     # --- reading -----------------------------------------------------------
 
-    @rule(key=KEYS, pick=PICKS)
-    def get(self, key, pick):
-        version = self.pick(key, pick)
+    @rule(aimed=TARGETS, number=st.integers(0, 99))
+    def look(self, aimed, number):
+        self.number = number
+        for read in READS:
+            getattr(self, read)(*self.aim(aimed))
+
+    def get(self, key, version):
         answer = self.call("get_object", Key=key, **given(VersionId=version))
         found = self.expect(answer, self.model.read, key, version)
         if found:
             assert answer["Body"].read() == found.body
             self.check_headers(key, found, answer)
 
-    @rule(key=KEYS, pick=PICKS, start=st.integers(0, 70_000),
-          length=st.integers(1, 9999))
-    def get_range(self, key, pick, start, length):
-        version = self.pick(key, pick)
+    def get_range(self, key, version):
+        start, length = self.number * 700, self.number * 91 + 1
         answer = self.call("get_object", Key=key, **given(VersionId=version),
                            Range=f"bytes={start}-{start + length - 1}")
 
@@ -253,9 +274,7 @@ class Versions(Machine):
         if found:
             assert answer["Body"].read() == found.body[start:start + length]
 
-    @rule(key=KEYS, pick=PICKS)
-    def head(self, key, pick):
-        version = self.pick(key, pick)
+    def head(self, key, version):
         answer = self.call("head_object", Key=key, ChecksumMode="ENABLED",
                            **given(VersionId=version))
         found = self.expect(answer, self.model.read, key, version, head=True)
@@ -264,9 +283,8 @@ class Versions(Machine):
             assert answer["ChecksumCRC32"] == found.checksum
             self.check_headers(key, found, answer)
 
-    @rule(key=KEYS, pick=PICKS, number=st.integers(1, 3))
-    def get_part(self, key, pick, number):
-        version = self.pick(key, pick)
+    def get_part(self, key, version):
+        number = self.number % 3 + 1
         answer = self.call("get_object", Key=key, PartNumber=number,
                            **given(VersionId=version))
 
@@ -284,9 +302,7 @@ class Versions(Machine):
                 found.body[start:start + sizes[number - 1]]
             assert answer.get("PartsCount") == (len(found.parts) or None)
 
-    @rule(key=KEYS, pick=PICKS)
-    def attributes(self, key, pick):
-        version = self.pick(key, pick)
+    def attributes(self, key, version):
         answer = self.call(
             "get_object_attributes", Key=key, **given(VersionId=version),
             ObjectAttributes=["ETag", "Checksum", "ObjectParts", "ObjectSize",
@@ -305,32 +321,7 @@ class Versions(Machine):
         assert parts.get("TotalPartsCount", 0) == len(found.parts)
         assert tuple(p["Size"] for p in parts.get("Parts", [])) == found.parts
 
-    # --- tags --------------------------------------------------------------
-
-    @rule(key=KEYS, pick=PICKS, tags=TAGS)
-    def tag(self, key, pick, tags):
-        version = self.pick(key, pick)
-        answer = self.call("put_object_tagging", Key=key,
-                           Tagging={"TagSet": tag_set(tags)},
-                           **given(VersionId=version))
-        found = self.expect(answer, self.model.read, key, version)
-        if found:
-            found.tags = tags
-            assert answer.get("VersionId") == self.model.shown(found)
-
-    @rule(key=KEYS, pick=PICKS)
-    def untag(self, key, pick):
-        version = self.pick(key, pick)
-        answer = self.call("delete_object_tagging", Key=key,
-                           **given(VersionId=version))
-        found = self.expect(answer, self.model.read, key, version)
-        if found:
-            found.tags = {}
-            assert answer.get("VersionId") == self.model.shown(found)
-
-    @rule(key=KEYS, pick=PICKS)
-    def get_tags(self, key, pick):
-        version = self.pick(key, pick)
+    def get_tags(self, key, version):
         answer = self.call("get_object_tagging", Key=key,
                            **given(VersionId=version))
         found = self.expect(answer, self.model.read, key, version)
@@ -338,18 +329,58 @@ class Versions(Machine):
             assert sorted(answer["TagSet"], key=lambda t: t["Key"]) == \
                 tag_set(found.tags)
 
+    def get_retention(self, key, version):
+        answer = self.call("get_object_retention", Key=key,
+                           **given(VersionId=version))
+        found = self.expect(answer, self.model.retention, key, version)
+        if found:
+            assert answer["Retention"] == {"Mode": found.mode,
+                                           "RetainUntilDate": found.until}
+
+    def get_hold(self, key, version):
+        answer = self.call("get_object_legal_hold", Key=key,
+                           **given(VersionId=version))
+        found = self.expect(answer, self.model.hold, key, version)
+        if found:
+            assert answer["LegalHold"]["Status"] == found.hold
+
+    # --- tags --------------------------------------------------------------
+
+    @rule(aimed=TARGETS, tags=TAGS)
+    def tag(self, aimed, tags):
+        key, version = self.aim(aimed)
+        if tags:
+            answer = self.call("put_object_tagging", Key=key,
+                               Tagging={"TagSet": tag_set(tags)},
+                               **given(VersionId=version))
+        else:
+            answer = self.call("delete_object_tagging", Key=key,
+                               **given(VersionId=version))
+        found = self.expect(answer, self.model.read, key, version)
+        if found:
+            found.tags = tags
+            assert answer.get("VersionId") == self.model.shown(found)
+
     # --- uploads -----------------------------------------------------------
 
-    @rule(target=uploads, key=KEYS, tags=TAGS)
-    def create_upload(self, key, tags):
+    @rule(target=uploads, key=KEYS, tags=TAGS, sizes=PARTS,
+          whole=st.booleans())
+    def create_upload(self, key, tags, sizes, whole):
         identity = self.call("create_multipart_upload", Key=key,
                              ChecksumAlgorithm="CRC32",
                              **tag_header(tags))["UploadId"]
         self.model.uploads[identity] = Upload(key, tags)
+        for number, size in enumerate(sizes, 1):
+            self.upload_part((key, identity), number, size)
+        if whole:
+            self.complete_upload((key, identity), "none")
         return (key, identity)
 
     @rule(upload=uploads, number=st.sampled_from([1, 2, 7]),
           size=st.sampled_from([10, MIN_PART]))
+    def another_part(self, upload, number, size):
+        self.upload_part(upload, number, size)
+
     def upload_part(self, upload, number, size):
         key, identity = upload
         body = self.fresh(size)
@@ -360,11 +391,10 @@ class Versions(Machine):
             assert answer["ETag"] == etag_of(body)
             found.parts[number] = Version.of(body)
 
-    @rule(upload=uploads, number=st.sampled_from([1, 2, 7]), source=KEYS,
-          pick=PICKS)
-    def copy_part(self, upload, number, source, pick):
+    @rule(upload=uploads, number=st.sampled_from([1, 2, 7]), aimed=TARGETS)
+    def copy_part(self, upload, number, aimed):
         key, identity = upload
-        version = self.pick(source, pick)
+        source, version = self.aim(aimed)
         answer = self.call("upload_part_copy", Key=key, UploadId=identity,
                            PartNumber=number, CopySource={
                                "Bucket": self.bucket, "Key": source,
@@ -383,8 +413,11 @@ class Versions(Machine):
             found.parts[number] = Version.of(copied.body)
 
     @rule(upload=uploads, condition=st.sampled_from(
-        ["none", "none", "absent", "match"]))
+        ["none"] * 3 + ["absent", "match", "stale"]))
     def complete(self, upload, condition):
+        self.complete_upload(upload, condition)
+
+    def complete_upload(self, upload, condition):
         """Repeated: the same answer, whatever became of the version."""
         key, identity = upload
         found = self.model.uploads.get(identity)
@@ -424,7 +457,11 @@ class Versions(Machine):
 
     # --- lists -------------------------------------------------------------
 
-    @rule(prefix=PREFIXES, delimiter=DELIMITERS, page=st.integers(1, 5))
+    @rule(prefix=PREFIXES, delimiter=DELIMITERS, page=st.integers(1, 5),
+          what=st.sampled_from(["list", "list_versions", "list_versions"]))
+    def look_through(self, prefix, delimiter, page, what):
+        getattr(self, what)(prefix, delimiter, page)
+
     def list(self, prefix, delimiter, page):
         found, common = [], []
         for answer in self.client.get_paginator("list_objects_v2").paginate(
@@ -456,7 +493,6 @@ class Versions(Machine):
         for newer, older in zip(found, found[1:]):
             assert newer[0] != older[0] or newer[5] >= older[5]
 
-    @rule(prefix=PREFIXES, delimiter=DELIMITERS, page=st.integers(1, 5))
     def list_versions(self, prefix, delimiter, page):
         found, common = [], []
         for answer in self.client.get_paginator(
@@ -472,7 +508,6 @@ class Versions(Machine):
         self.check_versions(found, expected)
         assert common == groups
 
-    @rule()
     def list_uploads(self):
         answer = self.call("list_multipart_uploads")
         assert {u["UploadId"] for u in answer.get("Uploads", [])} == {
@@ -481,24 +516,28 @@ class Versions(Machine):
 
     # --- the whole ---------------------------------------------------------
 
-    @rule(hard=st.booleans())
-    def restart(self, hard):
-        self.restart_s3d(hard)
+    @rule(hard=st.booleans(), often=st.integers(0, 4))
+    def restart(self, hard, often):
+        if often == 3:  # each costs as much as twenty other steps
+            self.restart_s3d(hard)
+            self.check_all()
 
-    @invariant()
-    def every_version_is_listed(self):
-        if hasattr(self, "model"):
-            self.check_versions(self.entries(self.call("list_object_versions")),
-                                self.model.list_versions()[0])
+    @rule()
+    def check_all(self):
+        self.list_uploads()
+        self.list_versions("", "", 1000)
+        self.list("", "", 1000)
 
     def teardown(self):
         """Bytes that another reference freed would show here."""
         if not hasattr(self, "model"):
             return
+        self.check_all()
         for key, version, _ in self.model.list_versions()[0]:
             if not version.marker:
                 answer = self.call("get_object", Key=key, VersionId=version.id)
                 assert answer["Body"].read() == version.body
+                self.check_headers(key, version, answer)
 
 
 class Locks(Versions):
@@ -525,11 +564,11 @@ class Locks(Versions):
             **given(ObjectLockMode=mode, ObjectLockRetainUntilDate=until,
                     ObjectLockLegalHoldStatus=hold))
 
-    @rule(key=KEYS, pick=PICKS, until=st.sampled_from([SOON, LATE]),
+    @rule(aimed=TARGETS, until=st.sampled_from([SOON, LATE]),
           mode=st.sampled_from(["GOVERNANCE", "GOVERNANCE", "COMPLIANCE",
                                 None]), bypass=st.booleans())
-    def retain(self, key, pick, mode, until, bypass):
-        version = self.pick(key, pick)
+    def retain(self, aimed, mode, until, bypass):
+        key, version = self.aim(aimed)
         until = until if mode else None
         answer = self.call(
             "put_object_retention", Key=key, BypassGovernanceRetention=bypass,
@@ -538,34 +577,15 @@ class Locks(Versions):
         self.expect(answer, self.model.retain, key, version, mode, until,
                     bypass)
 
-    @rule(key=KEYS, pick=PICKS)
-    def get_retention(self, key, pick):
-        version = self.pick(key, pick)
-        answer = self.call("get_object_retention", Key=key,
-                           **given(VersionId=version))
-        found = self.expect(answer, self.model.retention, key, version)
-        if found:
-            assert answer["Retention"] == {"Mode": found.mode,
-                                           "RetainUntilDate": found.until}
-
-    @rule(key=KEYS, pick=PICKS, status=st.sampled_from(["ON", "OFF"]))
-    def put_hold(self, key, pick, status):
-        version = self.pick(key, pick)
+    @rule(aimed=TARGETS, status=st.sampled_from(["ON", "OFF"]))
+    def put_hold(self, aimed, status):
+        key, version = self.aim(aimed)
         answer = self.call("put_object_legal_hold", Key=key,
                            LegalHold={"Status": status},
                            **given(VersionId=version))
         found = self.expect(answer, self.model.lock_target, key, version)
         if found:
             found.hold = status
-
-    @rule(key=KEYS, pick=PICKS)
-    def get_hold(self, key, pick):
-        version = self.pick(key, pick)
-        answer = self.call("get_object_legal_hold", Key=key,
-                           **given(VersionId=version))
-        found = self.expect(answer, self.model.hold, key, version)
-        if found:
-            assert answer["LegalHold"]["Status"] == found.hold
 
 
 def test_versions(stack):
