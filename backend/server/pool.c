@@ -53,6 +53,7 @@ struct pool {
     pthread_cond_t ended;
     struct queue finished;
     bool led;
+    unsigned busy; /* threads that lost the loop and have a job to end */
     bool stopping; /* the loop has ended */
     unsigned threads;
     pthread_t *ids;
@@ -104,8 +105,9 @@ static void take_from_leader(struct pool *pool, unsigned long long job)
     }
     pthread_mutex_lock(&pool->lock);
     pool->led = false;
+    pool->busy++;
+    invariant(pool->busy < pool->threads); /* one is left: has_follower() */
     pthread_mutex_unlock(&pool->lock);
-    /* If no one sleeps, the next thread that ends a job takes over. */
     pthread_cond_signal(&pool->follow);
 }
 
@@ -147,10 +149,24 @@ static void finish_as_follower(struct pool *pool, struct job *job)
     pthread_mutex_lock(&pool->lock);
     first = pool->finished.head == NULL;
     queue_push(&pool->finished, job);
+    pool->busy--;
     pthread_mutex_unlock(&pool->lock);
     if (first) {
         uv_async_send(&pool->async);
     }
+}
+
+/* Someone to take the loop if the leader's job blocks. Without one the leader
+ * runs no job, so that timeouts and connections go on whatever hangs; the end
+ * of a job wakes the loop, and jobs go on too. */
+static bool has_follower(struct pool *pool)
+{
+    bool has;
+
+    pthread_mutex_lock(&pool->lock);
+    has = pool->busy + 1 < pool->threads;
+    pthread_mutex_unlock(&pool->lock);
+    return has;
 }
 
 /* Runs what has been submitted. False: the leadership is gone. */
@@ -158,7 +174,7 @@ static bool run_jobs(struct pool *pool)
 {
     struct job *job;
 
-    while ((job = queue_pop(&pool->jobs)) != NULL) {
+    while (has_follower(pool) && (job = queue_pop(&pool->jobs)) != NULL) {
         unsigned long long number = ++pool->jobs_begun;
 
         my_job = number;

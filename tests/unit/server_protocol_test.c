@@ -755,6 +755,36 @@ static void test_body_timeout(void **state)
     wait_until(atomic_load(&shared->live) == 0);
 }
 
+/* More steps hang than there are threads (8): the loop goes on all the same. */
+static void test_the_loop_outlives_hanging_steps(void **state)
+{
+    int hanging[12];
+    struct buffer out = {0};
+    const int bad = connect_worker();
+    (void)state;
+    for (int i = 0; i < 12; i++) {
+        hanging[i] = connect_worker();
+        put_request(&out, "gate", true, false);
+        put_frame(&out, FRAME_DATA, "kept", 4);
+        put_end(&out);
+        send_buffer(hanging[i], &out);
+    }
+    wait_until(atomic_load(&shared->live) == 7);
+
+    buffer_append(&out, "no frame at all.", 16);
+    send_buffer(bad, &out);
+    expect_closed(bad);
+
+    for (int i = 0; i < 12; i++) {
+        sem_post(&shared->gate);
+    }
+    for (int i = 0; i < 12; i++) {
+        expect_answer(hanging[i], 200, "kept", 4);
+        close(hanging[i]);
+    }
+    wait_until(atomic_load(&shared->live) == 0);
+}
+
 static void test_connection_limit(void **state)
 {
     int fds[300];
@@ -825,6 +855,7 @@ int main(void)
         cmocka_unit_test(test_many_connections),
         cmocka_unit_test(test_graceful_stop),
         cmocka_unit_test(test_stop_is_bounded),
+        cmocka_unit_test(test_the_loop_outlives_hanging_steps),
         cmocka_unit_test(test_body_timeout),
         cmocka_unit_test(test_connection_limit),
     };
