@@ -18,7 +18,7 @@ CFLAGS.asan    := -O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer -f
 CFLAGS.tsan    := -O1 -g -fsanitize=thread -fno-omit-frame-pointer
 CFLAGS.cov     := -O0 -g --coverage
 
-PACKAGES := libprotobuf-c libuv libisal jansson libconfig libxml-2.0 openssl
+PACKAGES := libprotobuf-c libuv libisal jansson libconfig libxml-2.0 openssl libcurl
 S3D_CFLAGS := -std=gnu11 -D_GNU_SOURCE -pthread $(WARNINGS) $(CFLAGS.$(VARIANT)) \
     -Ibackend -I$(GEN) -Ingx_s3_module/core -I/usr/include/liberasurecode \
     $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null) $(CFLAGS)
@@ -27,7 +27,7 @@ S3D_LIBS := -pthread -lleveldb -lerasurecode \
 
 # Each folder of backend/ is an archive; what it may use is listed here, and
 # nothing else: dependencies point one way.
-FOLDERS := base wire io extent erasure placement blob meta iam s3 server
+FOLDERS := base wire io extent erasure placement blob meta crypt policy iam s3 server
 uses.base      :=
 uses.wire      :=
 uses.core      := wire
@@ -37,9 +37,11 @@ uses.erasure   := base
 uses.placement := base
 uses.blob      := placement erasure extent io base gen
 uses.meta      := base gen
-uses.iam       := meta base gen
-uses.s3        := iam meta blob placement erasure extent io wire base gen
-uses.server    := s3 iam meta blob placement erasure extent io wire base gen
+uses.crypt     := base gen
+uses.policy    := base
+uses.iam       := policy meta base gen
+uses.s3        := iam policy crypt meta blob placement erasure extent io wire base gen
+uses.server    := s3 iam policy crypt meta blob placement erasure extent io wire base gen
 
 PROTOS := backend/wire/wire.proto backend/blob/layout.proto backend/meta/records.proto
 PB     := wire layout records
