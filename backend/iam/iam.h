@@ -11,7 +11,7 @@
 #define IAM_H
 
 #include "base/base.h"
-#include "meta/kv.h"
+#include "kv/kv.h"
 
 #define IAM_USER_ID_SIZE 64 /* hex digits of a canonical user id */
 #define IAM_KEY_SIZE     32 /* bytes of a derived SigV4 key */

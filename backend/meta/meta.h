@@ -34,7 +34,7 @@
 #define META_H
 
 #include "base/base.h"
-#include "meta/kv.h"
+#include "kv/kv.h"
 #include "records.pb-c.h"
 
 struct meta;

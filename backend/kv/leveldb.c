@@ -5,7 +5,7 @@
  * other writers must not mix. A failed log sync leaves LevelDB refusing
  * writes until it is opened again; kv.c keeps to that for every failure.
  */
-#include "meta/private.h"
+#include "kv/private.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -3,7 +3,7 @@
  *
  * A batch is one buffer of changes: tag, two lengths, key, value.
  */
-#include "meta/private.h"
+#include "kv/private.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -10,7 +10,7 @@
  *   T3  Only the holder of `writer` publishes a root; `lock` guards the
  *       pointer and its first reference.
  */
-#include "meta/private.h"
+#include "kv/private.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
  * writes until it is opened again, deletes too: so what would need room is
  * refused earlier.
  */
-#include "meta/private.h"
+#include "kv/private.h"
 
 #include <errno.h>
 #include <stdlib.h>

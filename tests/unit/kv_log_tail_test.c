@@ -2,7 +2,7 @@
  * A power cut leaves the newest log with its last record in pieces: every
  * record synced before survives, and the store opens. Real LevelDB logs.
  */
-#include "meta/private.h"
+#include "kv/private.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -12,7 +12,7 @@
  * many blocks: CRC-32C of type and data, masked (4 bytes), length of the data
  * (2), type (1), data. A block's last bytes, if fewer than 7, are not used.
  */
-#include "meta/private.h"
+#include "kv/private.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,0 +1,67 @@
+/*
+ * Private to kv/: the table under kv.h, and LevelDB's log.
+ */
+#ifndef KV_PRIVATE_H
+#define KV_PRIVATE_H
+
+#include "kv/kv.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* --- what an implementation provides ---------------------------------------*/
+struct kv_ops {
+    void (*close)(struct kv *kv);
+    int (*get)(struct kv *kv, struct arena *arena, struct slice key,
+               struct slice *value);
+    int (*commit)(struct kv *kv, const struct kv_batch *batch);
+    struct kv_iterator *(*iterate)(struct kv *kv);
+};
+
+struct kv_iterator_ops {
+    void (*free)(struct kv_iterator *iterator);
+    void (*seek)(struct kv_iterator *iterator, struct slice key);
+    void (*next)(struct kv_iterator *iterator);
+    bool (*valid)(struct kv_iterator *iterator);
+    struct slice (*key)(struct kv_iterator *iterator);
+    struct slice (*value)(struct kv_iterator *iterator);
+    int (*error)(struct kv_iterator *iterator);
+};
+
+struct kv_reserve {
+    char *directory;
+    uint64_t bytes; /* 0: none */
+    atomic_uint_fast64_t checked_us;
+    atomic_bool full;
+};
+
+/* First member of every implementation. */
+struct kv {
+    const struct kv_ops *ops;
+    struct kv_reserve reserve;
+    atomic_bool poisoned; /* a commit failed: none may follow */
+};
+
+struct kv_iterator {
+    const struct kv_iterator_ops *ops;
+};
+
+struct kv_change {
+    bool put; /* else delete */
+    struct slice key;
+    struct slice value;
+};
+/* Walks the changes of a batch in order; *position starts at 0. */
+bool kv_batch_next(const struct kv_batch *batch, size_t *position,
+                   struct kv_change *change);
+
+/* --- log_tail.c: LevelDB's log after a power cut ---------------------------*/
+/* How many bytes of a log are whole records: `size`, or fewer if the last one
+ * is in pieces. -EBADMSG if a record begins behind the damage, which begins
+ * in the record at *whole. */
+int log_tail_find(const uint8_t *log, size_t size, size_t *whole);
+/* Cuts such a piece off the newest log in the directory and keeps it beside,
+ * as lost-tail-<n>. Whoever calls has the directory for itself. */
+int log_tail_repair(int directory);
+
+#endif
