@@ -62,8 +62,9 @@ bool bucket_valid_name(struct slice name)
         if (!is_lower_or_digit(c) && c != '-' && c != '.') {
             return false;
         }
-        if (c == '.' && name.data[i + 1] == '.') {
-            return false;
+        if (c == '.' && !(is_lower_or_digit(name.data[i - 1]) &&
+                          is_lower_or_digit(name.data[i + 1]))) {
+            return false; /* no label of a host begins or ends so */
         }
     }
     return !looks_like_address(name) &&

@@ -340,7 +340,10 @@ s3_route_check_key(const s3_str_t *key)
 }
 
 
-/* Names that S3 reserves are refused only where one would come to be. */
+/*
+ * Names that S3 reserves, or whose labels no host may have, are refused only
+ * where one would come to be.
+ */
 
 static enum s3_error
 s3_route_check_bucket(const s3_str_t *name, int create)
@@ -382,6 +385,14 @@ s3_route_check_bucket(const s3_str_t *name, int create)
 
     if (!create) {
         return S3_OK;
+    }
+
+    for (i = 1; i < name->len; i++) {
+        if ((name->data[i - 1] == '.' && name->data[i] == '-')
+            || (name->data[i - 1] == '-' && name->data[i] == '.'))
+        {
+            return S3_ERR_InvalidBucketName;
+        }
     }
 
     for (i = 0; i < s3_nelts(s3_route_reserved_prefixes); i++) {

@@ -87,10 +87,10 @@ static void test_create(void **state)
 static void test_names(void **state)
 {
     static const char *const bad[] = {
-        "ab",        "Abc",      "a_b",          "a..b",
-        "-abc",      "abc-",     ".abc",         "192.168.1.1",
-        "xn--abc",   "a b",      "abc-s3alias",  "abc--ol-s3",
-        "sthree-ab", "abc.mrap", "abc--table-s3"};
+        "ab",       "Abc",          "a_b",         "a..b",       "a.-b",
+        "a-.b",     "-abc",         "abc-",        ".abc",       "192.168.1.1",
+        "xn--abc",  "a b",          "abc-s3alias", "abc--ol-s3", "sthree-ab",
+        "abc.mrap", "abc--table-s3"};
     static const char *const good[] = {"abc", "a.b.c", "1.2.3", "a-b.c-1",
                                        "192.168.1.1a"};
     struct s3_answer answer;
