@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "s3/authorize.h"
 #include "s3/list_common.h"
 #include "s3/multipart.h"
 #include "s3/operations.h"
@@ -395,8 +396,6 @@ void s3_create_bucket_run(struct s3_call *call)
 /* Looks the bucket up itself: its region is told even to whom it is closed. */
 void s3_head_bucket_run(struct s3_call *call)
 {
-    struct slice expected =
-        call_request_header(call, "x-amz-expected-bucket-owner");
     Meta__Bucket *bucket;
     int rc = meta_get_bucket(call->service->meta, call->arena,
                              call->bucket_name, &bucket);
@@ -409,9 +408,10 @@ void s3_head_bucket_run(struct s3_call *call)
         return;
     }
     call_header_slice(call, "x-amz-bucket-region", bucket_region(call, bucket));
-    if (!iam_may_access(&call->identity, pb_slice(bucket->owner)) ||
-        (expected.data != NULL &&
-         !slice_equal(expected, pb_slice(bucket->owner)))) {
+    if (!call_check_owner(call, bucket, "x-amz-expected-bucket-owner")) {
+        return;
+    }
+    if (!call_may(call, "s3:ListBucket", bucket, slice_of(NULL, 0), NULL)) {
         call_fail(call, S3_ERR_AccessDenied);
         return;
     }

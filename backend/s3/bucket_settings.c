@@ -158,13 +158,15 @@ bool request_payment_agreed(struct s3_call *call)
 {
     struct slice agreed = call_request_header(call, "x-amz-request-payer");
 
-    if (document_get(call->bucket, DOCUMENT_REQUEST_PAYMENT).data == NULL ||
+    if (call->bucket == NULL ||
+        document_get(call->bucket, DOCUMENT_REQUEST_PAYMENT).data == NULL ||
         slice_equal_string(pb_slice(call->bucket->owner),
                            call->identity.user) ||
         !paid_for(call)) {
         return true;
     }
-    if (!slice_equal_string(agreed, "requester")) {
+    if (!slice_equal_string(agreed, "requester") ||
+        call->identity.user[0] == '\0') {
         call_fail(call, S3_ERR_AccessDenied);
         return false;
     }

@@ -4,7 +4,7 @@
  * (neither done nor at the end of the body). Exactly one of the two is set
  * between steps.
  */
-#include "s3/call.h"
+#include "s3/authorize.h"
 #include "s3/cors_call.h"
 #include "s3/ownership.h"
 #include "s3/pieces.h"
@@ -49,18 +49,11 @@ bool call_authenticate(struct s3_call *call, struct slice access_key,
         call_fail(call, S3_ERR_InvalidToken);
         return false;
     }
-    if (call->identity.user[0] == '\0' &&
-        call->request->operation != WIRE__OPERATION__PREFLIGHT) {
-        call_fail(call, S3_ERR_AccessDenied);
-        return false;
-    }
     return true;
 }
 
 bool call_load_bucket(struct s3_call *call)
 {
-    struct slice expected =
-        call_request_header(call, "x-amz-expected-bucket-owner");
     int error;
 
     if (!call->operation->needs_bucket) {
@@ -76,13 +69,7 @@ bool call_load_bucket(struct s3_call *call)
         call_fail_errno(call, error, "reading a bucket");
         return false;
     }
-    if (!iam_may_access(&call->identity, pb_slice(call->bucket->owner)) ||
-        (expected.data != NULL &&
-         !slice_equal(expected, pb_slice(call->bucket->owner)))) {
-        call_fail(call, S3_ERR_AccessDenied);
-        return false;
-    }
-    return request_payment_agreed(call);
+    return call_check_owner(call, call->bucket, "x-amz-expected-bucket-owner");
 }
 
 bool call_check_key(struct s3_call *call)
@@ -201,9 +188,12 @@ struct s3_call *s3_call_begin(struct s3_service *service,
                                  pb_slice(request->session_token))) {
         if (call->operation == NULL ||
             (call->operation->extension && !service->extensions)) {
-            call_fail(call, S3_ERR_NotImplemented);
+            call_fail(call, call->identity.user[0] == '\0'
+                                ? S3_ERR_AccessDenied
+                                : S3_ERR_NotImplemented);
         } else if (call_load_bucket(call) && call_check_key(call) &&
-                   call_supported(call)) {
+                   call_authorize_operation(call) &&
+                   request_payment_agreed(call) && call_supported(call)) {
             start_body(call);
         }
     }
@@ -218,7 +208,8 @@ struct s3_call *call_begin_as(struct s3_service *service,
     struct s3_call *call = call_new(service, request);
 
     call->identity = *identity;
-    if (call_load_bucket(call) && call_check_key(call)) {
+    if (call_load_bucket(call) && call_check_key(call) &&
+        call_authorize_operation(call)) {
         start_body(call);
     }
     settle(call);

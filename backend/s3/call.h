@@ -79,11 +79,11 @@ struct s3_call {
 };
 
 /* --- access (call.c): false, the call has failed ---------------------------*/
-/* Sets call->identity; anonymous is refused, but for PREFLIGHT. */
+/* Sets call->identity, of nobody if there is no access key. */
 bool call_authenticate(struct s3_call *call, struct slice access_key,
                        uint64_t generation, struct slice session_token);
-/* Loads call->bucket by call->bucket_name, and sees that the caller may act
- * on it. */
+/* Loads call->bucket by call->bucket_name, and sees that it is of whom the
+ * caller expects. What the caller may do is for authorize.h. */
 bool call_load_bucket(struct s3_call *call);
 bool call_check_key(struct s3_call *call);
 /* A call of s3d's own, for `identity`; it is neither authenticated nor

@@ -1,4 +1,6 @@
 /* x-amz-copy-source: what CopyObject and UploadPartCopy read. */
+#include "s3/authorize.h"
+#include "s3/object.h"
 #include "s3/version.h"
 
 #include <errno.h>
@@ -67,12 +69,18 @@ bool object_parse_copy_source(struct s3_call *call, struct copy_source *source)
     return true;
 }
 
+/* A part has no tags. */
+static bool copies_tags(const struct s3_call *call)
+{
+    return call->operation->operation == WIRE__OPERATION__COPY_OBJECT &&
+           !slice_equal_string(
+               call_request_header(call, "x-amz-tagging-directive"), "REPLACE");
+}
+
 static bool load_source_bucket(struct s3_call *call,
                                const struct copy_source *source,
                                Meta__Bucket **bucket)
 {
-    struct slice expected =
-        call_request_header(call, "x-amz-source-expected-bucket-owner");
     int error = meta_get_bucket(call->service->meta, call->arena,
                                 source->bucket, bucket);
 
@@ -84,13 +92,38 @@ static bool load_source_bucket(struct s3_call *call,
         call_fail_errno(call, error, "reading a bucket");
         return false;
     }
-    if (!iam_may_access(&call->identity, pb_slice((*bucket)->owner)) ||
-        (expected.data != NULL &&
-         !slice_equal(expected, pb_slice((*bucket)->owner)))) {
+    return call_check_owner(call, *bucket,
+                            "x-amz-source-expected-bucket-owner");
+}
+
+/* Of the version that was found, a delete marker too. */
+static bool authorize(struct s3_call *call, const Meta__Bucket *bucket,
+                      const struct copy_source *source,
+                      const Meta__Object *object)
+{
+    struct s3_question question = {
+        .action = source->version_id.data != NULL ? "s3:GetObjectVersion"
+                                                  : "s3:GetObject",
+        .bucket = bucket,
+        .bucket_name = source->bucket,
+        .key = source->key,
+        .version_id = source->version_id,
+        .object = object,
+    };
+    bool allowed = call_ask(call, &question);
+
+    if (allowed && object->n_tags > 0 && copies_tags(call)) {
+        question.action = source->version_id.data != NULL
+                              ? "s3:GetObjectVersionTagging"
+                              : "s3:GetObjectTagging";
+        allowed = call_ask(call, &question);
+    }
+    if (!allowed) {
         call_fail(call, S3_ERR_AccessDenied);
         return false;
     }
-    return true;
+    return !(object->n_tags > 0 && copies_tags(call)) ||
+           call_authorize_object(call, "s3:PutObjectTagging", call->key, NULL);
 }
 
 static bool check_conditions(struct s3_call *call, const Meta__Object *object)
@@ -138,19 +171,16 @@ bool object_copy_source(struct s3_call *call, Meta__Bucket **bucket,
     *key = source.key;
     error =
         object_find(call, (*bucket)->id, source.key, source.version_id, object);
-    if (error == -ENOENT && source.version_id.data != NULL) {
-        call_error_field(call, "Key", source.key);
-        call_error_field(call, "VersionId", source.version_id);
-        call_fail(call, S3_ERR_NoSuchVersion);
-        return false;
-    }
     if (error == -ENOENT || (error == 0 && (*object)->delete_marker &&
                              source.version_id.data == NULL)) {
-        call_fail_no_key(call, source.key);
+        object_fail_absent(call, *bucket, source.key, source.version_id);
         return false;
     }
     if (error != 0) {
         call_fail_errno(call, error, "reading an object's record");
+        return false;
+    }
+    if (!authorize(call, *bucket, &source, *object)) {
         return false;
     }
     if ((*object)->delete_marker) {

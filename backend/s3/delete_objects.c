@@ -5,6 +5,7 @@
  * DeleteObject does it: what the answer says of a key is durable, and a key
  * that fails leaves the others alone.
  */
+#include "s3/authorize.h"
 #include "s3/operations.h"
 #include "s3/version.h"
 #include "s3/worm.h"
@@ -98,7 +99,7 @@ static void write_deleted(struct buffer *out, const struct doomed *doomed,
 }
 
 static void write_error(struct buffer *out, const struct doomed *doomed,
-                        enum s3_error error)
+                        enum s3_error error, const char *message)
 {
     xml_open(out, "Error");
     xml_text(out, "Key", doomed->key);
@@ -106,16 +107,34 @@ static void write_error(struct buffer *out, const struct doomed *doomed,
         xml_text(out, "VersionId", doomed->version_id);
     }
     xml_string(out, "Code", s3_error_code(error));
-    xml_string(out, "Message",
-               error == S3_ERR_AccessDenied ? WORM_PROTECTED_MESSAGE
-                                            : s3_error_message(error));
+    xml_string(out, "Message", message);
     xml_close(out, "Error");
+}
+
+/* As DeleteObject; a condition on the ETag tells what is there. */
+static bool allowed(struct s3_call *call, const struct doomed *doomed)
+{
+    struct s3_question question = {
+        .action = doomed->version_id.data != NULL ? "s3:DeleteObjectVersion"
+                                                  : "s3:DeleteObject",
+        .bucket = call->bucket,
+        .bucket_name = call->bucket_name,
+        .key = doomed->key,
+        .version_id = doomed->version_id,
+    };
+
+    if (!call_ask(call, &question)) {
+        return false;
+    }
+    question.action = "s3:GetObject";
+    return doomed->conditions.match.data == NULL || call_ask(call, &question);
 }
 
 static void delete_one(struct s3_call *call, struct buffer *out,
                        const struct doomed *doomed, bool quiet)
 {
     struct object_deletion deletion = {.delete_marker = false};
+    const char *message = NULL;
     enum s3_error error = S3_OK;
 
     if (!object_valid_key(doomed->key)) {
@@ -123,12 +142,17 @@ static void delete_one(struct s3_call *call, struct buffer *out,
     } else if (doomed->version_id.data != NULL &&
                !version_well_formed(doomed->version_id)) {
         error = S3_ERR_NoSuchVersion;
+    } else if (!allowed(call, doomed)) {
+        error = S3_ERR_AccessDenied;
+        message = s3_error_message(error);
     } else {
         error = object_delete(call, doomed->key, doomed->version_id,
                               &doomed->conditions, &deletion);
+        message = error == S3_ERR_AccessDenied ? WORM_PROTECTED_MESSAGE : NULL;
     }
     if (error != S3_OK) {
-        write_error(out, doomed, error);
+        write_error(out, doomed, error,
+                    message != NULL ? message : s3_error_message(error));
     } else if (!quiet) {
         write_deleted(out, doomed, &deletion);
     }

@@ -2,6 +2,7 @@
  * GetObject and HeadObject
  * https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
  */
+#include "s3/authorize.h"
 #include "s3/object.h"
 #include "s3/operations.h"
 #include "s3/version.h"
@@ -83,6 +84,31 @@ static void fail_marker(struct s3_call *call, const Meta__Object *marker,
     call_fail(call, S3_ERR_MethodNotAllowed);
 }
 
+void object_fail_absent(struct s3_call *call, const Meta__Bucket *bucket,
+                        struct slice key, struct slice version_id)
+{
+    if (!call_authorize_absent(call, bucket)) {
+        return;
+    }
+    if (version_id.data == NULL) {
+        call_fail_no_key(call, key);
+        return;
+    }
+    call_error_field(call, "Key", key);
+    call_error_field(call, "VersionId", version_id);
+    call_fail(call, S3_ERR_NoSuchVersion);
+}
+
+/* Some operations were authorized without the record. */
+static bool authorize(struct s3_call *call, const Meta__Object *object)
+{
+    const struct s3_permission *permission =
+        s3_permission_find(call->operation->operation);
+
+    return permission->moment != ASKED_WITH_OBJECT ||
+           call_authorize_found(call, object);
+}
+
 Meta__Object *object_requested(struct s3_call *call)
 {
     struct slice version_id;
@@ -93,14 +119,8 @@ Meta__Object *object_requested(struct s3_call *call)
         return NULL;
     }
     error = object_find(call, call->bucket->id, call->key, version_id, &object);
-    if (error == -ENOENT && version_id.data != NULL) {
-        call_error_field(call, "Key", call->key);
-        call_error_field(call, "VersionId", version_id);
-        call_fail(call, S3_ERR_NoSuchVersion);
-        return NULL;
-    }
     if (error == -ENOENT) {
-        call_fail_no_key(call, call->key);
+        object_fail_absent(call, call->bucket, call->key, version_id);
         return NULL;
     }
     if (error != 0) {
@@ -108,10 +128,14 @@ Meta__Object *object_requested(struct s3_call *call)
         return NULL;
     }
     if (object->delete_marker) {
-        fail_marker(call, object, version_id.data != NULL);
+        if (version_id.data != NULL
+                ? authorize(call, object)
+                : call_authorize_absent(call, call->bucket)) {
+            fail_marker(call, object, version_id.data != NULL);
+        }
         return NULL;
     }
-    return object;
+    return authorize(call, object) ? object : NULL;
 }
 
 static void reply_not_modified(struct s3_call *call, const Meta__Object *object)

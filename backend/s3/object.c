@@ -286,7 +286,7 @@ static enum s3_error delete_locked(struct s3_call *call, struct slice key,
         error = add_marker(call, key, deletion);
     } else if (!there) {
         error = 0;
-    } else if (worm_protects(object, clock_wall_ms(), worm_bypass(call))) {
+    } else if (worm_protects(object, clock_wall_ms(), worm_bypass(call, key))) {
         return S3_ERR_AccessDenied; /* W2 */
     } else {
         error = delete_version(call, key, object, deletion);

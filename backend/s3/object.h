@@ -17,8 +17,13 @@ bool object_put_commit(struct s3_call *call, struct meta_batch *batch,
  * none. 0 or a negative errno. */
 int object_current(struct s3_call *call, Meta__Object **object);
 /* The version of the request's key that is asked for (versionId), never a
- * delete marker. NULL: the call has failed. */
+ * delete marker; the caller may do with it what the operation does. NULL: the
+ * call has failed. */
 Meta__Object *object_requested(struct s3_call *call);
+/* There is no such key or version: NoSuchKey or NoSuchVersion, if the caller
+ * may know (authorize.h). */
+void object_fail_absent(struct s3_call *call, const Meta__Bucket *bucket,
+                        struct slice key, struct slice version_id);
 
 /* object_lock() of two keys of the bucket. */
 bool object_lock_two(struct s3_call *call, struct slice a, struct slice b);

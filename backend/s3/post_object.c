@@ -1,6 +1,8 @@
 /* PostObject: an upload from a browser's form. post.h says how it goes. */
+#include "s3/authorize.h"
 #include "s3/object.h"
 #include "s3/operations.h"
+#include "s3/ownership.h"
 #include "s3/pieces.h"
 #include "s3/post.h"
 #include "s3/tags.h"
@@ -155,7 +157,8 @@ static void begin_file(struct s3_call *call, struct post *post)
     if (post_complete_fields(call, post) && post_authenticate(call, post) &&
         call_load_bucket(call) && check_policy(call, post) &&
         call_check_key(call) && check_key_bytes(call) &&
-        post_take_headers(call, post) && call_supported(call) &&
+        post_take_headers(call, post) && call_authorize_operation(call) &&
+        request_payment_agreed(call) && call_supported(call) &&
         object_take_headers(call, &post->object) && take_tagging(call, post) &&
         body_open(call, META__CHECKSUM_ALGORITHM__CRC64NVME) &&
         worm_check_integrity(call, post->object.retention,

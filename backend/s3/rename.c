@@ -7,6 +7,7 @@
  * time is the object under both keys or under none. It keeps all it has, its
  * time of modification too.
  */
+#include "s3/authorize.h"
 #include "s3/object.h"
 #include "s3/operations.h"
 #include "s3/worm.h"
@@ -250,10 +251,13 @@ static void rename_locked(struct s3_call *call, struct rename *rename)
         return;
     }
     if (rename->source == NULL) {
-        call_fail_no_key(call, rename->key);
+        object_fail_absent(call, call->bucket, rename->key, slice_of(NULL, 0));
         return;
     }
-    if (!check_source(call, rename->source) ||
+    if (!call_authorize_object(call, "s3:GetObject", rename->key,
+                               rename->source) ||
+        !call_authorize_object(call, "s3:DeleteObject", rename->key, NULL) ||
+        !check_source(call, rename->source) ||
         !check_destination(call, rename->destination) ||
         !check_locks(call, rename)) {
         return;

@@ -3,6 +3,8 @@
  */
 #include "s3/worm.h"
 
+#include "s3/authorize.h"
+
 #include <strings.h>
 #include <time.h>
 
@@ -41,13 +43,15 @@ bool worm_may_change(const Meta__Object *object, const Meta__Retention *wanted,
            wanted->until_ms >= old->until_ms; /* W3 */
 }
 
-bool worm_bypass(const struct s3_call *call)
+bool worm_bypass(struct s3_call *call, struct slice key)
 {
     struct slice value =
         call_request_header(call, "x-amz-bypass-governance-retention");
 
     return value.size == 4 &&
-           strncasecmp((const char *)value.data, "true", 4) == 0;
+           strncasecmp((const char *)value.data, "true", 4) == 0 &&
+           call_may(call, "s3:BypassGovernanceRetention", call->bucket, key,
+                    NULL);
 }
 
 Meta__LockMode worm_parse_mode(struct slice text)

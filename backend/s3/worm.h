@@ -23,9 +23,8 @@ bool worm_protects(const Meta__Object *object, uint64_t now_ms, bool bypass);
 /* May the retention become `wanted` (NULL: none)? Pure. */
 bool worm_may_change(const Meta__Object *object, const Meta__Retention *wanted,
                      uint64_t now_ms, bool bypass);
-/* x-amz-bypass-governance-retention: true. Who may act on the bucket at all,
- * its owner and root, may bypass. */
-bool worm_bypass(const struct s3_call *call);
+/* x-amz-bypass-governance-retention: true, of who may. */
+bool worm_bypass(struct s3_call *call, struct slice key);
 
 /* x-amz-object-lock-* of the request into a new object. False: the call has
  * failed. */

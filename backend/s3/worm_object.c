@@ -5,7 +5,9 @@
  */
 #include <errno.h>
 
+#include "s3/authorize.h"
 #include "s3/document.h"
+#include "s3/object.h"
 #include "s3/operations.h"
 #include "s3/version.h"
 #include "s3/worm.h"
@@ -32,16 +34,15 @@ static Meta__Object *find(struct s3_call *call, struct slice version_id)
     int rc =
         object_find(call, call->bucket->id, call->key, version_id, &object);
 
-    if (rc == -ENOENT && version_id.data == NULL) {
-        call_fail_no_key(call, call->key);
-    } else if (rc == -ENOENT) {
-        call_error_field(call, "Key", call->key);
-        call_error_field(call, "VersionId", version_id);
-        call_fail(call, S3_ERR_NoSuchVersion);
+    if (rc == -ENOENT) {
+        object_fail_absent(call, call->bucket, call->key, version_id);
     } else if (rc != 0) {
         call_fail_errno(call, rc, "reading an object's record");
     } else if (object->delete_marker) {
-        fail_marker(call, object, version_id);
+        if (version_id.data != NULL ||
+            call_authorize_absent(call, call->bucket)) {
+            fail_marker(call, object, version_id);
+        }
     } else {
         return object;
     }
@@ -139,7 +140,7 @@ static bool change_retention(struct s3_call *call, Meta__Object *object,
         retention = NULL;
     }
     if (!worm_may_change(object, retention, clock_wall_ms(),
-                         worm_bypass(call))) {
+                         worm_bypass(call, call->key))) {
         call_fail_message(call, S3_ERR_AccessDenied, "%s",
                           WORM_PROTECTED_MESSAGE);
         return false;
