@@ -12,6 +12,7 @@
 
 #include "base/base.h"
 #include "kv/kv.h"
+#include "policy/policy.h"
 
 #define IAM_USER_ID_SIZE 64 /* hex digits of a canonical user id */
 #define IAM_KEY_SIZE     32 /* bytes of a derived SigV4 key */
@@ -24,25 +25,52 @@ struct iam;
 int iam_open(struct kv *kv, const char *master_key_path, struct iam **iam);
 void iam_close(struct iam *iam);
 
+#define IAM_ARN_MAX 700 /* bytes: prefix, path and name */
+
+struct iam_rights; /* immutable, reference-counted: compiled policies */
+
+/* Who asks. */
 struct iam_identity {
-    char user[IAM_USER_ID_SIZE + 1]; /* canonical id; "" if anonymous */
-    char name[64 + 1];
-    bool root;
+    char user[IAM_USER_ID_SIZE + 1]; /* canonical id of the account: the owner
+                                        of what is made; "" if anonymous */
+    char name[64 + 1];               /* display name of the account */
+    char account[12 + 1];            /* its number */
+    bool root;                       /* the operator: root of every account */
+    bool account_root;               /* root of its account; operator too */
+    char arn[IAM_ARN_MAX + 1];       /* of the user, or the role's session */
+    char role_arn[IAM_ARN_MAX + 1];  /* of an assumed role; else "" */
+    char user_name[64 + 1];          /* aws:username; "" for root and roles */
+    char user_id[21 + 1 + 64 + 1];   /* aws:userid: AIDA..., AROA...:session,
+                                        or the account's number */
+    bool temporary;                  /* by a session token */
+    uint64_t issued_ms;              /* aws:TokenIssueTime, if temporary */
+    struct iam_rights *rights;       /* NULL: anonymous, or nothing but root */
 };
 
-/* Who holds this access key now. -ENOENT: unknown, disabled, or `generation`
- * is not the current one (the secret has changed). Empty key: anonymous. */
+/* Who holds this access key now; the caller releases it. -ENOENT: unknown,
+ * disabled, or `generation` is not the current one (the secret has changed);
+ * -EKEYEXPIRED: temporary, and over; -EBADMSG: the session token is missing,
+ * not this key's, or the key has none. Empty key: anonymous. */
 int iam_authenticate(struct iam *iam, struct slice access_key,
-                     uint64_t generation, struct iam_identity *identity);
+                     uint64_t generation, struct slice session_token,
+                     struct iam_identity *identity);
+/* For who copies an identity, so that both are released. */
+void iam_identity_retain(struct iam_identity *identity);
+void iam_identity_release(struct iam_identity *identity);
+/* Fills in root, identity*, has_session and session* of the inputs. What they
+ * point to lives as long as the identity. */
+void iam_rights_inputs(const struct iam_identity *identity,
+                       struct policy_inputs *inputs);
 /* A user's display name by canonical id; "" if unknown. */
 void iam_display_name(struct iam *iam, struct slice user, char name[65]);
 
-/* HMAC chain of SigV4: secret, date (YYYYMMDD), region, "s3", "aws4_request".
+/* HMAC chain of SigV4: secret, date (YYYYMMDD), region, service ("s3"),
+ * "aws4_request".
  * https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
  * -ENOENT as above. */
 int iam_signing_key(struct iam *iam, struct slice access_key, struct slice date,
-                    struct slice region, uint8_t key[IAM_KEY_SIZE],
-                    uint64_t *generation);
+                    struct slice region, struct slice service,
+                    uint8_t key[IAM_KEY_SIZE], uint64_t *generation);
 
 /* May `identity` act on a bucket of `owner`? Root and the owner: yes. */
 bool iam_may_access(const struct iam_identity *identity, struct slice owner);

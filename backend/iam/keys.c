@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <openssl/crypto.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,31 +62,64 @@ void keys_remove(struct iam *iam, struct access_key *key)
     free(key);
 }
 
+static void identify(struct iam_identity *identity, const struct user *user)
+{
+    copy_string(identity->user, sizeof(identity->user), user->id);
+    copy_string(identity->name, sizeof(identity->name), user->name);
+    account_number(user->id, identity->account);
+    identity->root = user->root;
+    identity->account_root = true;
+    snprintf(identity->arn, sizeof(identity->arn), "arn:aws:iam::%s:root",
+             identity->account);
+    copy_string(identity->user_id, sizeof(identity->user_id),
+                identity->account);
+}
+
 int iam_authenticate(struct iam *iam, struct slice access_key,
-                     uint64_t generation, struct iam_identity *identity)
+                     uint64_t generation, struct slice session_token,
+                     struct iam_identity *identity)
 {
     struct access_key *key;
     int rc = -ENOENT;
 
     memset(identity, 0, sizeof(*identity));
     if (access_key.size == 0) {
-        return 0;
+        return session_token.size == 0 ? 0 : -EBADMSG;
     }
     pthread_rwlock_rdlock(&iam->lock);
     key = keys_find(iam, access_key);
     if (key != NULL && !key->disabled && key->generation == generation) {
-        memcpy(identity->user, key->user->id, sizeof(identity->user));
-        copy_string(identity->name, sizeof(identity->name), key->user->name);
-        identity->root = key->user->root;
-        rc = 0;
+        rc = session_token.size == 0 ? 0 : -EBADMSG;
+    }
+    if (rc == 0) {
+        identify(identity, key->user);
     }
     pthread_rwlock_unlock(&iam->lock);
     return rc;
 }
 
+void iam_identity_retain(struct iam_identity *identity)
+{
+    invariant(identity->rights == NULL);
+}
+
+void iam_identity_release(struct iam_identity *identity)
+{
+    invariant(identity->rights == NULL);
+}
+
+void iam_rights_inputs(const struct iam_identity *identity,
+                       struct policy_inputs *inputs)
+{
+    inputs->root = identity->account_root;
+    inputs->identity_count = 0;
+    inputs->has_session = false;
+    inputs->session_count = 0;
+}
+
 int iam_signing_key(struct iam *iam, struct slice access_key, struct slice date,
-                    struct slice region, uint8_t out[IAM_KEY_SIZE],
-                    uint64_t *generation)
+                    struct slice region, struct slice service,
+                    uint8_t out[IAM_KEY_SIZE], uint64_t *generation)
 {
     uint8_t sealed[SEALED_MAX_SIZE], secret[SECRET_MAX_SIZE];
     struct access_key *key;
@@ -108,8 +142,7 @@ int iam_signing_key(struct iam *iam, struct slice access_key, struct slice date,
         log_error("iam: the secret of an access key cannot be unsealed");
         return -ENOENT;
     }
-    derive_key(slice_of(secret, (size_t)rc), date, region, SLICE_LITERAL("s3"),
-               out);
+    derive_key(slice_of(secret, (size_t)rc), date, region, service, out);
     OPENSSL_cleanse(secret, sizeof(secret));
     return 0;
 }

@@ -59,6 +59,8 @@ struct user *users_find(struct iam *iam, struct slice id);
 struct user *users_find_name(struct iam *iam, const char *name);
 void users_insert(struct iam *iam, struct user *user); /* takes it over */
 void users_remove(struct iam *iam, struct user *user); /* frees it */
+/* 12 digits that follow from the canonical id. */
+void account_number(const char *id, char number[13]);
 
 /* --- keys.c
  * ---------------------------------------------------------------------*/

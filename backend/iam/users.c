@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <openssl/crypto.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -73,6 +74,15 @@ void users_remove(struct iam *iam, struct user *user)
     memmove(iam->users + at, iam->users + at + 1,
             (iam->user_count - at) * sizeof(*iam->users));
     free(user);
+}
+
+void account_number(const char *id, char number[13])
+{
+    uint8_t bytes[8];
+
+    invariant(hex_decode(bytes, slice_of(id, 2 * sizeof(bytes))) == 0);
+    snprintf(number, 13, "%012llu",
+             (unsigned long long)(get_u64be(bytes) % 1000000000000ull));
 }
 
 /* --- opening

@@ -34,19 +34,20 @@ bool call_authenticate(struct s3_call *call, struct slice access_key,
                        uint64_t generation, struct slice session_token)
 {
     int error = iam_authenticate(call->service->iam, access_key, generation,
-                                 &call->identity);
+                                 session_token, &call->identity);
 
     if (error == -ENOENT) {
         call_error_field(call, "AWSAccessKeyId", access_key);
         call_fail(call, S3_ERR_InvalidAccessKeyId);
         return false;
     }
-    if (error != 0) {
-        call_fail_errno(call, error, "authentication");
+    if (error == -EKEYEXPIRED || error == -EBADMSG) {
+        call_fail(call, error == -EKEYEXPIRED ? S3_ERR_ExpiredToken
+                                              : S3_ERR_InvalidToken);
         return false;
     }
-    if (session_token.size > 0) {
-        call_fail(call, S3_ERR_InvalidToken);
+    if (error != 0) {
+        call_fail_errno(call, error, "authentication");
         return false;
     }
     return true;
@@ -208,6 +209,7 @@ struct s3_call *call_begin_as(struct s3_service *service,
     struct s3_call *call = call_new(service, request);
 
     call->identity = *identity;
+    iam_identity_retain(&call->identity);
     if (call_load_bucket(call) && call_check_key(call) &&
         call_authorize_operation(call)) {
         start_body(call);
@@ -336,6 +338,7 @@ void s3_call_free(struct s3_call *call)
     source_free(call);
     buffer_free(&call->xml);
     buffer_free(&call->error_fields);
+    iam_identity_release(&call->identity);
     if (call->layout != NULL) {
         layout__layout__free_unpacked(call->layout, NULL);
     }

@@ -42,9 +42,10 @@ bool chunks_open(struct s3_call *call, struct s3_body *body)
         call_fail(call, S3_ERR_InvalidRequest);
         return false;
     }
-    error = iam_signing_key(call->service->iam, pb_slice(request->access_key),
-                            slice_of(amz_date.data, 8), region,
-                            body->signing_key, &generation);
+    error =
+        iam_signing_key(call->service->iam, pb_slice(request->access_key),
+                        slice_of(amz_date.data, 8), region, SLICE_LITERAL("s3"),
+                        body->signing_key, &generation);
     if (error != 0 || generation != request->key_generation) {
         call_fail(call, S3_ERR_InvalidAccessKeyId);
         return false;

@@ -214,8 +214,9 @@ static bool verify(struct s3_call *call, const struct post *post,
     if (scope->access_key.size > ACCESS_KEY_MAX) {
         return fail_key(call, scope->access_key);
     }
-    error = iam_signing_key(call->service->iam, scope->access_key, scope->date,
-                            scope->region, key, generation);
+    error =
+        iam_signing_key(call->service->iam, scope->access_key, scope->date,
+                        scope->region, SLICE_LITERAL("s3"), key, generation);
     if (error == -ENOENT) {
         return fail_key(call, scope->access_key);
     }

@@ -91,11 +91,14 @@ static void key_run(struct job *job)
 {
     struct key_job *key = (struct key_job *)job;
     const Wire__KeyRequest *request = key->request;
-    key->found = date_is_near(bytes(&request->date)) &&
-                 iam_signing_key(key->control->base.server->cluster.iam,
-                                 bytes(&request->access_key),
-                                 bytes(&request->date), bytes(&request->region),
-                                 key->key, &key->generation) == 0;
+    key->found =
+        date_is_near(bytes(&request->date)) &&
+        iam_signing_key(key->control->base.server->cluster.iam,
+                        bytes(&request->access_key), bytes(&request->date),
+                        bytes(&request->region),
+                        request->service.len > 0 ? bytes(&request->service)
+                                                 : SLICE_LITERAL("s3"),
+                        key->key, &key->generation) == 0;
 }
 
 static void key_done(struct job *job)

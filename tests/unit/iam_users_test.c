@@ -110,9 +110,9 @@ static int signing_key(struct fixture *f, const char *access_key,
                        uint64_t *generation, char hex[65])
 {
     uint8_t key[IAM_KEY_SIZE] = {0};
-    int rc = iam_signing_key(f->iam, slice_from_string(access_key),
-                             SLICE_LITERAL("20130524"),
-                             SLICE_LITERAL("us-east-1"), key, generation);
+    int rc = iam_signing_key(
+        f->iam, slice_from_string(access_key), SLICE_LITERAL("20130524"),
+        SLICE_LITERAL("us-east-1"), SLICE_LITERAL("s3"), key, generation);
 
     hex_encode(hex, key, sizeof(key));
     return rc;
@@ -134,7 +134,7 @@ static int authenticate(struct fixture *f, const char *access_key,
     struct iam_identity identity;
 
     return iam_authenticate(f->iam, slice_from_string(access_key), generation,
-                            &identity);
+                            (struct slice){0}, &identity);
 }
 
 static void reopen(struct fixture *f)
@@ -164,10 +164,11 @@ static void test_made_up_user(void **state)
     assert_string_not_equal(alice.access_key, bob.access_key);
     assert_string_not_equal(alice.secret_key, bob.secret_key);
 
-    assert_int_equal(
-        iam_authenticate(f->iam, slice_from_string(alice.access_key),
-                         generation_of(f, alice.access_key), &identity),
-        0);
+    assert_int_equal(iam_authenticate(f->iam,
+                                      slice_from_string(alice.access_key),
+                                      generation_of(f, alice.access_key),
+                                      (struct slice){0}, &identity),
+                     0);
     assert_string_equal(identity.user, alice.id);
     assert_string_equal(identity.name, "alice");
     assert_false(identity.root);
@@ -260,7 +261,7 @@ static void test_kept_over_a_restart(void **state)
     assert_true(generation == again);
     assert_int_equal(iam_authenticate(f->iam,
                                       slice_from_string(made.access_key),
-                                      generation, &identity),
+                                      generation, (struct slice){0}, &identity),
                      0);
     assert_string_equal(identity.user, made.id);
     assert_string_equal(identity.name, "alice");
@@ -365,8 +366,9 @@ static void test_anonymous(void **state)
     struct fixture *f = *state;
 
     memset(&identity, 0xAA, sizeof(identity));
-    assert_int_equal(
-        iam_authenticate(f->iam, (struct slice){NULL, 0}, 0, &identity), 0);
+    assert_int_equal(iam_authenticate(f->iam, (struct slice){NULL, 0}, 0,
+                                      (struct slice){0}, &identity),
+                     0);
     assert_string_equal(identity.user, "");
     assert_false(identity.root);
     assert_false(iam_may_access(&identity, SLICE_LITERAL("o")));
@@ -552,13 +554,14 @@ static void *ask(void *argument)
     while (!atomic_load(asker->stop)) {
         rc = iam_authenticate(asker->f->iam,
                               slice_from_string(asker->access_key),
-                              asker->generation, &identity);
+                              asker->generation, (struct slice){0}, &identity);
         if (rc != 0 || strcmp(identity.name, "alice") != 0) {
             return asker;
         }
-        rc = iam_signing_key(
-            asker->f->iam, slice_from_string(asker->access_key),
-            SLICE_LITERAL("20130524"), SLICE_LITERAL("r"), key, &generation);
+        rc =
+            iam_signing_key(asker->f->iam, slice_from_string(asker->access_key),
+                            SLICE_LITERAL("20130524"), SLICE_LITERAL("r"),
+                            SLICE_LITERAL("s3"), key, &generation);
         if (rc != 0 || generation != asker->generation) {
             return asker;
         }

@@ -7,30 +7,18 @@ static struct s3_fixture fixture;
 /* The user, the date and the chunks of Amazon's own examples:
  * https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html and
  * .../sigv4-streaming-trailers.html */
-static struct iam_new_user example = {
-    .name = "example",
-    .root = true,
-    .access_key = "AKIAIOSFODNN7EXAMPLE",
-    .secret_key = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"};
+#define EXAMPLE_KEY    "AKIAIOSFODNN7EXAMPLE"
+#define EXAMPLE_SECRET "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 static uint64_t example_generation;
 static char letters[66560]; /* 'a' */
 
 static int setup(void **state)
 {
-    struct buffer json = {0};
-    uint8_t key[IAM_KEY_SIZE];
-
     (void)state;
     s3_fixture_open(&fixture);
     s3_make_bucket(&fixture, "b");
-    assert_int_equal(iam_user_add(fixture.service.iam, &example, &json), 0);
-    buffer_free(&json);
-    assert_int_equal(iam_signing_key(fixture.service.iam,
-                                     slice_from_string(example.access_key),
-                                     SLICE_LITERAL("20130524"),
-                                     SLICE_LITERAL("us-east-1"), key,
-                                     &example_generation),
-                     0);
+    example_generation =
+        s3_add_account(&fixture, "example", true, EXAMPLE_KEY, EXAMPLE_SECRET);
     memset(letters, 'a', sizeof(letters));
     return 0;
 }
@@ -263,7 +251,7 @@ static void prepare_chunks(Wire__Payload payload, const char *seed)
 {
     prepare(66560, NULL);
     request.payload = payload;
-    request.access_key = fixture_string(example.access_key);
+    request.access_key = fixture_string(EXAMPLE_KEY);
     request.key_generation = example_generation;
     request.seed_signature = fixture_string(seed);
     request.amz_date = fixture_string("20130524T000000Z");
@@ -298,12 +286,11 @@ static const char *sign(const char *previous, size_t size)
              "s3/aws4_request\n%s\ne3b0c44298fc1c149afbf4c8996fb92427ae41e4649"
              "b934ca495991b7852b855\n%s",
              previous, hex);
-    assert_int_equal(iam_signing_key(fixture.service.iam,
-                                     slice_from_string(example.access_key),
-                                     SLICE_LITERAL("20130524"),
-                                     SLICE_LITERAL("us-east-1"), key,
-                                     &generation),
-                     0);
+    assert_int_equal(
+        iam_signing_key(fixture.service.iam, SLICE_LITERAL(EXAMPLE_KEY),
+                        SLICE_LITERAL("20130524"), SLICE_LITERAL("us-east-1"),
+                        SLICE_LITERAL("s3"), key, &generation),
+        0);
     /* HMAC by its definition, RFC 2104. */
     for (unsigned outer = 0; outer < 2; outer++) {
         digester = digester_new(DIGEST_SHA256);

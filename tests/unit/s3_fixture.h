@@ -113,15 +113,43 @@ static inline void s3_fixture_drives(struct s3_fixture *fixture)
     assert_int_equal(blob_store_open(&store, &fixture->service.blobs), 0);
 }
 
+/* The generation of an access key. */
+static inline uint64_t s3_key_generation(struct s3_fixture *fixture,
+                                         const char *access_key)
+{
+    uint8_t key[IAM_KEY_SIZE];
+    uint64_t generation;
+
+    assert_int_equal(iam_signing_key(fixture->service.iam,
+                                     slice_from_string(access_key),
+                                     slice_from_string(FIXTURE_DATE),
+                                     slice_from_string(FIXTURE_REGION),
+                                     SLICE_LITERAL("s3"), key, &generation),
+                     0);
+    return generation;
+}
+
+/* An account of its own: a stranger to the buckets of others, unless it is
+ * the operator. Returns the generation of its root user's key. */
+static inline uint64_t s3_add_account(struct s3_fixture *fixture,
+                                      const char *name, bool operator,
+                                      const char * access_key,
+                                      const char *secret)
+{
+    struct iam_new_user user = {.name = name,
+                                .root = operator,
+                                .access_key = access_key,
+                                .secret_key = secret};
+    struct buffer json = {0};
+
+    assert_int_equal(iam_user_add(fixture->service.iam, &user, &json), 0);
+    buffer_free(&json);
+    return s3_key_generation(fixture, access_key);
+}
+
 static inline void s3_fixture_open(struct s3_fixture *fixture)
 {
-    struct iam_new_user user = {.name = "tester",
-                                .root = true,
-                                .access_key = FIXTURE_KEY,
-                                .secret_key = FIXTURE_SECRET};
     struct kv *kv = kv_open_memory();
-    uint8_t key[IAM_KEY_SIZE];
-    struct buffer json = {0};
 
     memset(fixture, 0, sizeof(*fixture));
     log_set_level(LOG_LEVEL_ERROR);
@@ -136,14 +164,8 @@ static inline void s3_fixture_open(struct s3_fixture *fixture)
     assert_int_equal(iam_open(meta_kv(fixture->service.meta),
                               fixture->master_key, &fixture->service.iam),
                      0);
-    assert_int_equal(iam_user_add(fixture->service.iam, &user, &json), 0);
-    buffer_free(&json);
-    assert_int_equal(iam_signing_key(fixture->service.iam,
-                                     slice_from_string(FIXTURE_KEY),
-                                     slice_from_string(FIXTURE_DATE),
-                                     slice_from_string(FIXTURE_REGION), key,
-                                     &fixture->generation),
-                     0);
+    fixture->generation =
+        s3_add_account(fixture, "tester", true, FIXTURE_KEY, FIXTURE_SECRET);
     fixture->service.region = FIXTURE_REGION;
 }
 
@@ -376,10 +398,10 @@ static inline void s3_make_bucket(struct s3_fixture *fixture, const char *name)
     Meta__Bucket bucket = META__BUCKET__INIT;
     struct iam_identity identity;
 
-    assert_int_equal(iam_authenticate(fixture->service.iam,
-                                      slice_from_string(FIXTURE_KEY),
-                                      fixture->generation, &identity),
-                     0);
+    assert_int_equal(
+        iam_authenticate(fixture->service.iam, slice_from_string(FIXTURE_KEY),
+                         fixture->generation, (struct slice){0}, &identity),
+        0);
     bucket.id = meta_next_id(fixture->service.meta);
     bucket.name = fixture_string(name);
     bucket.owner = fixture_string(identity.user);
@@ -390,6 +412,7 @@ static inline void s3_make_bucket(struct s3_fixture *fixture, const char *name)
     assert_int_equal(meta_commit(batch), 0);
     meta_bucket_unlock(fixture->service.meta, slice_from_string(name));
     meta_batch_free(batch);
+    iam_identity_release(&identity);
 }
 
 /* Reproducible bytes that differ everywhere. */

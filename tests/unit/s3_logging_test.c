@@ -177,12 +177,8 @@ static void test_setting_refused(void **state)
                                     "</PartitionDateSource></PartitionedPrefix>"
                                     "</TargetObjectKeyFormat>"),
     };
-    struct buffer out = {NULL, 0, 0};
-    struct iam_new_user user = {
-        .name = "other", .access_key = OTHER_KEY, .secret_key = OTHER_SECRET};
     struct s3_answer answer;
     uint64_t generation;
-    uint8_t key[IAM_KEY_SIZE];
     struct arena *arena = arena_new();
     struct meta_batch *batch = meta_batch_new(fixture.service.meta);
     struct iam_identity identity;
@@ -199,16 +195,11 @@ static void test_setting_refused(void **state)
     assert_contains(&answer, "<TargetBucket>nosuch</TargetBucket>");
     s3_answer_free(&answer);
     /* A bucket of somebody else's. */
-    assert_int_equal(iam_user_add(fixture.service.iam, &user, &out), 0);
-    buffer_free(&out);
-    assert_int_equal(
-        iam_signing_key(fixture.service.iam, slice_from_string(OTHER_KEY),
-                        slice_from_string(FIXTURE_DATE),
-                        slice_from_string(FIXTURE_REGION), key, &generation),
-        0);
+    generation =
+        s3_add_account(&fixture, "other", false, OTHER_KEY, OTHER_SECRET);
     assert_int_equal(iam_authenticate(fixture.service.iam,
                                       slice_from_string(OTHER_KEY), generation,
-                                      &identity),
+                                      (struct slice){0}, &identity),
                      0);
     assert_int_equal(meta_get_bucket(fixture.service.meta, arena,
                                      SLICE_LITERAL("logs"), &bucket),

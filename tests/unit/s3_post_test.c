@@ -79,11 +79,12 @@ static void sign(const char *policy, char hex[65])
     uint64_t generation;
     unsigned size = 32;
 
-    assert_int_equal(
-        iam_signing_key(fixture.service.iam, slice_from_string(FIXTURE_KEY),
-                        slice_from_string(FIXTURE_DATE),
-                        slice_from_string(FIXTURE_REGION), key, &generation),
-        0);
+    assert_int_equal(iam_signing_key(fixture.service.iam,
+                                     slice_from_string(FIXTURE_KEY),
+                                     slice_from_string(FIXTURE_DATE),
+                                     slice_from_string(FIXTURE_REGION),
+                                     SLICE_LITERAL("s3"), key, &generation),
+                     0);
     assert_non_null(HMAC(EVP_sha256(), key, sizeof(key),
                          (const uint8_t *)policy, strlen(policy), mac, &size));
     hex_encode(hex, mac, 32);

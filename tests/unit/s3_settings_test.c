@@ -8,22 +8,11 @@ static uint64_t other_generation;
 
 static int setup(void **state)
 {
-    struct iam_new_user other = {
-        .name = "other", .access_key = OTHER_KEY, .secret_key = FIXTURE_SECRET};
-    struct buffer json = {0};
-    uint8_t key[IAM_KEY_SIZE];
-
     (void)state;
     s3_fixture_open(&fixture);
     s3_make_bucket(&fixture, "b");
-    assert_int_equal(iam_user_add(fixture.service.iam, &other, &json), 0);
-    buffer_free(&json);
-    assert_int_equal(iam_signing_key(fixture.service.iam,
-                                     slice_from_string(OTHER_KEY),
-                                     slice_from_string(FIXTURE_DATE),
-                                     slice_from_string(FIXTURE_REGION), key,
-                                     &other_generation),
-                     0);
+    other_generation =
+        s3_add_account(&fixture, "other", false, OTHER_KEY, FIXTURE_SECRET);
     return 0;
 }
 

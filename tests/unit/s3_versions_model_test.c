@@ -112,13 +112,7 @@ static void close_store(struct world *w)
 
 static struct world *open_world(void)
 {
-    struct iam_new_user user = {.name = "tester",
-                                .root = true,
-                                .access_key = FIXTURE_KEY,
-                                .secret_key = FIXTURE_SECRET};
     struct world *w = xcalloc(1, sizeof(*w));
-    uint8_t key[IAM_KEY_SIZE];
-    struct buffer json = {0};
 
     s3_fixture_open(&w->fixture);
     close_store(w);
@@ -126,14 +120,8 @@ static struct world *open_world(void)
     snprintf(w->directory, sizeof(w->directory), "/tmp/s3-versions-XXXXXX");
     assert_non_null(mkdtemp(w->directory));
     open_store(w);
-    assert_int_equal(iam_user_add(w->fixture.service.iam, &user, &json), 0);
-    buffer_free(&json);
-    assert_int_equal(iam_signing_key(w->fixture.service.iam,
-                                     slice_from_string(FIXTURE_KEY),
-                                     slice_from_string(FIXTURE_DATE),
-                                     slice_from_string(FIXTURE_REGION), key,
-                                     &w->fixture.generation),
-                     0);
+    w->fixture.generation = s3_add_account(&w->fixture, "tester", true,
+                                           FIXTURE_KEY, FIXTURE_SECRET);
     s3_make_bucket(&w->fixture, "b");
     return w;
 }
