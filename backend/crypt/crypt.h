@@ -99,17 +99,30 @@ int crypt_wrap(struct crypt_provider *provider, struct slice key,
 int crypt_unwrap(struct crypt_provider *provider, struct slice bound,
                  const struct crypt_envelope *envelope,
                  uint8_t object_key[CRYPT_KEY_SIZE]);
+/* Is it an envelope of this kind of provider? Pure: nothing is authenticated.
+ */
+bool crypt_wrapped_by(const struct crypt_provider *provider,
+                      const struct crypt_envelope *envelope);
+/* The same object key in a fresh envelope, under the newest version of `key`:
+ * what walks the records after a rotation or from one provider to another.
+ * `from` and `to` may be the same. On an error the envelope is as it was. */
+int crypt_rewrap(struct crypt_provider *from, struct crypt_provider *to,
+                 struct slice key, struct slice bound,
+                 struct crypt_envelope *envelope);
 /* Does the key exist and serve? 0, or as crypt_wrap(). */
 int crypt_check_key(struct crypt_provider *provider, struct slice key);
 
 /* --- administration of a keyring ------------------------------------------*/
-/* -EEXIST, -EINVAL (1..64 of A-Za-z0-9/_-), -ENOTSUP (not a keyring). */
+/* -EEXIST, -EINVAL (1..64 of A-Za-z0-9/_-), -ENOTSUP (not a keyring), -ENOSPC
+ * (4096 versions of all keys), and what writing the file says. */
 int crypt_key_add(struct crypt_provider *provider, struct slice key);
-/* A new version; older ones still unwrap. */
+/* A new version; older ones still unwrap. "" rotates SSE-S3's. */
 int crypt_key_rotate(struct crypt_provider *provider, struct slice key);
+/* A disabled key neither wraps nor unwraps. Not "": -EINVAL. */
 int crypt_key_enable(struct crypt_provider *provider, struct slice key,
                      bool enabled);
-/* {"keys":[{"name","versions","enabled","created"}]}: no secrets. */
+/* {"keys":[{"name","versions","enabled","created"}]}: no secrets; created in
+ * milliseconds since 1970. */
 int crypt_key_list(struct crypt_provider *provider, struct buffer *out);
 
 #endif
