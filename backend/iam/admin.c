@@ -297,7 +297,7 @@ static int add_key(struct iam *iam, struct access_key *key)
     return rc;
 }
 
-int iam_key_add(struct iam *iam, const char *name, struct buffer *out)
+int iam_user_key_add(struct iam *iam, const char *name, struct buffer *out)
 {
     char secret[SECRET_MAX_SIZE + 1];
     struct access_key *key;

@@ -88,7 +88,7 @@ static int key_add(struct server *server, json_t *arguments, struct buffer *out)
     if (user == NULL) {
         return refuse(out, -EINVAL, "user is missing");
     }
-    const int error = iam_key_add(server->cluster.iam, user, out);
+    const int error = iam_user_key_add(server->cluster.iam, user, out);
     return error == -ENOENT ? refuse(out, error, "no such user") : error;
 }
 

@@ -338,9 +338,9 @@ static void test_second_key_and_user_delete(void **state)
 
     add_user(f, (struct iam_new_user){.name = "alice"}, &alice);
     add_user(f, (struct iam_new_user){.name = "bob"}, &bob);
-    assert_int_equal(iam_key_add(f->iam, "nobody", &out), -ENOENT);
+    assert_int_equal(iam_user_key_add(f->iam, "nobody", &out), -ENOENT);
     assert_int_equal(out.size, 0);
-    assert_int_equal(iam_key_add(f->iam, "alice", &out), 0);
+    assert_int_equal(iam_user_key_add(f->iam, "alice", &out), 0);
     json = parse(&out);
     assert_int_equal(json_object_size(json), 2);
     copy_member(second, sizeof(second), json, "access_key");
@@ -499,7 +499,7 @@ static void test_failed_commit_changes_nothing(void **state)
     generation = generation_of(f, made.access_key);
     kv_memory_fail_after(f->kv, 0);
     assert_int_equal(iam_user_add(f->iam, &user, &out), -EIO);
-    assert_int_equal(iam_key_add(f->iam, "alice", &out), -EIO);
+    assert_int_equal(iam_user_key_add(f->iam, "alice", &out), -EIO);
     assert_int_equal(iam_user_delete(f->iam, "alice"), -EIO);
     assert_int_equal(iam_key_enable(f->iam, made.access_key, false), -EIO);
     assert_int_equal(out.size, 0);
