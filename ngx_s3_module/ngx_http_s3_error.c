@@ -8,7 +8,7 @@
 #include "ngx_http_s3_module.h"
 
 
-static ngx_int_t ngx_http_s3_error_document(ngx_http_request_t *r,
+static ngx_int_t ngx_http_s3_error_header(ngx_http_request_t *r,
     ngx_http_s3_ctx_t *ctx, ngx_str_t *document);
 static enum s3_error ngx_http_s3_error_of_status(ngx_uint_t status);
 static ngx_int_t ngx_http_s3_error_header_filter(ngx_http_request_t *r);
@@ -53,7 +53,7 @@ ngx_http_s3_send_error(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
         return rc;
     }
 
-    if (ngx_http_s3_error_document(r, ctx, &document) != NGX_OK) {
+    if (ngx_http_s3_error_header(r, ctx, &document) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -83,7 +83,9 @@ ngx_http_s3_send_error(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
 }
 
 
-static ngx_int_t
+/* What ctx->error says, as XML. */
+
+ngx_int_t
 ngx_http_s3_error_document(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
     ngx_str_t *document)
 {
@@ -114,6 +116,20 @@ ngx_http_s3_error_document(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
     document->len = out.len;
     document->data = out.data;
 
+    return NGX_OK;
+}
+
+
+/* The document, and the reply's header for it. */
+
+static ngx_int_t
+ngx_http_s3_error_header(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
+    ngx_str_t *document)
+{
+    if (ngx_http_s3_error_document(r, ctx, document) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     ctx->code.data = (u_char *) s3_error_code(ctx->error.code);
     ctx->code.len = ngx_strlen(ctx->code.data);
 
@@ -126,7 +142,7 @@ ngx_http_s3_error_document(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
     /* as S3 does: the size of what a HEAD does not get is not told */
 
     r->headers_out.content_length_n = (r->method == NGX_HTTP_HEAD)
-                                      ? -1 : (off_t) out.len;
+                                      ? -1 : (off_t) document->len;
 
     if (r->headers_out.content_length) {
         r->headers_out.content_length->hash = 0;
@@ -222,7 +238,7 @@ ngx_http_s3_error_header_filter(ngx_http_request_t *r)
     r->headers_out.status = s3_error_status(ctx->error.code);
     r->headers_out.status_line.len = 0;
 
-    if (ngx_http_s3_error_document(r, ctx, &document) != NGX_OK) {
+    if (ngx_http_s3_error_header(r, ctx, &document) != NGX_OK) {
         return NGX_ERROR;
     }
 

@@ -19,6 +19,8 @@ static ngx_int_t ngx_http_s3_decoded_length(ngx_http_s3_ctx_t *ctx,
     uint64_t *length);
 static ngx_int_t ngx_http_s3_answer(ngx_http_request_t *r,
     ngx_http_s3_ctx_t *ctx, ngx_int_t rc);
+static ngx_int_t ngx_http_s3_refuse(ngx_http_request_t *r,
+    ngx_http_s3_ctx_t *ctx);
 static void *ngx_http_s3_alloc(void *pool, size_t size);
 
 
@@ -311,7 +313,7 @@ ngx_http_s3_answer(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
     ngx_int_t rc)
 {
     if (rc == NGX_DECLINED) {
-        return ngx_http_s3_send_error(r, ctx);
+        rc = ngx_http_s3_refuse(r, ctx);
     }
 
     if (rc == NGX_ERROR) {
@@ -319,6 +321,36 @@ ngx_http_s3_answer(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
     }
 
     return rc;
+}
+
+
+/*
+ * What is refused of a bucket goes through s3d, which knows what the bucket
+ * says of CORS and of logs.  If s3d is not there, then ctx->error is sent in
+ * place of the page that says so.
+ */
+
+static ngx_int_t
+ngx_http_s3_refuse(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
+{
+    if (ctx->route.bucket.len == 0
+        || ctx->error.code == S3_ERR_InvalidBucketName
+        || s3_error_status(ctx->error.code) >= NGX_HTTP_INTERNAL_SERVER_ERROR)
+    {
+        return ngx_http_s3_send_error(r, ctx);
+    }
+
+    if (ngx_http_s3_error_document(r, ctx, &ctx->refusal) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (ctx->refusal.len > NGX_HTTP_S3_REFUSAL_MAX) {
+        return ngx_http_s3_send_error(r, ctx);
+    }
+
+    ctx->route.has_body = 0;
+
+    return ngx_http_s3_upstream_start(r, ctx);
 }
 
 

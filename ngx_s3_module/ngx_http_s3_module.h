@@ -40,6 +40,7 @@
 
 #define NGX_HTTP_S3_REQUEST_ID_LEN  16
 #define NGX_HTTP_S3_OBJECT_MAX      (5LL * 1024 * 1024 * 1024)
+#define NGX_HTTP_S3_REFUSAL_MAX     (64 * 1024)
 #define NGX_HTTP_S3_CODE_MAX        48    /* bytes of an error code */
 
 
@@ -141,6 +142,7 @@ typedef struct {
     s3_str_t                       host;
     uint64_t                       key_generation;
     s3_error_t                     error;
+    ngx_str_t                      refusal;   /* its document, for s3d */
 
     ngx_http_s3_waiter_t          *waiter;
 
@@ -246,6 +248,8 @@ ngx_int_t ngx_http_s3_segments(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
 /* ngx_http_s3_error.c */
 
 ngx_int_t ngx_http_s3_set_error(ngx_http_s3_ctx_t *ctx, enum s3_error code);
+ngx_int_t ngx_http_s3_error_document(ngx_http_request_t *r,
+    ngx_http_s3_ctx_t *ctx, ngx_str_t *document);
 ngx_int_t ngx_http_s3_send_error(ngx_http_request_t *r,
     ngx_http_s3_ctx_t *ctx);
 ngx_int_t ngx_http_s3_add_header(ngx_http_request_t *r, const char *name,

@@ -25,6 +25,8 @@ static ngx_int_t ngx_http_s3_request_payload(ngx_http_request_t *r,
     ngx_http_s3_ctx_t *ctx, Wire__Request *request);
 static ngx_int_t ngx_http_s3_request_trailers(ngx_http_request_t *r,
     ngx_http_s3_ctx_t *ctx, Wire__Request *request);
+static void ngx_http_s3_request_refusal(ngx_http_s3_ctx_t *ctx,
+    Wire__Request *request, Wire__Refusal *refusal);
 static void ngx_http_s3_request_environment(ngx_http_request_t *r,
     ngx_http_s3_ctx_t *ctx, Wire__Request *request);
 #if (NGX_HTTP_SSL)
@@ -75,6 +77,7 @@ ngx_int_t
 ngx_http_s3_create_request(ngx_http_request_t *r)
 {
     Wire__Request            request;
+    Wire__Refusal            refusal;
     ngx_http_s3_ctx_t       *ctx;
     ngx_http_s3_loc_conf_t  *slcf;
 
@@ -96,6 +99,10 @@ ngx_http_s3_create_request(ngx_http_request_t *r)
 
     ngx_http_s3_request_environment(r, ctx, &request);
 
+    if (ctx->refusal.len) {
+        ngx_http_s3_request_refusal(ctx, &request, &refusal);
+    }
+
     if (ngx_http_s3_request_args(r, ctx, &request) != NGX_OK
         || ngx_http_s3_request_headers(r, ctx, &request) != NGX_OK
         || ngx_http_s3_request_payload(r, ctx, &request) != NGX_OK)
@@ -104,6 +111,28 @@ ngx_http_s3_create_request(ngx_http_request_t *r)
     }
 
     return ngx_http_s3_request_bufs(r, ctx, &request);
+}
+
+
+/* No s3d may take it for a request that was authenticated. */
+
+static void
+ngx_http_s3_request_refusal(ngx_http_s3_ctx_t *ctx, Wire__Request *request,
+    Wire__Refusal *refusal)
+{
+    wire__refusal__init(refusal);
+
+    refusal->operation = request->operation;
+    refusal->code.data = (u_char *) s3_error_code(ctx->error.code);
+    refusal->code.len = ngx_strlen(refusal->code.data);
+    ngx_http_s3_set(refusal->document, ctx->refusal);
+
+    request->operation = WIRE__OPERATION__REFUSED;
+    request->refusal = refusal;
+
+    request->access_key.len = 0;
+    request->session_token.len = 0;
+    request->key_generation = 0;
 }
 
 

@@ -154,9 +154,12 @@ static void put_operation(struct buffer *out, const struct s3_call *call)
 {
     struct slice method = pb_slice(call->request->method);
     const char *resource = call->key.size > 0 ? "OBJECT" : "BUCKET";
+    Wire__Operation operation = call->request->refusal != NULL
+                                    ? call->request->refusal->operation
+                                    : call->request->operation;
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (names[i].operation == call->request->operation) {
+        if (names[i].operation == operation) {
             resource = names[i].resource;
             if (names[i].method != NULL) {
                 method = slice_from_string(names[i].method);
@@ -174,7 +177,8 @@ static void put_key(struct buffer *out, struct slice key)
     if (key.size == 0) {
         buffer_append_string(out, "-");
     }
-    uri_encode(out, key, true);
+    uri_encode(out, key.size < TEXT_MAX ? key : slice_of(key.data, TEXT_MAX),
+               true);
     buffer_append_string(out, " ");
 }
 

@@ -182,7 +182,9 @@ struct s3_call *s3_call_begin(struct s3_service *service,
 {
     struct s3_call *call = call_new(service, request);
 
-    if (is_form(call)) {
+    if (request->operation == WIRE__OPERATION__REFUSED) {
+        call_refuse(call);
+    } else if (is_form(call)) {
         start_body(call);
     } else if (call_authenticate(call, pb_slice(request->access_key),
                                  request->key_generation,

@@ -117,6 +117,8 @@ void call_reply_xml(struct s3_call *call, unsigned status, struct buffer *xml);
 /* Ends the call with an error document (none for HEAD). The table's message
  * unless format is given. */
 void call_fail(struct s3_call *call, enum s3_error error);
+/* REFUSED: ends the call with the document that came with it. */
+void call_refuse(struct s3_call *call);
 void call_fail_message(struct s3_call *call, enum s3_error error,
                        const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -133,6 +133,29 @@ static void fail(struct s3_call *call, enum s3_error error,
     call_reply_xml(call, status, &xml);
 }
 
+void call_refuse(struct s3_call *call)
+{
+    const Wire__Refusal *refusal = call->request->refusal;
+    enum s3_error error = S3_OK;
+    struct buffer xml = {0};
+
+    if (refusal != NULL) {
+        error =
+            s3_error_find((const char *)refusal->code.data, refusal->code.len);
+    }
+    if (error == S3_OK) {
+        call_fail(call, S3_ERR_InternalError);
+        return;
+    }
+    call->error = error;
+    if (is_head(call)) {
+        call_reply_empty(call, s3_error_status(error));
+        return;
+    }
+    buffer_append(&xml, refusal->document.data, refusal->document.len);
+    call_reply_xml(call, s3_error_status(error), &xml);
+}
+
 void call_fail(struct s3_call *call, enum s3_error error)
 {
     fail(call, error, slice_from_string(s3_error_message(error)));

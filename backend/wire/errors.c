@@ -1,6 +1,8 @@
 /* S3's error codes, from errors.def. */
 #include "wire/wire.h"
 
+#include <string.h>
+
 static const struct {
     const char *code;
     unsigned status;
@@ -21,6 +23,17 @@ const char *s3_error_code(enum s3_error error)
 const char *s3_error_message(enum s3_error error)
 {
     return errors[error].message;
+}
+
+enum s3_error s3_error_find(const char *code, size_t size)
+{
+    for (int i = S3_OK + 1; i < S3_ERROR_COUNT; i++) {
+        if (strlen(errors[i].code) == size &&
+            memcmp(errors[i].code, code, size) == 0) {
+            return (enum s3_error)i;
+        }
+    }
+    return S3_OK;
 }
 
 unsigned s3_error_status(enum s3_error error)

@@ -85,6 +85,7 @@ enum s3_error {
 
 const char *s3_error_code(enum s3_error error);    /* "NoSuchKey" */
 const char *s3_error_message(enum s3_error error); /* never empty */
+enum s3_error s3_error_find(const char *code, size_t size); /* S3_OK: none */
 unsigned s3_error_status(enum s3_error error);     /* HTTP status */
 
 #endif

@@ -233,6 +233,14 @@ sub serve_requests {
             ($type, $data) = read_frame($s) or return;
             push @seen, "$type:" . length $data;
         }
+        if ($m->{1} == 254) {    # REFUSED: s3d has the last word on headers
+            my $refusal = message($m->{33});
+            syswrite $s, reply(403, $BODY_DATA, length $refusal->{3},
+                [ 'x-refused', $refusal->{2} ])
+                . frame($DATA, $refusal->{3}) . frame($END);
+            $payload = (read_frame($s))[1];
+            next;
+        }
         if ($m->{4} eq 'seen') {
             my $text = join ' ', $m->{8} // 0, $m->{11} // 0, @seen;
             syswrite $s, reply(200, $BODY_DATA, length $text)
@@ -359,6 +367,7 @@ $r = $t->get('/bkt/plain', access_key => 'A' x 2000);
 is("$r->{status} $r->{code}", '403 InvalidAccessKeyId', 'a key of absurd size');
 $r = $t->get('/bkt/plain', secret_key => 'wrong');
 is("$r->{status} $r->{code}", '403 SignatureDoesNotMatch', 'a wrong secret');
+is($r->{headers}{'x-refused'}, 'SignatureDoesNotMatch', 's3d was told');
 
 # A client that leaves while its request waits for a key.
 for (1 .. 5) {
