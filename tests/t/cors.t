@@ -97,6 +97,24 @@ is($r->{headers}{'access-control-allow-origin'}, 'http://a.example.com', 'can be
 $r = $t->get('/bucket/k', sign => 0, @origin);
 is($r->{status}, 403, 'anonymous');
 is($r->{headers}{'access-control-allow-origin'}, 'http://a.example.com', 'can be read');
+for ([ 'a wrong signature', 'GET', '/bucket/k', 403, secret_key => 'wrong' ],
+        [ 'an unknown key', 'GET', '/bucket/k', 403, access_key => 'AKNONE' ],
+        [ 'a wrong query', 'GET', '/bucket/k?uploads', 400 ],
+        [ 'a key too long', 'PUT', '/bucket/' . 'k' x 1025, 400, body => 'x' ],
+        [ 'HEAD', 'HEAD', '/bucket/k', 403, secret_key => 'wrong' ]) {
+    my ($what, $method, $target, $status, @options) = @$_;
+    $r = $t->request($method, $target, @options, @origin);
+    is($r->{status}, $status, "$what is refused by the worker");
+    is($r->{headers}{'access-control-allow-origin'},
+        $method eq 'HEAD' ? '*' : 'http://a.example.com', 'can be read');
+    is($r->{headers}{'content-type'}, $method eq 'HEAD' ? undef : 'application/xml',
+        'as a document');
+    like($r->{body}, qr{<RequestId>$r->{headers}{'x-amz-request-id'}</RequestId>},
+        'of this request') if $method ne 'HEAD';
+}
+$r = $t->get('/nosuch/k', secret_key => 'wrong', @origin);
+is("$r->{status} $r->{code}", '403 SignatureDoesNotMatch', 'no bucket');
+
 $r = $t->get('/bucket/k', headers => [ [ Origin => 'http://other' ] ]);
 is($r->{status}, 200, 'another origin is served');
 ok(!exists $r->{headers}{'access-control-allow-origin'}, 'but not allowed');
@@ -106,5 +124,11 @@ ok(!exists $r->{headers}{'access-control-allow-origin'}, 'no origin');
 is($t->delete('/bucket?cors')->{status}, 204, 'rules removed');
 is($t->delete('/bucket?cors')->{status}, 204, 'again');
 is(preflight('/bucket/k', 'http://a.example.com', 'GET')->{status}, 403, 'no CORS');
+
+$t->stop('s3d');
+$r = $t->get('/bucket/k', secret_key => 'wrong', @origin);
+is("$r->{status} $r->{code}", '403 SignatureDoesNotMatch',
+    'the worker refuses alone when s3d is not there');
+$t->start_s3d();
 
 $t->done();

@@ -73,6 +73,8 @@ is($t->get('/source', sign => 0)->{status}, 403, 'anonymous');
 my $big = 'x' x 3_000_000;
 $t->put('/source/big', body => $big);
 is(length $t->get('/source/big')->{body}, length $big, 'from the files');
+is($t->get('/source/a%20key', secret_key => 'wrong')->{status}, 403, 'refused');
+is($t->request('PATCH', '/source/a%20key')->{status}, 405, 'no such method');
 is($t->head('/source/last')->{status}, 404, 'the last one');
 
 my @lines = lines_with('last');
@@ -92,6 +94,10 @@ like(join('', @lines), qr{REST\.GET\.OBJECT big "[^"]*" 200 - 3000000 3000000 },
     'bytes from files count');
 like(join('', @lines), qr{REST\.HEAD\.OBJECT last "[^"]*" 404 NoSuchKey - - },
     'HEAD has no bytes');
+like(join('', @lines), qr{ - \w+ REST\.GET\.OBJECT a%20key "[^"]*" 403 SignatureDoesNotMatch \d+ - },
+    'what the worker refused');
+like(join('', @lines), qr{REST\.PATCH\.OBJECT a%20key "[^"]*" 405 MethodNotAllowed \d+ - },
+    'a method that is none');
 my ($presigned) = grep { /QueryString/ } @lines;
 like($presigned, qr{"GET /source/a%20key\?response-content-type=a%2Fb HTTP/1\.1" 200 },
     'pre-signed');
