@@ -76,16 +76,24 @@ struct crypt_provider;
  * all unwrap. SSE-S3's, and SSE-KMS's unless another is configured. Keys have
  * names; the name "" is SSE-S3's own. -EACCES: others may read it. */
 int crypt_keyring_open(const char *path, struct crypt_provider **provider);
+/* Tells one keyring from any other; rotation does not change it. No secret. */
+#define CRYPT_KEYRING_ID_SIZE 16u
+void crypt_keyring_id(struct crypt_provider *keyring,
+                      uint8_t id[CRYPT_KEYRING_ID_SIZE]);
 
 /* HashiCorp Vault's transit engine, or what speaks its API.
  * https://developer.hashicorp.com/vault/api-docs/secret/transit */
 struct crypt_vault {
-    const char *url;        /* https://vault:8200 */
-    const char *mount;      /* "transit" */
-    const char *token_file; /* read anew when it changes */
-    const char *ca_file;    /* NULL: the system's */
-    unsigned timeout_ms;
+    const char *url;         /* https://vault:8200 */
+    const char *mount;       /* "transit" */
+    const char *token_file;  /* read anew when it changes */
+    const char *ca_file;     /* NULL: the system's */
+    unsigned timeout_ms;     /* of one question, with connecting */
+    const char *default_key; /* what the name "" stands for; NULL: nothing */
+    unsigned cache_ms; /* unwrapped keys are kept as long; 0: not at all */
 };
+/* Does not connect. -EINVAL: the url is not https://, nor http:// of the
+ * loopback; or mount or default_key is no name. */
 int crypt_vault_open(const struct crypt_vault *vault,
                      struct crypt_provider **provider);
 void crypt_provider_close(struct crypt_provider *provider);

@@ -19,7 +19,9 @@ void derive(const uint8_t key[CRYPT_KEY_SIZE], struct slice label,
     invariant(label.size + 1 + bytes.size <= sizeof(input));
     memcpy(input, label.data, label.size);
     input[label.size] = 0;
-    memcpy(input + label.size + 1, bytes.data, bytes.size);
+    if (bytes.size > 0) {
+        memcpy(input + label.size + 1, bytes.data, bytes.size);
+    }
     invariant(HMAC(EVP_sha256(), key, CRYPT_KEY_SIZE, input,
                    label.size + 1 + bytes.size, out, &size) != NULL);
     invariant(size == CRYPT_KEY_SIZE);

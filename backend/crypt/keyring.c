@@ -223,6 +223,20 @@ static int keyring_list(struct crypt_provider *provider, struct buffer *out)
     return 0;
 }
 
+/* Of the first key of SSE-S3, which is always the first record (K1, K2). */
+void crypt_keyring_id(struct crypt_provider *provider,
+                      uint8_t id[CRYPT_KEYRING_ID_SIZE])
+{
+    struct keyring *keyring = keyring_of(provider);
+    uint8_t derived[CRYPT_KEY_SIZE];
+    pthread_rwlock_rdlock(&keyring->lock);
+    derive(keyring_at(&keyring->file, 0).key, SLICE_LITERAL("s3d keyring 1"),
+           slice_of(NULL, 0), derived);
+    pthread_rwlock_unlock(&keyring->lock);
+    memcpy(id, derived, CRYPT_KEYRING_ID_SIZE);
+    OPENSSL_cleanse(derived, sizeof(derived));
+}
+
 /* --- opening ---------------------------------------------------------------*/
 static int create(const char *path, struct keyring_file *file)
 {

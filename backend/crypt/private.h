@@ -6,6 +6,7 @@
 #define CRYPT_PRIVATE_H
 
 #include "crypt/crypt.h"
+#include <jansson.h>
 
 /* --- derive.c ----------------------------------------------------------------
  */
@@ -112,5 +113,30 @@ int keyring_load(const char *path, struct keyring_file *file);
 /* Whole or not at all, and durable. Without `replace`, -EEXIST. */
 int keyring_save(const char *path, const struct keyring_file *file,
                  bool replace);
+
+/* --- key_cache.c: keys that were unwrapped a moment ago ---------------------
+ * Thread-safe, bounded, in memory for secrets. */
+struct key_cache;
+struct key_cache *key_cache_new(unsigned life_ms); /* 0: keeps nothing */
+void key_cache_free(struct key_cache *cache);
+bool key_cache_get(struct key_cache *cache, struct slice bound,
+                   const struct crypt_envelope *envelope,
+                   uint8_t object_key[CRYPT_KEY_SIZE]);
+void key_cache_put(struct key_cache *cache, struct slice bound,
+                   const struct crypt_envelope *envelope,
+                   const uint8_t object_key[CRYPT_KEY_SIZE]);
+
+/* --- vault_http.c: one question to Vault, one answer -------------------------
+ * Thread-safe; keeps a few connections open. */
+struct vault_http;
+/* What crypt_vault_open() says of url and mount. */
+int vault_http_new(const struct crypt_vault *vault, struct vault_http **http);
+void vault_http_free(struct vault_http *http);
+/* Posts `question`, or gets if it is NULL. *status is HTTP's, *answer the JSON
+ * object, NULL if there was none: the caller wipes and frees. -EAGAIN: no
+ * answer in time, or one that is not to be trusted; -EACCES: no token.
+ * Both were logged. */
+int vault_ask(struct vault_http *http, const char *path, const json_t *question,
+              long *status, json_t **answer);
 
 #endif

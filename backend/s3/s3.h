@@ -17,6 +17,7 @@
 
 #include "base/base.h"
 #include "blob/blob.h"
+#include "crypt/crypt.h"
 #include "iam/iam.h"
 #include "meta/meta.h"
 #include "wire.pb-c.h"
@@ -27,6 +28,9 @@ struct s3_service {
     struct meta *meta;
     struct blob_store *blobs;
     struct iam *iam;
+    struct crypt_provider *keyring; /* wraps the keys of SSE-S3 */
+    struct crypt_provider *kms;     /* and those of SSE-KMS: Vault, or the
+                                       keyring */
     const char *region; /* of new buckets when nothing else is said */
     struct s3_access_log *access_log; /* NULL: none is kept */
     bool extensions; /* what S3 has for directory buckets only: renames and

@@ -274,6 +274,9 @@ int cluster_open(const struct server_config *config, struct cluster *cluster)
     if (error == 0) {
         error = open_storage(config, cluster);
     }
+    if (error == 0) {
+        error = cluster_open_keys(config, cluster);
+    }
     if (error != 0) {
         return error;
     }
@@ -296,6 +299,8 @@ void cluster_close(struct cluster *cluster)
     for (unsigned i = 0; i < SERVER_DRIVES_MAX; i++) {
         drive_close(cluster->drives[i]);
     }
+    crypt_provider_close(cluster->vault);
+    crypt_provider_close(cluster->keyring);
     if (cluster->iam != NULL) {
         iam_close(cluster->iam);
     }

@@ -40,6 +40,7 @@ static const struct setting settings[] = {
     {"admin_socket", SOCKET, AT(admin_socket), "/run/s3d/admin.sock", 0, 0},
     {"metadata", PATH, AT(metadata), NULL, 0, 0},
     {"master_key", PATH, AT(master_key), "", 0, 0},
+    {"keyring", PATH, AT(keyring), "", 0, 0},
     {"region", TEXT, AT(region), "us-east-1", 0, 0},
     {"log", PATH, AT(log), "", 0, 0},
     {"log_level", LEVEL, AT(log_level), "info", 0, 0},
@@ -58,6 +59,16 @@ static const struct setting limits[] = {
     {"body_timeout", DURATION, AT(limits.body_timeout_s), "5m", 1, DAY_S},
     {"shutdown_timeout", DURATION, AT(limits.shutdown_timeout_s), "30s", 0,
      DAY_S},
+};
+
+static const struct setting vault[] = {
+    {"url", TEXT, AT(vault.url), "", 0, 0},
+    {"mount", TEXT, AT(vault.mount), "transit", 0, 0},
+    {"key", TEXT, AT(vault.key), "", 0, 0},
+    {"token_file", PATH, AT(vault.token_file), "", 0, 0},
+    {"ca_file", PATH, AT(vault.ca_file), "", 0, 0},
+    {"timeout", DURATION, AT(vault.timeout_s), "5s", 1, 60},
+    {"cache", DURATION, AT(vault.cache_s), "1m", 0, 3600},
 };
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
@@ -268,18 +279,21 @@ static const struct setting *find(const struct setting *table, size_t count,
     return NULL;
 }
 
-static int read_limits(struct loader *loader, const config_setting_t *group)
+static int read_group(struct loader *loader, const config_setting_t *group,
+                      const struct setting *table, size_t count)
 {
+    const char *group_name = config_setting_name(group);
     if (config_setting_type(group) != CONFIG_TYPE_GROUP) {
-        return fail(loader, group, "limits must be a group: { ... }");
+        return fail(loader, group, "%s must be a group: { ... }", group_name);
     }
     for (int i = 0; i < config_setting_length(group); i++) {
         const config_setting_t *entry =
             config_setting_get_elem(group, (unsigned)i);
         const char *name = config_setting_name(entry);
-        const struct setting *setting = find(limits, COUNT(limits), name);
+        const struct setting *setting = find(table, count, name);
         if (setting == NULL) {
-            return fail(loader, entry, "unknown setting limits.%s", name);
+            return fail(loader, entry, "unknown setting %s.%s", group_name,
+                        name);
         }
         const int error = read_setting(loader, entry, setting);
         if (error != 0) {
@@ -360,7 +374,10 @@ static int read_entry(struct loader *loader, const config_setting_t *entry)
         return read_drives(loader, entry);
     }
     if (strcmp(name, "limits") == 0) {
-        return read_limits(loader, entry);
+        return read_group(loader, entry, limits, COUNT(limits));
+    }
+    if (strcmp(name, "vault") == 0) {
+        return read_group(loader, entry, vault, COUNT(vault));
     }
     const struct setting *setting = find(settings, COUNT(settings), name);
     if (setting == NULL) {
@@ -381,9 +398,13 @@ static int set_fallbacks(struct loader *loader, const struct setting *table,
     return error;
 }
 
-/* <metadata>/../master.key, without the dots. */
-static void default_master_key(struct server_config *config)
+/* <metadata>/../<name>, without the dots, where no path was given. */
+static void default_path(const struct server_config *config, const char *name,
+                         char **field)
 {
+    if ((*field)[0] != '\0') {
+        return;
+    }
     struct buffer path = {0};
     size_t size = strlen(config->metadata);
     while (size > 1 && config->metadata[size - 1] == '/') {
@@ -393,10 +414,10 @@ static void default_master_key(struct server_config *config)
         size--;
     }
     buffer_append(&path, config->metadata, size);
-    buffer_append_string(&path, "master.key");
-    free(config->master_key);
-    config->master_key = xcalloc(1, path.size + 1);
-    memcpy(config->master_key, path.data, path.size);
+    buffer_append_string(&path, name);
+    free(*field);
+    *field = xcalloc(1, path.size + 1);
+    memcpy(*field, path.data, path.size);
     buffer_free(&path);
 }
 
@@ -417,9 +438,12 @@ static int check_whole(struct loader *loader, const config_t *file)
         return fail(loader, config_lookup(file, "admin_socket"),
                     "socket and admin_socket must differ");
     }
-    if (config->master_key[0] == '\0') {
-        default_master_key(config);
+    if (config->vault.url[0] != '\0' && config->vault.token_file[0] == '\0') {
+        return fail(loader, config_lookup(file, "vault"),
+                    "vault needs a token_file");
     }
+    default_path(config, "master.key", &config->master_key);
+    default_path(config, "keyring", &config->keyring);
     return 0;
 }
 
@@ -456,6 +480,9 @@ int config_load(const char *path, struct server_config **config,
     if (result == 0) {
         result = set_fallbacks(&loader, limits, COUNT(limits));
     }
+    if (result == 0) {
+        result = set_fallbacks(&loader, vault, COUNT(vault));
+    }
     invariant(result == 0);
     result = read_file(&loader, &file);
     config_destroy(&file);
@@ -482,6 +509,12 @@ void config_free(struct server_config *config)
     free(config->admin_socket);
     free(config->metadata);
     free(config->master_key);
+    free(config->keyring);
+    free(config->vault.url);
+    free(config->vault.mount);
+    free(config->vault.key);
+    free(config->vault.token_file);
+    free(config->vault.ca_file);
     free(config->region);
     free(config->log);
     free(config);

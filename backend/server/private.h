@@ -38,6 +38,8 @@ struct cluster {
     struct meta *meta;
     struct iam *iam;
     struct blob_store *blobs;
+    struct crypt_provider *keyring;
+    struct crypt_provider *vault; /* NULL: none is configured */
     struct drive *drives[SERVER_DRIVES_MAX];
     unsigned drive_count;
 };
@@ -47,6 +49,11 @@ int cluster_open(const struct server_config *config, struct cluster *cluster);
 void cluster_close(struct cluster *cluster); /* also a half-opened one */
 /* One bit per drive that is DRIVE_OK. Does not block. */
 uint32_t cluster_usable(const struct cluster *cluster);
+
+/* Opens the keyring, which must be the one that the cluster's record names,
+ * and Vault. Logs why it fails. (cluster_keys.c) */
+int cluster_open_keys(const struct server_config *config,
+                      struct cluster *cluster);
 
 /* --- input buffers (input.c)
  * ---------------------------------------------------*/

@@ -180,11 +180,15 @@ int server_run(struct server_config *config, const char *config_path)
         error = cluster_open(config, &server->cluster);
     }
     if (error == 0) {
-        server->service = (struct s3_service){.meta = server->cluster.meta,
-                                              .blobs = server->cluster.blobs,
-                                              .iam = server->cluster.iam,
-                                              .region = config->region,
-                                              .extensions = config->extensions};
+        const struct cluster *cluster = &server->cluster;
+        server->service = (struct s3_service){
+            .meta = cluster->meta,
+            .blobs = cluster->blobs,
+            .iam = cluster->iam,
+            .keyring = cluster->keyring,
+            .kms = cluster->vault != NULL ? cluster->vault : cluster->keyring,
+            .region = config->region,
+            .extensions = config->extensions};
         server->service.access_log = s3_access_log_open(
             &server->service, config->logging_interval_s * 1000);
         server->usable = cluster_usable(&server->cluster);

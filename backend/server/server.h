@@ -23,6 +23,16 @@ struct server_limits {
     uint64_t shutdown_timeout_s; /* for requests under way at SIGTERM */
 };
 
+struct server_vault_config {
+    char *url; /* "": the keyring holds the keys of SSE-KMS too */
+    char *mount;
+    char *key; /* "": SSE-KMS without a key id is refused */
+    char *token_file;
+    char *ca_file; /* "": the system's */
+    uint64_t timeout_s;
+    uint64_t cache_s;
+};
+
 /* What conf/s3d.conf says; docs are in that file. Strings are never NULL but
  * where it is said. */
 struct server_config {
@@ -32,6 +42,8 @@ struct server_config {
     char *admin_socket;
     char *metadata;
     char *master_key;
+    char *keyring;
+    struct server_vault_config vault;
     char *region;
     char *log; /* "": stderr */
     enum log_level log_level;

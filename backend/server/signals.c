@@ -39,6 +39,16 @@ static bool same_drives(const struct server_config *a,
     return true;
 }
 
+static bool same_vault(const struct server_vault_config *a,
+                       const struct server_vault_config *b)
+{
+    return strcmp(a->url, b->url) == 0 && strcmp(a->mount, b->mount) == 0 &&
+           strcmp(a->key, b->key) == 0 &&
+           strcmp(a->token_file, b->token_file) == 0 &&
+           strcmp(a->ca_file, b->ca_file) == 0 &&
+           a->timeout_s == b->timeout_s && a->cache_s == b->cache_s;
+}
+
 /* What cannot change while s3d runs is named, and left as it was. */
 static void refuse_changes(const struct server_config *old,
                            const struct server_config *new)
@@ -53,6 +63,8 @@ static void refuse_changes(const struct server_config *old,
         {"admin_socket", strcmp(old->admin_socket, new->admin_socket) != 0},
         {"metadata", strcmp(old->metadata, new->metadata) != 0},
         {"master_key", strcmp(old->master_key, new->master_key) != 0},
+        {"keyring", strcmp(old->keyring, new->keyring) != 0},
+        {"vault", !same_vault(&old->vault, &new->vault)},
         {"region", strcmp(old->region, new->region) != 0},
         {"threads", old->threads != new->threads},
         {"extent_size", old->extent_size != new->extent_size},

@@ -39,6 +39,14 @@ static void test_defaults(void **state)
     assert_string_equal(config->admin_socket, "/run/s3d/admin.sock");
     assert_string_equal(config->metadata, "/m/meta");
     assert_string_equal(config->master_key, "/m/master.key");
+    assert_string_equal(config->keyring, "/m/keyring");
+    assert_string_equal(config->vault.url, "");
+    assert_string_equal(config->vault.mount, "transit");
+    assert_string_equal(config->vault.key, "");
+    assert_string_equal(config->vault.token_file, "");
+    assert_string_equal(config->vault.ca_file, "");
+    assert_int_equal(config->vault.timeout_s, 5);
+    assert_int_equal(config->vault.cache_s, 60);
     assert_string_equal(config->region, "us-east-1");
     assert_string_equal(config->log, "");
     assert_int_equal(config->log_level, LOG_LEVEL_INFO);
@@ -72,7 +80,10 @@ static void test_all_settings(void **state)
         "log_level = \"debug\"; threads = 2;\n"
         "extent_size = \"64M\"; reserve = 0;\n"
         "metadata_reserve = \"1G\"; extensions = true;\n"
-        "logging_interval = \"1s\";\n"
+        "logging_interval = \"1s\"; keyring = \"/k/ring\";\n"
+        "vault = { url = \"https://v\"; mount = \"t/u\"; key = \"k\";\n"
+        "  token_file = \"/k/token\"; ca_file = \"/k/ca\";\n"
+        "  timeout = 7; cache = \"2m\"; };\n"
         "drives = ( { path = \"/d/0\"; domain = \"left\"; },\n"
         "           { domain = \"right\"; path = \"/d/1\"; } );\n"
         "limits = { connections = 3; idle_timeout = \"2m\";\n"
@@ -83,6 +94,14 @@ static void test_all_settings(void **state)
     assert_int_equal(config->socket_mode, 0666);
     assert_string_equal(config->socket_group, "www-data");
     assert_string_equal(config->master_key, "/k/key");
+    assert_string_equal(config->keyring, "/k/ring");
+    assert_string_equal(config->vault.url, "https://v");
+    assert_string_equal(config->vault.mount, "t/u");
+    assert_string_equal(config->vault.key, "k");
+    assert_string_equal(config->vault.token_file, "/k/token");
+    assert_string_equal(config->vault.ca_file, "/k/ca");
+    assert_int_equal(config->vault.timeout_s, 7);
+    assert_int_equal(config->vault.cache_s, 120);
     assert_string_equal(config->region, "eu-central-1");
     assert_string_equal(config->log, "/a/log");
     assert_int_equal(config->log_level, LOG_LEVEL_DEBUG);
@@ -111,6 +130,13 @@ static const struct {
     {"metadata = \"/m\";", ": drives is missing"},
     {REQUIRED "colour = 1;", ":2: unknown setting colour"},
     {REQUIRED "limits = { speed = 1; };", ":2: unknown setting limits.speed"},
+    {REQUIRED "vault = { speed = 1; };", ":2: unknown setting vault.speed"},
+    {REQUIRED "vault = 3;", ":2: vault must be a group: { ... }"},
+    {REQUIRED "vault = { url = \"https://v\"; };",
+     ":2: vault needs a token_file"},
+    {REQUIRED "vault = { ca_file = \"ca\"; };",
+     ":2: ca_file must be an absolute path"},
+    {REQUIRED "vault = { timeout = 0; };", ":2: timeout must be from 1 to 60"},
     {REQUIRED "limits = 3;", ":2: limits must be a group: { ... }"},
     {REQUIRED "limits = { connections = 0; };",
      ":2: connections must be from 1 to 65536"},
