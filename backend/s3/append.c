@@ -318,6 +318,7 @@ static void keep(const Meta__Object *current, Meta__Object *object)
     object->tags = current->tags;
     object->storage_class = current->storage_class;
     object->owner = current->owner;
+    object->acl = current->acl;
 }
 
 /* The object is the body: there was none, or an empty one. */

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "s3/acl.h"
 #include "s3/authorize.h"
 #include "s3/list_common.h"
 #include "s3/multipart.h"
@@ -230,26 +231,6 @@ void s3_list_buckets_run(struct s3_call *call)
 
 /* --- CreateBucket
  * ------------------------------------------------------------*/
-/* What is not implemented is refused, never accepted and ignored. */
-static bool creation_headers_ok(struct s3_call *call)
-{
-    static const struct {
-        const char *name, *only; /* the one value that changes nothing */
-    } limited[] = {
-        {"x-amz-acl", "private"},
-    };
-    for (size_t i = 0; i < sizeof(limited) / sizeof(limited[0]); i++) {
-        struct slice value = call_request_header(call, limited[i].name);
-        if (value.data != NULL && !slice_equal_string(value, limited[i].only)) {
-            call_error_field(call, "Header",
-                             slice_from_string(limited[i].name));
-            call_fail(call, S3_ERR_NotImplemented);
-            return false;
-        }
-    }
-    return true;
-}
-
 /* x-amz-bucket-object-lock-enabled */
 static bool creation_lock(struct s3_call *call, bool *lock)
 {
@@ -339,8 +320,15 @@ static void reply_exists(struct s3_call *call, const Meta__Bucket *bucket)
     }
 }
 
+/* What a new bucket is to have. */
+struct creation {
+    struct slice region;
+    bool lock;
+    Meta__Acl *acl;
+};
+
 /* Under the exclusive bucket lock. */
-static void create_locked(struct s3_call *call, struct slice region, bool lock)
+static void create_locked(struct s3_call *call, const struct creation *creation)
 {
     struct meta *meta = call->service->meta;
     Meta__Bucket *old = NULL;
@@ -354,9 +342,10 @@ static void create_locked(struct s3_call *call, struct slice region, bool lock)
         bucket.id = meta_next_id(meta);
         bucket.name = pb_bytes(call->bucket_name);
         bucket.owner = pb_bytes(slice_from_string(call->identity.user));
-        bucket.region = pb_bytes(region);
+        bucket.region = pb_bytes(creation->region);
         bucket.created_ms = clock_wall_ms();
-        if (lock) {
+        bucket.acl = creation->acl;
+        if (creation->lock) {
             bucket.object_lock = true;
             bucket.versioning = META__BUCKET__VERSIONING__ENABLED; /* W1 */
         }
@@ -375,19 +364,20 @@ static void create_locked(struct s3_call *call, struct slice region, bool lock)
 
 void s3_create_bucket_run(struct s3_call *call)
 {
-    struct slice region;
-    bool lock;
+    struct creation creation;
     if (!bucket_valid_name(call->bucket_name)) {
         call_error_field(call, "BucketName", call->bucket_name);
         call_fail(call, S3_ERR_InvalidBucketName);
         return;
     }
-    if (!creation_headers_ok(call) || !ownership_check_header(call) ||
-        !creation_lock(call, &lock) || !creation_region(call, &region)) {
+    if (!ownership_check_header(call) ||
+        !acl_take_creation(call, &creation.acl) ||
+        !creation_lock(call, &creation.lock) ||
+        !creation_region(call, &creation.region)) {
         return;
     }
     meta_bucket_lock(call->service->meta, call->bucket_name, true);
-    create_locked(call, region, lock);
+    create_locked(call, &creation);
     meta_bucket_unlock(call->service->meta, call->bucket_name);
 }
 

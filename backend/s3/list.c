@@ -5,6 +5,7 @@
 
 #include "s3/list_common.h"
 #include "s3/operations.h"
+#include "s3/ownership.h"
 
 /* One page as it is put together. */
 struct page {
@@ -38,8 +39,7 @@ static void write_object(struct s3_call *call, struct page *page,
     xml_number(out, "Size", object->size);
     if (page->owners) {
         list_owner(call, out, "Owner",
-                   object->owner.len > 0 ? pb_slice(object->owner)
-                                         : pb_slice(call->bucket->owner));
+                   ownership_of_object(call->bucket, object));
     }
     xml_text(out, "StorageClass",
              object->storage_class.len > 0 ? pb_slice(object->storage_class)

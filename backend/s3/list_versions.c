@@ -7,6 +7,7 @@
 
 #include "s3/list_common.h"
 #include "s3/operations.h"
+#include "s3/ownership.h"
 #include "s3/version.h"
 
 /* One page as it is put together. */
@@ -113,9 +114,7 @@ static int start(struct s3_call *call, struct page *page,
 static void write_owner(struct s3_call *call, struct buffer *out,
                         const Meta__Object *object)
 {
-    list_owner(call, out, "Owner",
-               object->owner.len > 0 ? pb_slice(object->owner)
-                                     : pb_slice(call->bucket->owner));
+    list_owner(call, out, "Owner", ownership_of_object(call->bucket, object));
 }
 
 static void write_content(struct s3_call *call, struct buffer *out,

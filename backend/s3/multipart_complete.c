@@ -456,7 +456,9 @@ static int commit(struct s3_call *call, struct complete *complete)
     object.storage_class = upload->storage_class;
     object.retention = upload->retention;
     object.legal_hold = upload->legal_hold;
-    object.owner = upload->owner;
+    object.acl = upload->acl;
+    object.owner = upload->object_owner.len > 0 ? upload->object_owner
+                                                : upload->owner;
     if (complete->size > 0) {
         object.blob = meta_next_id(meta);
         composite_put(batch, object.blob, complete->parts, complete->count);

@@ -198,6 +198,8 @@ static bool take_request(struct s3_call *call, Meta__Upload *record)
     record->storage_class = object.storage_class;
     record->retention = object.retention;
     record->legal_hold = object.legal_hold;
+    record->acl = object.acl;
+    record->object_owner = object.owner;
     record->owner = pb_bytes(slice_from_string(call->identity.user));
     record->initiated_ms = clock_wall_ms();
     record->id = pb_bytes(new_id(call->arena, record->initiated_ms));

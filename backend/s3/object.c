@@ -190,10 +190,9 @@ int object_commit(struct s3_call *call, struct meta_batch *batch,
         }
     }
     if (object->owner.len == 0) {
-        object->owner = pb_bytes(slice_from_string(call->identity.user));
+        object->owner = pb_bytes(ownership_of_request(call));
     }
-    object->owner =
-        pb_bytes(ownership_object_owner(call, pb_slice(object->owner)));
+    object->owner = pb_bytes(ownership_of_object(call->bucket, object));
     worm_default(call, object);
     if (newest != NULL && object->version_id.len == 0) {
         error = replace_null(call, batch, key, newest);

@@ -1,5 +1,6 @@
 /* What a request says about a new object besides its bytes. */
-#include "s3/call.h"
+#include "s3/acl.h"
+#include "s3/ownership.h"
 #include "s3/tags.h"
 #include "s3/worm.h"
 
@@ -154,6 +155,8 @@ bool object_take_headers(struct s3_call *call, Meta__Object *object)
         call_fail(call, S3_ERR_MetadataTooLarge);
         return false;
     }
+    object->owner = pb_bytes(ownership_of_request(call));
     return take_storage_class(call, object) && object_take_tags(call, object) &&
-           worm_take(call, object);
+           worm_take(call, object) &&
+           acl_take_request(call, pb_slice(object->owner), &object->acl);
 }

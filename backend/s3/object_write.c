@@ -1,5 +1,5 @@
 /* A new object's bytes on their way into a blob. */
-#include "s3/call.h"
+#include "s3/ownership.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -23,7 +23,12 @@ static struct slice pack_origin(struct s3_call *call,
     origin.object = &said;
     origin.upload_id = pb_bytes(upload);
     origin.part_number = part;
-    said.owner = pb_bytes(slice_from_string(call->identity.user));
+    if (said.owner.len == 0) {
+        said.owner = pb_bytes(ownership_of_request(call));
+    }
+    if (meta__origin__get_packed_size(&origin) > ORIGIN_MAX) {
+        said.acl = NULL; /* the owner alone */
+    }
     if (meta__origin__get_packed_size(&origin) > ORIGIN_MAX) {
         said.n_tags = 0;
     }

@@ -99,4 +99,11 @@ void s3_delete_unset_run(struct s3_call *call);
 void s3_put_logging_run(struct s3_call *call); /* XML body */
 void s3_get_logging_run(struct s3_call *call);
 
+/* --- access control lists: acl_operations.c
+ * ------------------------------------*/
+void s3_get_bucket_acl_run(struct s3_call *call);
+void s3_put_bucket_acl_run(struct s3_call *call);
+void s3_get_object_acl_run(struct s3_call *call);
+void s3_put_object_acl_run(struct s3_call *call);
+
 #endif

@@ -10,9 +10,14 @@
 bool ownership_check_header(struct s3_call *call);
 /* The same, or its default, into the new bucket. */
 void ownership_create(struct s3_call *call, Meta__Bucket *bucket);
-/* Canonical id of who owns an object that `writer` puts into call->bucket. */
-struct slice ownership_object_owner(const struct s3_call *call,
-                                    struct slice writer);
+/* Canonical id of who owns an object that the request writes into
+ * call->bucket: the writer, unless the bucket's owner owns all that is in it,
+ * prefers to and is given it (bucket-owner-full-control), or the writer is
+ * nobody. */
+struct slice ownership_of_request(const struct s3_call *call);
+/* Of one that is there. */
+struct slice ownership_of_object(const Meta__Bucket *bucket,
+                                 const Meta__Object *object);
 /* Of a bucket whose requesters pay, others than its owner must say that they
  * do (x-amz-request-payer). False: the call has failed. */
 bool request_payment_agreed(struct s3_call *call);

@@ -4,7 +4,6 @@
 static const char *const refused_prefixes[] = {
     "x-amz-server-side-encryption",
     "x-amz-copy-source-server-side-encryption",
-    "x-amz-grant-",
 };
 
 static const char *const refused_names[] = {
@@ -12,12 +11,6 @@ static const char *const refused_names[] = {
 };
 
 static const char append_name[] = "x-amz-write-offset-bytes";
-
-/* https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html */
-static const char *const canned_acls[] = {
-    "public-read",   "public-read-write", "authenticated-read",
-    "aws-exec-read", "bucket-owner-read", "log-delivery-write",
-};
 
 static bool refused(const struct s3_call *call, struct slice name)
 {
@@ -40,26 +33,6 @@ static bool refused(const struct s3_call *call, struct slice name)
     return false;
 }
 
-static bool acl_supported(struct s3_call *call)
-{
-    struct slice acl = call_request_header(call, "x-amz-acl");
-
-    if (acl.data == NULL || slice_equal_string(acl, "private") ||
-        slice_equal_string(acl, "bucket-owner-full-control")) {
-        return true;
-    }
-    for (size_t i = 0; i < sizeof(canned_acls) / sizeof(canned_acls[0]); i++) {
-        if (slice_equal_string(acl, canned_acls[i])) {
-            call_error_field(call, "Header", SLICE_LITERAL("x-amz-acl"));
-            call_fail(call, S3_ERR_NotImplemented);
-            return false;
-        }
-    }
-    call_fail_argument(call, "x-amz-acl", acl,
-                       "The canned ACL you specified is not valid");
-    return false;
-}
-
 bool call_supported(struct s3_call *call)
 {
     const Wire__Request *request = call->request;
@@ -73,5 +46,5 @@ bool call_supported(struct s3_call *call)
             return false;
         }
     }
-    return acl_supported(call);
+    return true;
 }

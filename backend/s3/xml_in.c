@@ -8,7 +8,8 @@
 
 #include <libxml/parser.h>
 
-#define S3_NAMESPACE "http://s3.amazonaws.com/doc/2006-03-01/"
+#define S3_NAMESPACE     "http://s3.amazonaws.com/doc/2006-03-01/"
+#define SCHEMA_NAMESPACE "http://www.w3.org/2001/XMLSchema-instance"
 
 struct reader {
     struct arena *arena;
@@ -40,6 +41,22 @@ static bool is_blank(const uint8_t *data, size_t size)
     return true;
 }
 
+/* Five pointers each: name, prefix, namespace, begin and end of the value. */
+static struct slice schema_type(struct arena *arena, const xmlChar **attributes,
+                                int count)
+{
+    for (int i = 0; i < count; i++) {
+        const char *const *attribute = (const char *const *)attributes + 5 * i;
+
+        if (attribute[2] != NULL && strcmp(attribute[0], "type") == 0 &&
+            strcmp(attribute[2], SCHEMA_NAMESPACE) == 0) {
+            return arena_copy(arena, attribute[3],
+                              (size_t)(attribute[4] - attribute[3]));
+        }
+    }
+    return slice_of(NULL, 0);
+}
+
 static void on_start(void *context, const xmlChar *name, const xmlChar *prefix,
                      const xmlChar *uri, int namespace_count,
                      const xmlChar **namespaces, int attribute_count,
@@ -47,7 +64,7 @@ static void on_start(void *context, const xmlChar *name, const xmlChar *prefix,
 {
     struct reader *reader = context;
     (void)prefix, (void)namespace_count, (void)namespaces;
-    (void)attribute_count, (void)defaulted_count, (void)attributes;
+    (void)defaulted_count;
     if (reader->refused) {
         return;
     }
@@ -60,6 +77,7 @@ static void on_start(void *context, const xmlChar *name, const xmlChar *prefix,
     }
     struct xml_node *node = arena_zalloc(reader->arena, sizeof(*node));
     node->name = arena_copy(reader->arena, name, strlen((const char *)name));
+    node->type = schema_type(reader->arena, attributes, attribute_count);
     reader->text.size = 0;
     reader->nodes++;
     if (reader->depth == 0) {

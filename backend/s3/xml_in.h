@@ -4,7 +4,8 @@
  * S3's request documents are small trees of elements that hold either text or
  * elements. What is not that is refused: a DTD (and with it every entity of
  * its own), a foreign namespace, more than XML_IN_DEPTH_MAX levels or
- * XML_IN_NODES_MAX elements, text between elements. Nothing is ever fetched.
+ * XML_IN_NODES_MAX elements, text between elements. Of attributes only
+ * xsi:type is kept. Nothing is ever fetched.
  */
 #ifndef S3_XML_IN_H
 #define S3_XML_IN_H
@@ -18,6 +19,7 @@
 struct xml_node {
     struct slice name;
     struct slice text; /* of a leaf; size 0 if there is none */
+    struct slice type; /* xsi:type; data == NULL if there is none */
     struct xml_node *first, *last;
     struct xml_node *next;
 };

@@ -72,7 +72,7 @@ static enum s3_error s3_route_object_post(const s3_route_args_t *args,
 /* What S3 gives a meaning in the query, and is not implemented. */
 
 static const char *const  s3_route_subresources[] = {
-    "abac", "acl", "analytics", "intelligent-tiering", "inventory",
+    "abac", "analytics", "intelligent-tiering", "inventory",
     "metadataConfiguration", "metadataInventoryTable", "metadataJournalTable",
     "metadataTable", "metrics", "restore", "select", "select-type",
     "session", "torrent"

@@ -22,6 +22,10 @@ static const s3_subresource_t  s3_subresources[] = {
         S3_OP(NONE) },
       S3_NO },
 
+    { "acl",
+      { S3_OP(GET_BUCKET_ACL), S3_OP(PUT_BUCKET_ACL), S3_OP(NONE) },
+      { S3_OP(GET_OBJECT_ACL), S3_OP(PUT_OBJECT_ACL), S3_OP(NONE) } },
+
     { "attributes",
       S3_NO,
       { S3_OP(GET_OBJECT_ATTRIBUTES), S3_OP(NONE), S3_OP(NONE) } },

@@ -150,7 +150,6 @@ def test_conditional_writes(stack, bucket):
 def test_what_is_missing_says_so(stack, bucket):
     client = stack.client()
     for call, arguments in (
-            (client.get_bucket_acl, {}),
             (client.put_bucket_policy, {"Policy": "{}"}),
             (client.put_object, {"Key": "k", "ServerSideEncryption": "AES256"})):
         with pytest.raises(ClientError) as error:

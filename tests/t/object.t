@@ -151,8 +151,8 @@ $r = $t->put('/bkt/k', no_length => 1, sign => 1);
 is("$r->{status} $r->{code}", '411 MissingContentLength', 'no length');
 
 # What is not there yet says so.
-for my $target ('/bkt?acl', '/bkt?analytics', '/bkt?inventory', '/bkt?metrics',
-    '/bkt/k?acl', '/bkt/k?torrent') {
+for my $target ('/bkt?analytics', '/bkt?inventory', '/bkt?metrics',
+    '/bkt/k?torrent') {
     $r = $t->request('GET', $target);
     is("$r->{status} $r->{code}", '501 NotImplemented', "GET $target");
     $r = $t->request('PUT', $target, body => '<x/>');

@@ -58,6 +58,7 @@ static const struct {
     const char *name;
     int get, put, delete;
 } of_buckets[] = {
+    {"acl", OP(GET_BUCKET_ACL), OP(PUT_BUCKET_ACL), NONE},
     {"accelerate", OP(GET_BUCKET_ACCELERATE_CONFIGURATION), OP(NOT_IMPLEMENTED),
      NONE},
     {"cors", OP(GET_BUCKET_CORS), OP(PUT_BUCKET_CORS), OP(DELETE_BUCKET_CORS)},
@@ -145,6 +146,9 @@ static void versions_and_locks(void **state)
 static void objects(void **state)
 {
     (void)state;
+    goes("GET", "/bucket/key?acl&versionId=v", OP(GET_OBJECT_ACL), 0);
+    goes("PUT", "/bucket/key?acl", OP(PUT_OBJECT_ACL), 1);
+    refused("DELETE", "/bucket/key?acl", S3_ERR_MethodNotAllowed);
     goes("GET", "/bucket/key?tagging", OP(GET_OBJECT_TAGGING), 0);
     goes("GET", "/bucket/key?tagging&versionId=v", OP(GET_OBJECT_TAGGING), 0);
     goes("PUT", "/bucket/key?tagging", OP(PUT_OBJECT_TAGGING), 1);
@@ -202,7 +206,7 @@ static void conflicts(void **state)
     refused("GET", "/bucket/key?tagging&partNumber=1", S3_ERR_InvalidArgument);
     refused("GET", "/bucket?tagging&versionId=v", S3_ERR_InvalidArgument);
     goes("GET", "/bucket?tagging&tagging", OP(GET_BUCKET_TAGGING), 0);
-    goes("GET", "/bucket?tagging&acl", OP(NOT_IMPLEMENTED), 0);
+    refused("GET", "/bucket?tagging&acl", S3_ERR_InvalidArgument);
 }
 
 /* What a browser asks before it sends a request, whatever that will be. */

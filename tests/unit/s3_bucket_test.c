@@ -130,7 +130,7 @@ static void test_configuration(void **state)
                  "IllegalLocationConstraintException", 400);
     struct s3_case c = create("conf", NULL);
     c.headers = FIELDS("x-amz-acl", "public-read");
-    expect_error(NULL, c, "NotImplemented", 501);
+    expect_error(NULL, c, "InvalidBucketAclWithObjectOwnership", 400);
     c.headers = FIELDS("x-amz-bucket-object-lock-enabled", "maybe");
     expect_error(NULL, c, "InvalidArgument", 400);
     c.headers = FIELDS("x-amz-object-ownership", "Nobody");

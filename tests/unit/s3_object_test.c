@@ -103,9 +103,8 @@ static void refuses_what_it_cannot_do(void **state)
     refused("x-amz-server-side-encryption-customer-algorithm", "AES256",
             "NotImplemented", 501);
     refused("x-amz-object-lock-mode", "GOVERNANCE", "InvalidRequest", 400);
-    refused("x-amz-acl", "public-read", "NotImplemented", 501);
     refused("x-amz-acl", "no-such-acl", "InvalidArgument", 400);
-    refused("x-amz-grant-read", "id=1", "NotImplemented", 501);
+    refused("x-amz-grant-read", "id=1", "InvalidArgument", 400);
     refused("x-amz-website-redirect-location", "/x", "NotImplemented", 501);
     refused("x-amz-write-offset-bytes", "0", "NotImplemented", 501);
     refused("x-amz-storage-class", "GLACIER", "NotImplemented", 501);
