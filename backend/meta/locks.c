@@ -8,6 +8,7 @@
 #include "meta/private.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define KEY_STRIPES    1024
 #define BUCKET_STRIPES 256
@@ -155,35 +156,52 @@ void meta_key_unlock(struct meta *meta, uint64_t bucket, struct slice key)
     invariant(pthread_mutex_unlock(key_stripe(meta, bucket, key)) == 0);
 }
 
-/* Everybody who takes two stripes takes the lower one first. */
-void meta_key_lock_two(struct meta *meta, uint64_t bucket, struct slice a,
-                       struct slice b)
+/* The stripes of some keys, ascending, each once; returns how many. */
+static size_t key_stripes(uint64_t bucket, const struct slice *keys,
+                          size_t count, size_t stripes[META_KEYS_LOCKED_MAX])
 {
-    pthread_mutex_t *first = key_stripe(meta, bucket, a);
-    pthread_mutex_t *second = key_stripe(meta, bucket, b);
+    size_t used = 0;
+
+    invariant(count > 0 && count <= META_KEYS_LOCKED_MAX);
+    for (size_t i = 0; i < count; i++) {
+        size_t stripe = stripe_of(bucket, keys[i], KEY_STRIPES), at = used;
+
+        while (at > 0 && stripes[at - 1] > stripe) {
+            at--;
+        }
+        if (at > 0 && stripes[at - 1] == stripe) {
+            continue;
+        }
+        memmove(stripes + at + 1, stripes + at, (used - at) * sizeof(*stripes));
+        stripes[at] = stripe;
+        used++;
+    }
+    return used;
+}
+
+/* Everybody who takes several stripes takes the lower ones first. */
+void meta_key_lock_many(struct meta *meta, uint64_t bucket,
+                        const struct slice *keys, size_t count)
+{
+    size_t stripes[META_KEYS_LOCKED_MAX];
+    size_t used = key_stripes(bucket, keys, count, stripes);
 
     take(HELD_KEY);
-    if (first > second) {
-        pthread_mutex_t *lower = second;
-
-        second = first;
-        first = lower;
-    }
-    lock_mutex(first);
-    if (second != first) {
-        lock_mutex(second);
+    for (size_t i = 0; i < used; i++) {
+        lock_mutex(&meta->locks->keys[stripes[i]]);
     }
 }
 
-void meta_key_unlock_two(struct meta *meta, uint64_t bucket, struct slice a,
-                         struct slice b)
+void meta_key_unlock_many(struct meta *meta, uint64_t bucket,
+                          const struct slice *keys, size_t count)
 {
-    pthread_mutex_t *one = key_stripe(meta, bucket, a);
-    pthread_mutex_t *other = key_stripe(meta, bucket, b);
+    size_t stripes[META_KEYS_LOCKED_MAX];
+    size_t used = key_stripes(bucket, keys, count, stripes);
 
     give(HELD_KEY);
-    invariant(pthread_mutex_unlock(one) == 0);
-    invariant(other == one || pthread_mutex_unlock(other) == 0);
+    for (size_t i = 0; i < used; i++) {
+        invariant(pthread_mutex_unlock(&meta->locks->keys[stripes[i]]) == 0);
+    }
 }
 
 void meta_blob_lock(struct meta *meta, uint64_t blob)

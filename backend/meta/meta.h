@@ -54,11 +54,13 @@ void meta_bucket_lock(struct meta *meta, struct slice bucket, bool exclusive);
 void meta_bucket_unlock(struct meta *meta, struct slice bucket);
 void meta_key_lock(struct meta *meta, uint64_t bucket, struct slice key);
 void meta_key_unlock(struct meta *meta, uint64_t bucket, struct slice key);
-/* Two keys of a bucket at once, as one lock of the kind. */
-void meta_key_lock_two(struct meta *meta, uint64_t bucket, struct slice a,
-                       struct slice b);
-void meta_key_unlock_two(struct meta *meta, uint64_t bucket, struct slice a,
-                         struct slice b);
+/* Several keys of a bucket at once, as one lock of the kind; a key may stand
+ * there more than once. */
+#define META_KEYS_LOCKED_MAX 32
+void meta_key_lock_many(struct meta *meta, uint64_t bucket,
+                        const struct slice *keys, size_t count);
+void meta_key_unlock_many(struct meta *meta, uint64_t bucket,
+                          const struct slice *keys, size_t count);
 void meta_blob_lock(struct meta *meta, uint64_t blob);
 void meta_blob_unlock(struct meta *meta, uint64_t blob);
 

@@ -141,10 +141,35 @@ static void add(struct s3_access_log *log, const Meta__Bucket *bucket,
     pthread_mutex_unlock(&log->lock);
 }
 
+void access_log_also(struct s3_call *call, const struct s3_log_entry *entry)
+{
+    struct s3_log_entry *copy;
+
+    if (call->service->access_log == NULL ||
+        document_get(entry->bucket, DOCUMENT_LOGGING).data == NULL) {
+        return;
+    }
+    copy = arena_alloc(call->arena, sizeof(*copy));
+    *copy = *entry;
+    copy->next = call->log_entries;
+    call->log_entries = copy;
+}
+
+static void log_line(struct s3_call *call, const Meta__Bucket *bucket,
+                     const struct s3_log_entry *entry, unsigned status)
+{
+    struct buffer line = {NULL, 0, 0};
+
+    access_log_line(call, bucket, entry, status, &line);
+    add(call->service->access_log, bucket, call->began_ms / DAY_MS,
+        slice_of(line.data, line.size));
+    buffer_free(&line);
+}
+
 void s3_call_log(struct s3_call *call, unsigned status)
 {
     struct s3_access_log *log = call->service->access_log;
-    struct buffer line = {NULL, 0, 0};
+    const struct s3_log_entry *entry = call->log_entries;
     Meta__Bucket *bucket = call->bucket;
 
     if (log == NULL || call->bucket_name.size == 0) {
@@ -154,12 +179,13 @@ void s3_call_log(struct s3_call *call, unsigned status)
                                           call->bucket_name, &bucket) != 0) {
         return;
     }
-    if (document_get(bucket, DOCUMENT_LOGGING).data == NULL) {
-        return;
+    for (; entry != NULL; entry = entry->next) {
+        log_line(call, entry->bucket, entry,
+                 entry->status != 0 ? entry->status : status);
     }
-    access_log_line(call, bucket, status, &line);
-    add(log, bucket, call->began_ms / DAY_MS, slice_of(line.data, line.size));
-    buffer_free(&line);
+    if (document_get(bucket, DOCUMENT_LOGGING).data != NULL) {
+        log_line(call, bucket, NULL, status);
+    }
 }
 
 /* --- what is due

@@ -279,14 +279,16 @@ static bool object_size(const struct s3_call *call, unsigned status,
 /* --- the line
  * ------------------------------------------------------------------------*/
 static void put_result(struct buffer *out, const struct s3_call *call,
-                       unsigned status)
+                       const struct s3_log_entry *entry, unsigned status)
 {
     uint64_t now_us = clock_monotonic_us(), size = 0;
-    bool sized = object_size(call, status, &size);
+    bool own = entry == NULL;
+    bool sized = own && object_size(call, status, &size);
 
     put_number(out, true, status);
-    put_string(out, s3_call_error(call));
-    put_number(out, call->bytes_sent > 0, call->bytes_sent);
+    put_string(out,
+               own || entry->status == 0 ? s3_call_error(call) : entry->error);
+    put_number(out, own && call->bytes_sent > 0, call->bytes_sent);
     put_number(out, sized, size);
     put_number(out, true, (now_us - call->began_us) / 1000);
     put_number(out, call->done_us > 0, (call->done_us - call->body_us) / 1000);
@@ -306,9 +308,13 @@ static void put_security(struct buffer *out, const Wire__Request *request)
 }
 
 void access_log_line(const struct s3_call *call, const Meta__Bucket *bucket,
-                     unsigned status, struct buffer *out)
+                     const struct s3_log_entry *entry, unsigned status,
+                     struct buffer *out)
 {
     const Wire__Request *request = call->request;
+    struct slice version = entry != NULL
+                               ? entry->version_id
+                               : reply_header(call, "x-amz-version-id");
 
     put_word(out, pb_slice(bucket->owner));
     put_word(out, pb_slice(bucket->name));
@@ -316,13 +322,17 @@ void access_log_line(const struct s3_call *call, const Meta__Bucket *bucket,
     put_word(out, pb_slice(request->source_ip));
     put_string(out, call->identity.user);
     put_word(out, pb_slice(request->request_id));
-    put_operation(out, call);
-    put_key(out, call->key);
+    if (entry != NULL) {
+        put_string(out, entry->operation);
+    } else {
+        put_operation(out, call);
+    }
+    put_key(out, entry != NULL ? entry->key : call->key);
     put_uri(out, request);
-    put_result(out, call, status);
+    put_result(out, call, entry, status);
     put_quoted(out, call_request_header(call, "referer"));
     put_quoted(out, call_request_header(call, "user-agent"));
-    put_word(out, reply_header(call, "x-amz-version-id"));
+    put_word(out, version);
     put_word(out, pb_slice(request->request_id)); /* HostId, as in errors */
     put_security(out, request);
     buffer_append_string(out, "- - "); /* access point, ACL required */

@@ -70,6 +70,7 @@ struct s3_call {
     uint64_t began_ms;                   /* wall clock */
     uint64_t began_us, body_us, done_us; /* the body's end, the reply's begin */
     uint64_t bytes_sent, last_segments;  /* of the reply's body */
+    struct s3_log_entry *log_entries;    /* access_log.h */
 
     Wire__Reply reply;
     size_t header_capacity;
@@ -276,21 +277,6 @@ int object_find(struct s3_call *call, uint64_t bucket, struct slice key,
 /* The versionId argument: data == NULL if absent. False: it is malformed and
  * the call has failed. */
 bool object_version_arg(struct s3_call *call, struct slice *version_id);
-/* What DeleteObject and each entry of DeleteObjects do, locks and commit
- * included; the call does not fail. version_id may be absent (data == NULL).
- * S3_OK also if there was nothing to delete, unless `match` is given:
- * NoSuchKey; AccessDenied if the version is protected by Object Lock
- * (worm.h). */
-struct object_deletion {
-    const char *failed;      /* PreconditionFailed: the condition's name */
-    bool delete_marker;      /* one was made or removed */
-    struct slice version_id; /* of what was made or removed, "null" too; empty
-                                where there are no versions */
-};
-enum s3_error object_delete(struct s3_call *call, struct slice key,
-                            struct slice version_id,
-                            const struct delete_conditions *conditions,
-                            struct object_deletion *deletion);
 /* Gives a new version of a key, under its lock, its sequence and, as the
  * bucket's versioning is now, its id. */
 void object_assign_version(struct s3_call *call, Meta__Object *object);

@@ -1,4 +1,5 @@
 /* x-amz-copy-source: what CopyObject and UploadPartCopy read. */
+#include "s3/access_log.h"
 #include "s3/authorize.h"
 #include "s3/object.h"
 #include "s3/version.h"
@@ -158,6 +159,21 @@ void object_copy_source_header(struct s3_call *call, const Meta__Bucket *bucket,
     }
 }
 
+/* S3 logs a copy twice: as a read of the source and as a write. */
+static void log_read(struct s3_call *call, const Meta__Bucket *bucket,
+                     const struct copy_source *source)
+{
+    bool part = call->operation->operation == WIRE__OPERATION__UPLOAD_PART_COPY;
+
+    access_log_also(call, &(struct s3_log_entry){
+                              .operation = part ? "REST.COPY.PART_GET"
+                                                : "REST.COPY.OBJECT_GET",
+                              .bucket = bucket,
+                              .key = source->key,
+                              .version_id = source->version_id,
+                          });
+}
+
 bool object_copy_source(struct s3_call *call, Meta__Bucket **bucket,
                         struct slice *key, Meta__Object **object)
 {
@@ -169,6 +185,7 @@ bool object_copy_source(struct s3_call *call, Meta__Bucket **bucket,
         return false;
     }
     *key = source.key;
+    log_read(call, *bucket, &source);
     error =
         object_find(call, (*bucket)->id, source.key, source.version_id, object);
     if (error == -ENOENT || (error == 0 && (*object)->delete_marker &&

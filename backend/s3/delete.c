@@ -2,6 +2,7 @@
  * DeleteObject
  * https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject.html
  */
+#include "s3/object.h"
 #include "s3/operations.h"
 #include "s3/worm.h"
 
@@ -37,28 +38,26 @@ static bool take_conditions(struct s3_call *call,
 
 void s3_delete_object_run(struct s3_call *call)
 {
-    struct delete_conditions conditions;
-    struct object_deletion deletion;
-    struct slice version_id;
-    enum s3_error error;
+    struct object_doomed doomed = {.key = call->key};
+    const struct object_deletion *deletion = &doomed.deletion;
 
-    if (!object_version_arg(call, &version_id) ||
-        !take_conditions(call, &conditions)) {
+    if (!object_version_arg(call, &doomed.version_id) ||
+        !take_conditions(call, &doomed.conditions)) {
         return;
     }
-    error = object_delete(call, call->key, version_id, &conditions, &deletion);
-    switch (error) {
+    object_delete(call, (struct object_doomed *[]){&doomed}, 1);
+    switch (doomed.error) {
     case S3_OK:
-        if (deletion.delete_marker) {
+        if (deletion->delete_marker) {
             call_header(call, "x-amz-delete-marker", "true");
         }
-        if (deletion.version_id.size > 0) {
-            call_header_slice(call, "x-amz-version-id", deletion.version_id);
+        if (deletion->version_id.size > 0) {
+            call_header_slice(call, "x-amz-version-id", deletion->version_id);
         }
         call_reply_empty(call, 204);
         break;
     case S3_ERR_AccessDenied:
-        call_fail_message(call, error, "%s", WORM_PROTECTED_MESSAGE);
+        call_fail_message(call, doomed.error, "%s", WORM_PROTECTED_MESSAGE);
         break;
     case S3_ERR_NoSuchBucket:
         call_fail_no_bucket(call, call->bucket_name);
@@ -67,9 +66,9 @@ void s3_delete_object_run(struct s3_call *call)
         call_fail_no_key(call, call->key);
         break;
     case S3_ERR_PreconditionFailed:
-        call_fail_condition(call, deletion.failed);
+        call_fail_condition(call, deletion->failed);
         break;
     default:
-        call_fail(call, error);
+        call_fail(call, doomed.error);
     }
 }

@@ -1,11 +1,12 @@
 /*
  * DeleteObjects.
  *
- * Each key is deleted under its own lock and in its own commit, as
- * DeleteObject does it: what the answer says of a key is durable, and a key
- * that fails leaves the others alone.
+ * Keys are deleted in groups, each group in one commit: what the answer says
+ * of a key is durable, and a key that is refused leaves the others alone.
  */
+#include "s3/access_log.h"
 #include "s3/authorize.h"
+#include "s3/object.h"
 #include "s3/operations.h"
 #include "s3/version.h"
 #include "s3/worm.h"
@@ -13,9 +14,15 @@
 
 #define DELETE_MAX 1000 /* keys of one request */
 
-struct doomed {
-    struct slice key, version_id; /* data == NULL: not given */
-    struct delete_conditions conditions;
+struct entry {
+    struct object_doomed doomed;
+    const char *message; /* of doomed.error; NULL: the table's */
+};
+
+/* Entries that one commit deletes. */
+struct group {
+    struct object_doomed *doomed[OBJECT_DELETE_MAX];
+    size_t count;
 };
 
 static bool read_conditions(struct slice etag, struct slice mtime,
@@ -34,7 +41,8 @@ static bool read_conditions(struct slice etag, struct slice mtime,
             time_parse_iso8601(mtime, &conditions->mtime_ms) == 0);
 }
 
-static bool read_object(const struct xml_node *node, struct doomed *doomed)
+static bool read_object(const struct xml_node *node,
+                        struct object_doomed *doomed)
 {
     struct xml_leaf leaves[] = {
         {.name = "Key", .required = true},
@@ -55,7 +63,7 @@ static bool read_object(const struct xml_node *node, struct doomed *doomed)
 }
 
 /* The document into at most DELETE_MAX entries; false: MalformedXML. */
-static bool read_request(struct s3_call *call, struct doomed *doomed,
+static bool read_request(struct s3_call *call, struct entry *entries,
                          size_t *count, bool *quiet)
 {
     const struct xml_node *root = xml_in_parse(
@@ -76,16 +84,18 @@ static bool read_request(struct s3_call *call, struct doomed *doomed,
             quiet_seen = true;
         } else if (!slice_equal_string(node->name, "Object") ||
                    *count == DELETE_MAX ||
-                   !read_object(node, &doomed[(*count)++])) {
+                   !read_object(node, &entries[(*count)++].doomed)) {
             return false;
         }
     }
     return *count > 0;
 }
 
-static void write_deleted(struct buffer *out, const struct doomed *doomed,
-                          const struct object_deletion *deletion)
+static void write_deleted(struct buffer *out,
+                          const struct object_doomed *doomed)
 {
+    const struct object_deletion *deletion = &doomed->deletion;
+
     xml_open(out, "Deleted");
     xml_text(out, "Key", doomed->key);
     if (doomed->version_id.data != NULL) {
@@ -98,21 +108,24 @@ static void write_deleted(struct buffer *out, const struct doomed *doomed,
     xml_close(out, "Deleted");
 }
 
-static void write_error(struct buffer *out, const struct doomed *doomed,
-                        enum s3_error error, const char *message)
+static void write_error(struct buffer *out, const struct entry *entry)
 {
+    const struct object_doomed *doomed = &entry->doomed;
+
     xml_open(out, "Error");
     xml_text(out, "Key", doomed->key);
     if (doomed->version_id.data != NULL) {
         xml_text(out, "VersionId", doomed->version_id);
     }
-    xml_string(out, "Code", s3_error_code(error));
-    xml_string(out, "Message", message);
+    xml_string(out, "Code", s3_error_code(doomed->error));
+    xml_string(out, "Message",
+               entry->message != NULL ? entry->message
+                                      : s3_error_message(doomed->error));
     xml_close(out, "Error");
 }
 
 /* As DeleteObject; a condition on the ETag tells what is there. */
-static bool allowed(struct s3_call *call, const struct doomed *doomed)
+static bool allowed(struct s3_call *call, const struct object_doomed *doomed)
 {
     struct s3_question question = {
         .action = doomed->version_id.data != NULL ? "s3:DeleteObjectVersion"
@@ -130,37 +143,100 @@ static bool allowed(struct s3_call *call, const struct doomed *doomed)
     return doomed->conditions.match.data == NULL || call_ask(call, &question);
 }
 
-static void delete_one(struct s3_call *call, struct buffer *out,
-                       const struct doomed *doomed, bool quiet)
+/* What can be said of it before it is looked at. */
+static enum s3_error check(struct s3_call *call,
+                           const struct object_doomed *doomed)
 {
-    struct object_deletion deletion = {.delete_marker = false};
-    const char *message = NULL;
-    enum s3_error error = S3_OK;
-
     if (!object_valid_key(doomed->key)) {
-        error = S3_ERR_KeyTooLongError;
-    } else if (doomed->version_id.data != NULL &&
-               !version_well_formed(doomed->version_id)) {
-        error = S3_ERR_NoSuchVersion;
-    } else if (!allowed(call, doomed)) {
-        error = S3_ERR_AccessDenied;
-        message = s3_error_message(error);
-    } else {
-        error = object_delete(call, doomed->key, doomed->version_id,
-                              &doomed->conditions, &deletion);
-        message = error == S3_ERR_AccessDenied ? WORM_PROTECTED_MESSAGE : NULL;
+        return S3_ERR_KeyTooLongError;
     }
-    if (error != S3_OK) {
-        write_error(out, doomed, error,
-                    message != NULL ? message : s3_error_message(error));
-    } else if (!quiet) {
-        write_deleted(out, doomed, &deletion);
+    if (doomed->version_id.data != NULL &&
+        !version_well_formed(doomed->version_id)) {
+        return S3_ERR_NoSuchVersion;
     }
+    return allowed(call, doomed) ? S3_OK : S3_ERR_AccessDenied;
+}
+
+/* Does one of the group decide what becomes of this one? */
+static bool depends(const struct group *group,
+                    const struct object_doomed *doomed)
+{
+    for (size_t i = 0; i < group->count; i++) {
+        const struct object_doomed *other = group->doomed[i];
+
+        if (slice_equal(other->key, doomed->key) &&
+            (other->version_id.data == NULL ||
+             doomed->version_id.data == NULL ||
+             slice_equal(other->version_id, doomed->version_id))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void delete_group(struct s3_call *call, struct group *group)
+{
+    if (group->count > 0) {
+        object_delete(call, group->doomed, group->count);
+        group->count = 0;
+    }
+}
+
+static void delete_all(struct s3_call *call, struct entry *entries,
+                       size_t count)
+{
+    struct group group = {.count = 0};
+
+    for (size_t i = 0; i < count; i++) {
+        struct object_doomed *doomed = &entries[i].doomed;
+
+        doomed->error = check(call, doomed);
+        if (doomed->error != S3_OK) {
+            entries[i].message = s3_error_message(doomed->error);
+            continue;
+        }
+        if (group.count == OBJECT_DELETE_MAX || depends(&group, doomed)) {
+            delete_group(call, &group);
+        }
+        group.doomed[group.count++] = doomed;
+    }
+    delete_group(call, &group);
+}
+
+static void write_entry(struct buffer *out, struct entry *entry, bool quiet)
+{
+    if (entry->doomed.error == S3_OK) {
+        if (!quiet) {
+            write_deleted(out, &entry->doomed);
+        }
+        return;
+    }
+    if (entry->doomed.error == S3_ERR_AccessDenied && entry->message == NULL) {
+        entry->message = WORM_PROTECTED_MESSAGE;
+    }
+    write_error(out, entry);
+}
+
+static void log_entry(struct s3_call *call, const struct object_doomed *doomed)
+{
+    bool deleted = doomed->error == S3_OK;
+
+    access_log_also(
+        call, &(struct s3_log_entry){
+                  .operation = "BATCH.DELETE.OBJECT",
+                  .bucket = call->bucket,
+                  .key = doomed->key,
+                  .version_id = deleted ? doomed->deletion.version_id
+                                        : doomed->version_id,
+                  .status = deleted ? 204 : s3_error_status(doomed->error),
+                  .error = deleted ? "" : s3_error_code(doomed->error),
+              });
 }
 
 void s3_delete_objects_run(struct s3_call *call)
 {
-    struct doomed *doomed;
+    struct buffer out = {NULL, 0, 0};
+    struct entry *entries;
     size_t count;
     bool quiet;
 
@@ -170,15 +246,16 @@ void s3_delete_objects_run(struct s3_call *call)
                           "Content-MD5");
         return;
     }
-    doomed = arena_zalloc(call->arena, DELETE_MAX * sizeof(*doomed));
-    if (!read_request(call, doomed, &count, &quiet)) {
+    entries = arena_zalloc(call->arena, DELETE_MAX * sizeof(*entries));
+    if (!read_request(call, entries, &count, &quiet)) {
         call_fail(call, S3_ERR_MalformedXML);
         return;
     }
-    struct buffer out = {NULL, 0, 0};
+    delete_all(call, entries, count);
     xml_open_document(&out, "DeleteResult");
     for (size_t i = 0; i < count; i++) {
-        delete_one(call, &out, &doomed[i], quiet);
+        write_entry(&out, &entries[i], quiet);
+        log_entry(call, &entries[i].doomed);
     }
     xml_close(&out, "DeleteResult");
     call_reply_xml(call, 200, &out);

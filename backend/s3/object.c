@@ -1,5 +1,5 @@
 /*
- * Versions of keys: finding, committing, deleting.
+ * Versions of keys: finding, committing.
  *
  * In an unversioned bucket a key has one version, the null version, and its
  * id is empty in the record. In a versioned bucket every commit adds one; in
@@ -17,9 +17,8 @@ bool object_valid_key(struct slice key)
     return key.size > 0 && key.size <= S3_KEY_MAX && utf8_valid(key);
 }
 
-/* `other`: a second key to lock, or data == NULL. */
-static enum s3_error lock(struct s3_call *call, struct slice key,
-                          struct slice other)
+enum s3_error object_lock_many(struct s3_call *call, const struct slice *keys,
+                               size_t count)
 {
     struct meta *meta = call->service->meta;
     Meta__Bucket *bucket;
@@ -33,11 +32,7 @@ static enum s3_error lock(struct s3_call *call, struct slice key,
                                               : S3_ERR_InternalError;
     }
     call->bucket = bucket; /* its settings may have changed */
-    if (other.data != NULL) {
-        meta_key_lock_two(meta, bucket->id, key, other);
-    } else {
-        meta_key_lock(meta, bucket->id, key);
-    }
+    meta_key_lock_many(meta, bucket->id, keys, count);
     return S3_OK;
 }
 
@@ -53,24 +48,29 @@ static bool locked(struct s3_call *call, enum s3_error error)
 
 bool object_lock(struct s3_call *call, struct slice key)
 {
-    return locked(call, lock(call, key, slice_of(NULL, 0)));
+    return locked(call, object_lock_many(call, &key, 1));
 }
 
 bool object_lock_two(struct s3_call *call, struct slice a, struct slice b)
 {
-    return locked(call, lock(call, a, b));
+    return locked(call, object_lock_many(call, (struct slice[]){a, b}, 2));
+}
+
+void object_unlock_many(struct s3_call *call, const struct slice *keys,
+                        size_t count)
+{
+    meta_key_unlock_many(call->service->meta, call->bucket->id, keys, count);
+    meta_bucket_unlock(call->service->meta, call->bucket_name);
 }
 
 void object_unlock(struct s3_call *call, struct slice key)
 {
-    meta_key_unlock(call->service->meta, call->bucket->id, key);
-    meta_bucket_unlock(call->service->meta, call->bucket_name);
+    object_unlock_many(call, &key, 1);
 }
 
 void object_unlock_two(struct s3_call *call, struct slice a, struct slice b)
 {
-    meta_key_unlock_two(call->service->meta, call->bucket->id, a, b);
-    meta_bucket_unlock(call->service->meta, call->bucket_name);
+    object_unlock_many(call, (struct slice[]){a, b}, 2);
 }
 
 int object_find(struct s3_call *call, uint64_t bucket, struct slice key,
@@ -165,8 +165,8 @@ static int replace_null(struct s3_call *call, struct meta_batch *batch,
     return error == -ENOENT ? 0 : error;
 }
 
-int object_commit(struct s3_call *call, struct meta_batch *batch,
-                  struct slice key, Meta__Object *object)
+int object_put(struct s3_call *call, struct meta_batch *batch, struct slice key,
+               Meta__Object *object)
 {
     struct meta *meta = call->service->meta;
     Meta__Object *newest = NULL;
@@ -205,107 +205,13 @@ int object_commit(struct s3_call *call, struct meta_batch *batch,
         struct meta_referrer who = object_referrer(call, key, object->sequence);
         meta_add_ref(batch, object->blob, &who);
     }
-    return meta_commit(batch);
+    return 0;
 }
 
-static int delete_version(struct s3_call *call, struct slice key,
-                          const Meta__Object *object,
-                          struct object_deletion *deletion)
+int object_commit(struct s3_call *call, struct meta_batch *batch,
+                  struct slice key, Meta__Object *object)
 {
-    struct meta_batch *batch = meta_batch_new(call->service->meta);
-    int error;
+    int error = object_put(call, batch, key, object);
 
-    object_remove_version(call, batch, key, object);
-    error = meta_commit(batch);
-    meta_batch_free(batch);
-    deletion->delete_marker = object->delete_marker;
-    return error;
-}
-
-static int add_marker(struct s3_call *call, struct slice key,
-                      struct object_deletion *deletion)
-{
-    struct meta_batch *batch = meta_batch_new(call->service->meta);
-    Meta__Object marker = META__OBJECT__INIT;
-    int error;
-
-    marker.delete_marker = true;
-    error = object_commit(call, batch, key, &marker);
-    meta_batch_free(batch);
-    deletion->delete_marker = true;
-    deletion->version_id = version_name(&marker);
-    return error;
-}
-
-/* A key without an object cannot match an entity tag; size and time are
- * asked only of what is there. */
-static enum s3_error check_delete(const struct delete_conditions *conditions,
-                                  const Meta__Object *object, bool by_version,
-                                  struct object_deletion *deletion)
-{
-    bool there = object != NULL && !object->delete_marker;
-
-    if (conditions->match.data != NULL && !there) {
-        return S3_ERR_NoSuchKey;
-    }
-    if (!there && !(object != NULL && by_version)) {
-        return S3_OK;
-    }
-    deletion->failed = delete_conditions_failed(
-        conditions, pb_slice(object->etag), object->size, object->mtime_ms);
-    return deletion->failed != NULL ? S3_ERR_PreconditionFailed : S3_OK;
-}
-
-/* Under the key lock. */
-static enum s3_error delete_locked(struct s3_call *call, struct slice key,
-                                   struct slice version_id,
-                                   const struct delete_conditions *conditions,
-                                   struct object_deletion *deletion)
-{
-    bool versioned =
-        call->bucket->versioning != META__BUCKET__VERSIONING__UNVERSIONED;
-    Meta__Object *object = NULL;
-    int error = object_find(call, call->bucket->id, key, version_id, &object);
-    enum s3_error refused;
-    bool there;
-
-    if (error != 0 && error != -ENOENT) {
-        return S3_ERR_InternalError;
-    }
-    there = error == 0;
-    if (version_id.data != NULL) {
-        deletion->version_id = version_id; /* also if it is not there */
-    }
-    refused = check_delete(conditions, there ? object : NULL,
-                           version_id.data != NULL, deletion);
-    if (refused != S3_OK) {
-        return refused;
-    }
-    if (versioned && version_id.data == NULL) {
-        error = add_marker(call, key, deletion);
-    } else if (!there) {
-        error = 0;
-    } else if (worm_protects(object, clock_wall_ms(), worm_bypass(call, key))) {
-        return S3_ERR_AccessDenied; /* W2 */
-    } else {
-        error = delete_version(call, key, object, deletion);
-    }
-    return error == 0 ? S3_OK : S3_ERR_InternalError;
-}
-
-enum s3_error object_delete(struct s3_call *call, struct slice key,
-                            struct slice version_id,
-                            const struct delete_conditions *conditions,
-                            struct object_deletion *deletion)
-{
-    enum s3_error error;
-
-    *deletion = (struct object_deletion){0};
-    error = lock(call, key, slice_of(NULL, 0));
-    if (error != S3_OK) {
-        return error;
-    }
-    error = delete_locked(call, key, version_id, conditions, deletion);
-    object_unlock(call, key);
-    return error;
+    return error != 0 ? error : meta_commit(batch);
 }

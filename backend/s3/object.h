@@ -25,6 +25,13 @@ Meta__Object *object_requested(struct s3_call *call);
 void object_fail_absent(struct s3_call *call, const Meta__Bucket *bucket,
                         struct slice key, struct slice version_id);
 
+/* object_lock() and object_unlock() of up to META_KEYS_LOCKED_MAX keys of the
+ * bucket. The call does not fail: NoSuchBucket or InternalError, and nothing
+ * is locked. */
+enum s3_error object_lock_many(struct s3_call *call, const struct slice *keys,
+                               size_t count);
+void object_unlock_many(struct s3_call *call, const struct slice *keys,
+                        size_t count);
 /* object_lock() of two keys of the bucket. */
 bool object_lock_two(struct s3_call *call, struct slice a, struct slice b);
 void object_unlock_two(struct s3_call *call, struct slice a, struct slice b);
@@ -34,5 +41,32 @@ struct meta_referrer object_referrer(const struct s3_call *call,
 /* Adds to `batch` what removes a version and its reference. */
 void object_remove_version(struct s3_call *call, struct meta_batch *batch,
                            struct slice key, const Meta__Object *object);
+/* object_commit() without its commit: into `batch`. */
+int object_put(struct s3_call *call, struct meta_batch *batch, struct slice key,
+               Meta__Object *object);
+
+/* --- deleting: object_delete.c
+ * -----------------------------------------------------*/
+struct object_deletion {
+    const char *failed;      /* PreconditionFailed: the condition's name */
+    bool delete_marker;      /* one was made or removed */
+    struct slice version_id; /* of what was made or removed, "null" too; empty
+                                where there are no versions */
+};
+/* What DeleteObject and each entry of DeleteObjects name. */
+struct object_doomed {
+    struct slice key, version_id; /* version_id.data may be NULL */
+    struct delete_conditions conditions;
+    /* S3_OK also if there was nothing to delete, unless `match` is given:
+     * NoSuchKey; AccessDenied if the version is protected by Object Lock
+     * (worm.h). */
+    enum s3_error error;
+    struct object_deletion deletion;
+};
+#define OBJECT_DELETE_MAX META_KEYS_LOCKED_MAX
+/* Deletes in one commit, locks included; the call does not fail. None may
+ * depend on another: whose keys are the same name versions that differ. */
+void object_delete(struct s3_call *call, struct object_doomed **doomed,
+                   size_t count);
 
 #endif

@@ -296,3 +296,22 @@ def test_attributes(s3, ten):
     only = s3.get_object_attributes(Bucket="ten", Key="k",
                                     ObjectAttributes=["ObjectSize"])
     assert "ETag" not in only and "Checksum" not in only
+
+
+def test_delete_versions_of_one_key(s3, ten):
+    """Whatever shares a commit: each entry sees those before it."""
+    s3.create_bucket(Bucket="history")
+    s3.put_bucket_versioning(Bucket="history",
+                             VersioningConfiguration={"Status": "Enabled"})
+    ids = [s3.put_object(Bucket="history", Key="k", Body=b"x")["VersionId"]
+           for _ in range(70)]
+    first = {"Key": "k", "VersionId": ids[0]}
+    wanted = [first, {**first, "ETag": '"x"'}, {"Key": "k"}, {"Key": "k"}]
+    wanted += [{"Key": "k", "VersionId": i} for i in ids[1:]]
+    answer = s3.delete_objects(Bucket="history", Delete={"Objects": wanted})
+    assert [e["Code"] for e in answer["Errors"]] == ["NoSuchKey"]
+    assert len(answer["Deleted"]) == len(wanted) - 1
+    left = s3.list_object_versions(Bucket="history")
+    assert "Versions" not in left
+    assert [m["VersionId"] for m in left["DeleteMarkers"]] == [
+        d["DeleteMarkerVersionId"] for d in answer["Deleted"][2:0:-1]]

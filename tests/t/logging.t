@@ -5,6 +5,7 @@
 use strict;
 use warnings;
 
+use Digest::MD5 qw(md5_base64);
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use Test::More;
@@ -74,11 +75,20 @@ my $big = 'x' x 3_000_000;
 $t->put('/source/big', body => $big);
 is(length $t->get('/source/big')->{body}, length $big, 'from the files');
 is($t->get('/source/a%20key', secret_key => 'wrong')->{status}, 403, 'refused');
+is($t->put('/source/copied', headers => [ [ 'x-amz-copy-source' => '/source/big' ] ])
+    ->{status}, 200, 'a copy');
+is($t->put('/source/copied', headers => [ [ 'x-amz-copy-source' => '/source/none' ] ])
+    ->{status}, 404, 'of nothing');
+my $delete = '<Delete><Object><Key>copied</Key></Object><Object><Key>a key</Key>'
+    . '<VersionId>nobody</VersionId></Object></Delete>';
+is($t->request('POST', '/source?delete', body => $delete,
+        headers => [ [ 'Content-MD5' => md5_base64($delete) . '==' ] ])->{status},
+    200, 'deletes of many');
 is($t->request('PATCH', '/source/a%20key')->{status}, 405, 'no such method');
 is($t->head('/source/last')->{status}, 404, 'the last one');
 
 my @lines = lines_with('last');
-ok(!(grep { !/^$hex source $time 127\.0\.0\.1 (?:$hex|-) \w+ REST\.[A-Z]+\.\w+ \S+ "[^"]*" \d{3} \S+ (?:\d+|-) (?:\d+|-) \d+ \d+ "[^"]*" "[^"]*" \S+ \S+ \S+ \S+ \S+ \S+ \S+ - - us-east-1\n$/ } @lines),
+ok(!(grep { !/^$hex source $time 127\.0\.0\.1 (?:$hex|-) \w+ (?:REST|BATCH)\.[A-Z]+\.\w+ \S+ "[^"]*" \d{3} \S+ (?:\d+|-) (?:\d+|-) \d+ \d+ "[^"]*" "[^"]*" \S+ \S+ \S+ \S+ \S+ \S+ \S+ - - us-east-1\n$/ } @lines),
     'every line has its fields');
 my $host = quotemeta $t->host();
 my ($line) = grep { / $id / } @lines;
@@ -98,6 +108,17 @@ like(join('', @lines), qr{ - \w+ REST\.GET\.OBJECT a%20key "[^"]*" 403 Signature
     'what the worker refused');
 like(join('', @lines), qr{REST\.PATCH\.OBJECT a%20key "[^"]*" 405 MethodNotAllowed \d+ - },
     'a method that is none');
+my $uri = '"PUT /source/copied HTTP/1\.1"';
+like(join('', @lines), qr{REST\.COPY\.OBJECT copied $uri 200 - \d+ - }, 'a copy, written');
+like(join('', @lines), qr{REST\.COPY\.OBJECT_GET big $uri 200 - - - }, 'a copy, read');
+like(join('', @lines), qr{REST\.COPY\.OBJECT_GET none $uri 404 NoSuchKey - - },
+    'a copy of nothing, read');
+$uri = '"POST /source\?delete HTTP/1\.1"';
+like(join('', @lines), qr{REST\.POST\.MULTI_OBJECT_DELETE - $uri 200 - \d+ - },
+    'deletes of many');
+like(join('', @lines), qr{BATCH\.DELETE\.OBJECT copied $uri 204 - - - }, 'one of them');
+like(join('', @lines), qr{BATCH\.DELETE\.OBJECT a%20key $uri 404 NoSuchVersion - - .* nobody \S+ SigV4},
+    'one that failed');
 my ($presigned) = grep { /QueryString/ } @lines;
 like($presigned, qr{"GET /source/a%20key\?response-content-type=a%2Fb HTTP/1\.1" 200 },
     'pre-signed');

@@ -220,13 +220,78 @@ static void churned(void **state)
     assert_int_equal(torn, 0);
 }
 
+/* Groups of keys in orders of each client's own, among writers of the same
+ * keys: nobody waits for ever, and each answer names every key. */
+#define KEYS 100u
+
+static void delete_keys(unsigned self)
+{
+    struct buffer document = {NULL, 0, 0};
+    struct s3_answer answer;
+    char text[32];
+    uint8_t md5[DIGEST_SIZE_MAX];
+    struct digester *digester = digester_new(DIGEST_MD5);
+
+    buffer_append_string(&document, "<Delete>");
+    for (unsigned i = 0; i < KEYS; i++) {
+        unsigned key = (i * (2 * self + 1) + self) % KEYS;
+        buffer_printf(&document, "<Object><Key>k%u</Key></Object>", key);
+    }
+    buffer_append_string(&document, "</Delete>");
+    digester_update(digester, document.data, document.size);
+    digester_final(digester, DIGEST_MD5, md5);
+    digester_free(digester);
+    base64_encode(text, md5, 16);
+    s3_run(&fixture, &answer,
+           (struct s3_case){.operation = WIRE__OPERATION__DELETE_OBJECTS,
+                            .bucket = "b",
+                            .headers = FIELDS("content-md5", text),
+                            .body = (char *)document.data,
+                            .size = document.size});
+    if (answer.status != 200 ||
+        memmem(answer.body.data, answer.body.size, "<Error>", 7) != NULL)
+        atomic_fetch_add(&failures, 1);
+    s3_answer_free(&answer);
+    buffer_free(&document);
+}
+
+static void *delete_or_put(void *argument)
+{
+    unsigned self = (unsigned)(uintptr_t)argument;
+    struct s3_answer answer;
+    char key[16];
+
+    pthread_barrier_wait(&barrier);
+    if (self % 4 == 0) {
+        delete_keys(self);
+        return NULL;
+    }
+    snprintf(key, sizeof(key), "k%u", self % KEYS);
+    s3_run(&fixture, &answer,
+           (struct s3_case){.operation = WIRE__OPERATION__PUT_OBJECT,
+                            .bucket = "b",
+                            .key = key,
+                            .body = "x",
+                            .size = 1});
+    if (answer.status != 200)
+        atomic_fetch_add(&failures, 1);
+    s3_answer_free(&answer);
+    return NULL;
+}
+
+static void groups_of_keys(void **state)
+{
+    (void)state;
+    all_clients(delete_or_put);
+    assert_int_equal(failures, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(one_creator_wins),
-        cmocka_unit_test(reads_are_whole),
-        cmocka_unit_test(one_swap_wins),
-        cmocka_unit_test(churned),
+        cmocka_unit_test(one_creator_wins), cmocka_unit_test(reads_are_whole),
+        cmocka_unit_test(one_swap_wins),    cmocka_unit_test(churned),
+        cmocka_unit_test(groups_of_keys),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
