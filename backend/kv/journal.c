@@ -413,6 +413,22 @@ int journal_reset(struct journal *journal, uint64_t next)
     return error;
 }
 
+int journal_wipe(struct io *io, const char *directory)
+{
+    struct journal journal = {.io = io, .directory = (char *)directory};
+    int error;
+
+    invariant(pthread_mutex_init(&journal.lock, NULL) == 0);
+    error = io_list(io, directory, list_segment, &journal);
+    error = error == -ENOENT ? 0 : error;
+    while (error == 0 && journal.count > 0) {
+        error = drop_first(&journal);
+    }
+    pthread_mutex_destroy(&journal.lock);
+    free(journal.segments);
+    return error;
+}
+
 /* --- cursors ---------------------------------------------------------------*/
 
 struct journal_cursor *journal_cursor_new(struct journal *journal, uint64_t seq)

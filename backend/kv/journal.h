@@ -39,6 +39,8 @@ int journal_sync(struct journal *journal);
 int journal_drop(struct journal *journal, uint64_t seq);
 /* Forgets everything: the next group is `next`. */
 int journal_reset(struct journal *journal, uint64_t next);
+/* Unlinks every segment in a directory that is not open; it may be absent. */
+int journal_wipe(struct io *io, const char *directory);
 /* The number of the first group of the segment that is written now: what a
  * checkpoint of all groups below lets journal_drop() unlink. */
 uint64_t journal_segment(struct journal *journal);

@@ -81,6 +81,46 @@ bool kv_batch_next(const struct kv_batch *batch, size_t *position,
     return true;
 }
 
+struct slice kv_batch_bytes(const struct kv_batch *batch)
+{
+    return slice_of(batch->changes.data, batch->changes.size);
+}
+
+/* The size of the change at the head of `bytes`; 0 if it is not well-formed. */
+static size_t change_size(struct slice bytes)
+{
+    uint64_t key, value;
+
+    if (bytes.size < CHANGE_HEADER || bytes.data[0] > 1) {
+        return 0;
+    }
+    key = get_u32le(bytes.data + 1);
+    value = get_u32le(bytes.data + 5);
+    if (key == 0 || CHANGE_HEADER + key + value > bytes.size) {
+        return 0;
+    }
+    return CHANGE_HEADER + (size_t)key + (size_t)value;
+}
+
+int kv_batch_load(struct kv_batch *batch, struct slice bytes)
+{
+    struct slice rest = bytes;
+
+    while (rest.size > 0) {
+        size_t size = change_size(rest);
+
+        if (size == 0) {
+            return -EBADMSG;
+        }
+        rest = slice_of(rest.data + size, rest.size - size);
+    }
+    batch->changes.size = 0;
+    if (bytes.size > 0) {
+        buffer_append(&batch->changes, bytes.data, bytes.size);
+    }
+    return 0;
+}
+
 int kv_commit(struct kv *kv, struct kv_batch *batch)
 {
     int rc;
@@ -90,6 +130,9 @@ int kv_commit(struct kv *kv, struct kv_batch *batch)
     }
     if (batch->changes.size == 0) {
         return 0;
+    }
+    if (batch->changes.size > KV_BATCH_MAX) {
+        return -E2BIG;
     }
     if (batch->values && !batch->essential) {
         rc = kv_check_room(kv);

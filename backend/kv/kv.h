@@ -12,6 +12,7 @@
 
 #include "base/base.h"
 
+struct io;
 struct kv;
 struct kv_iterator;
 struct kv_batch; /* puts and deletes, in order */
@@ -41,11 +42,13 @@ void kv_batch_delete(struct kv_batch *batch, struct slice key);
 /* The batch is committed whatever the reserve. */
 void kv_batch_essential(struct kv_batch *batch);
 void kv_batch_free(struct kv_batch *batch);
-/* Durable on return. Concurrent commits share one sync. -ENOSPC: below the
- * reserve, and the batch puts a value (deletes, and keys without a value, are
- * accepted); nothing was done, others may follow. After any other error the
- * store refuses every further commit (LevelDB: a failed log sync is final
- * until it is opened again). */
+#define KV_BATCH_MAX (32u << 20) /* bytes of keys and values */
+/* Durable on return. Concurrent commits share one sync. -E2BIG: more than
+ * KV_BATCH_MAX, nothing was done. -ENOSPC: below the reserve, and the batch
+ * puts a value (deletes, and keys without a value, are accepted); nothing was
+ * done, others may follow. After any other error the store refuses every
+ * further commit (LevelDB: a failed log sync is final until it is opened
+ * again). */
 int kv_commit(struct kv *kv, struct kv_batch *batch);
 
 /* Sees the store as it was when the iterator was made. */
@@ -57,5 +60,44 @@ bool kv_valid(struct kv_iterator *iterator); /* false also after an error */
 struct slice kv_key(struct kv_iterator *iterator); /* until it moves */
 struct slice kv_value(struct kv_iterator *iterator);
 int kv_error(struct kv_iterator *iterator); /* 0, or -EIO: check at the end */
+
+/* --- mirrors: docs/mirrors.md ----------------------------------------------
+ * One store in several directories, each on a drive of its own. */
+#define KV_MIRRORS_MAX 8u
+
+struct kv_mirror_options {
+    struct io *io;
+    const char *const *directories; /* absolute; made if their parent exists */
+    unsigned count;
+    bool accept_lost;     /* start with half of the members or fewer (S4) */
+    unsigned answer_ms;   /* a member that is silent so long is expelled */
+    uint64_t learn_bytes; /* a second, to rebuild a mirror; 0: no limit */
+};
+/* Creates the store if all directories are blank. -EINVAL by S4; -EIO, logged;
+ * -EAGAIN: another process has it. */
+int kv_open_mirrors(const struct kv_mirror_options *options, struct kv **kv);
+
+enum kv_mirror_state {
+    KV_MIRROR_MEMBER,
+    KV_MIRROR_LEARNING, /* being rebuilt */
+    KV_MIRROR_BLANK,    /* may be rebuilt: kv_mirror_learn() */
+    KV_MIRROR_STALE,    /* of an earlier epoch: may be rebuilt */
+    KV_MIRROR_FAILED,   /* unreadable or expelled: may be rebuilt */
+    KV_MIRROR_FOREIGN,  /* of another store: never touched */
+};
+const char *kv_mirror_state_name(enum kv_mirror_state state);
+struct kv_mirror_status {
+    const char *directory; /* as long as the store is open */
+    enum kv_mirror_state state;
+    bool primary;
+    uint64_t journaled, applied; /* numbers of groups */
+    uint64_t learned;            /* bytes copied so far */
+};
+/* How many there are; 0 if the store has no mirrors. */
+unsigned kv_mirrors(struct kv *kv, uint64_t *epoch,
+                    struct kv_mirror_status status[KV_MIRRORS_MAX]);
+/* Empties a mirror that is no member and starts to rebuild it (S6). -EBUSY: it
+ * is a member, or learns; -EPERM: it is foreign; or what its drive says. */
+int kv_mirror_learn(struct kv *kv, unsigned index);
 
 #endif

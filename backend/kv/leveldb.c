@@ -1,9 +1,11 @@
 /*
- * The store on LevelDB.
+ * The store on LevelDB: by itself, or as a mirror's database, whose changes
+ * are in a journal before they come here.
  *
- * Every write is synced: LevelDB merges the writers that wait, and sync and
- * other writers must not mix. A failed log sync leaves LevelDB refusing
- * writes until it is opened again; kv.c keeps to that for every failure.
+ * By itself every write is synced: LevelDB merges the writers that wait, and
+ * sync and other writers must not mix. A failed log sync leaves LevelDB
+ * refusing writes until it is opened again; kv.c keeps to that for every
+ * failure.
  */
 #include "kv/private.h"
 
@@ -197,7 +199,25 @@ static struct kv_iterator *leveldb_kv_iterate(struct kv *kv)
     return &iterator->iterator;
 }
 
-static void set_options(struct leveldb_kv *self)
+/* To compact a range in which nothing lies makes LevelDB write out what it
+ * holds in memory, and no more. It tells of no failure, but a write after one
+ * does; that one's key is outside the range. */
+static int leveldb_kv_checkpoint(struct kv *kv)
+{
+    struct leveldb_kv *self = (struct leveldb_kv *)kv;
+    char *error = NULL;
+
+    leveldb_compact_range(self->db, "\0", 1, "\0", 1);
+    leveldb_delete(self->db, self->write, "\1", 1, &error);
+    if (error != NULL) {
+        log_error("metadata: checkpoint failed: %s", error);
+        leveldb_free(error);
+        return -EIO;
+    }
+    return 0;
+}
+
+static void set_options(struct leveldb_kv *self, bool sync)
 {
     self->cache = leveldb_cache_create_lru(CACHE_BYTES);
     self->filter = leveldb_filterpolicy_create_bloom(BLOOM_BITS);
@@ -211,7 +231,7 @@ static void set_options(struct leveldb_kv *self)
     self->read = leveldb_readoptions_create();
     leveldb_readoptions_set_verify_checksums(self->read, 1);
     self->write = leveldb_writeoptions_create();
-    leveldb_writeoptions_set_sync(self->write, 1);
+    leveldb_writeoptions_set_sync(self->write, sync);
 }
 
 /* LevelDB's own lock comes too late for the log, and to close its file once
@@ -256,23 +276,11 @@ static int prepare(struct leveldb_kv *self, const char *directory)
     return 0;
 }
 
-int kv_open_leveldb(const char *directory, struct kv **kv)
+static int open_database(struct leveldb_kv *self, const char *directory,
+                         struct kv **kv)
 {
-    static const struct kv_ops ops = {
-        .close = leveldb_kv_close,
-        .get = leveldb_kv_get,
-        .commit = leveldb_kv_commit,
-        .iterate = leveldb_kv_iterate,
-    };
-    struct leveldb_kv *self = xcalloc(1, sizeof(*self));
     char *error = NULL;
 
-    self->kv.ops = &ops;
-    set_options(self);
-    if (prepare(self, directory) != 0) {
-        leveldb_kv_close(&self->kv);
-        return -EIO;
-    }
     self->db = leveldb_open(self->options, directory, &error);
     if (error != NULL) {
         log_error("metadata: cannot open the store: %s", error);
@@ -282,5 +290,65 @@ int kv_open_leveldb(const char *directory, struct kv **kv)
         return -EIO;
     }
     *kv = &self->kv;
+    return 0;
+}
+
+int kv_open_leveldb(const char *directory, struct kv **kv)
+{
+    static const struct kv_ops ops = {
+        .close = leveldb_kv_close,
+        .get = leveldb_kv_get,
+        .commit = leveldb_kv_commit,
+        .iterate = leveldb_kv_iterate,
+    };
+    struct leveldb_kv *self = xcalloc(1, sizeof(*self));
+
+    self->kv.ops = &ops;
+    set_options(self, true);
+    if (prepare(self, directory) != 0) {
+        leveldb_kv_close(&self->kv);
+        return -EIO;
+    }
+    return open_database(self, directory, kv);
+}
+
+int leveldb_open_unsynced(const char *directory, struct kv **kv)
+{
+    static const struct kv_ops ops = {
+        .close = leveldb_kv_close,
+        .get = leveldb_kv_get,
+        .commit = leveldb_kv_commit,
+        .iterate = leveldb_kv_iterate,
+        .checkpoint = leveldb_kv_checkpoint,
+    };
+    struct leveldb_kv *self = xcalloc(1, sizeof(*self));
+    int error;
+
+    self->kv.ops = &ops;
+    set_options(self, false);
+    self->directory = lock_directory(directory);
+    error = self->directory < 0 ? self->directory
+                                : log_tail_discard(self->directory);
+    if (error != 0) {
+        log_error("metadata: %s cannot be used: %s", directory,
+                  strerror(-error));
+        leveldb_kv_close(&self->kv);
+        return -EIO;
+    }
+    return open_database(self, directory, kv);
+}
+
+int leveldb_wipe(const char *directory)
+{
+    leveldb_options_t *options = leveldb_options_create();
+    char *error = NULL;
+
+    leveldb_destroy_db(options, directory, &error);
+    leveldb_options_destroy(options);
+    if (error != NULL) {
+        log_error("metadata: cannot empty %s: %s", directory, error);
+        leveldb_free(error);
+        return -EIO;
+    }
     return 0;
 }

@@ -129,31 +129,74 @@ static bool log_number(const char *name, uint64_t *number)
            slice_to_u64(slice_of(name, digits), number) == 0;
 }
 
-/* The name of the newest log: 1, 0 if there is none. */
-static int find_newest(int directory, char out[NAME_MAX + 1])
+typedef int (*log_fn)(void *context, const char *name, uint64_t number);
+
+/* Calls back for every log; stops at a non-zero return, which it gives. */
+static int each_log(int directory, log_fn fn, void *context)
 {
-    uint64_t number, newest = 0;
     struct dirent *entry;
     int copy = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = copy >= 0 ? fdopendir(copy) : NULL;
-    int found = 0;
+    uint64_t number;
+    int result = 0;
 
     if (dir == NULL) {
-        found = -errno;
+        result = -errno;
         if (copy >= 0) {
             close(copy);
         }
-        return found;
+        return result;
     }
-    while ((entry = readdir(dir)) != NULL) {
-        if (log_number(entry->d_name, &number) && number >= newest) {
-            newest = number;
-            snprintf(out, NAME_MAX + 1, "%s", entry->d_name);
-            found = 1;
+    while (result == 0 && (entry = readdir(dir)) != NULL) {
+        if (log_number(entry->d_name, &number)) {
+            result = fn(context, entry->d_name, number);
         }
     }
     closedir(dir);
-    return found;
+    return result;
+}
+
+struct newest {
+    char *name; /* NAME_MAX + 1 bytes; "" if there is none */
+    uint64_t number;
+};
+
+static int take_newest(void *context, const char *name, uint64_t number)
+{
+    struct newest *newest = context;
+
+    if (newest->name[0] == '\0' || number >= newest->number) {
+        snprintf(newest->name, NAME_MAX + 1, "%s", name);
+        newest->number = number;
+    }
+    return 0;
+}
+
+/* The name of the newest log: 1, 0 if there is none. */
+static int find_newest(int directory, char out[NAME_MAX + 1])
+{
+    struct newest newest = {.name = out};
+    int error;
+
+    out[0] = '\0';
+    error = each_log(directory, take_newest, &newest);
+    return error != 0 ? error : out[0] != '\0';
+}
+
+static int unlink_log(void *context, const char *name, uint64_t number)
+{
+    (void)number;
+    return unlinkat(*(int *)context, name, 0) != 0 ? -errno : 0;
+}
+
+int log_tail_discard(int directory)
+{
+    int error = each_log(directory, unlink_log, &directory);
+
+    if (error == 0 && fsync(directory) != 0) {
+        error = -errno;
+    }
+    return error;
 }
 
 static int read_all(int fd, uint8_t *data, size_t size)

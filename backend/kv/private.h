@@ -16,6 +16,9 @@ struct kv_ops {
                struct slice *value);
     int (*commit)(struct kv *kv, const struct kv_batch *batch);
     struct kv_iterator *(*iterate)(struct kv *kv);
+    /* All that was committed is in tables that a power cut leaves alone; only
+     * of stores that do not sync each commit, else NULL. */
+    int (*checkpoint)(struct kv *kv);
 };
 
 struct kv_iterator_ops {
@@ -54,6 +57,18 @@ struct kv_change {
 /* Walks the changes of a batch in order; *position starts at 0. */
 bool kv_batch_next(const struct kv_batch *batch, size_t *position,
                    struct kv_change *change);
+/* A batch's changes as bytes, to be stored; batches may be joined so. */
+struct slice kv_batch_bytes(const struct kv_batch *batch);
+/* Replaces the changes by such bytes; -EBADMSG if they are not well-formed. */
+int kv_batch_load(struct kv_batch *batch, struct slice bytes);
+
+/* --- leveldb.c: a database whose changes a journal keeps
+ * --------------------*/
+/* Throws LevelDB's own log away: the journal has what it held. Commits are
+ * not synced; -EIO, logged. */
+int leveldb_open_unsynced(const char *directory, struct kv **kv);
+/* Removes the database; 0 if there is none. */
+int leveldb_wipe(const char *directory);
 
 /* --- log_tail.c: LevelDB's log after a power cut ---------------------------*/
 /* How many bytes of a log are whole records: `size`, or fewer if the last one
@@ -63,5 +78,7 @@ int log_tail_find(const uint8_t *log, size_t size, size_t *whole);
 /* Cuts such a piece off the newest log in the directory and keeps it beside,
  * as lost-tail-<n>. Whoever calls has the directory for itself. */
 int log_tail_repair(int directory);
+/* Unlinks every log in the directory: what they hold is elsewhere. */
+int log_tail_discard(int directory);
 
 #endif

@@ -1,0 +1,171 @@
+/*
+ * Private to kv/: the mirrors of a store. docs/mirrors.md holds the protocol
+ * and the rules (J1 to S6) that the code cites.
+ *
+ *   mirror_set.c      the file `set`, and which mirrors a start may trust
+ *   mirror_open.c     from directories to a store, and back
+ *   mirror_commit.c   groups, their leader, epochs
+ *   mirror_thread.c   the two threads of a mirror: journal, database
+ *   mirror_learn.c    rebuilding
+ *   mirror_read.c     reads, and the choice of the primary
+ */
+#ifndef KV_MIRROR_H
+#define KV_MIRROR_H
+
+#include "io/io.h"
+#include "kv/journal.h"
+#include "kv/private.h"
+
+#define MIRROR_ID_SIZE 16
+
+/* --- the set file ----------------------------------------------------------*/
+struct mirror_set {
+    uint8_t store[MIRROR_ID_SIZE]; /* the same on all mirrors of a store */
+    uint8_t self[MIRROR_ID_SIZE];  /* new whenever the mirror is emptied */
+    uint64_t epoch;                /* from 1 */
+    unsigned count;
+    uint8_t members[KV_MIRRORS_MAX][MIRROR_ID_SIZE];
+};
+/* -ENOENT; -EBADMSG. */
+int mirror_set_read(struct io *io, const char *directory,
+                    struct mirror_set *set);
+int mirror_set_write(struct io *io, const char *directory,
+                     const struct mirror_set *set);
+bool mirror_set_names(const struct mirror_set *set,
+                      const uint8_t id[MIRROR_ID_SIZE]);
+
+/* What a start knows of a mirror. */
+struct mirror_candidate {
+    bool has_set;
+    bool readable; /* its journal and database too */
+    struct mirror_set set;
+};
+/* Which of them hold every acknowledged group (S4): marks them in `trusted`
+ * and returns the one whose set counts. -ENOENT: none has a set; -EINVAL: too
+ * few are there. Pure. */
+int mirror_choose(const struct mirror_candidate *candidates, unsigned count,
+                  bool accept_lost, bool trusted[KV_MIRRORS_MAX]);
+
+/* --- the database of a mirror ----------------------------------------------*/
+/* LevelDB, or what a test puts there. */
+struct mirror_database {
+    /* `create`: it must not exist; else it must. */
+    int (*open)(struct io *io, const char *directory, bool create,
+                struct kv **kv);
+    int (*wipe)(struct io *io, const char *directory);
+};
+extern const struct mirror_database mirror_leveldb;
+int mirrors_open(const struct kv_mirror_options *options,
+                 const struct mirror_database *database, struct kv **kv);
+
+/* Closed with its last reference. */
+struct mirror_db {
+    struct kv *kv;
+    atomic_uint references;
+};
+struct mirror_db *mirror_db_retain(struct mirror_db *db);
+void mirror_db_release(struct mirror_db *db); /* NULL is allowed */
+
+/* --- all mirrors -----------------------------------------------------------*/
+struct group {
+    atomic_uint references;
+    uint64_t seq, epoch;
+    struct buffer payload;
+};
+
+void group_release(struct group *group);
+
+struct mirror {
+    struct mirrors *all;
+    char *directory;
+    struct io_file *lock; /* held while s3d runs; NULL: not usable */
+    uint8_t id[MIRROR_ID_SIZE];
+    enum kv_mirror_state state;
+    struct journal *journal;
+    struct mirror_db *db;
+    pthread_t threads[2];
+    bool running; /* both threads were started and not yet joined */
+    /* Under mirrors.lock: */
+    bool failed;        /* whoever leads next expels it */
+    bool stop;          /* its threads end */
+    bool applies;       /* false while its database is being copied */
+    uint64_t journaled; /* last group in the journal, durable */
+    uint64_t applied;   /* last group in the database */
+    uint64_t drop;      /* the journal thread unlinks segments below */
+    uint64_t learned;   /* bytes */
+};
+
+/* Whoever waits for the lead: a commit, or a change of the members. */
+struct writer {
+    const struct kv_batch *batch; /* NULL: leads alone */
+    struct writer *next;
+    uint64_t seq; /* of its group, once it is done */
+    bool done;
+    int error;
+};
+
+struct mirrors {
+    struct kv kv;
+    struct io *io;
+    const struct mirror_database *database;
+    unsigned answer_ms;
+    uint64_t learn_bytes;
+    uint8_t store[MIRROR_ID_SIZE];
+    unsigned count;
+    struct mirror mirrors[KV_MIRRORS_MAX];
+
+    pthread_mutex_t lock;    /* everything below */
+    pthread_cond_t work;     /* for the mirrors' threads */
+    pthread_cond_t progress; /* for everybody else */
+    struct writer *first, *last;
+    struct group *group; /* being journaled, or NULL */
+    uint64_t epoch;
+    uint64_t committed; /* last group that J1 holds for */
+    uint64_t visible;   /* last group that reads may have seen */
+    struct mirror *primary;
+    bool closing;
+    pthread_t learner; /* rebuilds one mirror */
+    bool learner_running, learner_done;
+};
+
+/* With the lock held. Its threads end, the next leader expels it. */
+void mirror_fail(struct mirror *mirror, const char *what, int error);
+bool mirror_alive(const struct mirror *mirror); /* member, not failed */
+
+/* --- mirror_thread.c -------------------------------------------------------*/
+/* journal and db are open, journaled and applied set. */
+void mirror_start(struct mirror *mirror);
+/* Without the lock: waits for the threads and closes journal and database. */
+void mirror_stop(struct mirror *mirror);
+
+/* --- mirror_commit.c -------------------------------------------------------*/
+int mirrors_commit(struct kv *kv, const struct kv_batch *batch);
+/* Takes the lock and the lead: no group is under way. The holder gives both
+ * back; between, it may release the lock. */
+void mirrors_lead(struct mirrors *all, struct writer *writer);
+void mirrors_lead_end(struct mirrors *all, struct writer *writer);
+/* The leader, lock held: records an epoch of the members that have not failed
+ * and of `joining` (NULL: none), S1 to S3. -EIO: too few are left. */
+int mirrors_next_epoch(struct mirrors *all, struct mirror *joining);
+/* Lock held: waits until the primary has applied a committed group. -EIO:
+ * there is no primary. */
+int mirrors_wait_applied(struct mirrors *all, uint64_t seq);
+
+/* --- mirror_read.c ---------------------------------------------------------*/
+int mirrors_get(struct kv *kv, struct arena *arena, struct slice key,
+                struct slice *value);
+struct kv_iterator *mirrors_iterate(struct kv *kv);
+/* Lock held: the first member alive becomes the primary, or nobody. */
+void mirrors_choose_primary(struct mirrors *all);
+
+/* --- mirror_open.c ---------------------------------------------------------*/
+/* Removes what the directory holds of a mirror. */
+int mirror_empty(struct mirror *mirror);
+/* Opens journal and database; `create`: after mirror_empty(). */
+int mirror_open_files(struct mirror *mirror, bool create);
+void mirror_new_id(uint8_t id[MIRROR_ID_SIZE]);
+
+/* --- mirror_learn.c --------------------------------------------------------*/
+void mirrors_join_learner(struct mirrors *all); /* without the lock */
+
+#endif

@@ -1,0 +1,349 @@
+/*
+ * Commits: one writer leads, the others wait.
+ *
+ * Writers queue up. The first one leads: it takes the batches of those behind
+ * it into a group, has the group journaled everywhere (J1), and hands the lead
+ * on. Each then waits until the primary has applied its group (J2): what is
+ * acknowledged can be read.
+ */
+#include "kv/mirror.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define GROUP_BYTES_MAX (1u << 20) /* no further batch joins a larger group */
+
+void mirror_fail(struct mirror *mirror, const char *what, int error)
+{
+    struct mirrors *all = mirror->all;
+
+    if (mirror->failed || mirror->stop) {
+        return;
+    }
+    log_error("metadata mirror %s: %s: %s", mirror->directory, what,
+              strerror(-error));
+    mirror->failed = true;
+    mirror->stop = true;
+    if (all->primary == mirror) {
+        mirrors_choose_primary(all);
+    }
+    pthread_cond_broadcast(&all->work);
+    pthread_cond_broadcast(&all->progress);
+}
+
+bool mirror_alive(const struct mirror *mirror)
+{
+    return mirror->state == KV_MIRROR_MEMBER && !mirror->failed;
+}
+
+/* --- the lead --------------------------------------------------------------*/
+
+static void enqueue(struct mirrors *all, struct writer *writer)
+{
+    if (all->last != NULL) {
+        all->last->next = writer;
+    } else {
+        all->first = writer;
+    }
+    all->last = writer;
+}
+
+static void dequeue(struct mirrors *all)
+{
+    struct writer *writer = all->first;
+
+    all->first = writer->next;
+    if (all->first == NULL) {
+        all->last = NULL;
+    }
+    writer->done = true;
+}
+
+static void wait_for_lead(struct mirrors *all, struct writer *writer)
+{
+    enqueue(all, writer);
+    while (!writer->done && all->first != writer) {
+        pthread_cond_wait(&all->progress, &all->lock);
+    }
+}
+
+void mirrors_lead(struct mirrors *all, struct writer *writer)
+{
+    memset(writer, 0, sizeof(*writer));
+    pthread_mutex_lock(&all->lock);
+    wait_for_lead(all, writer);
+    invariant(!writer->done);
+}
+
+void mirrors_lead_end(struct mirrors *all, struct writer *writer)
+{
+    invariant(all->first == writer);
+    dequeue(all);
+    pthread_cond_broadcast(&all->progress);
+    pthread_mutex_unlock(&all->lock);
+}
+
+/* --- epochs ----------------------------------------------------------------*/
+
+static bool stays(const struct mirror *mirror, const struct mirror *joining)
+{
+    return mirror_alive(mirror) || (mirror == joining && !mirror->failed);
+}
+
+/* The members of the next epoch. Returns how many. */
+static unsigned make_set(struct mirrors *all, const struct mirror *joining,
+                         uint64_t epoch, struct mirror_set *set)
+{
+    memset(set, 0, sizeof(*set));
+    memcpy(set->store, all->store, MIRROR_ID_SIZE);
+    set->epoch = epoch;
+    for (unsigned i = 0; i < all->count; i++) {
+        if (stays(&all->mirrors[i], joining)) {
+            memcpy(set->members[set->count++], all->mirrors[i].id,
+                   MIRROR_ID_SIZE);
+        }
+    }
+    return set->count;
+}
+
+/* On every member of the set, all or none counts. Without the lock: drives
+ * are slow. False: one has failed. */
+static bool record_set(struct mirrors *all, struct mirror *joining,
+                       struct mirror_set *set)
+{
+    bool recorded = true;
+
+    for (unsigned i = 0; i < all->count && recorded; i++) {
+        struct mirror *mirror = &all->mirrors[i];
+        int error;
+
+        if (!stays(mirror, joining)) {
+            continue;
+        }
+        memcpy(set->self, mirror->id, MIRROR_ID_SIZE);
+        pthread_mutex_unlock(&all->lock);
+        error = mirror_set_write(all->io, mirror->directory, set);
+        pthread_mutex_lock(&all->lock);
+        if (error != 0) {
+            mirror_fail(mirror, "the epoch cannot be recorded", error);
+            recorded = false;
+        }
+    }
+    return recorded;
+}
+
+static void take_epoch(struct mirrors *all, const struct mirror *joining,
+                       const struct mirror_set *set)
+{
+    all->epoch = set->epoch;
+    for (unsigned i = 0; i < all->count; i++) {
+        struct mirror *mirror = &all->mirrors[i];
+
+        if (stays(mirror, joining)) {
+            mirror->state = KV_MIRROR_MEMBER;
+        } else if (mirror->state == KV_MIRROR_MEMBER) {
+            mirror->state = KV_MIRROR_FAILED;
+            log_error("metadata mirror %s: expelled, epoch %" PRIu64
+                      " goes on with %u",
+                      mirror->directory, set->epoch, set->count);
+        }
+    }
+    if (all->primary == NULL) {
+        mirrors_choose_primary(all);
+    }
+}
+
+static unsigned members(const struct mirrors *all)
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < all->count; i++) {
+        count += all->mirrors[i].state == KV_MIRROR_MEMBER;
+    }
+    return count;
+}
+
+/* An attempt that failed may stand on some mirrors: the next one has a higher
+ * number, and S3 counts from the largest set that may stand. */
+int mirrors_next_epoch(struct mirrors *all, struct mirror *joining)
+{
+    unsigned largest = members(all);
+    uint64_t epoch = all->epoch;
+    struct mirror_set set;
+
+    for (;;) {
+        unsigned count = make_set(all, joining, ++epoch, &set);
+
+        if (count == 0 || 2 * count < largest) {
+            log_error("metadata: too few mirrors are left to go on");
+            return -EIO;
+        }
+        largest = count > largest ? count : largest;
+        if (record_set(all, joining, &set)) {
+            take_epoch(all, joining, &set);
+            return 0;
+        }
+    }
+}
+
+static int expel_failed(struct mirrors *all)
+{
+    for (unsigned i = 0; i < all->count; i++) {
+        if (all->mirrors[i].state == KV_MIRROR_MEMBER &&
+            all->mirrors[i].failed) {
+            return mirrors_next_epoch(all, NULL);
+        }
+    }
+    return 0;
+}
+
+/* --- groups ----------------------------------------------------------------*/
+
+/* The leader's batch and those that wait behind it, up to one that wants to
+ * lead alone. Returns the last writer of the group. */
+static struct writer *make_group(struct mirrors *all, struct group *group)
+{
+    struct writer *writer = all->first, *last = writer;
+
+    while (writer != NULL && writer->batch != NULL) {
+        struct slice bytes = kv_batch_bytes(writer->batch);
+
+        if (writer != all->first &&
+            group->payload.size + bytes.size > GROUP_BYTES_MAX) {
+            break;
+        }
+        buffer_append(&group->payload, bytes.data, bytes.size);
+        last = writer;
+        writer = writer->next;
+    }
+    return last;
+}
+
+static bool all_answered(const struct mirrors *all, uint64_t seq)
+{
+    for (unsigned i = 0; i < all->count; i++) {
+        const struct mirror *mirror = &all->mirrors[i];
+
+        if (mirror->running && !mirror->stop && mirror->journaled < seq) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void fail_silent(struct mirrors *all, uint64_t seq)
+{
+    for (unsigned i = 0; i < all->count; i++) {
+        struct mirror *mirror = &all->mirrors[i];
+
+        if (mirror->running && !mirror->stop && mirror->journaled < seq) {
+            mirror_fail(mirror, "its journal does not answer", -ETIMEDOUT);
+        }
+    }
+}
+
+static struct timespec deadline_in(unsigned ms)
+{
+    struct timespec at;
+
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    at.tv_sec += ms / 1000;
+    at.tv_nsec += (long)(ms % 1000) * 1000000;
+    if (at.tv_nsec >= 1000000000) {
+        at.tv_sec++;
+        at.tv_nsec -= 1000000000;
+    }
+    return at;
+}
+
+/* J1, S2. Lock held. */
+static int replicate(struct mirrors *all, struct group *group)
+{
+    struct timespec deadline = deadline_in(all->answer_ms);
+    int error;
+
+    all->group = group;
+    pthread_cond_broadcast(&all->work);
+    while (!all_answered(all, group->seq)) {
+        if (pthread_cond_timedwait(&all->progress, &all->lock, &deadline) ==
+            ETIMEDOUT) {
+            fail_silent(all, group->seq);
+        }
+    }
+    all->group = NULL;
+    error = expel_failed(all);
+    if (error == 0) {
+        all->committed = group->seq;
+        pthread_cond_broadcast(&all->work);
+    }
+    return error;
+}
+
+/* Lock held; the writer is the first. */
+static void lead_group(struct mirrors *all, struct writer *writer)
+{
+    struct group *group = xcalloc(1, sizeof(*group));
+    struct writer *last, *member;
+    int error;
+
+    atomic_init(&group->references, 1);
+    last = make_group(all, group);
+    group->seq = all->committed + 1;
+    /* After a failure nobody knows which mirrors hold the group: no other one
+     * may take its number. */
+    error = atomic_load(&all->kv.poisoned) ? -EIO : expel_failed(all);
+    if (error == 0) {
+        group->epoch = all->epoch;
+        error = replicate(all, group);
+        if (error != 0) {
+            atomic_store(&all->kv.poisoned, true);
+        }
+    }
+    do {
+        member = all->first;
+        member->error = error;
+        member->seq = group->seq;
+        dequeue(all);
+    } while (member != last);
+    pthread_cond_broadcast(&all->progress);
+    group_release(group);
+    invariant(writer->done);
+}
+
+void group_release(struct group *group)
+{
+    if (atomic_fetch_sub(&group->references, 1) == 1) {
+        buffer_free(&group->payload);
+        free(group);
+    }
+}
+
+int mirrors_wait_applied(struct mirrors *all, uint64_t seq)
+{
+    while (all->primary != NULL && all->primary->applied < seq) {
+        pthread_cond_wait(&all->progress, &all->lock);
+    }
+    return all->primary != NULL ? 0 : -EIO;
+}
+
+int mirrors_commit(struct kv *kv, const struct kv_batch *batch)
+{
+    struct mirrors *all = (struct mirrors *)kv;
+    struct writer writer = {.batch = batch};
+    int error;
+
+    pthread_mutex_lock(&all->lock);
+    wait_for_lead(all, &writer);
+    if (!writer.done) {
+        lead_group(all, &writer);
+    }
+    error = writer.error;
+    if (error == 0) {
+        error = mirrors_wait_applied(all, writer.seq);
+    }
+    pthread_mutex_unlock(&all->lock);
+    return error;
+}

@@ -1,0 +1,836 @@
+/*
+ * Mirrors on a simulated disk: what is acknowledged survives the loss of any
+ * mirror and any power cut; what is stale is never believed.
+ */
+#include "kv/mirror.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define MIRRORS 3
+#define KEYS    24
+#define PATH    64
+
+/* --- a database that a power cut takes back to some checkpoint
+ * --------------*/
+
+/* Closed, the databases but the first one's take nothing more. */
+static struct gate {
+    pthread_mutex_t lock;
+    pthread_cond_t opened;
+    bool closed;
+} gate = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false};
+
+static void gate_set(bool closed)
+{
+    pthread_mutex_lock(&gate.lock);
+    gate.closed = closed;
+    pthread_cond_broadcast(&gate.opened);
+    pthread_mutex_unlock(&gate.lock);
+}
+
+static void gate_pass(const char *path)
+{
+    pthread_mutex_lock(&gate.lock);
+    while (gate.closed && path[1] != 'a') {
+        pthread_cond_wait(&gate.opened, &gate.lock);
+    }
+    pthread_mutex_unlock(&gate.lock);
+}
+
+struct sim_kv {
+    struct kv kv;
+    struct kv *memory;
+    struct io *io;
+    char path[PATH];
+    unsigned commits;
+};
+
+static void sim_close(struct kv *kv)
+{
+    struct sim_kv *self = (struct sim_kv *)kv;
+
+    kv_close(self->memory);
+    free(self);
+}
+
+static int sim_get(struct kv *kv, struct arena *arena, struct slice key,
+                   struct slice *value)
+{
+    return kv_get(((struct sim_kv *)kv)->memory, arena, key, value);
+}
+
+static int sim_checkpoint(struct kv *kv)
+{
+    struct sim_kv *self = (struct sim_kv *)kv;
+    struct kv_batch *all = kv_batch_new();
+    struct kv_iterator *iterator = kv_iterate(self->memory);
+    int error;
+
+    kv_batch_put(all, SLICE_LITERAL("\1"), SLICE_LITERAL(""));
+    for (kv_seek(iterator, SLICE_LITERAL("\2")); kv_valid(iterator);
+         kv_next(iterator)) {
+        kv_batch_put(all, kv_key(iterator), kv_value(iterator));
+    }
+    kv_iterator_free(iterator);
+    error = io_write_file(self->io, self->path, kv_batch_bytes(all).data,
+                          kv_batch_bytes(all).size);
+    kv_batch_free(all);
+    return error;
+}
+
+static int sim_commit(struct kv *kv, const struct kv_batch *batch)
+{
+    struct sim_kv *self = (struct sim_kv *)kv;
+    struct kv_batch *copy = kv_batch_new();
+    int error = kv_batch_load(copy, kv_batch_bytes(batch));
+
+    gate_pass(self->path);
+    if (error == 0) {
+        error = self->memory->ops->commit(self->memory, copy);
+    }
+    kv_batch_free(copy);
+    if (error == 0 && ++self->commits % 5 == 0) {
+        error = sim_checkpoint(kv); /* a full memtable does the same */
+    }
+    return error;
+}
+
+static struct kv_iterator *sim_iterate(struct kv *kv)
+{
+    return kv_iterate(((struct sim_kv *)kv)->memory);
+}
+
+static int sim_open(struct io *io, const char *directory, bool create,
+                    struct kv **kv)
+{
+    static const struct kv_ops ops = {.close = sim_close,
+                                      .get = sim_get,
+                                      .commit = sim_commit,
+                                      .iterate = sim_iterate,
+                                      .checkpoint = sim_checkpoint};
+    struct sim_kv *self = xcalloc(1, sizeof(*self));
+    struct kv_batch *batch = kv_batch_new();
+    struct buffer data = {0};
+    int error = io_mkdir(io, directory);
+
+    self->kv.ops = &ops;
+    self->io = io;
+    self->memory = kv_open_memory();
+    snprintf(self->path, PATH, "%s/CURRENT", directory);
+    if (error == 0 && create) {
+        error = sim_checkpoint(&self->kv);
+    } else if (error == 0) {
+        error = io_read_file(io, self->path, 1u << 20, &data);
+        if (error == 0) {
+            error = kv_batch_load(batch, slice_of(data.data, data.size));
+        }
+        if (error == 0) {
+            error = self->memory->ops->commit(self->memory, batch);
+        }
+    }
+    kv_batch_free(batch);
+    buffer_free(&data);
+    if (error != 0) {
+        sim_close(&self->kv);
+        return error;
+    }
+    *kv = &self->kv;
+    return 0;
+}
+
+static int sim_wipe(struct io *io, const char *directory)
+{
+    char path[PATH];
+    int error;
+
+    snprintf(path, PATH, "%s/CURRENT", directory);
+    error = io_unlink(io, path);
+    return error == -ENOENT ? 0 : error;
+}
+
+static const struct mirror_database sim_database = {sim_open, sim_wipe};
+
+/* --- fixture ---------------------------------------------------------------*/
+
+static const char *const directories[MIRRORS] = {"/a/meta", "/b/meta",
+                                                 "/c/meta"};
+
+struct fixture {
+    struct io *io;
+    struct kv *kv;
+    bool accept_lost;
+    uint64_t random;
+    uint32_t acknowledged[KEYS]; /* value of each key; 0: absent */
+    uint32_t attempted[KEYS];    /* what a commit that failed would have made */
+    bool unsure;
+    uint32_t next;
+};
+
+static uint64_t draw(struct fixture *fixture, uint64_t limit)
+{
+    fixture->random = fixture->random * 6364136223846793005u + 1442695040888963;
+    return (fixture->random >> 33) % limit;
+}
+
+static int open_store(struct fixture *fixture)
+{
+    struct kv_mirror_options options = {.io = fixture->io,
+                                        .directories = directories,
+                                        .count = MIRRORS,
+                                        .accept_lost = fixture->accept_lost,
+                                        .answer_ms = 20000};
+
+    invariant(fixture->kv == NULL);
+    return mirrors_open(&options, &sim_database, &fixture->kv);
+}
+
+static void close_store(struct fixture *fixture)
+{
+    kv_close(fixture->kv);
+    fixture->kv = NULL;
+}
+
+static void power_cut(struct fixture *fixture)
+{
+    io_sim_crash(fixture->io);
+    close_store(fixture);
+}
+
+static struct fixture *fixture_new(uint64_t seed)
+{
+    struct fixture *fixture = xcalloc(1, sizeof(*fixture));
+
+    fixture->io = io_sim_new(seed, UINT64_C(1) << 30);
+    fixture->random = seed * 77 + 1;
+    for (unsigned i = 0; i < MIRRORS; i++) {
+        char drive[] = "/a";
+
+        drive[1] = (char)('a' + i);
+        assert_int_equal(io_mkdir(fixture->io, drive), 0);
+    }
+    assert_int_equal(io_sync_dir(fixture->io, "/"), 0);
+    assert_int_equal(open_store(fixture), 0);
+    return fixture;
+}
+
+static void fixture_free(struct fixture *fixture)
+{
+    kv_close(fixture->kv);
+    io_free(fixture->io);
+    free(fixture);
+}
+
+static int setup(void **state)
+{
+    *state = fixture_new(1);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    fixture_free(*state);
+    return 0;
+}
+
+static struct slice key_of(unsigned number, uint8_t out[2])
+{
+    out[0] = 'k';
+    out[1] = (uint8_t)('A' + number);
+    return slice_of(out, 2);
+}
+
+/* A batch of a few keys; returns what the commit says. */
+static int change(struct fixture *fixture)
+{
+    struct kv_batch *batch = kv_batch_new();
+    unsigned count = 1 + (unsigned)draw(fixture, 4);
+    int error;
+
+    memcpy(fixture->attempted, fixture->acknowledged,
+           sizeof(fixture->attempted));
+    for (unsigned i = 0; i < count; i++) {
+        unsigned number = (unsigned)draw(fixture, KEYS);
+        uint8_t key[2], value[4];
+
+        if (draw(fixture, 4) == 0) {
+            kv_batch_delete(batch, key_of(number, key));
+            fixture->attempted[number] = 0;
+        } else {
+            put_u32be(value, ++fixture->next);
+            kv_batch_put(batch, key_of(number, key), slice_of(value, 4));
+            fixture->attempted[number] = fixture->next;
+        }
+    }
+    error = kv_commit(fixture->kv, batch);
+    kv_batch_free(batch);
+    if (error == 0) {
+        memcpy(fixture->acknowledged, fixture->attempted,
+               sizeof(fixture->acknowledged));
+    } else {
+        fixture->unsure = true;
+    }
+    return error;
+}
+
+static void read_all(struct fixture *fixture, uint32_t out[KEYS])
+{
+    struct arena *arena = arena_new();
+
+    for (unsigned i = 0; i < KEYS; i++) {
+        struct slice value = {0};
+        uint8_t key[2];
+        int error = kv_get(fixture->kv, arena, key_of(i, key), &value);
+
+        assert_true(error == 0 || error == -ENOENT);
+        out[i] = error == 0 ? get_u32be(value.data) : 0;
+    }
+    arena_free(arena);
+}
+
+/* All that was acknowledged; a commit that failed is there wholly or not. */
+static void check(struct fixture *fixture)
+{
+    uint32_t found[KEYS];
+
+    read_all(fixture, found);
+    if (fixture->unsure &&
+        memcmp(found, fixture->attempted, sizeof(found)) == 0) {
+        memcpy(fixture->acknowledged, found, sizeof(found));
+    }
+    fixture->unsure = false;
+    assert_memory_equal(found, fixture->acknowledged, sizeof(found));
+}
+
+static void changes(struct fixture *fixture, unsigned count)
+{
+    while (count-- > 0) {
+        assert_int_equal(change(fixture), 0);
+    }
+}
+
+static enum kv_mirror_state state_of(struct fixture *fixture, unsigned index)
+{
+    struct kv_mirror_status status[KV_MIRRORS_MAX];
+    uint64_t epoch;
+
+    assert_int_equal(kv_mirrors(fixture->kv, &epoch, status), MIRRORS);
+    return status[index].state;
+}
+
+static uint64_t epoch_of(struct fixture *fixture)
+{
+    struct kv_mirror_status status[KV_MIRRORS_MAX];
+    uint64_t epoch;
+
+    assert_int_equal(kv_mirrors(fixture->kv, &epoch, status), MIRRORS);
+    return epoch;
+}
+
+/* Has a mirror learn, and waits until it is a member. */
+static int rebuild(struct fixture *fixture, unsigned index)
+{
+    struct mirrors *all = (struct mirrors *)fixture->kv;
+    int error = kv_mirror_learn(fixture->kv, index);
+
+    if (error == 0) {
+        pthread_mutex_lock(&all->lock);
+        while (!all->learner_done) {
+            pthread_cond_wait(&all->progress, &all->lock);
+        }
+        pthread_mutex_unlock(&all->lock);
+    }
+    return error;
+}
+
+/* --- tests -----------------------------------------------------------------*/
+
+static void test_a_store_comes_back(void **state)
+{
+    struct fixture *fixture = *state;
+
+    for (unsigned round = 0; round < 5; round++) {
+        changes(fixture, 20);
+        check(fixture);
+        close_store(fixture);
+        assert_int_equal(open_store(fixture), 0);
+        check(fixture);
+        assert_int_equal(epoch_of(fixture), 1);
+    }
+}
+
+static void test_power_cuts(void **state)
+{
+    struct fixture *fixture = *state;
+
+    for (unsigned round = 0; round < 30; round++) {
+        changes(fixture, 1 + round % 7);
+        power_cut(fixture);
+        assert_int_equal(open_store(fixture), 0);
+        check(fixture);
+    }
+}
+
+static void test_any_mirror_may_fail(void **state)
+{
+    (void)state;
+    for (unsigned lost = 0; lost < MIRRORS; lost++) {
+        struct fixture *fixture = fixture_new(10 + lost);
+
+        changes(fixture, 10);
+        io_sim_fail_path(fixture->io, directories[lost], EIO);
+        changes(fixture, 10);
+        check(fixture);
+        assert_int_equal(state_of(fixture, lost), KV_MIRROR_FAILED);
+        assert_int_equal(epoch_of(fixture), 2);
+        power_cut(fixture);
+        assert_int_equal(open_store(fixture), 0);
+        check(fixture);
+        changes(fixture, 10);
+        /* It comes back with what it had: stale, and rebuilt. */
+        io_sim_fail_path(fixture->io, directories[lost], 0);
+        power_cut(fixture);
+        assert_int_equal(open_store(fixture), 0);
+        check(fixture);
+        assert_int_equal(state_of(fixture, lost), KV_MIRROR_STALE);
+        assert_int_equal(rebuild(fixture, lost), 0);
+        assert_int_equal(state_of(fixture, lost), KV_MIRROR_MEMBER);
+        /* Alone with another one it knows everything. */
+        io_sim_fail_path(fixture->io, directories[(lost + 1) % MIRRORS], EIO);
+        changes(fixture, 3);
+        io_sim_fail_path(fixture->io, directories[(lost + 2) % MIRRORS], EIO);
+        changes(fixture, 3);
+        check(fixture);
+        assert_int_equal(state_of(fixture, lost), KV_MIRROR_MEMBER);
+        fixture_free(fixture);
+    }
+}
+
+static void test_lost_between_two_runs(void **state)
+{
+    (void)state;
+    for (unsigned lost = 0; lost < MIRRORS; lost++) {
+        struct fixture *fixture = fixture_new(20 + lost);
+
+        changes(fixture, 25);
+        power_cut(fixture);
+        io_sim_wipe(fixture->io, directories[lost]);
+        assert_int_equal(open_store(fixture), 0);
+        check(fixture);
+        assert_int_equal(state_of(fixture, lost), KV_MIRROR_BLANK);
+        changes(fixture, 5);
+        assert_int_equal(rebuild(fixture, lost), 0);
+        changes(fixture, 5);
+        check(fixture);
+        close_store(fixture);
+        assert_int_equal(open_store(fixture), 0);
+        check(fixture);
+        assert_int_equal(state_of(fixture, lost), KV_MIRROR_MEMBER);
+        fixture_free(fixture);
+    }
+}
+
+/* S3, S4: one of three may have been left behind by the other two. */
+static void test_one_of_three_does_not_start(void **state)
+{
+    struct fixture *fixture = *state;
+
+    changes(fixture, 5);
+    io_sim_fail_path(fixture->io, directories[2], EIO);
+    changes(fixture, 5);
+    power_cut(fixture);
+    io_sim_fail_path(fixture->io, directories[2], 0);
+    io_sim_fail_path(fixture->io, directories[0], EIO);
+    io_sim_fail_path(fixture->io, directories[1], EIO);
+    assert_int_equal(open_store(fixture), -EINVAL);
+    io_sim_fail_path(fixture->io, directories[0], 0);
+    assert_int_equal(open_store(fixture), -EINVAL); /* one of two */
+    io_sim_fail_path(fixture->io, directories[1], 0);
+    assert_int_equal(open_store(fixture), 0);
+    check(fixture);
+    assert_int_equal(state_of(fixture, 2), KV_MIRROR_STALE);
+}
+
+static void test_operator_accepts_the_loss(void **state)
+{
+    struct fixture *fixture = *state;
+
+    changes(fixture, 5);
+    power_cut(fixture);
+    io_sim_wipe(fixture->io, directories[0]);
+    io_sim_wipe(fixture->io, directories[1]);
+    assert_int_equal(open_store(fixture), -EINVAL);
+    fixture->accept_lost = true;
+    assert_int_equal(open_store(fixture), 0);
+    check(fixture);
+    assert_int_equal(rebuild(fixture, 0), 0);
+    assert_int_equal(rebuild(fixture, 1), 0);
+    fixture->accept_lost = false;
+    power_cut(fixture);
+    assert_int_equal(open_store(fixture), 0);
+    check(fixture);
+}
+
+static void test_two_at_once_stop_the_store(void **state)
+{
+    struct fixture *fixture = *state;
+    uint32_t found[KEYS];
+
+    changes(fixture, 5);
+    io_sim_fail_path(fixture->io, directories[1], EIO);
+    io_sim_fail_path(fixture->io, directories[2], EIO);
+    assert_int_equal(change(fixture), -EIO);
+    read_all(fixture, found); /* J2: nobody sees what was not acknowledged */
+    assert_memory_equal(found, fixture->acknowledged, sizeof(found));
+    assert_int_equal(change(fixture), -EIO);
+    read_all(fixture, found);
+    assert_memory_equal(found, fixture->acknowledged, sizeof(found));
+    close_store(fixture);
+    io_sim_fail_path(fixture->io, directories[1], 0);
+    io_sim_fail_path(fixture->io, directories[2], 0);
+    assert_int_equal(open_store(fixture), 0);
+    fixture->unsure = false; /* the second one was not even tried */
+    changes(fixture, 1);
+}
+
+static void test_all_gone_is_not_a_new_store(void **state)
+{
+    struct fixture *fixture = *state;
+
+    changes(fixture, 5);
+    close_store(fixture);
+    for (unsigned i = 0; i < MIRRORS; i++) {
+        char set[PATH];
+        struct io_file *file;
+
+        snprintf(set, PATH, "%s/set", directories[i]);
+        assert_int_equal(io_open(fixture->io, set, IO_WRITE, &file), 0);
+        assert_int_equal(io_pwrite(file, "x", 1, 20), 0);
+        io_close(file);
+    }
+    assert_int_equal(open_store(fixture), -EINVAL);
+    for (unsigned i = 0; i < MIRRORS; i++) {
+        io_sim_wipe(fixture->io, directories[i]);
+    }
+    assert_int_equal(open_store(fixture), 0); /* blank */
+}
+
+static void test_a_lost_database_shows(void **state)
+{
+    struct fixture *fixture = *state;
+
+    changes(fixture, 30);
+    close_store(fixture);
+    assert_int_equal(io_unlink(fixture->io, "/a/meta/db/CURRENT"), 0);
+    assert_int_equal(open_store(fixture), 0);
+    check(fixture);
+    assert_int_equal(state_of(fixture, 0), KV_MIRROR_FAILED);
+    assert_int_equal(rebuild(fixture, 0), 0);
+    check(fixture);
+}
+
+static void test_foreign_mirrors_are_left_alone(void **state)
+{
+    struct fixture *fixture = *state, *other = fixture_new(5);
+    struct buffer set = {0};
+
+    changes(fixture, 5);
+    close_store(fixture);
+    assert_int_equal(io_read_file(other->io, "/b/meta/set", 4096, &set), 0);
+    assert_int_equal(
+        io_write_file(fixture->io, "/b/meta/set", set.data, set.size), 0);
+    assert_int_equal(open_store(fixture), 0);
+    check(fixture);
+    assert_int_equal(state_of(fixture, 1), KV_MIRROR_FOREIGN);
+    assert_int_equal(kv_mirror_learn(fixture->kv, 1), -EPERM);
+    buffer_free(&set);
+    fixture_free(other);
+}
+
+/* A creation may be cut at any call; the next start makes the store. */
+static void test_creation_is_cut(void **state)
+{
+    struct fixture *fixture = *state;
+    int error;
+
+    close_store(fixture);
+    for (uint64_t calls = 0, done = 0; !done; calls++) {
+        for (unsigned i = 0; i < MIRRORS; i++) {
+            io_sim_wipe(fixture->io, directories[i]);
+        }
+        io_sim_fail_after(fixture->io, calls, EIO, UINT64_MAX);
+        error = open_store(fixture);
+        done = error == 0;
+        io_sim_fail_after(fixture->io, 0, EIO, 0);
+        if (fixture->kv != NULL) {
+            close_store(fixture);
+        }
+        io_sim_crash(fixture->io);
+        assert_int_equal(open_store(fixture), 0);
+        changes(fixture, 1);
+        memset(fixture->acknowledged, 0, sizeof(fixture->acknowledged));
+        close_store(fixture);
+    }
+}
+
+/* --- choosing: pure --------------------------------------------------------*/
+
+static struct mirror_candidate candidate(uint8_t self, uint64_t epoch,
+                                         const char *members)
+{
+    struct mirror_candidate candidate = {.has_set = true, .readable = true};
+
+    candidate.set.self[0] = self;
+    candidate.set.epoch = epoch;
+    for (; *members != '\0'; members++) {
+        candidate.set.members[candidate.set.count++][0] = (uint8_t)*members;
+    }
+    return candidate;
+}
+
+static void test_choosing(void **state)
+{
+    struct mirror_candidate three[3];
+    bool trusted[KV_MIRRORS_MAX];
+
+    (void)state;
+    /* An epoch that only one has recorded was never established. */
+    three[0] = candidate('a', 2, "ab");
+    three[1] = candidate('b', 1, "abc");
+    three[2] = candidate('c', 1, "abc");
+    assert_int_equal(mirror_choose(three, 3, false, trusted), 0);
+    assert_true(trusted[0] && trusted[1] && !trusted[2]);
+    /* Without the one that knows of it, the others have a majority. */
+    three[0] = (struct mirror_candidate){0};
+    assert_int_equal(mirror_choose(three, 3, false, trusted), 1);
+    assert_true(!trusted[0] && trusted[1] && trusted[2]);
+    /* The same number for two sets: the one that more have recorded. */
+    three[0] = candidate('a', 2, "ab");
+    three[1] = candidate('b', 2, "bc");
+    three[2] = candidate('c', 2, "bc");
+    assert_int_equal(mirror_choose(three, 3, false, trusted), 1);
+    assert_true(!trusted[0] && trusted[1] && trusted[2]);
+    /* One of each: neither. */
+    three[1] = (struct mirror_candidate){0};
+    assert_int_equal(mirror_choose(three, 3, false, trusted), -EINVAL);
+    /* A set that can be read counts, even if the mirror cannot. */
+    three[0] = candidate('a', 3, "a");
+    three[0].readable = false;
+    three[1] = candidate('b', 1, "abc");
+    three[2] = candidate('c', 1, "abc");
+    assert_int_equal(mirror_choose(three, 3, false, trusted), -EINVAL);
+    assert_int_equal(mirror_choose(three, 0, false, trusted), -ENOENT);
+}
+
+/* --- random histories ------------------------------------------------------*/
+
+/* One drive at a time is away: within what three mirrors promise. */
+static void history(uint64_t seed, unsigned steps)
+{
+    struct fixture *fixture = fixture_new(seed);
+    int away = -1;
+
+    for (unsigned step = 0; step < steps; step++) {
+        unsigned index = (unsigned)draw(fixture, MIRRORS);
+
+        switch (draw(fixture, 16)) {
+        case 0: /* power */
+            power_cut(fixture);
+            assert_int_equal(open_store(fixture), 0);
+            break;
+        case 1: /* a drive goes */
+            if (away < 0 && state_of(fixture, 0) == KV_MIRROR_MEMBER &&
+                state_of(fixture, 1) == KV_MIRROR_MEMBER &&
+                state_of(fixture, 2) == KV_MIRROR_MEMBER) {
+                away = (int)index;
+                io_sim_fail_path(fixture->io, directories[away], EIO);
+            }
+            break;
+        case 2: /* it comes back, wiped or not */
+            if (away >= 0 &&
+                state_of(fixture, (unsigned)away) != KV_MIRROR_MEMBER) {
+                io_sim_fail_path(fixture->io, directories[away], 0);
+                if (draw(fixture, 2) == 0) {
+                    io_sim_wipe(fixture->io, directories[away]);
+                }
+                away = -1;
+            }
+            break;
+        case 3:
+            if (away < 0 && state_of(fixture, index) != KV_MIRROR_MEMBER) {
+                assert_int_equal(rebuild(fixture, index), 0);
+            }
+            break;
+        default:
+            assert_int_equal(change(fixture), 0);
+            break;
+        }
+        check(fixture);
+    }
+    fixture_free(fixture);
+}
+
+static void test_random_histories(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 100; seed < 160; seed++) {
+        history(seed, 120);
+    }
+}
+
+/* The power goes at the n-th call from now, whatever it is. */
+static void test_power_goes_at_any_call(void **state)
+{
+    struct fixture *fixture = *state;
+
+    for (unsigned calls = 0; calls < 150; calls++) {
+        io_sim_fail_after(fixture->io, calls, EIO, UINT64_MAX);
+        for (unsigned i = 0; i < 20 && change(fixture) == 0; i++) {
+        }
+        io_sim_fail_after(fixture->io, 0, EIO, 0);
+        power_cut(fixture);
+        assert_int_equal(open_store(fixture), 0);
+        check(fixture);
+        for (unsigned i = 0; i < MIRRORS; i++) {
+            if (state_of(fixture, i) != KV_MIRROR_MEMBER) {
+                assert_int_equal(rebuild(fixture, i), 0);
+            }
+        }
+    }
+}
+
+/* --- a primary that lags behind --------------------------------------------*/
+
+struct reader {
+    struct fixture *fixture;
+    atomic_bool begun, ended;
+    uint32_t found[KEYS];
+};
+
+static void *reader_main(void *argument)
+{
+    struct reader *reader = argument;
+
+    atomic_store(&reader->begun, true);
+    read_all(reader->fixture, reader->found);
+    atomic_store(&reader->ended, true);
+    return NULL;
+}
+
+static void test_a_late_primary_is_waited_for(void **state)
+{
+    struct fixture *fixture = *state;
+    struct mirrors *all = (struct mirrors *)fixture->kv;
+    struct reader reader = {.fixture = fixture};
+    pthread_t thread;
+
+    changes(fixture, 3);
+    gate_set(true);
+    changes(fixture, 3); /* the primary alone has applied them */
+    pthread_mutex_lock(&all->lock);
+    mirror_fail(all->primary, "as the test wants", -EIO);
+    pthread_mutex_unlock(&all->lock);
+    assert_int_equal(pthread_create(&thread, NULL, reader_main, &reader), 0);
+    while (!atomic_load(&reader.begun)) {
+        sched_yield();
+    }
+    for (unsigned i = 0; i < 2000 && !atomic_load(&reader.ended); i++) {
+        sched_yield();
+    }
+    gate_set(false);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_memory_equal(reader.found, fixture->acknowledged,
+                        sizeof(reader.found));
+}
+
+/* --- threads ---------------------------------------------------------------*/
+
+#define THREADS 8
+#define ROUNDS  60
+
+struct worker {
+    struct kv *kv;
+    pthread_t thread;
+    uint8_t number;
+};
+
+static void *worker_main(void *argument)
+{
+    struct worker *worker = argument;
+    struct arena *arena = arena_new();
+
+    for (uint8_t round = 1; round <= ROUNDS; round++) {
+        struct kv_batch *batch = kv_batch_new();
+        uint8_t key[] = {'w', worker->number};
+        struct slice value = {0};
+
+        kv_batch_put(batch, slice_of(key, 2), slice_of(&round, 1));
+        assert_int_equal(kv_commit(worker->kv, batch), 0);
+        kv_batch_free(batch);
+        assert_int_equal(kv_get(worker->kv, arena, slice_of(key, 2), &value),
+                         0);
+        assert_int_equal(value.data[0], round);
+    }
+    arena_free(arena);
+    return NULL;
+}
+
+static void test_threads(void **state)
+{
+    struct fixture *fixture = *state;
+    struct worker workers[THREADS];
+
+    for (uint8_t i = 0; i < THREADS; i++) {
+        workers[i] = (struct worker){.kv = fixture->kv, .number = i};
+        assert_int_equal(
+            pthread_create(&workers[i].thread, NULL, worker_main, &workers[i]),
+            0);
+    }
+    io_sim_fail_path(fixture->io, directories[0], EIO); /* the primary */
+    while (state_of(fixture, 0) != KV_MIRROR_FAILED) {
+        changes(fixture, 1);
+    }
+    io_sim_fail_path(fixture->io, directories[0], 0);
+    changes(fixture, 1); /* expelled by now */
+    assert_int_equal(rebuild(fixture, 0), 0);
+    for (unsigned i = 0; i < THREADS; i++) {
+        pthread_join(workers[i].thread, NULL);
+    }
+    check(fixture);
+    assert_int_equal(state_of(fixture, 0), KV_MIRROR_MEMBER);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_a_store_comes_back),
+        TEST(test_power_cuts),
+        cmocka_unit_test(test_any_mirror_may_fail),
+        cmocka_unit_test(test_lost_between_two_runs),
+        TEST(test_one_of_three_does_not_start),
+        TEST(test_operator_accepts_the_loss),
+        TEST(test_two_at_once_stop_the_store),
+        TEST(test_all_gone_is_not_a_new_store),
+        TEST(test_a_lost_database_shows),
+        TEST(test_foreign_mirrors_are_left_alone),
+        TEST(test_creation_is_cut),
+        cmocka_unit_test(test_choosing),
+        cmocka_unit_test(test_random_histories),
+        TEST(test_power_goes_at_any_call),
+        TEST(test_a_late_primary_is_waited_for),
+        TEST(test_threads),
+    };
+
+    log_set_level(LOG_LEVEL_ERROR + 1);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
