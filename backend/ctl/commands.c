@@ -113,6 +113,11 @@ const struct ctl_command ctl_commands[] = {
     {"key delete", "key.delete", "access_key", "KEY", false, print_done},
     {"key enable", "key.enable", "access_key", "KEY", false, print_done},
     {"key disable", "key.disable", "access_key", "KEY", false, print_done},
+    {"kms key add", "kms.key.add", "key", "KEY", false, print_done},
+    {"kms key rotate", "kms.key.rotate", "key", "KEY", false, print_done},
+    {"kms key enable", "kms.key.enable", "key", "KEY", false, print_done},
+    {"kms key disable", "kms.key.disable", "key", "KEY", false, print_done},
+    {"kms key list", "kms.key.list", NULL, "", false, print_kms_keys},
     {"status", "status", NULL, "", false, print_status},
     {NULL, NULL, NULL, NULL, false, NULL},
 };

@@ -24,7 +24,7 @@ enum ctl_exit client_ask(const char *socket, const char *command,
                          const json_t *arguments, json_t **result);
 
 struct ctl_command {
-    const char *words;     /* "user add" */
+    const char *words;     /* "user add", up to 3 of them */
     const char *command;   /* "user.add" */
     const char *argument;  /* JSON name of the one argument, or NULL */
     const char *shown;     /* the argument in the usage: "NAME" */
@@ -33,5 +33,8 @@ struct ctl_command {
 };
 /* Ends with an entry whose words are NULL. */
 extern const struct ctl_command ctl_commands[];
+
+/* kms.c */
+void print_kms_keys(const json_t *result, const char *argument);
 
 #endif

@@ -27,6 +27,12 @@ static const char usage[] =
     "  key delete KEY           works no more, at once\n"
     "  key disable KEY\n"
     "  key enable KEY\n"
+    "  kms key list             the keyring's master keys\n"
+    "  kms key add KEY          one more, for SSE-KMS\n"
+    "  kms key rotate KEY       a new version wraps from now on; KEY may be\n"
+    "                           SSE-S3, the key of SSE-S3\n"
+    "  kms key disable KEY      neither encrypts nor decrypts\n"
+    "  kms key enable KEY\n"
     "  status                   drives, connections, requests\n"
     "\n"
     "  -s, --socket SOCKET      s3d's admin socket ($" CTL_SOCKET_ENV ", or\n"
@@ -87,24 +93,30 @@ static void parse_options(int argc, char **argv, struct options *options)
     }
 }
 
+/* How many arguments the command's words are; 0: the arguments are others. */
+static int match(const char *words, int count, char **arguments)
+{
+    int used = 0;
+    while (*words != '\0') {
+        const size_t size = strcspn(words, " ");
+        if (used == count || strlen(arguments[used]) != size ||
+            memcmp(arguments[used], words, size) != 0) {
+            return 0;
+        }
+        used++;
+        words += size;
+        words += strspn(words, " ");
+    }
+    return used;
+}
+
 /* The command whose words begin the arguments; *used of them. */
 static const struct ctl_command *find(int count, char **words, int *used)
 {
-    char pair[64];
-    if (count < 1) {
-        return NULL;
-    }
     const struct ctl_command *command = ctl_commands;
     for (; command->words != NULL; command++) {
-        *used = strchr(command->words, ' ') != NULL ? 2 : 1;
-        if (count < *used) {
-            continue;
-        }
-        const int size =
-            snprintf(pair, sizeof(pair), *used == 2 ? "%s %s" : "%s", words[0],
-                     *used == 2 ? words[1] : "");
-        if (size > 0 && (size_t)size < sizeof(pair) &&
-            strcmp(pair, command->words) == 0) {
+        *used = match(command->words, count, words);
+        if (*used > 0) {
             return command;
         }
     }

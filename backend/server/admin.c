@@ -1,25 +1,19 @@
 /*
- * The commands of s3ctl. Each takes a JSON object and answers one; an error
- * is {"error": "what is wrong"}.
+ * The commands of s3ctl for users, access keys and status; and finding them
+ * all.
  */
-#include "server/private.h"
+#include "server/admin.h"
 #include <errno.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct command {
-    const char *name;
-    int (*run)(struct server *server, json_t *arguments, struct buffer *out);
-};
-
 /* --- arguments -------------------------------------------------------------*/
-static const char *text_argument(json_t *arguments, const char *name)
+const char *admin_text(json_t *arguments, const char *name)
 {
     return json_string_value(json_object_get(arguments, name));
 }
 
-static int refuse(struct buffer *out, int error, const char *message)
+int admin_refuse(struct buffer *out, int error, const char *message)
 {
     json_t *object = json_pack("{s:s}", "error", message);
     char *text = json_dumps(object, JSON_COMPACT);
@@ -30,7 +24,7 @@ static int refuse(struct buffer *out, int error, const char *message)
     return error;
 }
 
-static int done(struct buffer *out)
+int admin_done(struct buffer *out)
 {
     buffer_append_string(out, "{}");
     return 0;
@@ -41,22 +35,23 @@ static int user_add(struct server *server, json_t *arguments,
                     struct buffer *out)
 {
     const struct iam_new_user user = {
-        .name = text_argument(arguments, "name"),
+        .name = admin_text(arguments, "name"),
         .root = json_is_true(json_object_get(arguments, "root")),
-        .access_key = text_argument(arguments, "access_key"),
-        .secret_key = text_argument(arguments, "secret_key"),
+        .access_key = admin_text(arguments, "access_key"),
+        .secret_key = admin_text(arguments, "secret_key"),
     };
     if (user.name == NULL) {
-        return refuse(out, -EINVAL, "name is missing");
+        return admin_refuse(out, -EINVAL, "name is missing");
     }
     const int error = iam_user_add(server->cluster.iam, &user, out);
     if (error == -EEXIST) {
-        return refuse(out, error, "the user or the access key exists");
+        return admin_refuse(out, error, "the user or the access key exists");
     }
     if (error == -EINVAL) {
-        return refuse(out, error,
-                      "a name is 1 to 64 of A-Z a-z 0-9 + = , . @ _ -; keys "
-                      "must be of the form that S3 gives them");
+        return admin_refuse(
+            out, error,
+            "a name is 1 to 64 of A-Z a-z 0-9 + = , . @ _ -; keys "
+            "must be of the form that S3 gives them");
     }
     return error;
 }
@@ -71,39 +66,39 @@ static int user_list(struct server *server, json_t *arguments,
 static int user_delete(struct server *server, json_t *arguments,
                        struct buffer *out)
 {
-    const char *name = text_argument(arguments, "name");
+    const char *name = admin_text(arguments, "name");
     if (name == NULL) {
-        return refuse(out, -EINVAL, "name is missing");
+        return admin_refuse(out, -EINVAL, "name is missing");
     }
     const int error = iam_user_delete(server->cluster.iam, name);
     if (error == -ENOENT) {
-        return refuse(out, error, "no such user");
+        return admin_refuse(out, error, "no such user");
     }
-    return error != 0 ? error : done(out);
+    return error != 0 ? error : admin_done(out);
 }
 
 static int key_add(struct server *server, json_t *arguments, struct buffer *out)
 {
-    const char *user = text_argument(arguments, "user");
+    const char *user = admin_text(arguments, "user");
     if (user == NULL) {
-        return refuse(out, -EINVAL, "user is missing");
+        return admin_refuse(out, -EINVAL, "user is missing");
     }
     const int error = iam_user_key_add(server->cluster.iam, user, out);
-    return error == -ENOENT ? refuse(out, error, "no such user") : error;
+    return error == -ENOENT ? admin_refuse(out, error, "no such user") : error;
 }
 
 static int key_change(json_t *arguments, struct buffer *out, struct iam *iam,
                       int (*change)(struct iam *iam, const char *key))
 {
-    const char *key = text_argument(arguments, "access_key");
+    const char *key = admin_text(arguments, "access_key");
     if (key == NULL) {
-        return refuse(out, -EINVAL, "access_key is missing");
+        return admin_refuse(out, -EINVAL, "access_key is missing");
     }
     const int error = change(iam, key);
     if (error == -ENOENT) {
-        return refuse(out, error, "no such access key");
+        return admin_refuse(out, error, "no such access key");
     }
-    return error != 0 ? error : done(out);
+    return error != 0 ? error : admin_done(out);
 }
 
 static int key_delete(struct server *server, json_t *arguments,
@@ -196,38 +191,55 @@ static int status(struct server *server, json_t *arguments, struct buffer *out)
 }
 
 /* --- the table -------------------------------------------------------------*/
-static const struct command commands[] = {
-    {"user.add", user_add},       {"user.list", user_list},
-    {"user.delete", user_delete}, {"key.add", key_add},
-    {"key.delete", key_delete},   {"key.enable", key_enable},
-    {"key.disable", key_disable}, {"status", status},
+static const struct admin_command commands[] = {
+    {"user.add", user_add},
+    {"user.list", user_list},
+    {"user.delete", user_delete},
+    {"key.add", key_add},
+    {"key.delete", key_delete},
+    {"key.enable", key_enable},
+    {"key.disable", key_disable},
+    {"status", status},
+    {NULL, NULL},
 };
+
+static const struct admin_command *const tables[] = {commands,
+                                                     admin_kms_commands};
+
+static const struct admin_command *find(struct slice name)
+{
+    for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
+        const struct admin_command *command = tables[i];
+        for (; command->name != NULL; command++) {
+            if (slice_equal_string(name, command->name)) {
+                return command;
+            }
+        }
+    }
+    return NULL;
+}
 
 bool admin_execute(struct server *server, struct slice name,
                    struct slice arguments, struct buffer *result)
 {
-    const struct command *command = NULL;
-    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
-        if (slice_equal_string(name, commands[i].name)) {
-            command = &commands[i];
-        }
-    }
+    const struct admin_command *command = find(name);
     if (command == NULL) {
-        return refuse(result, -EINVAL, "unknown command") == 0;
+        return admin_refuse(result, -EINVAL, "unknown command") == 0;
     }
 
     json_t *object = json_loadb((const char *)arguments.data, arguments.size,
                                 JSON_REJECT_DUPLICATES, NULL);
     if (!json_is_object(object)) {
         json_decref(object);
-        return refuse(result, -EINVAL, "arguments are not a JSON object") == 0;
+        return admin_refuse(result, -EINVAL,
+                            "arguments are not a JSON object") == 0;
     }
     const int error = command->run(server, object, result);
     json_decref(object);
     if (error == 0) {
         log_info("admin: %s", command->name);
     } else if (result->size == 0) {
-        refuse(result, error, strerror(-error));
+        admin_refuse(result, error, strerror(-error));
     }
     return error == 0;
 }

@@ -56,6 +56,7 @@ sub new {
 sub dir  { return $_[0]{dir} }
 sub port { return $_[0]{port} }
 sub host { return '127.0.0.1:' . $_[0]{port} }
+sub build { return $build } # where s3d and s3ctl are
 
 sub free_port {
     my $s = IO::Socket::INET->new(
