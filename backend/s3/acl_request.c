@@ -12,11 +12,11 @@ static const struct grant_header {
     const char *name;
     uint32_t permissions;
 } grant_headers[] = {
+    {"x-amz-grant-full-control", ACL_FULL_CONTROL},
     {"x-amz-grant-read", META__ACL_PERMISSION__READ},
     {"x-amz-grant-write", META__ACL_PERMISSION__WRITE},
     {"x-amz-grant-read-acp", META__ACL_PERMISSION__READ_ACP},
     {"x-amz-grant-write-acp", META__ACL_PERMISSION__WRITE_ACP},
-    {"x-amz-grant-full-control", ACL_FULL_CONTROL},
 };
 
 static const struct {
@@ -28,20 +28,10 @@ static const struct {
     {"emailAddress=", ACL_GRANTEE_EMAIL},
 };
 
-static const struct grant_header *grant_header(struct slice name)
-{
-    for (size_t i = 0; i < COUNT(grant_headers); i++) {
-        if (slice_equal_string(name, grant_headers[i].name)) {
-            return &grant_headers[i];
-        }
-    }
-    return NULL;
-}
-
 static bool has_grant_headers(const struct s3_call *call)
 {
-    for (size_t i = 0; i < call->request->n_headers; i++) {
-        if (grant_header(pb_slice(call->request->headers[i]->name)) != NULL) {
+    for (size_t i = 0; i < COUNT(grant_headers); i++) {
+        if (call_request_header(call, grant_headers[i].name).data != NULL) {
             return true;
         }
     }
@@ -106,13 +96,14 @@ static bool add_grantees(struct s3_call *call, Meta__Acl *acl,
     return true;
 }
 
+/* Of a header that is doubled, the first counts: what policies saw. */
 static bool add_grants(struct s3_call *call, Meta__Acl *acl)
 {
-    for (size_t i = 0; i < call->request->n_headers; i++) {
-        const Wire__Field *field = call->request->headers[i];
-        const struct grant_header *header = grant_header(pb_slice(field->name));
-        if (header != NULL &&
-            !add_grantees(call, acl, header, pb_slice(field->value))) {
+    for (size_t i = 0; i < COUNT(grant_headers); i++) {
+        struct slice list = call_request_header(call, grant_headers[i].name);
+
+        if (list.data != NULL &&
+            !add_grantees(call, acl, &grant_headers[i], list)) {
             return false;
         }
     }

@@ -240,12 +240,17 @@ static void headers_grant(void **state)
     headers[2] = "x-amz-grant-read-acp";
     s3_expect(&fixture, 200, S3_CASE(PUT_BUCKET_ACL, NULL, .headers = headers));
     list_is(GET_BUCKET, tester, "tester",
-            joined(canonical(other, "other", "WRITE_ACP"),
-                   GROUP(ALL_USERS, "READ_ACP") GROUP(ACCOUNTS, "READ_ACP")));
+            joined(GROUP(ALL_USERS, "READ_ACP") GROUP(ACCOUNTS, "READ_ACP"),
+                   canonical(other, "other", "WRITE_ACP")));
     headers[0] = "x-amz-grant-write";
     headers[2] = NULL;
     s3_expect(&fixture, 200, S3_CASE(PUT_BUCKET_ACL, NULL, .headers = headers));
     list_is(GET_BUCKET, tester, "tester", canonical(other, "other", "WRITE"));
+    s3_expect(&fixture, 200,
+              PUT("k", "x",
+                  .headers = FIELDS("x-amz-grant-read", "uri=" ACCOUNTS,
+                                    "x-amz-grant-read", "uri=" ALL_USERS)));
+    list_is(GET_OBJECT("k"), tester, "tester", GROUP(ACCOUNTS, "READ"));
 }
 
 static void headers_that_grant_nothing(void **state)
