@@ -164,6 +164,7 @@ ngx_http_s3_request_environment(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
 
     ngx_http_s3_set(request->http_version, r->http_protocol);
     request->presigned = ctx->auth.presigned;
+    request->signed_ms = (uint64_t) ctx->auth.time * 1000;
 
 #if (NGX_HTTP_SSL)
     request->secure = (r->connection->ssl != NULL);

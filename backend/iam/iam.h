@@ -64,6 +64,8 @@ void iam_rights_inputs(const struct iam_identity *identity,
                        struct policy_inputs *inputs);
 /* A user's display name by canonical id; "" if unknown. */
 void iam_display_name(struct iam *iam, struct slice user, char name[65]);
+/* The 12 digits of an account by its canonical id; "" if unknown. */
+void iam_account_number(struct iam *iam, struct slice user, char number[13]);
 
 /* HMAC chain of SigV4: secret, date (YYYYMMDD), region, service ("s3"),
  * "aws4_request".

@@ -194,6 +194,19 @@ void iam_display_name(struct iam *iam, struct slice id, char name[65])
     pthread_rwlock_unlock(&iam->lock);
 }
 
+void iam_account_number(struct iam *iam, struct slice id, char number[13])
+{
+    struct user *user;
+
+    number[0] = '\0';
+    pthread_rwlock_rdlock(&iam->lock);
+    user = users_find(iam, id);
+    if (user != NULL) {
+        account_number(user->id, number);
+    }
+    pthread_rwlock_unlock(&iam->lock);
+}
+
 bool iam_may_access(const struct iam_identity *identity, struct slice owner)
 {
     if (identity->user[0] == '\0') {

@@ -303,7 +303,8 @@ static unsigned put_log(struct s3_access_log *log, const Meta__Bucket *source,
 {
     Wire__Request request = WIRE__REQUEST__INIT;
     Wire__Field type = WIRE__FIELD__INIT, *headers[] = {&type};
-    struct iam_identity identity = {.name = "log delivery"};
+    struct iam_identity identity = {
+        .name = "log delivery", .arn = "log delivery", .account_root = true};
     struct s3_call *call;
     unsigned status;
 

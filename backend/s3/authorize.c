@@ -1,18 +1,172 @@
-#include "s3/authorize.h"
+/* May this call do that? The whole decision, and the questions about it. */
+#include "s3/authorize_context.h"
 
+#include <errno.h>
 #include <string.h>
 
-/* --- one question ----------------------------------------------------------*/
-static bool owns(const struct s3_call *call, const Meta__Bucket *bucket)
+#include "s3/acl.h"
+#include "s3/audit.h"
+#include "s3/policy_cache.h"
+#include "s3/public_access.h"
+
+#define ARN_PREFIX   "arn:aws:s3:::"
+#define RESOURCE_MAX (sizeof(ARN_PREFIX) + 64 + 1 + S3_KEY_MAX)
+
+/* --- what a decision is made of --------------------------------------------*/
+static size_t append(char *out, size_t at, struct slice text)
 {
-    return bucket == NULL
-               ? call->identity.user[0] != '\0'
-               : iam_may_access(&call->identity, pb_slice(bucket->owner));
+    const size_t left = RESOURCE_MAX - at;
+    const size_t size = text.size < left ? text.size : left;
+
+    if (size > 0) {
+        memcpy(out + at, text.data, size);
+    }
+    return at + size;
 }
 
+/* "arn:aws:s3:::bucket/key", "arn:aws:s3:::bucket", "arn:aws:s3:::*". What
+ * does not fit was refused before: names and keys are bounded. */
+static struct slice write_resource(const struct s3_question *question,
+                                   char out[RESOURCE_MAX])
+{
+    size_t size = append(out, 0, SLICE_LITERAL(ARN_PREFIX));
+
+    if (question->bucket_name.size == 0) {
+        return slice_of(out, append(out, size, SLICE_LITERAL("*")));
+    }
+    size = append(out, size, question->bucket_name);
+    if (question->key.data != NULL) {
+        size = append(out, size, SLICE_LITERAL("/"));
+        size = append(out, size, question->key);
+    }
+    return slice_of(out, size);
+}
+
+static void fill_principal(const struct iam_identity *identity,
+                           struct policy_principal *principal)
+{
+    *principal = (struct policy_principal){
+        .anonymous = identity->user[0] == '\0',
+        .arn = slice_from_string(identity->arn),
+        .role_arn = slice_from_string(identity->role_arn),
+        .account = slice_from_string(identity->account),
+        .canonical = slice_from_string(identity->user),
+    };
+}
+
+/* Where ACLs do not count, all in a bucket is its owner's. */
+static struct slice resource_owner(const struct s3_question *question)
+{
+    const Meta__Object *object = question->object;
+
+    return object != NULL && object->owner.len > 0 &&
+                   acls_enabled(question->bucket)
+               ? pb_slice(object->owner)
+               : pb_slice(question->bucket->owner);
+}
+
+/* In the owner's account a list gives nothing to single users, only to
+ * everybody: the owner's own rights are its root's. */
+static bool lists_allow(const struct s3_call *call,
+                        const struct s3_question *question, bool same_account)
+{
+    static const struct iam_identity anybody = {.user = "somebody"};
+    const bool ignore_public = public_access_of(question->bucket).ignore_acls;
+
+    return acl_grants(question->bucket, question->object,
+                      same_account ? &anybody : &call->identity,
+                      question->action, ignore_public);
+}
+
+/* Its root can always mend a bucket's policy. */
+static bool mends_policy(const char *action)
+{
+    return strcmp(action, "s3:GetBucketPolicy") == 0 ||
+           strcmp(action, "s3:PutBucketPolicy") == 0 ||
+           strcmp(action, "s3:DeleteBucketPolicy") == 0;
+}
+
+/* --- the decision ----------------------------------------------------------*/
+/* On a bucket. A policy that cannot be read denies. */
+static void decide_on_bucket(struct access_context *context,
+                             const struct policy_request *request,
+                             struct policy_inputs *inputs,
+                             struct policy_decision *decision)
+{
+    const struct s3_question *question = context->question;
+    const struct s3_call *call = context->call;
+    const struct slice owner = resource_owner(question);
+    struct policy *policy = NULL;
+
+    inputs->same_account =
+        call->identity.root || slice_equal_string(owner, call->identity.user);
+    if (inputs->same_account && inputs->root &&
+        mends_policy(question->action)) {
+        *decision =
+            (struct policy_decision){.allowed = true, .source = POLICY_BY_ROOT};
+        return;
+    }
+    if (policy_cache_get(call->service->policies, question->bucket, &policy) !=
+        0) {
+        *decision = (struct policy_decision){.source = POLICY_BY_RESOURCE,
+                                             .reason = {.sid = ""}};
+        return;
+    }
+    inputs->resource = policy;
+    inputs->ignore_public = public_access_of(question->bucket).restrict_buckets;
+    inputs->acl_allows = lists_allow(call, question, inputs->same_account);
+    /* The bucket's owner can close an object that is not its own, and cannot
+     * open it. */
+    if (policy != NULL &&
+        !slice_equal(owner, pb_slice(question->bucket->owner)) &&
+        policy_evaluate(policy, request, NULL) != POLICY_DENY) {
+        inputs->resource = NULL;
+    }
+    *decision = policy_decide(inputs, request);
+    context->policy = policy;
+}
+
+void access_decide(struct access_context *context,
+                   struct policy_decision *decision)
+{
+    const struct s3_question *question = context->question;
+    const struct s3_call *call = context->call;
+    char resource[RESOURCE_MAX];
+    struct policy_inputs inputs = {.root = false};
+    struct policy_request request = {
+        .action = slice_from_string(question->action),
+        .resource = write_resource(question, resource),
+        .values = access_values,
+        .context = context,
+    };
+
+    fill_principal(&call->identity, &request.principal);
+    if (!call_is_anonymous(call)) {
+        iam_rights_inputs(&call->identity, &inputs);
+    }
+    if (question->bucket != NULL) {
+        decide_on_bucket(context, &request, &inputs, decision);
+    } else {
+        inputs.same_account = !call_is_anonymous(call);
+        *decision = policy_decide(&inputs, &request);
+    }
+    audit_decision(call->service->audit, call, &request, decision);
+}
+
+void access_release(struct access_context *context)
+{
+    policy_release(context->policy);
+}
+
+/* --- one question ----------------------------------------------------------*/
 bool call_ask(struct s3_call *call, const struct s3_question *question)
 {
-    return owns(call, question->bucket);
+    struct access_context context = {.call = call, .question = question};
+    struct policy_decision decision;
+
+    access_decide(&context, &decision);
+    access_release(&context);
+    return decision.allowed;
 }
 
 static bool denied(struct s3_call *call)
@@ -51,11 +205,6 @@ bool call_authorize_object(struct s3_call *call, const char *action,
 }
 
 /* --- one operation ---------------------------------------------------------*/
-static bool is_anonymous(const struct s3_call *call)
-{
-    return call->identity.user[0] == '\0';
-}
-
 static const char *action_of(const struct s3_call *call, const char *action,
                              const char *version_action)
 {
@@ -87,7 +236,9 @@ static bool authorize_write(struct s3_call *call)
         bool wanted;
         const char *action;
     } extras[] = {
-        {has_header(call, "x-amz-tagging"), "s3:PutObjectTagging"},
+        {has_header(call, "x-amz-tagging") ||
+             (call->asked.object != NULL && call->asked.object->n_tags > 0),
+         "s3:PutObjectTagging"},
         {has_header(call, "x-amz-object-lock-mode") ||
              has_header(call, "x-amz-object-lock-retain-until-date"),
          "s3:PutObjectRetention"},
@@ -125,11 +276,12 @@ static bool authorize_conditions(struct s3_call *call)
     return true;
 }
 
-static bool authorize_creation(struct s3_call *call)
+bool call_authorize_creation(struct s3_call *call)
 {
     const bool lock = has_header(call, "x-amz-bucket-object-lock-enabled");
 
-    return (!has_acl_headers(call) ||
+    return call_authorize_bucket(call, "s3:CreateBucket") &&
+           (!has_acl_headers(call) ||
             call_authorize_bucket(call, "s3:PutBucketAcl")) &&
            (!has_header(call, "x-amz-object-ownership") ||
             call_authorize_bucket(call, "s3:PutBucketOwnershipControls")) &&
@@ -143,16 +295,15 @@ bool call_authorize_operation(struct s3_call *call)
     const struct s3_permission *permission =
         s3_permission_find(call->operation->operation);
 
-    if (permission == NULL || (permission->signed_only && is_anonymous(call))) {
+    if (permission == NULL ||
+        (permission->signed_only && call_is_anonymous(call))) {
         return denied(call);
     }
     if (permission->moment != ASKED_FIRST) {
         return true;
     }
     if (permission->scope != SCOPE_OBJECT) {
-        return call_authorize_bucket(call, permission->action) &&
-               (permission->operation != WIRE__OPERATION__CREATE_BUCKET ||
-                authorize_creation(call));
+        return call_authorize_bucket(call, permission->action);
     }
     return call_authorize_object(
                call,

@@ -69,6 +69,8 @@ bool call_may(struct s3_call *call, const char *action,
 /* What the table says for the call's operation, before it begins, with all
  * that its headers ask for. False: the call has failed. */
 bool call_authorize_operation(struct s3_call *call);
+/* CreateBucket, when its body has been read. False: the call has failed. */
+bool call_authorize_creation(struct s3_call *call);
 /* Of an operation that is ASKED_WITH_OBJECT: `object` is what was found under
  * call->key. False: the call has failed. */
 bool call_authorize_found(struct s3_call *call, const Meta__Object *object);

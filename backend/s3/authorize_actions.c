@@ -44,9 +44,11 @@ static const struct s3_permission permissions[] = {
     FOUND(GET_OBJECT_ACL, "GetObjectAcl", VERSIONED("GetObjectVersionAcl")),
     FOUND(PUT_OBJECT_ACL, "PutObjectAcl", VERSIONED("PutObjectVersionAcl")),
     OBJECT(GET_OBJECT_RETENTION, "GetObjectRetention"),
-    OBJECT(PUT_OBJECT_RETENTION, "PutObjectRetention"),
+    PERMISSION(PUT_OBJECT_RETENTION, OBJECT, "PutObjectRetention",
+               .moment = ASKED_BY_OPERATION),
     OBJECT(GET_OBJECT_LEGAL_HOLD, "GetObjectLegalHold"),
-    OBJECT(PUT_OBJECT_LEGAL_HOLD, "PutObjectLegalHold"),
+    PERMISSION(PUT_OBJECT_LEGAL_HOLD, OBJECT, "PutObjectLegalHold",
+               .moment = ASKED_BY_OPERATION),
 
     /* uploads */
     PERMISSION(CREATE_MULTIPART_UPLOAD, OBJECT, "PutObject",
@@ -59,7 +61,8 @@ static const struct s3_permission permissions[] = {
 
     /* buckets */
     PERMISSION(LIST_BUCKETS, SERVICE, "ListAllMyBuckets", .signed_only = true),
-    PERMISSION(CREATE_BUCKET, BUCKET, "CreateBucket", .signed_only = true),
+    PERMISSION(CREATE_BUCKET, BUCKET, "CreateBucket",
+               .moment = ASKED_BY_OPERATION, .signed_only = true),
     /* it tells the region first */
     PERMISSION(HEAD_BUCKET, BUCKET, "ListBucket",
                .moment = ASKED_BY_OPERATION),

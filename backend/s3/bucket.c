@@ -13,6 +13,7 @@
 #include "s3/multipart.h"
 #include "s3/operations.h"
 #include "s3/ownership.h"
+#include "s3/public_access.h"
 #include "s3/xml_in.h"
 
 #define BUCKETS_MAX     10000
@@ -292,7 +293,7 @@ static bool creation_region(struct s3_call *call, struct slice *region)
         return false;
     }
     if (leaf.value.size > 0) {
-        *region = leaf.value;
+        *region = call->asked.location = leaf.value;
         return check_constraint(call, leaf.value);
     }
     return true;
@@ -350,6 +351,7 @@ static void create_locked(struct s3_call *call, const struct creation *creation)
             bucket.versioning = META__BUCKET__VERSIONING__ENABLED; /* W1 */
         }
         ownership_create(call, &bucket);
+        public_access_create(call, &bucket);
         struct meta_batch *batch = meta_batch_new(meta);
         meta_put_bucket(batch, &bucket);
         rc = meta_commit(batch);
@@ -373,7 +375,8 @@ void s3_create_bucket_run(struct s3_call *call)
     if (!ownership_check_header(call) ||
         !acl_take_creation(call, &creation.acl) ||
         !creation_lock(call, &creation.lock) ||
-        !creation_region(call, &creation.region)) {
+        !creation_region(call, &creation.region) ||
+        !call_authorize_creation(call)) {
         return;
     }
     meta_bucket_lock(call->service->meta, call->bucket_name, true);

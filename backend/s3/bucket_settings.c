@@ -76,8 +76,7 @@ bool request_payment_agreed(struct s3_call *call)
         !paid_for(call)) {
         return true;
     }
-    if (!slice_equal_string(agreed, "requester") ||
-        call->identity.user[0] == '\0') {
+    if (!slice_equal_string(agreed, "requester") || call_is_anonymous(call)) {
         call_fail(call, S3_ERR_AccessDenied);
         return false;
     }
@@ -169,11 +168,6 @@ static enum s3_error unset_error(Wire__Operation operation)
         return S3_ERR_ReplicationConfigurationNotFoundError;
     case WIRE__OPERATION__GET_BUCKET_WEBSITE:
         return S3_ERR_NoSuchWebsiteConfiguration;
-    case WIRE__OPERATION__GET_PUBLIC_ACCESS_BLOCK:
-        return S3_ERR_NoSuchPublicAccessBlockConfiguration;
-    case WIRE__OPERATION__GET_BUCKET_POLICY:
-    case WIRE__OPERATION__GET_BUCKET_POLICY_STATUS:
-        return S3_ERR_NoSuchBucketPolicy;
     default:
         invariant(!"a setting that can be missing");
         return S3_ERR_InternalError;

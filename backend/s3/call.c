@@ -53,6 +53,11 @@ bool call_authenticate(struct s3_call *call, struct slice access_key,
     return true;
 }
 
+bool call_is_anonymous(const struct s3_call *call)
+{
+    return call->identity.user[0] == '\0';
+}
+
 bool call_load_bucket(struct s3_call *call)
 {
     int error;
@@ -191,9 +196,8 @@ struct s3_call *s3_call_begin(struct s3_service *service,
                                  pb_slice(request->session_token))) {
         if (call->operation == NULL ||
             (call->operation->extension && !service->extensions)) {
-            call_fail(call, call->identity.user[0] == '\0'
-                                ? S3_ERR_AccessDenied
-                                : S3_ERR_NotImplemented);
+            call_fail(call, call_is_anonymous(call) ? S3_ERR_AccessDenied
+                                                    : S3_ERR_NotImplemented);
         } else if (call_load_bucket(call) && call_check_key(call) &&
                    call_authorize_operation(call) &&
                    request_payment_agreed(call) && call_supported(call)) {

@@ -77,12 +77,20 @@ struct s3_call {
     struct buffer error_fields; /* XML inside <Error>; heap */
     Layout__Layout *layout; /* of the finished writer; freed with the call */
     void *operation_data;   /* whatever the operation keeps, in the arena */
+
+    /* What the body asks for that policies can put conditions on; what
+     * headers ask for is read from them. */
+    struct {
+        const Meta__Object *object; /* tags, retention, hold; NULL: none */
+        struct slice location;      /* of a bucket; data == NULL: not said */
+    } asked;
 };
 
 /* --- access (call.c): false, the call has failed ---------------------------*/
 /* Sets call->identity, of nobody if there is no access key. */
 bool call_authenticate(struct s3_call *call, struct slice access_key,
                        uint64_t generation, struct slice session_token);
+bool call_is_anonymous(const struct s3_call *call);
 /* Loads call->bucket by call->bucket_name, and sees that it is of whom the
  * caller expects. What the caller may do is for authorize.h. */
 bool call_load_bucket(struct s3_call *call);
@@ -115,6 +123,9 @@ void call_header_slice(struct s3_call *call, const char *name,
 void call_reply_empty(struct s3_call *call, unsigned status);
 /* Ends the call with an XML document; takes over the buffer's bytes. */
 void call_reply_xml(struct s3_call *call, unsigned status, struct buffer *xml);
+/* The same with a JSON document. */
+void call_reply_json(struct s3_call *call, unsigned status,
+                     struct buffer *json);
 /* Ends the call with an error document (none for HEAD). The table's message
  * unless format is given. */
 void call_fail(struct s3_call *call, enum s3_error error);

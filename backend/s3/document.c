@@ -14,8 +14,8 @@ struct slice document_get(const Meta__Bucket *bucket, const char *name)
 }
 
 /* `bucket` gets an array of its own: the old one may be shared. */
-static void replace(struct s3_call *call, Meta__Bucket *bucket,
-                    const char *name, struct slice value)
+void document_put(struct s3_call *call, Meta__Bucket *bucket, const char *name,
+                  struct slice value)
 {
     Meta__Field **documents = arena_alloc(
         call->arena, (bucket->n_documents + 1) * sizeof(*documents));
@@ -42,7 +42,7 @@ void document_set(struct s3_call *call, Meta__Bucket *bucket, const char *name,
                   struct slice value)
 {
     invariant(value.data != NULL);
-    replace(call, bucket, name, value);
+    document_put(call, bucket, name, value);
 }
 
 struct wanted {
@@ -61,7 +61,7 @@ static bool change_document(struct s3_call *call, Meta__Bucket *bucket,
         slice_equal(old, wanted->value)) {
         return false;
     }
-    replace(call, bucket, wanted->name, wanted->value);
+    document_put(call, bucket, wanted->name, wanted->value);
     return true;
 }
 

@@ -17,11 +17,15 @@
 #define DOCUMENT_OWNERSHIP       "ownershipControls" /* ObjectOwnership */
 #define DOCUMENT_REQUEST_PAYMENT "requestPayment"    /* Payer */
 #define DOCUMENT_LOGGING         "logging"           /* XML */
+#define DOCUMENT_POLICY          "policy"            /* JSON */
 
 /* data == NULL: there is none. Lives as long as the bucket. */
 struct slice document_get(const Meta__Bucket *bucket, const char *name);
 /* Into a bucket that is about to be stored; the call's arena holds it. */
 void document_set(struct s3_call *call, Meta__Bucket *bucket, const char *name,
+                  struct slice value);
+/* The same, or takes it away (value.data == NULL). */
+void document_put(struct s3_call *call, Meta__Bucket *bucket, const char *name,
                   struct slice value);
 /* Replaces a document of call->bucket, or removes it (value.data == NULL),
  * under the bucket's lock. Nothing is committed if nothing changes. False:

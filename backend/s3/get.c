@@ -35,12 +35,19 @@ static const struct {
 };
 #define OVERRIDE_COUNT (sizeof(overrides) / sizeof(overrides[0]))
 
-/* A value out of the query could hold a line break. */
+/* A value out of the query could hold a line break. Links that nobody signed
+ * do not choose what an object looks like. */
 static bool check_overrides(struct s3_call *call)
 {
     for (size_t i = 0; i < OVERRIDE_COUNT; i++) {
         struct slice value = call_arg(call, overrides[i].argument);
 
+        if (value.data != NULL && call_is_anonymous(call)) {
+            call_fail_message(call, S3_ERR_InvalidRequest,
+                              "Request specific response headers cannot be "
+                              "used for anonymous GET requests.");
+            return false;
+        }
         for (size_t j = 0; j < value.size; j++) {
             if (value.data[j] >= 0x20 && value.data[j] != 0x7f) {
                 continue;

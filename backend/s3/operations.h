@@ -98,6 +98,13 @@ void s3_delete_unset_run(struct s3_call *call);
  * ------------------------------------------*/
 void s3_put_logging_run(struct s3_call *call); /* XML body */
 void s3_get_logging_run(struct s3_call *call);
+void s3_put_policy_run(struct s3_call *call);
+void s3_get_policy_run(struct s3_call *call);
+void s3_delete_policy_run(struct s3_call *call);
+void s3_get_policy_status_run(struct s3_call *call);
+void s3_put_public_access_run(struct s3_call *call);
+void s3_get_public_access_run(struct s3_call *call);
+void s3_delete_public_access_run(struct s3_call *call);
 
 /* --- access control lists: acl_operations.c
  * ------------------------------------*/

@@ -52,7 +52,8 @@ bool post_take_headers(struct s3_call *call, const struct post *post);
 bool post_fail_missing(struct s3_call *call, const char *name);
 
 /* --- post_auth.c ---------------------------------------------------------- */
-/* Who signed the policy: sets call->identity. False: the call has failed. */
+/* Who signed the policy, nobody if there is none: sets call->identity. False:
+ * the call has failed. */
 bool post_authenticate(struct s3_call *call, const struct post *post);
 
 #endif

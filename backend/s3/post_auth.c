@@ -27,7 +27,7 @@ struct scope {
     struct slice access_key, date, region, service, end;
 };
 
-static bool check_fields(struct s3_call *call, const struct post *post)
+static bool is_signed(const struct post *post)
 {
     bool any = false;
 
@@ -35,17 +35,29 @@ static bool check_fields(struct s3_call *call, const struct post *post)
          i++) { /* a policy alone signs nothing */
         any |= post_value(post, required[i]).data != NULL;
     }
-    if (!any && (post_value(post, "awsaccesskeyid").data != NULL ||
-                 post_value(post, "signature").data != NULL)) {
+    return any;
+}
+
+/* Of nobody: what the bucket lets everybody do, it lets forms do. */
+static bool authenticate_nobody(struct s3_call *call, const struct post *post)
+{
+    if (post_value(post, "awsaccesskeyid").data != NULL ||
+        post_value(post, "signature").data != NULL) {
         call_fail_message(call, S3_ERR_InvalidRequest,
                           "The authorization mechanism you have provided is "
                           "not supported. Please use AWS4-HMAC-SHA256.");
         return false;
     }
-    if (!any) { /* of nobody, and no bucket is open to everybody */
+    if (post_value(post, "policy").data != NULL) {
         call_fail(call, S3_ERR_AccessDenied);
         return false;
     }
+    return call_authenticate(call, slice_of(NULL, 0), 0,
+                             post_value(post, "x-amz-security-token"));
+}
+
+static bool check_fields(struct s3_call *call, const struct post *post)
+{
     for (size_t i = 0; i < REQUIRED; i++) {
         if (post_value(post, required[i]).data == NULL) {
             return post_fail_missing(call, required[i]);
@@ -242,6 +254,9 @@ bool post_authenticate(struct s3_call *call, const struct post *post)
     struct scope scope;
     uint64_t generation;
 
+    if (!is_signed(post)) {
+        return authenticate_nobody(call, post);
+    }
     if (!check_fields(call, post)) {
         return false;
     }

@@ -96,6 +96,10 @@ static bool check_policy(struct s3_call *call, struct post *post)
                                .now_ms = clock_wall_ms()};
     struct post_outcome outcome;
 
+    post->size_max = S3_PUT_MAX;
+    if (call_is_anonymous(call)) {
+        return true; /* a form that nobody signed has no policy */
+    }
     if (size < 0) {
         call_fail_message(call, S3_ERR_InvalidPolicyDocument,
                           "Invalid Policy: invalid Base64 encoding.");
@@ -132,6 +136,12 @@ static bool take_tagging(struct s3_call *call, struct post *post)
     return valid;
 }
 
+static bool authorize(struct s3_call *call, const struct post *post)
+{
+    call->asked.object = &post->object;
+    return call_authorize_operation(call) && request_payment_agreed(call);
+}
+
 static bool check_key_bytes(struct s3_call *call)
 {
     if (memchr(call->key.data, '\0', call->key.size) == NULL) {
@@ -157,9 +167,9 @@ static void begin_file(struct s3_call *call, struct post *post)
     if (post_complete_fields(call, post) && post_authenticate(call, post) &&
         call_load_bucket(call) && check_policy(call, post) &&
         call_check_key(call) && check_key_bytes(call) &&
-        post_take_headers(call, post) && call_authorize_operation(call) &&
-        request_payment_agreed(call) && call_supported(call) &&
+        post_take_headers(call, post) &&
         object_take_headers(call, &post->object) && take_tagging(call, post) &&
+        authorize(call, post) && call_supported(call) &&
         body_open(call, META__CHECKSUM_ALGORITHM__CRC64NVME) &&
         worm_check_integrity(call, post->object.retention,
                              post->object.legal_hold, "Put Object")) {

@@ -87,15 +87,26 @@ void call_reply_empty(struct s3_call *call, unsigned status)
     finish(call, status);
 }
 
-void call_reply_xml(struct s3_call *call, unsigned status, struct buffer *xml)
+static void reply_document(struct s3_call *call, unsigned status,
+                           const char *type, struct buffer *document)
 {
-    call_header(call, "Content-Type", "application/xml");
-    call->reply_body = arena_copy(call->arena, xml->data, xml->size);
-    buffer_free(xml);
+    call_header(call, "Content-Type", "%s", type);
+    call->reply_body = arena_copy(call->arena, document->data, document->size);
+    buffer_free(document);
     call->reply.has_content_length = true;
     call->reply.content_length = call->reply_body.size;
     call->reply.body = WIRE__REPLY__BODY__DATA;
     finish(call, status);
+}
+
+void call_reply_xml(struct s3_call *call, unsigned status, struct buffer *xml)
+{
+    reply_document(call, status, "application/xml", xml);
+}
+
+void call_reply_json(struct s3_call *call, unsigned status, struct buffer *json)
+{
+    reply_document(call, status, "application/json", json);
 }
 
 static bool is_head(const struct s3_call *call)

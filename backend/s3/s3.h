@@ -33,6 +33,8 @@ struct s3_service {
                                        keyring */
     const char *region; /* of new buckets when nothing else is said */
     struct s3_access_log *access_log; /* NULL: none is kept */
+    struct s3_policy_cache *policies;
+    struct s3_audit *audit; /* NULL: decisions are not logged */
     bool extensions; /* what S3 has for directory buckets only: renames and
                         appends; false: 501 NotImplemented */
 };
@@ -77,6 +79,18 @@ void s3_call_refuse_segments(struct s3_call *call);
 void s3_call_log(struct s3_call *call, unsigned status);
 
 void s3_call_free(struct s3_call *call);
+
+/* --- bucket policies, compiled; thread-safe --------------------------------*/
+struct s3_policy_cache *s3_policy_cache_new(void);
+void s3_policy_cache_free(struct s3_policy_cache *cache); /* NULL is allowed */
+
+/* --- the audit log: a line of JSON for each decision; thread-safe ----------*/
+/* Appends to the file, which is made if it is not there. 0 or a negative
+ * errno. */
+int s3_audit_open(const char *path, struct s3_audit **audit);
+/* After the file was moved. On an error the old one stays open. */
+int s3_audit_reopen(struct s3_audit *audit);
+void s3_audit_close(struct s3_audit *audit); /* NULL is allowed */
 
 /* --- access logs: S3's server access logging ------------------------------
  * Kept in memory, bounded, and delivered as objects after `interval_ms` or

@@ -14,8 +14,14 @@
  * and its ETag. Under the key's lock. False: the call has failed. */
 static bool replace_locked(struct s3_call *call, const struct tag_set *set)
 {
-    Meta__Object *object = object_requested(call);
+    Meta__Object asked = META__OBJECT__INIT;
+    Meta__Object *object;
 
+    asked.tags = set->tags;
+    asked.n_tags = set->count;
+    call->asked.object = &asked;
+    object = object_requested(call);
+    call->asked.object = NULL;
     if (object == NULL) {
         return false;
     }

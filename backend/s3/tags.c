@@ -88,12 +88,21 @@ static bool set_has(const struct tag_set *set, struct slice name)
     return false;
 }
 
+static void put_tag(struct s3_call *call, struct tag_set *set,
+                    struct slice name, struct slice value)
+{
+    Meta__Field *tag = arena_alloc(call->arena, sizeof(*tag));
+
+    meta__field__init(tag);
+    tag->name = pb_bytes(name);
+    tag->value = pb_bytes(value);
+    set->tags[set->count++] = tag;
+}
+
 /* False: the call has failed. */
 static bool add_tag(struct s3_call *call, enum tags_of of, struct tag_set *set,
                     struct slice name, struct slice value)
 {
-    Meta__Field *tag;
-
     if (set->count == kinds[of].max) {
         call_fail_message(call, S3_ERR_BadRequest, "%s", kinds[of].too_many);
         return false;
@@ -101,11 +110,7 @@ static bool add_tag(struct s3_call *call, enum tags_of of, struct tag_set *set,
     if (!check_tag(call, of, name, value)) {
         return false;
     }
-    tag = arena_alloc(call->arena, sizeof(*tag));
-    meta__field__init(tag);
-    tag->name = pb_bytes(name);
-    tag->value = pb_bytes(value);
-    set->tags[set->count++] = tag;
+    put_tag(call, set, name, value);
     return true;
 }
 
@@ -144,27 +149,39 @@ static bool fail_header(struct s3_call *call, struct slice header)
     return false;
 }
 
-static bool add_pair(struct s3_call *call, struct tag_set *set,
-                     struct slice header, struct slice pair)
+/* Takes the next pair off a header. False at its end. */
+static bool next_pair(struct slice *header, struct slice *pair)
+{
+    size_t start = 0, end;
+
+    while (start < header->size && header->data[start] == '&') {
+        start++;
+    }
+    for (end = start; end < header->size && header->data[end] != '&';) {
+        end++;
+    }
+    *pair = slice_of(header->data + start, end - start);
+    *header = slice_of(header->data + end, header->size - end);
+    return pair->size > 0;
+}
+
+static bool split_pair(struct s3_call *call, struct slice pair,
+                       struct slice *name, struct slice *value)
 {
     const uint8_t *equals = memchr(pair.data, '=', pair.size);
     size_t cut = equals != NULL ? (size_t)(equals - pair.data) : pair.size;
-    struct slice name, value = slice_of("", 0);
 
-    if (!decode(call, slice_of(pair.data, cut), &name) ||
-        (equals != NULL &&
-         !decode(call, slice_of(equals + 1, pair.size - cut - 1), &value)) ||
-        set_has(set, name)) {
-        return fail_header(call, header);
-    }
-    return add_tag(call, TAGS_OF_OBJECT, set, name, value);
+    *value = slice_of("", 0);
+    return decode(call, slice_of(pair.data, cut), name) &&
+           (equals == NULL ||
+            decode(call, slice_of(equals + 1, pair.size - cut - 1), value));
 }
 
 bool object_take_tags(struct s3_call *call, Meta__Object *object)
 {
     struct slice header = call_request_header(call, "x-amz-tagging");
+    struct slice rest = header, pair, name, value;
     struct tag_set set;
-    size_t start = 0;
 
     if (header.data == NULL) {
         return true;
@@ -173,23 +190,37 @@ bool object_take_tags(struct s3_call *call, Meta__Object *object)
         return fail_header(call, header);
     }
     open_set(call, TAGS_OF_OBJECT, &set);
-    while (start < header.size) {
-        size_t end = start;
-
-        while (end < header.size && header.data[end] != '&') {
-            end++;
+    while (next_pair(&rest, &pair)) {
+        if (!split_pair(call, pair, &name, &value) || set_has(&set, name)) {
+            return fail_header(call, header);
         }
-        if (end > start &&
-            !add_pair(call, &set, header,
-                      slice_of(header.data + start, end - start))) {
+        if (!add_tag(call, TAGS_OF_OBJECT, &set, name, value)) {
             return false;
         }
-        start = end + 1;
     }
     sort_set(&set);
     object->tags = set.tags;
     object->n_tags = set.count;
     return true;
+}
+
+void tags_read_header(struct s3_call *call, struct tag_set *set)
+{
+    struct slice rest = call_request_header(call, "x-amz-tagging");
+    struct slice pair, name, value;
+
+    open_set(call, TAGS_OF_OBJECT, set);
+    if (rest.size > TAG_HEADER_MAX) {
+        return;
+    }
+    while (next_pair(&rest, &pair)) {
+        if (set->count == kinds[TAGS_OF_OBJECT].max ||
+            !split_pair(call, pair, &name, &value)) {
+            set->count = 0;
+            return;
+        }
+        put_tag(call, set, name, value);
+    }
 }
 
 /* --- the document

@@ -17,6 +17,9 @@ struct tag_set {
 
 /* x-amz-tagging into object->tags. False: the call has failed. */
 bool object_take_tags(struct s3_call *call, Meta__Object *object);
+/* The same for those who decide on the request before it is checked: a header
+ * that object_take_tags() refuses has no tags. */
+void tags_read_header(struct s3_call *call, struct tag_set *set);
 /* The request's Tagging document. False: the call has failed. */
 bool tags_take_document(struct s3_call *call, enum tags_of of,
                         struct tag_set *set);

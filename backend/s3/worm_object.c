@@ -84,6 +84,17 @@ static void change_record(struct s3_call *call, record_change *change,
     }
 }
 
+/* A policy may limit what is asked for. */
+static bool authorize(struct s3_call *call, const Meta__Object *asked)
+{
+    call->asked.object = asked;
+    bool allowed = call_authorize_object(
+        call, s3_permission_find(call->operation->operation)->action, call->key,
+        NULL);
+    call->asked.object = NULL;
+    return allowed;
+}
+
 /* For reads: NULL: the call has failed. */
 static Meta__Object *read_record(struct s3_call *call)
 {
@@ -152,9 +163,11 @@ static bool change_retention(struct s3_call *call, Meta__Object *object,
 void s3_put_retention_run(struct s3_call *call)
 {
     Meta__Retention retention = META__RETENTION__INIT;
+    Meta__Object asked = META__OBJECT__INIT;
 
-    if (worm_check_bucket(call) && document_require_integrity(call) &&
-        read_retention(call, &retention)) {
+    asked.retention = &retention;
+    if (document_require_integrity(call) && read_retention(call, &retention) &&
+        authorize(call, &asked) && worm_check_bucket(call)) {
         change_record(call, change_retention, &retention);
     }
 }
@@ -215,11 +228,12 @@ static bool change_legal_hold(struct s3_call *call, Meta__Object *object,
 
 void s3_put_legal_hold_run(struct s3_call *call)
 {
-    Meta__LegalHold hold;
+    Meta__Object asked = META__OBJECT__INIT;
 
-    if (worm_check_bucket(call) && document_require_integrity(call) &&
-        read_legal_hold(call, &hold)) {
-        change_record(call, change_legal_hold, &hold);
+    if (document_require_integrity(call) &&
+        read_legal_hold(call, &asked.legal_hold) && authorize(call, &asked) &&
+        worm_check_bucket(call)) {
+        change_record(call, change_legal_hold, &asked.legal_hold);
     }
 }
 

@@ -43,6 +43,7 @@ static const struct setting settings[] = {
     {"keyring", PATH, AT(keyring), "", 0, 0},
     {"region", TEXT, AT(region), "us-east-1", 0, 0},
     {"log", PATH, AT(log), "", 0, 0},
+    {"audit_log", PATH, AT(audit_log), "", 0, 0},
     {"log_level", LEVEL, AT(log_level), "info", 0, 0},
     {"threads", NUMBER, AT(threads), "64", 2, 1024},
     {"extent_size", SIZE, AT(extent_size), "1G", 64ull << 20, 64ull << 30},
@@ -517,5 +518,6 @@ void config_free(struct server_config *config)
     free(config->vault.ca_file);
     free(config->region);
     free(config->log);
+    free(config->audit_log);
     free(config);
 }

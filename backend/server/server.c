@@ -7,6 +7,7 @@
 #include "server/private.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
@@ -169,6 +170,7 @@ int server_run(struct server_config *config, const char *config_path)
     server->config = config;
     server->config_path = config_path;
     server->started_ms = clock_wall_ms();
+    struct s3_audit *audit = NULL;
     log_set_level(config->log_level);
     int error = log_open(config->log[0] != '\0' ? config->log : NULL);
     if (error != 0) {
@@ -176,6 +178,13 @@ int server_run(struct server_config *config, const char *config_path)
     }
     raise_file_limit();
     umask(umask(077) | 027); /* LevelDB leaves its modes to us */
+    if (error == 0 && config->audit_log[0] != '\0') {
+        error = s3_audit_open(config->audit_log, &audit);
+        if (error != 0) {
+            log_error("cannot open %s: %s", config->audit_log,
+                      strerror(-error));
+        }
+    }
     if (error == 0) {
         error = cluster_open(config, &server->cluster);
     }
@@ -188,14 +197,18 @@ int server_run(struct server_config *config, const char *config_path)
             .keyring = cluster->keyring,
             .kms = cluster->vault != NULL ? cluster->vault : cluster->keyring,
             .region = config->region,
+            .policies = s3_policy_cache_new(),
+            .audit = audit,
             .extensions = config->extensions};
         server->service.access_log = s3_access_log_open(
             &server->service, config->logging_interval_s * 1000);
         server->usable = cluster_usable(&server->cluster);
         error = serve(server);
         s3_access_log_close(server->service.access_log);
+        s3_policy_cache_free(server->service.policies);
     }
     cluster_close(&server->cluster);
+    s3_audit_close(audit);
     if (error == 0) {
         log_info("s3d has stopped");
     }

@@ -45,7 +45,8 @@ struct server_config {
     char *keyring;
     struct server_vault_config vault;
     char *region;
-    char *log; /* "": stderr */
+    char *log;       /* "": stderr */
+    char *audit_log; /* "": none is kept */
     enum log_level log_level;
     uint64_t threads;
     uint64_t extent_size;      /* bytes */

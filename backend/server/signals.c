@@ -128,6 +128,14 @@ static void start_reload(struct server *server)
     pool_submit(server->pool, &reload->job);
 }
 
+static void reopen_audit(struct server *server)
+{
+    if (server->service.audit != NULL &&
+        s3_audit_reopen(server->service.audit) != 0) {
+        log_error("cannot open %s", server->config->audit_log);
+    }
+}
+
 static void on_signal(uv_signal_t *handle, int number)
 {
     struct server *server = handle->data;
@@ -140,6 +148,7 @@ static void on_signal(uv_signal_t *handle, int number)
         if (log_open(log[0] != '\0' ? log : NULL) != 0) {
             log_error("cannot open %s", log);
         }
+        reopen_audit(server);
         break;
     default:
         log_info("stopping: %s", strsignal(number));

@@ -71,7 +71,7 @@ static const s3_subresource_t  s3_subresources[] = {
       S3_NO },
 
     { "policy",
-      { S3_OP(GET_BUCKET_POLICY), S3_OP(NOT_IMPLEMENTED),
+      { S3_OP(GET_BUCKET_POLICY), S3_OP(PUT_BUCKET_POLICY),
         S3_OP(DELETE_BUCKET_POLICY) },
       S3_NO },
 
@@ -80,7 +80,7 @@ static const s3_subresource_t  s3_subresources[] = {
       S3_NO },
 
     { "publicAccessBlock",
-      { S3_OP(GET_PUBLIC_ACCESS_BLOCK), S3_OP(NOT_IMPLEMENTED),
+      { S3_OP(GET_PUBLIC_ACCESS_BLOCK), S3_OP(PUT_PUBLIC_ACCESS_BLOCK),
         S3_OP(DELETE_PUBLIC_ACCESS_BLOCK) },
       S3_NO },
 

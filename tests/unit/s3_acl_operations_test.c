@@ -644,6 +644,10 @@ static void uploads_bring_their_lists(void **state)
     run_other(&answer, create("theirs", FIELDS("x-amz-object-ownership",
                                                "BucketOwnerPreferred")));
     s3_answer_free(&answer);
+    s3_expect(&fixture, 204,
+              (struct s3_case){
+                  .operation = WIRE__OPERATION__DELETE_PUBLIC_ACCESS_BLOCK,
+                  .bucket = "theirs"});
     for (unsigned i = 0; i < 2; i++) {
         const char *acl = i == 0 ? "bucket-owner-full-control" : "public-read";
         const char *headers[] = {"x-amz-acl", acl, NULL};

@@ -167,10 +167,12 @@ static inline void s3_fixture_open(struct s3_fixture *fixture)
     fixture->generation =
         s3_add_account(fixture, "tester", true, FIXTURE_KEY, FIXTURE_SECRET);
     fixture->service.region = FIXTURE_REGION;
+    fixture->service.policies = s3_policy_cache_new();
 }
 
 static inline void s3_fixture_close(struct s3_fixture *fixture)
 {
+    s3_policy_cache_free(fixture->service.policies);
     blob_store_close(fixture->service.blobs);
     for (unsigned i = 0; i < FIXTURE_DRIVES; i++)
         drive_close(fixture->drives[i]);

@@ -1,0 +1,148 @@
+#include "s3/audit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct s3_audit {
+    pthread_mutex_t lock; /* of fd: not while a line is written */
+    int fd;
+    char *path;
+};
+
+static int open_file(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+
+    return fd >= 0 ? fd : -errno;
+}
+
+int s3_audit_open(const char *path, struct s3_audit **log)
+{
+    int fd = open_file(path);
+
+    *log = NULL;
+    if (fd < 0) {
+        return fd;
+    }
+    *log = xcalloc(1, sizeof(**log));
+    (*log)->fd = fd;
+    (*log)->path = xstrdup(path);
+    pthread_mutex_init(&(*log)->lock, NULL);
+    return 0;
+}
+
+int s3_audit_reopen(struct s3_audit *log)
+{
+    int fd = open_file(log->path);
+
+    if (fd < 0) {
+        return fd;
+    }
+    pthread_mutex_lock(&log->lock);
+    close(log->fd);
+    log->fd = fd;
+    pthread_mutex_unlock(&log->lock);
+    return 0;
+}
+
+void s3_audit_close(struct s3_audit *log)
+{
+    if (log == NULL) {
+        return;
+    }
+    close(log->fd);
+    pthread_mutex_destroy(&log->lock);
+    free(log->path);
+    free(log);
+}
+
+const char *audit_source_name(enum policy_source source)
+{
+    switch (source) {
+    case POLICY_BY_ROOT:
+        return "root";
+    case POLICY_BY_IDENTITY:
+        return "identity";
+    case POLICY_BY_SESSION:
+        return "session";
+    case POLICY_BY_RESOURCE:
+        return "bucket-policy";
+    case POLICY_BY_ACL:
+        return "acl";
+    default:
+        return "default";
+    }
+}
+
+static bool by_document(enum policy_source source)
+{
+    return source == POLICY_BY_IDENTITY || source == POLICY_BY_SESSION ||
+           source == POLICY_BY_RESOURCE;
+}
+
+static void set_text(json_t *line, const char *name, struct slice text)
+{
+    json_object_set_new(line, name,
+                        json_stringn((const char *)text.data, text.size));
+}
+
+/* One write a line: lines of several threads do not mix. */
+static void write_line(struct s3_audit *log, json_t *line)
+{
+    char *text = json_dumps(line, JSON_COMPACT);
+    size_t size = text != NULL ? strlen(text) : 0;
+    ssize_t written = 0;
+
+    invariant(text != NULL);
+    text[size] = '\n'; /* in the place of the NUL: the size is known */
+    pthread_mutex_lock(&log->lock);
+    written = write(log->fd, text, size + 1);
+    pthread_mutex_unlock(&log->lock);
+    if (written != (ssize_t)size + 1) {
+        log_error("a line of the audit log is lost: %s",
+                  written < 0 ? strerror(errno) : "the file is full");
+    }
+    free(text);
+}
+
+void audit_decision(struct s3_audit *log, const struct s3_call *call,
+                    const struct policy_request *request,
+                    const struct policy_decision *decision)
+{
+    char time[32];
+    json_t *line;
+
+    if (log == NULL) {
+        return;
+    }
+    time_iso8601(time, clock_wall_ms());
+    line = json_object();
+    json_object_set_new(line, "time", json_string(time));
+    set_text(line, "requestId", pb_slice(call->request->request_id));
+    set_text(line, "sourceIp", pb_slice(call->request->source_ip));
+    json_object_set_new(line, "principal",
+                        json_string(call_is_anonymous(call)
+                                        ? "anonymous"
+                                        : call->identity.arn));
+    set_text(line, "action", request->action);
+    set_text(line, "resource", request->resource);
+    json_object_set_new(line, "decision",
+                        json_string(decision->allowed ? "Allow" : "Deny"));
+    json_object_set_new(line, "source",
+                        json_string(audit_source_name(decision->source)));
+    if (by_document(decision->source)) {
+        json_object_set_new(line, "sid",
+                            json_string(decision->reason.sid != NULL
+                                            ? decision->reason.sid
+                                            : ""));
+        json_object_set_new(line, "statement",
+                            json_integer(decision->reason.statement));
+    }
+    write_line(log, line);
+    json_decref(line);
+}

@@ -1,0 +1,38 @@
+/*
+ * Private to authorize*.c: the condition keys of one question.
+ * https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html#amazons3-policy-keys
+ *
+ * A key is looked at only when a policy asks for it. Lives on the stack of
+ * who decides; nothing is allocated but for tags in a header.
+ */
+#ifndef S3_AUTHORIZE_CONTEXT_H
+#define S3_AUTHORIZE_CONTEXT_H
+
+#include "policy/policy.h"
+#include "s3/authorize.h"
+
+struct access_context {
+    struct s3_call *call;
+    const struct s3_question *question;
+    /* Given by the operator in place of a request's (simulate.c); each key of
+     * `given` once. NULL: none. */
+    const struct access_given {
+        struct slice key, value;
+    } * given;
+    size_t given_count;
+    struct policy *policy; /* the bucket's, while its reason is looked at */
+    /* What has to be written to be a value. */
+    char current_time[32], issue_time[32], epoch[24], age[24], until[32],
+        days[24], account[13];
+};
+
+/* Answers the question, and tells the audit log. Until access_release() the
+ * decision's reason can be read. */
+void access_decide(struct access_context *context,
+                   struct policy_decision *decision);
+void access_release(struct access_context *context);
+
+/* policy_request.values of a context. */
+size_t access_values(void *context, struct slice key, struct slice *values);
+
+#endif
