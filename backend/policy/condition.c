@@ -63,7 +63,7 @@ static bool compile_operands(struct compiler *compiler, const json_t *value,
 {
     bool list = json_is_array(value);
     size_t count = list ? json_array_size(value) : 1;
-    struct slice text;
+    struct slice text = {NULL, 0};
 
     if (count == 0) {
         return compile_fail_syntax(compiler);

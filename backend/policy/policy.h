@@ -91,17 +91,20 @@ struct policy_inputs {
     struct policy *const *session; /* session or service account policies */
     size_t session_count;
     const struct policy *resource; /* bucket policy; NULL: none */
-    bool ignore_public; /* RestrictPublicBuckets: a public resource policy
-                           allows only the owner's account */
+    bool ignore_public; /* RestrictPublicBuckets: under a public resource
+                           policy only the owner's account is let in */
     bool same_account;  /* of the caller and the resource's owner */
-    bool acl_allows;    /* an ACL grants it to the caller */
+    bool acl_allows;    /* an ACL grants it to the caller. What it grants to
+                           the owner's account itself does not count: that is
+                           the account's to grant on, by identity policies */
 };
 
 enum policy_source {
     POLICY_BY_DEFAULT, /* nothing allowed it */
     POLICY_BY_ROOT,
     POLICY_BY_IDENTITY,
-    POLICY_BY_SESSION,
+    POLICY_BY_SESSION, /* never allows: denied, or allowed by no session
+                          policy what else would be */
     POLICY_BY_RESOURCE,
     POLICY_BY_ACL,
 };
@@ -116,7 +119,9 @@ struct policy_decision {
 
 /* Explicit deny anywhere; else, within an account, an identity policy, the
  * resource policy or an ACL; between accounts an identity policy (or root) and
- * one of the other two; a session policy narrows what identity policies allow.
+ * one of the other two. A resource policy that names an account, not its user,
+ * allows what the user's identity policies allow as well. Session policies
+ * narrow all of it, unless a resource policy names the role's very session.
  * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic-cross-account.html
  */
 struct policy_decision policy_decide(const struct policy_inputs *inputs,
