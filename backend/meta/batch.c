@@ -172,6 +172,12 @@ void meta_put_completed(struct meta_batch *batch, struct slice upload,
     put(batch, META_RECORD_COMPLETED, &completed->base);
 }
 
+void meta_delete_completed(struct meta_batch *batch, struct slice upload)
+{
+    key_completed(new_key(batch), upload);
+    remove_key(batch);
+}
+
 void meta_put_blob(struct meta_batch *batch, uint64_t blob,
                    const Meta__Blob *record, bool degraded)
 {

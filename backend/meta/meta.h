@@ -109,6 +109,8 @@ struct meta_scan *meta_scan_buckets(struct meta *meta, struct slice start);
 struct meta_scan *meta_scan_objects(struct meta *meta, uint64_t bucket);
 /* Uploads in progress by key, then upload id. */
 struct meta_scan *meta_scan_uploads(struct meta *meta, uint64_t bucket);
+/* Completed uploads that are remembered, by upload id. */
+struct meta_scan *meta_scan_completed(struct meta *meta);
 void meta_scan_free(struct meta_scan *scan);
 /* Moves to the first record whose key is >= `key`. */
 void meta_scan_seek(struct meta_scan *scan, struct slice key);
@@ -131,6 +133,8 @@ int meta_scan_object(struct meta_scan *scan, struct arena *arena,
                      Meta__Object **object);
 int meta_scan_upload(struct meta_scan *scan, struct arena *arena,
                      Meta__Upload **upload);
+int meta_scan_completed_record(struct meta_scan *scan, struct arena *arena,
+                               Meta__Completed **completed);
 
 /* --- writes: collected in a batch, then committed at once ------------------*/
 struct meta_batch;
@@ -156,6 +160,7 @@ void meta_delete_part(struct meta_batch *batch, struct slice upload,
                       unsigned number);
 void meta_put_completed(struct meta_batch *batch, struct slice upload,
                         const Meta__Completed *completed);
+void meta_delete_completed(struct meta_batch *batch, struct slice upload);
 /* A new blob; `degraded` queues it for healing in the same commit. */
 void meta_put_blob(struct meta_batch *batch, uint64_t blob,
                    const Meta__Blob *record, bool degraded);

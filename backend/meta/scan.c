@@ -20,6 +20,13 @@ struct meta_scan {
     int error;
 };
 
+/* A key is the rest of the record's key, as it stands there. */
+static bool plain_keys(const struct meta_scan *scan)
+{
+    return scan->type == META_RECORD_BUCKET ||
+           scan->type == META_RECORD_COMPLETED;
+}
+
 static void scan_settle(struct meta_scan *scan)
 {
     struct slice found;
@@ -34,7 +41,7 @@ static void scan_settle(struct meta_scan *scan)
     }
     found = slice_of(found.data + scan->prefix.size,
                      found.size - scan->prefix.size);
-    if (scan->type == META_RECORD_BUCKET) {
+    if (plain_keys(scan)) {
         buffer_append(&scan->key, found.data, found.size);
         scan->rest = slice_of(NULL, 0);
         return;
@@ -56,7 +63,7 @@ static void scan_target(struct meta_scan *scan, struct slice key)
     if (key.size == 0) {
         return;
     }
-    if (scan->type == META_RECORD_BUCKET) {
+    if (plain_keys(scan)) {
         buffer_append(&scan->target, key.data, key.size);
     } else {
         key_escaped(&scan->target, key);
@@ -103,6 +110,15 @@ struct meta_scan *meta_scan_uploads(struct meta *meta, uint64_t bucket)
     return scan;
 }
 
+struct meta_scan *meta_scan_completed(struct meta *meta)
+{
+    struct meta_scan *scan =
+        scan_new(meta, META_RECORD_COMPLETED, META_KEY_COMPLETED);
+
+    meta_scan_seek(scan, (struct slice){NULL, 0});
+    return scan;
+}
+
 void meta_scan_free(struct meta_scan *scan)
 {
     if (scan == NULL) {
@@ -125,7 +141,7 @@ void meta_scan_seek_after(struct meta_scan *scan, struct slice key)
 {
     static const uint8_t zero = 0;
 
-    if (scan->type == META_RECORD_BUCKET) {
+    if (plain_keys(scan)) {
         scan_target(scan, key);
         buffer_append(&scan->target, &zero, 1);
     } else {
@@ -197,6 +213,15 @@ int meta_scan_upload(struct meta_scan *scan, struct arena *arena,
 {
     invariant(scan->type == META_RECORD_UPLOAD && meta_scan_valid(scan));
     return record_upload(arena, kv_value(scan->it), scan->rest, upload);
+}
+
+int meta_scan_completed_record(struct meta_scan *scan, struct arena *arena,
+                               Meta__Completed **completed)
+{
+    invariant(scan->type == META_RECORD_COMPLETED && meta_scan_valid(scan));
+    return meta_unpack(arena, META_RECORD_COMPLETED,
+                       &meta__completed__descriptor, kv_value(scan->it),
+                       (ProtobufCMessage **)completed);
 }
 
 /* --- parts

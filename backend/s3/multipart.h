@@ -21,7 +21,11 @@
 
 /* Time of creation, so that ids of one key are in that order, and 128 random
  * bits, so that nobody guesses one: hex digits. */
-#define UPLOAD_ID_SIZE 44
+#define UPLOAD_ID_SIZE      44
+#define UPLOAD_ID_TIME_SIZE 12
+
+/* What the ids of uploads of this time begin with. */
+void upload_id_time(char text[UPLOAD_ID_TIME_SIZE + 1], uint64_t ms);
 
 struct upload {
     struct slice id;

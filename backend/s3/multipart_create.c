@@ -13,14 +13,22 @@
 
 /* --- upload ids
  * --------------------------------------------------------------*/
+void upload_id_time(char text[UPLOAD_ID_TIME_SIZE + 1], uint64_t ms)
+{
+    uint8_t raw[8];
+
+    put_u64be(raw, ms);
+    hex_encode(text, raw + 2, sizeof(raw) - 2); /* 48 bits will do */
+}
+
 static struct slice new_id(struct arena *arena, uint64_t now_ms)
 {
-    uint8_t raw[8 + UPLOAD_RANDOM_SIZE];
+    uint8_t raw[UPLOAD_RANDOM_SIZE];
     char *id = arena_alloc(arena, UPLOAD_ID_SIZE + 1);
 
-    put_u64be(raw, now_ms);
-    invariant(getrandom(raw + 8, UPLOAD_RANDOM_SIZE, 0) == UPLOAD_RANDOM_SIZE);
-    hex_encode(id, raw + 2, sizeof(raw) - 2); /* 48 bits of time will do */
+    upload_id_time(id, now_ms);
+    invariant(getrandom(raw, UPLOAD_RANDOM_SIZE, 0) == UPLOAD_RANDOM_SIZE);
+    hex_encode(id + UPLOAD_ID_TIME_SIZE, raw, sizeof(raw));
     return slice_of(id, UPLOAD_ID_SIZE);
 }
 

@@ -92,6 +92,12 @@ int s3_audit_open(const char *path, struct s3_audit **audit);
 int s3_audit_reopen(struct s3_audit *audit);
 void s3_audit_close(struct s3_audit *audit); /* NULL is allowed */
 
+/* --- completed uploads -----------------------------------------------------
+ * Each is remembered, so that a CompleteMultipartUpload whose answer was lost
+ * can be repeated. Forgets those of more than seven days ago. Blocks. 0 or a
+ * negative errno. */
+int s3_forget_completed(struct s3_service *service);
+
 /* --- access logs: S3's server access logging ------------------------------
  * Kept in memory, bounded, and delivered as objects after `interval_ms` or
  * 1 MiB. Thread-safe, but for one delivery at a time. */

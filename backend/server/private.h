@@ -194,10 +194,12 @@ struct server {
     struct counters counters;
     uv_signal_t signals[SERVER_SIGNALS];
     uv_timer_t sweep, deadline;
-    struct job logs_job; /* delivers access logs */
+    struct job logs_job;   /* delivers access logs */
+    struct job forget_job; /* of completed uploads */
+    uint64_t forget_ms;    /* of the loop's clock: when it is due */
     uint64_t started_ms;
     uint32_t usable; /* drives, as last told to the workers */
-    bool stopping, reloading, delivering;
+    bool stopping, reloading, delivering, forgetting;
 };
 void server_stop(struct server *server);
 void server_connection_gone(struct server *server);

@@ -11,7 +11,8 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-#define SWEEP_MS 1000
+#define SWEEP_MS  1000
+#define FORGET_MS (60ull * 60 * 1000)
 
 /* --- the end ---------------------------------------------------------------*/
 static void close_all(struct server *server, bool only_idle)
@@ -98,11 +99,43 @@ static void deliver_logs(struct server *server)
     pool_submit(server->pool, &server->logs_job);
 }
 
+/* --- completed uploads -----------------------------------------------------*/
+static void forget_run(struct job *job)
+{
+    struct server *server =
+        (struct server *)((char *)job - offsetof(struct server, forget_job));
+    computing_long();
+    const int error = s3_forget_completed(&server->service);
+    if (error != 0) {
+        log_warn("completed uploads are not forgotten: %s", strerror(-error));
+    }
+}
+
+static void forget_done(struct job *job)
+{
+    struct server *server =
+        (struct server *)((char *)job - offsetof(struct server, forget_job));
+    server->forgetting = false;
+}
+
+static void forget_completed(struct server *server)
+{
+    const uint64_t now = uv_now(&server->loop);
+    if (server->forgetting || now < server->forget_ms) {
+        return;
+    }
+    server->forgetting = true;
+    server->forget_ms = now + FORGET_MS;
+    server->forget_job = (struct job){.run = forget_run, .done = forget_done};
+    pool_submit(server->pool, &server->forget_job);
+}
+
 static void on_sweep(uv_timer_t *timer)
 {
     struct server *server = timer->data;
     sweep_connections(server);
     deliver_logs(server);
+    forget_completed(server);
     const uint32_t usable = cluster_usable(&server->cluster);
     if (usable != server->usable) {
         server->usable = usable;

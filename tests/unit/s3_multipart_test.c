@@ -1,6 +1,8 @@
 /* Multipart uploads: from create to complete or abort. */
 #include "s3_multipart_fixture.h"
 
+#include "s3/multipart.h"
+
 #include <pthread.h>
 
 static void test_roundtrip(void **state)
@@ -192,6 +194,40 @@ static void test_part_replaced(void **state)
     buffer_free(&list);
 }
 
+/* A remembered upload, begun and completed so many hours ago. */
+static void remembered(unsigned began_hours, unsigned completed_hours)
+{
+    const uint64_t hour_ms = 3600 * 1000, now_ms = clock_wall_ms();
+    struct meta_batch *batch = meta_batch_new(fixture.service.meta);
+    Meta__Completed record = META__COMPLETED__INIT;
+    char id[UPLOAD_ID_SIZE + 1];
+
+    memset(id, '7', UPLOAD_ID_SIZE + 1);
+    upload_id_time(id, now_ms - began_hours * hour_ms);
+    id[UPLOAD_ID_TIME_SIZE] = '7'; /* in place of the terminator */
+    record.completed_ms = now_ms - completed_hours * hour_ms;
+    meta_put_completed(batch, slice_of(id, UPLOAD_ID_SIZE), &record);
+    assert_int_equal(meta_commit(batch), 0);
+    meta_batch_free(batch);
+}
+
+static void test_forgotten(void **state)
+{
+    size_t before = records('D');
+
+    (void)state;
+    for (unsigned i = 0; i < 2100; i++) { /* more than one commit's */
+        remembered(169 + i, 169);
+    }
+    remembered(9999, 167); /* a slow one */
+    remembered(167, 0);
+    assert_int_equal(records('D'), before + 2102);
+    assert_int_equal(s3_forget_completed(&fixture.service), 0);
+    assert_int_equal(records('D'), before + 2);
+    assert_int_equal(s3_forget_completed(&fixture.service), 0);
+    assert_int_equal(records('D'), before + 2);
+}
+
 /* A part whose body was under way when the upload ended changes nothing. */
 static void late_part(bool abort)
 {
@@ -381,6 +417,7 @@ int main(void)
         cmocka_unit_test(test_part_numbers),
         cmocka_unit_test(test_complete_refused),
         cmocka_unit_test(test_part_replaced),
+        cmocka_unit_test(test_forgotten),
         cmocka_unit_test(test_late_part),
         cmocka_unit_test(test_conditions),
         cmocka_unit_test(test_race),

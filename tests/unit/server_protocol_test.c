@@ -220,6 +220,40 @@ void s3_access_log_close(struct s3_access_log *log)
     (void)log;
 }
 
+struct s3_policy_cache *s3_policy_cache_new(void)
+{
+    return NULL;
+}
+
+void s3_policy_cache_free(struct s3_policy_cache *cache)
+{
+    (void)cache;
+}
+
+int s3_audit_open(const char *path, struct s3_audit **audit)
+{
+    (void)path;
+    (void)audit;
+    return 0;
+}
+
+int s3_audit_reopen(struct s3_audit *audit)
+{
+    (void)audit;
+    return 0;
+}
+
+void s3_audit_close(struct s3_audit *audit)
+{
+    (void)audit;
+}
+
+int s3_forget_completed(struct s3_service *service)
+{
+    (void)service;
+    return 0;
+}
+
 void s3_call_free(struct s3_call *call)
 {
     enter(call);
