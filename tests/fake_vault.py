@@ -164,7 +164,7 @@ class Handler(BaseHTTPRequestHandler):
         elif mode == "huge":
             self.answer(200, {"data": {"plaintext": "A" * 100000}})
         elif mode == "redirect":
-            self.answer(307, {}, Location="/test")
+            self.answer(307, {}, Location=self.path)
         elif mode == "cut":
             self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{")
             self.close_connection = True

@@ -4,6 +4,7 @@
 #include "crypt_fixture.h"
 
 #include <jansson.h>
+#include <pthread.h>
 
 static const struct slice bound = {(const uint8_t *)"bucket/key", 10};
 static const struct slice sse_s3 = {NULL, 0};
@@ -90,6 +91,7 @@ static void test_golden(void **state)
 {
     uint8_t file[GOLDEN_SIZE], again[GOLDEN_SIZE + 1];
     struct crypt_envelope envelope = {.key_id = ":1", .size = 82};
+    uint8_t id[CRYPT_KEYRING_ID_SIZE];
     (void)state;
     golden_file(file);
     assert_hex(file + GOLDEN_SIZE - 4, 4, "f5c0f2ca");
@@ -103,6 +105,8 @@ static void test_golden(void **state)
     assert_unwraps(provider, &envelope);
     assert_wraps(provider, sse_s3, ":2", &envelope);
     assert_int_equal(crypt_check_key(provider, photos), -EACCES);
+    crypt_keyring_id(provider, id);
+    assert_hex(id, sizeof(id), "1f2c9a6522f3cd0bf780e232e9492d0e");
     /* There and back gives the same bytes. */
     assert_int_equal(crypt_key_enable(provider, photos, true), 0);
     assert_int_equal(crypt_key_enable(provider, photos, false), 0);
@@ -298,12 +302,16 @@ static void test_rotation(void **state)
 {
     struct crypt_envelope first, second, other;
     struct crypt_provider *provider = open_keyring();
+    uint8_t before_id[CRYPT_KEYRING_ID_SIZE], after[CRYPT_KEYRING_ID_SIZE];
     (void)state;
+    crypt_keyring_id(provider, before_id);
     assert_int_equal(crypt_key_add(provider, photos), 0);
     assert_wraps(provider, sse_s3, ":1", &first);
     assert_wraps(provider, photos, "photos:1", &other);
     assert_int_equal(crypt_key_rotate(provider, sse_s3), 0);
     assert_int_equal(crypt_key_rotate(provider, SLICE_LITERAL("x")), -ENOENT);
+    crypt_keyring_id(provider, after);
+    assert_memory_equal(before_id, after, sizeof(after));
     assert_wraps(provider, sse_s3, ":2", &second);
     crypt_provider_close(provider);
     provider = open_keyring();
@@ -412,6 +420,47 @@ static void test_list(void **state)
     crypt_provider_close(provider);
 }
 
+/* --- threads: keys are used while they are rotated and listed --------------*/
+static void *use_keys(void *context)
+{
+    uint8_t key[CRYPT_KEY_SIZE];
+    struct crypt_envelope envelope;
+    for (unsigned i = 0; i < 500; i++) {
+        if (crypt_wrap(context, i % 2 ? photos : sse_s3, bound, object_key,
+                       &envelope) != 0 ||
+            crypt_unwrap(context, bound, &envelope, key) != 0 ||
+            memcmp(key, object_key, sizeof(key)) != 0) {
+            return context;
+        }
+    }
+    return NULL;
+}
+
+static void test_threads(void **state)
+{
+    struct crypt_provider *provider = open_keyring();
+    pthread_t threads[4];
+    (void)state;
+    assert_int_equal(crypt_key_add(provider, photos), 0);
+    for (unsigned i = 0; i < 4; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, use_keys, provider),
+                         0);
+    }
+    for (unsigned i = 0; i < 20; i++) {
+        struct buffer text = {0};
+        assert_int_equal(crypt_key_rotate(provider, i % 2 ? photos : sse_s3),
+                         0);
+        assert_int_equal(crypt_key_list(provider, &text), 0);
+        buffer_free(&text);
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        void *failed;
+        assert_int_equal(pthread_join(threads[i], &failed), 0);
+        assert_null(failed);
+    }
+    crypt_provider_close(provider);
+}
+
 /* The file cannot be replaced: nothing changes. */
 static void test_failed_write(void **state)
 {
@@ -433,12 +482,13 @@ static void test_failed_write(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_golden),    TEST(test_made_once),
-        TEST(test_bad_files), TEST(test_every_bit),
-        TEST(test_rules),     TEST(test_mutations),
-        TEST(test_names),     TEST(test_rotation),
-        TEST(test_enable),    TEST(test_foreign_envelopes),
-        TEST(test_list),      TEST(test_failed_write),
+        TEST(test_golden),       TEST(test_made_once),
+        TEST(test_bad_files),    TEST(test_every_bit),
+        TEST(test_rules),        TEST(test_mutations),
+        TEST(test_names),        TEST(test_rotation),
+        TEST(test_enable),       TEST(test_foreign_envelopes),
+        TEST(test_list),         TEST(test_threads),
+        TEST(test_failed_write),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,7 @@
 
 #include <curl/curl.h>
 #include <libgen.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -337,13 +338,14 @@ static void test_misbehaviour(void **state)
     vault.timeout_ms = 300;
     struct crypt_provider *provider = open_vault(&vault);
     for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        fake_tell(fake, cases[i].wish, "asked");
+        const long before = fake_tell(fake, cases[i].wish, "asked");
         assert_int_equal(
             crypt_wrap(provider, master, bound, object_key, &other),
             cases[i].wrapped);
         assert_int_equal(crypt_unwrap(provider, bound, &envelope, out),
                          cases[i].unwrapped);
         assert_int_equal(crypt_check_key(provider, master), cases[i].checked);
+        assert_int_equal(asked(fake), before + 3); /* nothing is followed */
     }
     fake_tell(fake, "{\"mode\":\"ok\"}", "asked");
     assert_unwraps(provider, &envelope);
@@ -417,6 +419,37 @@ static void test_cache_forgets(void **state)
         assert_memory_equal(out, object_key, sizeof(out));
     }
     key_cache_free(cache);
+}
+
+/* --- threads ---------------------------------------------------------------*/
+static void *use_vault(void *context)
+{
+    uint8_t key[CRYPT_KEY_SIZE];
+    struct crypt_envelope envelope;
+    for (unsigned i = 0; i < 5; i++) {
+        if (crypt_wrap(context, master, bound, object_key, &envelope) != 0 ||
+            crypt_unwrap(context, bound, &envelope, key) != 0 ||
+            memcmp(key, object_key, sizeof(key)) != 0) {
+            return context;
+        }
+    }
+    return NULL;
+}
+
+/* More at once than connections are kept. */
+static void test_threads(void **state)
+{
+    struct fake *fake = *state;
+    pthread_t threads[12];
+    for (unsigned i = 0; i < 12; i++) {
+        assert_int_equal(
+            pthread_create(&threads[i], NULL, use_vault, fake->provider), 0);
+    }
+    for (unsigned i = 0; i < 12; i++) {
+        void *failed;
+        assert_int_equal(pthread_join(threads[i], &failed), 0);
+        assert_null(failed);
+    }
 }
 
 /* --- addresses and TLS -----------------------------------------------------*/
@@ -537,6 +570,7 @@ int main(void)
         TEST(test_nobody_there),
         TEST(test_cache),
         cmocka_unit_test(test_cache_forgets),
+        TEST(test_threads),
         TEST(test_settings),
         TEST(test_tls),
         TEST(test_log),
