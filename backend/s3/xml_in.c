@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <string.h>
+#include <strings.h>
 
 #include <libxml/parser.h>
 
@@ -207,9 +208,15 @@ bool xml_in_leaves(const struct xml_node *parent, struct xml_leaf *leaves,
     return true;
 }
 
+static bool is_word(struct slice text, const char *word)
+{
+    return text.size == strlen(word) &&
+           strncasecmp((const char *)text.data, word, text.size) == 0;
+}
+
+/* S3's own examples write TRUE. */
 bool xml_in_bool(struct slice text, bool *value)
 {
-    *value = slice_equal_string(text, "true") || slice_equal_string(text, "1");
-    return *value || slice_equal_string(text, "false") ||
-           slice_equal_string(text, "0");
+    *value = is_word(text, "true") || slice_equal_string(text, "1");
+    return *value || is_word(text, "false") || slice_equal_string(text, "0");
 }

@@ -153,6 +153,8 @@ static void test_bool(void **state)
     assert_true(value);
     assert_true(xml_in_bool(SLICE_LITERAL("false"), &value));
     assert_false(value);
+    assert_true(xml_in_bool(SLICE_LITERAL("TRUE"), &value));
+    assert_true(value);
     assert_false(xml_in_bool(SLICE_LITERAL("yes"), &value));
     assert_false(xml_in_bool(SLICE_LITERAL(""), &value));
 }
