@@ -16,44 +16,76 @@ static long long number(const json_t *object, const char *name)
     return json_integer_value(json_object_get(object, name));
 }
 
+/* --- results ---------------------------------------------------------------*/
 static void print_done(const json_t *result, const char *argument)
 {
     (void)result;
-    printf("done: %s\n", argument);
+    printf("done%s%s\n", argument[0] != '\0' ? ": " : "", argument);
 }
 
 static void print_key(const json_t *result, const char *argument)
 {
-    printf("user        %s\n", argument);
+    static const char *const members[][2] = {
+        {"account", "number"}, {"id", "id"}, {"arn", "arn"}};
+    printf("name        %s\n", argument);
+    for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
+        if (text(result, members[i][1])[0] != '\0') {
+            printf("%-11s %s\n", members[i][0], text(result, members[i][1]));
+        }
+    }
     printf("access key  %s\n", text(result, "access_key"));
     printf("secret key  %s\n", text(result, "secret_key"));
     printf("The secret key is not shown again.\n");
 }
 
-static void print_user_keys(const json_t *keys)
+static void print_json(const json_t *result, const char *argument)
+{
+    (void)argument;
+    json_dumpf(result, stdout, JSON_INDENT(2));
+    putchar('\n');
+}
+
+static void print_accounts(const json_t *result, const char *argument)
 {
     size_t i;
-    json_t *key;
-    json_array_foreach(keys, i, key)
+    json_t *account;
+    (void)argument;
+    printf("%-24s %-12s  %-8s  %s\n", "NAME", "NUMBER", "OPERATOR", "ID");
+    json_array_foreach(json_object_get(result, "accounts"), i, account)
     {
-        const bool enabled = json_is_true(json_object_get(key, "enabled"));
-        printf("  %s%s", text(key, "access_key"), enabled ? "" : " (disabled)");
+        printf("%-24s %-12s  %-8s  %s\n", text(account, "name"),
+               text(account, "number"),
+               json_is_true(json_object_get(account, "operator")) ? "yes"
+                                                                  : "no",
+               text(account, "id"));
     }
 }
 
-static void print_users(const json_t *result, const char *argument)
+static void print_entities(const json_t *result, const char *argument)
 {
     size_t i;
-    json_t *user;
+    json_t *entity;
     (void)argument;
-    printf("%-24s %-5s %-64s  %s\n", "NAME", "ROOT", "ID", "KEYS");
-    json_array_foreach(json_object_get(result, "users"), i, user)
+    printf("%-28s %-22s %s\n", "NAME", "ID", "ARN");
+    json_array_foreach(json_object_get(result, "list"), i, entity)
     {
-        const bool root = json_is_true(json_object_get(user, "root"));
-        printf("%-24s %-5s %-64s", text(user, "name"), root ? "yes" : "no",
-               text(user, "id"));
-        print_user_keys(json_object_get(user, "access_keys"));
-        putchar('\n');
+        printf("%-28s %-22s %s\n", text(entity, "name"), text(entity, "id"),
+               text(entity, "arn"));
+    }
+}
+
+static void print_keys(const json_t *result, const char *argument)
+{
+    size_t i;
+    json_t *key;
+    (void)argument;
+    printf("%-24s %-8s %-24s %s\n", "KEY", "ENABLED", "USER", "DESCRIPTION");
+    json_array_foreach(json_object_get(result, "list"), i, key)
+    {
+        const char *user = text(key, "user");
+        printf("%-24s %-8s %-24s %s\n", text(key, "access_key"),
+               json_is_true(json_object_get(key, "enabled")) ? "yes" : "no",
+               user[0] != '\0' ? user : "(root)", text(key, "description"));
     }
 }
 
@@ -105,19 +137,96 @@ static void print_status(const json_t *result, const char *argument)
     printf("%-28s %12lld\n", "aborted", number(result, "aborted"));
 }
 
+/* --- the table -------------------------------------------------------------*/
+#define NAME     {"name", "NAME", false}
+#define POLICY   {"policy", "POLICY", false}
+#define GROUP    {"group", "GROUP", false}
+#define DOCUMENT {"document", "FILE", true}
+#define KMS_KEY  {"key", "KEY", false}
+#define KEY      {"access_key", "KEY", false}
+#define USER     {"user", "[USER]", false}
+#define NEW_USER (CTL_ACCOUNT | CTL_PATH | CTL_KEYS)
+#define GRANTED(kind)                                                          \
+    {kind " attach", kind ".attach", {NAME, POLICY}, CTL_ACCOUNT, print_done,  \
+     "give it a managed policy (name or ARN)"},                                \
+        {kind " detach", kind ".detach", {NAME, POLICY}, CTL_ACCOUNT,          \
+         print_done, "take it away"},                                          \
+        {kind " put-policy", kind ".put-policy", {NAME, POLICY, DOCUMENT},     \
+         CTL_ACCOUNT, print_done, "an inline policy from a file"},             \
+    {                                                                          \
+        kind " delete-policy", kind ".delete-policy", {NAME, POLICY},          \
+            CTL_ACCOUNT, print_done, "delete an inline policy"                 \
+    }
+#define SEEN(kind)                                                             \
+    {kind " list", kind ".list", {{0}}, CTL_ACCOUNT, print_entities, ""},      \
+    {                                                                          \
+        kind " show", kind ".show", {NAME}, CTL_ACCOUNT, print_json,           \
+            "all about it, as JSON"                                            \
+    }
+
 const struct ctl_command ctl_commands[] = {
-    {"user add", "user.add", "name", "NAME", true, print_key},
-    {"user list", "user.list", NULL, "", false, print_users},
-    {"user delete", "user.delete", "name", "NAME", false, print_done},
-    {"key add", "key.add", "user", "USER", false, print_key},
-    {"key delete", "key.delete", "access_key", "KEY", false, print_done},
-    {"key enable", "key.enable", "access_key", "KEY", false, print_done},
-    {"key disable", "key.disable", "access_key", "KEY", false, print_done},
-    {"kms key add", "kms.key.add", "key", "KEY", false, print_done},
-    {"kms key rotate", "kms.key.rotate", "key", "KEY", false, print_done},
-    {"kms key enable", "kms.key.enable", "key", "KEY", false, print_done},
-    {"kms key disable", "kms.key.disable", "key", "KEY", false, print_done},
-    {"kms key list", "kms.key.list", NULL, "", false, print_kms_keys},
-    {"status", "status", NULL, "", false, print_status},
-    {NULL, NULL, NULL, NULL, false, NULL},
+    {"account add", "account.add", {NAME}, CTL_OPERATOR | CTL_KEYS, print_key,
+     "an account; its root user's key is shown once"},
+    {"account list", "account.list", {{0}}, 0, print_accounts, ""},
+    {"account show", "account.show", {NAME}, 0, print_json, "and its keys"},
+    {"account delete", "account.delete", {NAME}, 0, print_done,
+     "one without users, groups, roles and policies"},
+    {"user add", "user.add", {NAME}, NEW_USER, print_key,
+     "a user without rights; its key is shown once"},
+    SEEN("user"),
+    {"user delete", "user.delete", {NAME}, CTL_ACCOUNT, print_done,
+     "with its keys and inline policies"},
+    {"user join", "user.join", {NAME, GROUP}, CTL_ACCOUNT, print_done, ""},
+    {"user leave", "user.leave", {NAME, GROUP}, CTL_ACCOUNT, print_done, ""},
+    GRANTED("user"),
+    {"group add", "group.add", {NAME}, CTL_ACCOUNT | CTL_PATH, print_done, ""},
+    SEEN("group"),
+    {"group delete", "group.delete", {NAME}, CTL_ACCOUNT, print_done,
+     "one without members and policies"},
+    GRANTED("group"),
+    {"role add", "role.add", {NAME, DOCUMENT},
+     CTL_ACCOUNT | CTL_PATH | CTL_DESCRIPTION, print_done,
+     "FILE: the trust policy, who may assume it"},
+    SEEN("role"),
+    {"role trust", "role.trust", {NAME, DOCUMENT}, CTL_ACCOUNT, print_done,
+     "another trust policy"},
+    {"role delete", "role.delete", {NAME}, CTL_ACCOUNT, print_done,
+     "its sessions end"},
+    GRANTED("role"),
+    {"policy add", "policy.add", {NAME, DOCUMENT},
+     CTL_ACCOUNT | CTL_PATH | CTL_DESCRIPTION, print_done,
+     "a managed policy, for many to have"},
+    SEEN("policy"),
+    {"policy update", "policy.update", {NAME, DOCUMENT}, CTL_ACCOUNT,
+     print_done, "for all who have it, at once"},
+    {"policy delete", "policy.delete", {NAME}, CTL_ACCOUNT, print_done,
+     "one that nobody has"},
+    {"key add", "key.add", {USER}, CTL_ACCOUNT | CTL_KEYS, print_key,
+     "one more key; without USER: the root user's"},
+    {"key list", "key.list", {USER}, CTL_ACCOUNT, print_keys, ""},
+    {"key disable", "key.disable", {KEY}, 0, print_done, "works no more"},
+    {"key enable", "key.enable", {KEY}, 0, print_done, "works again"},
+    {"key rotate", "key.rotate", {KEY}, CTL_SECRET, print_key,
+     "another secret; the old one works no more"},
+    {"key delete", "key.delete", {KEY}, 0, print_done, ""},
+    {"service-account add", "service-account.add", {USER},
+     CTL_ACCOUNT | CTL_KEYS | CTL_POLICY | CTL_DESCRIPTION, print_key,
+     "a key that may what its user may, or less"},
+    {"service-account list", "service-account.list", {USER}, CTL_ACCOUNT,
+     print_keys, ""},
+    {"service-account policy", "service-account.policy", {KEY, DOCUMENT}, 0,
+     print_done, "narrows it anew"},
+    {"service-account delete", "key.delete", {KEY}, 0, print_done, ""},
+    {"kms key add", "kms.key.add", {KMS_KEY}, 0, print_done,
+     "one more master key, for SSE-KMS"},
+    {"kms key list", "kms.key.list", {{0}}, 0, print_kms_keys,
+     "the keyring's master keys"},
+    {"kms key disable", "kms.key.disable", {KMS_KEY}, 0, print_done,
+     "neither encrypts nor decrypts"},
+    {"kms key enable", "kms.key.enable", {KMS_KEY}, 0, print_done, ""},
+    {"kms key rotate", "kms.key.rotate", {KMS_KEY}, 0, print_done,
+     "a new version wraps from now on; also SSE-S3"},
+    {"status", "status", {{0}}, 0, print_status,
+     "drives, connections, requests"},
+    {NULL, NULL, {{0}}, 0, NULL, NULL},
 };

@@ -23,13 +23,33 @@ enum ctl_exit {
 enum ctl_exit client_ask(const char *socket, const char *command,
                          const json_t *arguments, json_t **result);
 
+/* Options that only some commands take. */
+enum ctl_option {
+    CTL_ACCOUNT = 1 << 0,
+    CTL_OPERATOR = 1 << 1,
+    CTL_KEYS = 1 << 2, /* --access-key, --secret-key-file */
+    CTL_SECRET = 1 << 3, /* --secret-key-file */
+    CTL_PATH = 1 << 4,
+    CTL_DESCRIPTION = 1 << 5,
+    CTL_POLICY = 1 << 6, /* --policy-file */
+};
+
+#define CTL_ARGUMENTS_MAX 3
+
+/* In the order of the command line. */
+struct ctl_argument {
+    const char *name;  /* in the JSON; NULL ends the list */
+    const char *shown; /* "NAME"; "[NAME]": may be left out */
+    bool file;         /* what is sent is what the file holds */
+};
+
 struct ctl_command {
-    const char *words;     /* "user add", up to 3 of them */
-    const char *command;   /* "user.add" */
-    const char *argument;  /* JSON name of the one argument, or NULL */
-    const char *shown;     /* the argument in the usage: "NAME" */
-    bool takes_user_flags; /* --root, --access-key, --secret-key */
+    const char *words;   /* "user add", up to 3 of them */
+    const char *command; /* "user.add" */
+    struct ctl_argument arguments[CTL_ARGUMENTS_MAX + 1];
+    unsigned options; /* OR of enum ctl_option */
     void (*print)(const json_t *result, const char *argument);
+    const char *help;
 };
 /* Ends with an entry whose words are NULL. */
 extern const struct ctl_command ctl_commands[];

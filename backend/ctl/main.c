@@ -7,33 +7,26 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define FILE_MAX (64u << 10) /* bytes of a policy */
+
 struct options {
     const char *socket;
-    const char *access_key;
-    const char *secret_key_file;
-    bool root;
+    const char *account, *path, *description, *policy_file;
+    const char *access_key, *secret_key_file;
+    unsigned given; /* OR of enum ctl_option */
     bool json;
 };
 
-static const char usage[] =
-    "usage: s3ctl [-s SOCKET] [--json] COMMAND\n"
-    "  user add NAME [--root]   a new user with an access key; --root: may do\n"
-    "                           everything\n"
-    "       [--access-key KEY --secret-key-file FILE]  instead of made-up "
-    "ones\n"
-    "  user list                users and their access keys\n"
-    "  user delete NAME         a user and all its access keys\n"
-    "  key add USER             one more access key\n"
-    "  key delete KEY           works no more, at once\n"
-    "  key disable KEY\n"
-    "  key enable KEY\n"
-    "  kms key list             the keyring's master keys\n"
-    "  kms key add KEY          one more, for SSE-KMS\n"
-    "  kms key rotate KEY       a new version wraps from now on; KEY may be\n"
-    "                           SSE-S3, the key of SSE-S3\n"
-    "  kms key disable KEY      neither encrypts nor decrypts\n"
-    "  kms key enable KEY\n"
-    "  status                   drives, connections, requests\n"
+/* --- usage -----------------------------------------------------------------*/
+static const char usage_options[] =
+    "\n"
+    "  --account NAME           of another account than the operator's\n"
+    "  --operator               account add: may do everything everywhere\n"
+    "  --access-key KEY --secret-key-file FILE   instead of made-up ones\n"
+    "  --secret-key-file FILE   key rotate: instead of a made-up one\n"
+    "  --path /PATH/            of a user, group, role or policy\n"
+    "  --description TEXT       of a role, policy or service account\n"
+    "  --policy-file FILE       service-account add: narrows what it may\n"
     "\n"
     "  -s, --socket SOCKET      s3d's admin socket ($" CTL_SOCKET_ENV ", or\n"
     "                           " CTL_SOCKET ")\n"
@@ -41,22 +34,96 @@ static const char usage[] =
     "  -h, --help               show this\n"
     "exit: 0 done, 1 refused, 2 usage, 3 s3d does not answer\n";
 
-enum { OPTION_JSON = 256, OPTION_ROOT, OPTION_ACCESS_KEY, OPTION_SECRET_KEY };
+static void print_usage(FILE *out)
+{
+    fputs("usage: s3ctl [-s SOCKET] [--json] COMMAND\n", out);
+    for (const struct ctl_command *command = ctl_commands;
+         command->words != NULL; command++) {
+        int width = fprintf(out, "  %s", command->words);
+        for (const struct ctl_argument *argument = command->arguments;
+             argument->name != NULL; argument++) {
+            width += fprintf(out, " %s", argument->shown);
+        }
+        fprintf(out, "%*s%s\n", width < 42 ? 42 - width : 1, "", command->help);
+    }
+    fputs(usage_options, out);
+}
+
+static _Noreturn void exit_usage(void)
+{
+    print_usage(stderr);
+    exit(CTL_USAGE);
+}
+
+/* --- options ---------------------------------------------------------------*/
+enum {
+    OPTION_JSON = 256,
+    OPTION_ACCOUNT,
+    OPTION_OPERATOR,
+    OPTION_ACCESS_KEY,
+    OPTION_SECRET_KEY,
+    OPTION_PATH,
+    OPTION_DESCRIPTION,
+    OPTION_POLICY,
+};
 
 static const struct option long_options[] = {
     {"socket", required_argument, NULL, 's'},
     {"help", no_argument, NULL, 'h'},
     {"json", no_argument, NULL, OPTION_JSON},
-    {"root", no_argument, NULL, OPTION_ROOT},
+    {"account", required_argument, NULL, OPTION_ACCOUNT},
+    {"operator", no_argument, NULL, OPTION_OPERATOR},
     {"access-key", required_argument, NULL, OPTION_ACCESS_KEY},
     {"secret-key-file", required_argument, NULL, OPTION_SECRET_KEY},
+    {"path", required_argument, NULL, OPTION_PATH},
+    {"description", required_argument, NULL, OPTION_DESCRIPTION},
+    {"policy-file", required_argument, NULL, OPTION_POLICY},
     {NULL, 0, NULL, 0},
 };
 
-static _Noreturn void exit_usage(void)
+static void give(struct options *options, enum ctl_option option,
+                 const char **value)
 {
-    fputs(usage, stderr);
-    exit(CTL_USAGE);
+    options->given |= option;
+    *value = optarg;
+}
+
+static void take_option(struct options *options, int option)
+{
+    switch (option) {
+    case 's':
+        options->socket = optarg;
+        break;
+    case 'h':
+        print_usage(stdout);
+        exit(CTL_OK);
+    case OPTION_JSON:
+        options->json = true;
+        break;
+    case OPTION_ACCOUNT:
+        give(options, CTL_ACCOUNT, &options->account);
+        break;
+    case OPTION_OPERATOR:
+        options->given |= CTL_OPERATOR;
+        break;
+    case OPTION_ACCESS_KEY:
+        give(options, CTL_KEYS, &options->access_key);
+        break;
+    case OPTION_SECRET_KEY:
+        give(options, CTL_SECRET, &options->secret_key_file);
+        break;
+    case OPTION_PATH:
+        give(options, CTL_PATH, &options->path);
+        break;
+    case OPTION_DESCRIPTION:
+        give(options, CTL_DESCRIPTION, &options->description);
+        break;
+    case OPTION_POLICY:
+        give(options, CTL_POLICY, &options->policy_file);
+        break;
+    default:
+        exit_usage();
+    }
 }
 
 static void parse_options(int argc, char **argv, struct options *options)
@@ -68,31 +135,25 @@ static void parse_options(int argc, char **argv, struct options *options)
                           : CTL_SOCKET;
     while ((option = getopt_long(argc, argv, "s:h", long_options, NULL)) !=
            -1) {
-        switch (option) {
-        case 's':
-            options->socket = optarg;
-            break;
-        case 'h':
-            fputs(usage, stdout);
-            exit(CTL_OK);
-        case OPTION_JSON:
-            options->json = true;
-            break;
-        case OPTION_ROOT:
-            options->root = true;
-            break;
-        case OPTION_ACCESS_KEY:
-            options->access_key = optarg;
-            break;
-        case OPTION_SECRET_KEY:
-            options->secret_key_file = optarg;
-            break;
-        default:
-            exit_usage();
-        }
+        take_option(options, option);
     }
 }
 
+/* A key that is given has a secret; a secret alone is for who may have it. */
+static bool options_fit(const struct ctl_command *command,
+                        const struct options *options)
+{
+    unsigned given = options->given;
+    if ((given & CTL_KEYS) != 0) {
+        if ((given & CTL_SECRET) == 0) {
+            return false;
+        }
+        given &= ~(unsigned)CTL_SECRET;
+    }
+    return (given & ~command->options) == 0;
+}
+
+/* --- the command -----------------------------------------------------------*/
 /* How many arguments the command's words are; 0: the arguments are others. */
 static int match(const char *words, int count, char **arguments)
 {
@@ -123,47 +184,91 @@ static const struct ctl_command *find(int count, char **words, int *used)
     return NULL;
 }
 
-/* The first line of a file: a secret is no matter for a command line. */
-static bool read_secret(const char *path, char secret[256])
+/* The whole of a small file. */
+static json_t *read_file(const char *path)
 {
+    char *content = xmalloc(FILE_MAX);
     FILE *file = fopen(path, "re");
-    if (file == NULL || fgets(secret, 256, file) == NULL) {
+    const size_t size = file != NULL ? fread(content, 1, FILE_MAX, file) : 0;
+    if (file == NULL || ferror(file)) {
         perror(path);
-        if (file != NULL) {
-            fclose(file);
-        }
-        return false;
+        exit(CTL_USAGE);
     }
     fclose(file);
-    secret[strcspn(secret, "\r\n")] = '\0';
-    return true;
+    json_t *text = size < FILE_MAX ? json_stringn(content, size) : NULL;
+    if (text == NULL) {
+        fprintf(stderr, "s3ctl: %s: too large, or not UTF-8\n", path);
+        exit(CTL_USAGE);
+    }
+    explicit_bzero(content, size);
+    free(content);
+    return text;
 }
 
-static json_t *make_arguments(const struct ctl_command *command,
-                              const char *argument,
-                              const struct options *options)
+/* The first line of a file: a secret is no matter for a command line. */
+static json_t *read_secret(const char *path)
 {
-    json_t *arguments = json_object();
-    char secret[256];
-    if (command->argument != NULL &&
-        json_object_set_new(arguments, command->argument,
-                            json_string(argument)) != 0) {
+    json_t *content = read_file(path);
+    char *text = (char *)json_string_value(content);
+    json_t *secret = json_stringn(text, strcspn(text, "\r\n"));
+    explicit_bzero(text, json_string_length(content));
+    json_decref(content);
+    return secret;
+}
+
+static void set(json_t *arguments, const char *name, json_t *value)
+{
+    if (json_object_set_new(arguments, name, value) != 0) {
         exit_usage(); /* not UTF-8 */
     }
-    if (options->root) {
-        json_object_set_new(arguments, "root", json_true());
+}
+
+static void set_options(json_t *arguments, const struct options *options)
+{
+    const char *const texts[][2] = {
+        {"account", options->account},
+        {"path", options->path},
+        {"description", options->description},
+        {"access_key", options->access_key},
+    };
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        if (texts[i][1] != NULL) {
+            set(arguments, texts[i][0], json_string(texts[i][1]));
+        }
     }
-    if (options->access_key != NULL) {
-        json_object_set_new(arguments, "access_key",
-                            json_string(options->access_key));
+    if ((options->given & CTL_OPERATOR) != 0) {
+        set(arguments, "operator", json_true());
     }
     if (options->secret_key_file != NULL) {
-        if (!read_secret(options->secret_key_file, secret)) {
-            exit(CTL_USAGE);
-        }
-        json_object_set_new(arguments, "secret_key", json_string(secret));
-        explicit_bzero(secret, sizeof(secret));
+        set(arguments, "secret_key", read_secret(options->secret_key_file));
     }
+    if (options->policy_file != NULL) {
+        set(arguments, "document", read_file(options->policy_file));
+    }
+}
+
+/* `words` are what follows the command's own. */
+static json_t *make_arguments(const struct ctl_command *command, int count,
+                              char **words, const struct options *options)
+{
+    json_t *arguments = json_object();
+    const struct ctl_argument *argument = command->arguments;
+    for (; argument->name != NULL; argument++) {
+        if (count == 0 && argument->shown[0] == '[') {
+            continue;
+        }
+        if (count == 0) {
+            exit_usage();
+        }
+        set(arguments, argument->name,
+            argument->file ? read_file(*words) : json_string(*words));
+        words++;
+        count--;
+    }
+    if (count > 0) {
+        exit_usage();
+    }
+    set_options(arguments, options);
     return arguments;
 }
 
@@ -191,17 +296,13 @@ int main(int argc, char **argv)
     char **words = argv + optind;
     const int count = argc - optind;
     const struct ctl_command *command = find(count, words, &used);
-    const bool user_flags = options.root || options.access_key != NULL ||
-                            options.secret_key_file != NULL;
-    if (command == NULL ||
-        count != used + (command->argument != NULL ? 1 : 0) ||
-        (user_flags && !command->takes_user_flags) ||
-        (options.access_key == NULL) != (options.secret_key_file == NULL)) {
+    if (command == NULL || !options_fit(command, &options)) {
         exit_usage();
     }
 
     const char *argument = count > used ? words[used] : "";
-    json_t *arguments = make_arguments(command, argument, &options);
+    json_t *arguments =
+        make_arguments(command, count - used, words + used, &options);
     json_t *result = NULL;
     const enum ctl_exit status =
         client_ask(options.socket, command->command, arguments, &result);

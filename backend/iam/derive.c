@@ -23,10 +23,10 @@ static void hmac(const void *key, size_t key_size, struct slice message,
 void derive_key(struct slice secret, struct slice date, struct slice region,
                 struct slice service, uint8_t key[IAM_KEY_SIZE])
 {
-    uint8_t first[sizeof(PREFIX) - 1 + SECRET_MAX_SIZE];
+    uint8_t first[sizeof(PREFIX) - 1 + IAM_SECRET_MAX];
     uint8_t step[IAM_KEY_SIZE];
 
-    invariant(secret.size <= SECRET_MAX_SIZE);
+    invariant(secret.size <= IAM_SECRET_MAX);
     memcpy(first, PREFIX, sizeof(PREFIX) - 1);
     memcpy(first + sizeof(PREFIX) - 1, secret.data, secret.size);
     hmac(first, sizeof(PREFIX) - 1 + secret.size, date, step);

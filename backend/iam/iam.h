@@ -75,9 +75,6 @@ int iam_signing_key(struct iam *iam, struct slice access_key, struct slice date,
                     struct slice region, struct slice service,
                     uint8_t key[IAM_KEY_SIZE], uint64_t *generation);
 
-/* May `identity` act on a bucket of `owner`? Root and the owner: yes. */
-bool iam_may_access(const struct iam_identity *identity, struct slice owner);
-
 /* --- errors of everything below -------------------------------------------
  *   -ENOENT  there is no such account, entity, key or document
  *   -EEXIST  the name or the access key is taken
@@ -320,19 +317,4 @@ int iam_session_add(struct iam *iam, const struct iam_new_session *wanted,
                     struct iam_credentials *key,
                     char message[POLICY_MESSAGE_MAX]);
 
-/* --- administration: each appends a JSON object to `out` on success
- * ---------*/
-struct iam_new_user {
-    const char *name; /* 1..64 of A-Za-z0-9+=,.@_- */
-    bool root;
-    const char *access_key; /* NULL: made up */
-    const char *secret_key; /* NULL: made up */
-};
-/* -EEXIST, -EINVAL. {"name","id","root","access_key","secret_key"} */
-int iam_user_add(struct iam *iam, const struct iam_new_user *user,
-                 struct buffer *out);
-int iam_user_delete(struct iam *iam, const char *name); /* and all its keys */
-int iam_user_list(struct iam *iam, struct buffer *out); /* {"users":[...]} */
-/* {"access_key","secret_key"} */
-int iam_user_key_add(struct iam *iam, const char *user, struct buffer *out);
 #endif

@@ -1,5 +1,5 @@
 /*
- * Users and access keys in the store: I <user id>, K <access key>.
+ * The tables in the store: I <canonical id>, E <entity id>, K <access key>.
  */
 #include "iam/private.h"
 
@@ -9,65 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TAG_USER       'I'
-#define TAG_ACCESS_KEY 'K'
+#define TAG_ACCOUNT 'I'
+#define TAG_ENTITY  'E'
+#define TAG_KEY     'K'
 
-/* --- what is well-formed
- * -------------------------------------------------------*/
-
-static bool is_alnum(uint8_t c)
-{
-    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
-           (c >= 'a' && c <= 'z');
-}
-
-static bool all_of(struct slice text, const char *others)
-{
-    size_t i;
-
-    for (i = 0; i < text.size; i++) {
-        if (text.data[i] == '\0' ||
-            (!is_alnum(text.data[i]) && strchr(others, text.data[i]) == NULL)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-bool valid_name(struct slice name)
-{
-    return name.size >= 1 && name.size <= NAME_MAX_SIZE &&
-           all_of(name, "+=,.@_-");
-}
-
-/* No '/', ',' or '=': they separate what is around it in a signed request. */
-bool valid_access_key(struct slice key)
-{
-    return key.size >= ACCESS_KEY_MIN_SIZE && key.size <= ACCESS_KEY_MAX_SIZE &&
-           all_of(key, "._-");
-}
-
-bool valid_secret(struct slice secret)
-{
-    size_t i;
-
-    for (i = 0; i < secret.size; i++) {
-        if (secret.data[i] <= ' ' || secret.data[i] > '~') {
-            return false;
-        }
-    }
-    return secret.size >= SECRET_MIN_SIZE && secret.size <= SECRET_MAX_SIZE;
-}
-
-static bool valid_user_id(struct slice id)
-{
-    uint8_t bytes[IAM_USER_ID_SIZE / 2];
-
-    return id.size == IAM_USER_ID_SIZE && hex_decode(bytes, id) == 0;
-}
-
-/* --- writing
- * --------------------------------------------------------------------*/
+/* --- writing ---------------------------------------------------------------*/
 
 static ProtobufCBinaryData binary(const void *data, size_t size)
 {
@@ -88,40 +34,12 @@ static struct slice record_key(struct buffer *out, char tag, const char *name)
 }
 
 static void put(struct kv_batch *batch, char tag, const char *name,
-                enum meta_record type, const ProtobufCMessage *message)
+                struct slice value)
 {
-    struct arena *arena = arena_new();
     struct buffer key = {0};
 
-    kv_batch_put(batch, record_key(&key, tag, name),
-                 meta_pack(arena, type, message));
+    kv_batch_put(batch, record_key(&key, tag, name), value);
     buffer_free(&key);
-    arena_free(arena);
-}
-
-void records_put_user(struct kv_batch *batch, const struct user *user)
-{
-    Meta__User record = META__USER__INIT;
-
-    record.id = binary_string(user->id);
-    record.name = binary_string(user->name);
-    record.root = user->root;
-    record.created_ms = user->created_ms;
-    put(batch, TAG_USER, user->id, META_RECORD_USER, &record.base);
-}
-
-void records_put_key(struct kv_batch *batch, const struct access_key *key)
-{
-    Meta__AccessKey record = META__ACCESS_KEY__INIT;
-
-    record.access_key = binary_string(key->access_key);
-    record.user = binary_string(key->user->id);
-    record.secret_sealed = binary(key->sealed, key->sealed_size);
-    record.generation = key->generation;
-    record.disabled = key->disabled;
-    record.created_ms = key->created_ms;
-    put(batch, TAG_ACCESS_KEY, key->access_key, META_RECORD_ACCESS_KEY,
-        &record.base);
 }
 
 static void delete_record(struct kv_batch *batch, char tag, const char *name)
@@ -132,28 +50,132 @@ static void delete_record(struct kv_batch *batch, char tag, const char *name)
     buffer_free(&key);
 }
 
-void records_delete_user(struct kv_batch *batch, const struct user *user)
+void records_put_account(struct kv_batch *batch,
+                         const struct iam_account *account)
 {
-    delete_record(batch, TAG_USER, user->id);
+    struct arena *arena = arena_new();
+    Meta__User record = META__USER__INIT;
+
+    record.id = binary_string(account->id);
+    record.name = binary_string(account->name);
+    record.root = account->operator;
+    record.created_ms = account->created_ms;
+    put(batch, TAG_ACCOUNT, account->id,
+        meta_pack(arena, META_RECORD_USER, &record.base));
+    arena_free(arena);
+}
+
+void records_delete_account(struct kv_batch *batch,
+                            const struct iam_account *account)
+{
+    delete_record(batch, TAG_ACCOUNT, account->id);
+}
+
+static Meta__Field **pack_documents(struct arena *arena,
+                                    const struct documents *documents)
+{
+    Meta__Field **fields =
+        arena_alloc(arena, (documents->count + 1) * sizeof(*fields));
+    const struct document *document;
+    size_t i;
+
+    for (i = 0; i < documents->count; i++) {
+        document = &documents->items[i];
+        fields[i] = arena_alloc(arena, sizeof(**fields));
+        meta__field__init(fields[i]);
+        fields[i]->name = binary_string(document->name);
+        fields[i]->value = binary(document->json, document->size);
+    }
+    return fields;
+}
+
+static ProtobufCBinaryData *pack_links(struct arena *arena,
+                                       const struct links *links)
+{
+    ProtobufCBinaryData *ids =
+        arena_alloc(arena, (links->count + 1) * sizeof(*ids));
+    size_t i;
+
+    for (i = 0; i < links->count; i++) {
+        ids[i] = binary_string(links->items[i]->id);
+    }
+    return ids;
+}
+
+void records_put_entity(struct kv_batch *batch, const struct entity *entity)
+{
+    struct arena *arena = arena_new();
+    Meta__Entity record = META__ENTITY__INIT;
+
+    record.id = binary_string(entity->id);
+    record.kind = (Meta__EntityKind)entity->kind;
+    record.account = binary_string(entity->account->id);
+    record.name = binary_string(entity->name);
+    record.path = binary_string(entity->path);
+    record.description = binary_string(entity->description);
+    record.created_ms = entity->created_ms;
+    record.updated_ms = entity->updated_ms;
+    record.version = entity->version;
+    record.max_session_s = entity->max_session_s;
+    record.document = binary(entity->document.json, entity->document.size);
+    record.n_policies = entity->policies.count;
+    record.policies = pack_documents(arena, &entity->policies);
+    record.n_attached = entity->attached.count;
+    record.attached = pack_links(arena, &entity->attached);
+    record.n_groups = entity->groups.count;
+    record.groups = pack_links(arena, &entity->groups);
+    put(batch, TAG_ENTITY, entity->id,
+        meta_pack(arena, META_RECORD_ENTITY, &record.base));
+    arena_free(arena);
+}
+
+void records_delete_entity(struct kv_batch *batch, const struct entity *entity)
+{
+    delete_record(batch, TAG_ENTITY, entity->id);
+}
+
+void records_put_key(struct kv_batch *batch, const struct access_key *key)
+{
+    struct arena *arena = arena_new();
+    Meta__AccessKey record = META__ACCESS_KEY__INIT;
+
+    record.access_key = binary_string(key->access_key);
+    record.user = binary_string(key->account->id);
+    record.secret_sealed = binary(key->sealed, key->sealed_size);
+    record.generation = key->generation;
+    record.disabled = key->disabled;
+    record.created_ms = key->created_ms;
+    record.entity = binary_string(key->entity != NULL ? key->entity->id : "");
+    record.service_account = key->service_account;
+    record.description = binary_string(key->description);
+    record.n_policies = key->policies.count;
+    record.policies = pack_documents(arena, &key->policies);
+    if (key->temporary) {
+        record.token_digest = binary(key->token_digest, TOKEN_DIGEST_SIZE);
+        record.expires_ms = key->expires_ms;
+        record.session_name = binary_string(key->session_name);
+    }
+    put(batch, TAG_KEY, key->access_key,
+        meta_pack(arena, META_RECORD_ACCESS_KEY, &record.base));
+    arena_free(arena);
 }
 
 void records_delete_key(struct kv_batch *batch, const struct access_key *key)
 {
-    delete_record(batch, TAG_ACCESS_KEY, key->access_key);
+    delete_record(batch, TAG_KEY, key->access_key);
 }
 
-/* --- reading
- * --------------------------------------------------------------------*/
+/* --- reading ---------------------------------------------------------------*/
 
 static struct slice of_bytes(ProtobufCBinaryData bytes)
 {
     return slice_of(bytes.data, bytes.len);
 }
 
-static int load_user(struct iam *iam, struct arena *arena, struct slice id,
-                     struct slice value)
+static int load_account(struct iam *iam, struct arena *arena, struct slice id,
+                        struct slice value)
 {
-    struct user *user;
+    struct iam_account *account;
     Meta__User *record;
     int rc = meta_unpack(arena, META_RECORD_USER, &meta__user__descriptor,
                          value, (ProtobufCMessage **)&record);
@@ -161,17 +183,193 @@ static int load_user(struct iam *iam, struct arena *arena, struct slice id,
     if (rc != 0) {
         return rc;
     }
-    if (!slice_equal(of_bytes(record->id), id) || !valid_user_id(id) ||
-        !valid_name(of_bytes(record->name))) {
+    if (!slice_equal(of_bytes(record->id), id) || !valid_canonical_id(id) ||
+        !valid_account_name(of_bytes(record->name))) {
         return -EBADMSG;
     }
-    user = xcalloc(1, sizeof(*user));
-    memcpy(user->id, record->id.data, record->id.len);
-    memcpy(user->name, record->name.data, record->name.len);
-    user->root = record->root;
-    user->created_ms = record->created_ms;
-    users_insert(iam, user);
+    account = xcalloc(1, sizeof(*account));
+    memcpy(account->id, record->id.data, record->id.len);
+    memcpy(account->name, record->name.data, record->name.len);
+    account_number(account->id, account->number);
+    account->operator= record->root;
+    account->created_ms = record->created_ms;
+    table_insert(&iam->accounts, account);
     return 0;
+}
+
+static int load_document(struct document *document, const char *name,
+                         enum policy_kind kind, struct slice json)
+{
+    char message[POLICY_MESSAGE_MAX];
+    int rc = document_make(document, name, kind, json, json.size, message);
+
+    if (rc != 0) {
+        log_error("iam: a stored policy is not understood: %s", message);
+        return -EBADMSG;
+    }
+    return 0;
+}
+
+static int load_documents(struct arena *arena, struct documents *documents,
+                          size_t count, Meta__Field *const *fields)
+{
+    struct document document;
+    size_t i;
+    int rc;
+
+    for (i = 0; i < count; i++) {
+        rc = load_document(&document,
+                           arena_string(arena, of_bytes(fields[i]->name)),
+                           POLICY_IDENTITY, of_bytes(fields[i]->value));
+        if (rc != 0) {
+            return rc;
+        }
+        documents_put(documents, &document);
+    }
+    return 0;
+}
+
+static bool valid_entity(const Meta__Entity *record, struct slice id,
+                         const struct iam_account *account)
+{
+    return slice_equal(of_bytes(record->id), id) && id.size > 0 &&
+           id.size <= 21 && account != NULL && record->kind <= META__ENTITY_KIND__ENTITY_POLICY &&
+           valid_entity_name((enum iam_kind)record->kind,
+                             of_bytes(record->name)) &&
+           valid_path(of_bytes(record->path)) &&
+           valid_description(of_bytes(record->description));
+}
+
+static int fill_entity(struct arena *arena, struct entity *entity,
+                       const Meta__Entity *record)
+{
+    int rc;
+
+    memcpy(entity->id, record->id.data, record->id.len);
+    free(entity->description);
+    entity->description =
+        xstrdup(arena_string(arena, of_bytes(record->description)));
+    entity->created_ms = record->created_ms;
+    entity->updated_ms = record->updated_ms;
+    entity->version = record->version;
+    entity->max_session_s = record->max_session_s;
+    if (entity->kind == IAM_ROLE || entity->kind == IAM_POLICY) {
+        rc = load_document(&entity->document, "",
+                           entity->kind == IAM_ROLE ? POLICY_TRUST
+                                                    : POLICY_IDENTITY,
+                           of_bytes(record->document));
+        if (rc != 0) {
+            return rc;
+        }
+    }
+    return load_documents(arena, &entity->policies, record->n_policies,
+                          record->policies);
+}
+
+static int load_entity(struct iam *iam, struct arena *arena, struct slice id,
+                       struct slice value)
+{
+    struct iam_account *account;
+    struct entity *entity;
+    Meta__Entity *record;
+    int rc = meta_unpack(arena, META_RECORD_ENTITY, &meta__entity__descriptor,
+                         value, (ProtobufCMessage **)&record);
+
+    if (rc != 0) {
+        return rc;
+    }
+    account = table_find(&iam->accounts, of_bytes(record->account));
+    if (!valid_entity(record, id, account)) {
+        return -EBADMSG;
+    }
+    entity = entity_new((enum iam_kind)record->kind, account,
+                        arena_string(arena, of_bytes(record->name)),
+                        arena_string(arena, of_bytes(record->path)));
+    rc = fill_entity(arena, entity, record);
+    if (rc != 0) {
+        entity_free(entity);
+        return rc;
+    }
+    table_insert(&iam->entities, entity);
+    table_insert(&iam->entity_ids, entity);
+    return 0;
+}
+
+static int load_links(struct iam *iam, struct links *links, enum iam_kind kind,
+                      size_t count, const ProtobufCBinaryData *ids)
+{
+    struct entity *entity;
+    size_t i;
+
+    for (i = 0; i < count; i++) {
+        entity = entity_find_id(iam, of_bytes(ids[i]));
+        if (entity == NULL || entity->kind != kind) {
+            return -EBADMSG;
+        }
+        links_add(links, entity);
+    }
+    return 0;
+}
+
+/* The same records once more: whom they name is there now. */
+static int link_entity(struct iam *iam, struct arena *arena, struct slice id,
+                       struct slice value)
+{
+    struct entity *entity = entity_find_id(iam, id);
+    Meta__Entity *record;
+    int rc = meta_unpack(arena, META_RECORD_ENTITY, &meta__entity__descriptor,
+                         value, (ProtobufCMessage **)&record);
+
+    if (rc == 0) {
+        rc = load_links(iam, &entity->attached, IAM_POLICY, record->n_attached,
+                        record->attached);
+    }
+    if (rc == 0) {
+        rc = load_links(iam, &entity->groups, IAM_GROUP, record->n_groups,
+                        record->groups);
+    }
+    return rc;
+}
+
+static bool valid_key(const Meta__AccessKey *record, struct slice name)
+{
+    return slice_equal(of_bytes(record->access_key), name) &&
+           valid_access_key(name) && record->generation != 0 &&
+           record->secret_sealed.len >= SEAL_OVERHEAD + SECRET_MIN_SIZE &&
+           record->secret_sealed.len <= SEALED_MAX_SIZE &&
+           valid_description(of_bytes(record->description)) &&
+           (record->token_digest.len == 0 ||
+            record->token_digest.len == TOKEN_DIGEST_SIZE) &&
+           record->session_name.len <= USER_NAME_MAX;
+}
+
+static int fill_key(struct iam *iam, struct arena *arena,
+                    struct access_key *key, const Meta__AccessKey *record)
+{
+    memcpy(key->access_key, record->access_key.data, record->access_key.len);
+    key->account = table_find(&iam->accounts, of_bytes(record->user));
+    key->entity = entity_find_id(iam, of_bytes(record->entity));
+    key->sealed_size = record->secret_sealed.len;
+    memcpy(key->sealed, record->secret_sealed.data, key->sealed_size);
+    key->generation = record->generation;
+    key->disabled = record->disabled;
+    key->created_ms = record->created_ms;
+    key->service_account = record->service_account;
+    key->description =
+        xstrdup(arena_string(arena, of_bytes(record->description)));
+    key->temporary = record->token_digest.len > 0;
+    if (key->temporary) {
+        memcpy(key->token_digest, record->token_digest.data, TOKEN_DIGEST_SIZE);
+        memcpy(key->session_name, record->session_name.data,
+               record->session_name.len);
+        key->expires_ms = record->expires_ms;
+    }
+    if (key->account == NULL ||
+        (key->entity == NULL && record->entity.len > 0)) {
+        return -EBADMSG; /* I2 */
+    }
+    return load_documents(arena, &key->policies, record->n_policies,
+                          record->policies);
 }
 
 static int load_key(struct iam *iam, struct arena *arena, struct slice name,
@@ -179,7 +377,6 @@ static int load_key(struct iam *iam, struct arena *arena, struct slice name,
 {
     Meta__AccessKey *record;
     struct access_key *key;
-    struct user *user;
     int rc = meta_unpack(arena, META_RECORD_ACCESS_KEY,
                          &meta__access_key__descriptor, value,
                          (ProtobufCMessage **)&record);
@@ -187,22 +384,16 @@ static int load_key(struct iam *iam, struct arena *arena, struct slice name,
     if (rc != 0) {
         return rc;
     }
-    user = users_find(iam, of_bytes(record->user));
-    if (!slice_equal(of_bytes(record->access_key), name) ||
-        !valid_access_key(name) || user == NULL || record->generation == 0 ||
-        record->secret_sealed.len < SEAL_OVERHEAD + SECRET_MIN_SIZE ||
-        record->secret_sealed.len > SEALED_MAX_SIZE) {
+    if (!valid_key(record, name)) {
         return -EBADMSG;
     }
     key = xcalloc(1, sizeof(*key));
-    memcpy(key->access_key, name.data, name.size);
-    key->user = user;
-    key->sealed_size = record->secret_sealed.len;
-    memcpy(key->sealed, record->secret_sealed.data, key->sealed_size);
-    key->generation = record->generation;
-    key->disabled = record->disabled;
-    key->created_ms = record->created_ms;
-    keys_insert(iam, key);
+    rc = fill_key(iam, arena, key, record);
+    if (rc != 0) {
+        key_free(key);
+        return rc;
+    }
+    key_insert(iam, key);
     return 0;
 }
 
@@ -234,7 +425,13 @@ static int load_all(struct iam *iam, char tag,
 
 int records_load(struct iam *iam)
 {
-    int rc = load_all(iam, TAG_USER, load_user); /* I2: users first */
+    int rc = load_all(iam, TAG_ACCOUNT, load_account);
 
-    return rc == 0 ? load_all(iam, TAG_ACCESS_KEY, load_key) : rc;
+    if (rc == 0) {
+        rc = load_all(iam, TAG_ENTITY, load_entity);
+    }
+    if (rc == 0) {
+        rc = load_all(iam, TAG_ENTITY, link_entity);
+    }
+    return rc == 0 ? load_all(iam, TAG_KEY, load_key) : rc;
 }

@@ -199,6 +199,7 @@ enum meta_record {
     META_RECORD_USER = 8,
     META_RECORD_ACCESS_KEY = 9,
     META_RECORD_COUNTER = 10,
+    META_RECORD_ENTITY = 11,
 };
 /* Packs a message into an envelope, in the arena. */
 struct slice meta_pack(struct arena *arena, enum meta_record type,

@@ -13,6 +13,7 @@
 #define META_KEY_BUCKET    'B'
 #define META_KEY_CLUSTER   'C'
 #define META_KEY_COMPLETED 'D'
+#define META_KEY_ENTITY    'E' /* iam/ */
 #define META_KEY_RECLAIM   'G'
 #define META_KEY_HEAL      'H'
 #define META_KEY_USER      'I' /* iam/ */

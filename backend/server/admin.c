@@ -1,6 +1,5 @@
 /*
- * The commands of s3ctl for users, access keys and status; and finding them
- * all.
+ * Commands of s3ctl: how they are found, and what all of them share.
  */
 #include "server/admin.h"
 #include <errno.h>
@@ -8,125 +7,97 @@
 #include <string.h>
 
 /* --- arguments -------------------------------------------------------------*/
-const char *admin_text(json_t *arguments, const char *name)
+const char *admin_text(const struct admin_call *call, const char *name)
 {
-    return json_string_value(json_object_get(arguments, name));
+    return json_string_value(json_object_get(call->arguments, name));
 }
 
-int admin_refuse(struct buffer *out, int error, const char *message)
+struct slice admin_document(const struct admin_call *call, const char *name)
 {
-    json_t *object = json_pack("{s:s}", "error", message);
-    char *text = json_dumps(object, JSON_COMPACT);
+    const json_t *value = json_object_get(call->arguments, name);
+    return slice_of(json_string_value(value), json_string_length(value));
+}
+
+int admin_account(struct admin_call *call, struct iam_account *account)
+{
+    const int error =
+        iam_account_get(call->iam, admin_text(call, "account"), account);
+    return error != 0 ? admin_refuse(call, error, "no such account") : 0;
+}
+
+/* --- replies ---------------------------------------------------------------*/
+int admin_reply(struct admin_call *call, json_t *object)
+{
+    struct buffer *out = call->out;
+    invariant(object != NULL);
+    const size_t size = json_dumpb(object, NULL, 0, JSON_COMPACT);
+    invariant(size > 0);
     out->size = 0;
-    buffer_append_string(out, text);
-    free(text);
+    buffer_reserve(out, size);
+    invariant(json_dumpb(object, (char *)out->data, size, JSON_COMPACT) ==
+              size);
+    out->size = size;
+    json_t *secret = json_object_get(object, "secret_key");
+    if (secret != NULL) {
+        explicit_bzero((char *)json_string_value(secret),
+                       json_string_length(secret));
+    }
     json_decref(object);
-    return error;
-}
-
-int admin_done(struct buffer *out)
-{
-    buffer_append_string(out, "{}");
     return 0;
 }
 
-/* --- users and keys --------------------------------------------------------*/
-static int user_add(struct server *server, json_t *arguments,
-                    struct buffer *out)
+int admin_refuse(struct admin_call *call, int error, const char *message)
 {
-    const struct iam_new_user user = {
-        .name = admin_text(arguments, "name"),
-        .root = json_is_true(json_object_get(arguments, "root")),
-        .access_key = admin_text(arguments, "access_key"),
-        .secret_key = admin_text(arguments, "secret_key"),
-    };
-    if (user.name == NULL) {
-        return admin_refuse(out, -EINVAL, "name is missing");
-    }
-    const int error = iam_user_add(server->cluster.iam, &user, out);
-    if (error == -EEXIST) {
-        return admin_refuse(out, error, "the user or the access key exists");
-    }
-    if (error == -EINVAL) {
-        return admin_refuse(
-            out, error,
-            "a name is 1 to 64 of A-Z a-z 0-9 + = , . @ _ -; keys "
-            "must be of the form that S3 gives them");
-    }
+    admin_reply(call, json_pack("{s:s}", "error", message));
     return error;
 }
 
-static int user_list(struct server *server, json_t *arguments,
-                     struct buffer *out)
+int admin_outcome(struct admin_call *call, int error, const char *message)
 {
-    (void)arguments;
-    return iam_user_list(server->cluster.iam, out);
-}
-
-static int user_delete(struct server *server, json_t *arguments,
-                       struct buffer *out)
-{
-    const char *name = admin_text(arguments, "name");
-    if (name == NULL) {
-        return admin_refuse(out, -EINVAL, "name is missing");
+    switch (error) {
+    case 0:
+        return admin_reply(call, json_object());
+    case -ENOENT:
+        return admin_refuse(call, error,
+                            "no such thing: nobody and nothing "
+                            "of that name, or not attached");
+    case -EEXIST:
+        return admin_refuse(call, error, "the name or the access key exists");
+    case -EINVAL:
+        return admin_refuse(
+            call, error,
+            message[0] != '\0'
+                ? message
+                : "malformed: a name is 1 to 64 of A-Z a-z 0-9 + = , . @ _ - "
+                  "(groups, policies: 128), a path begins and ends with /, "
+                  "keys must be of the form that S3 gives them");
+    case -E2BIG:
+        return admin_refuse(call, error, "the policy is too large");
+    case -EDQUOT:
+        return admin_refuse(call, error, "there are as many as there may be");
+    case -EBUSY:
+        return admin_refuse(call, error, "it is not empty, or still in use");
+    case -EPERM:
+        return admin_refuse(call, error,
+                            "refused: it is built in, or nobody could "
+                            "administrate any more");
+    default:
+        return admin_refuse(call, error, strerror(-error));
     }
-    const int error = iam_user_delete(server->cluster.iam, name);
-    if (error == -ENOENT) {
-        return admin_refuse(out, error, "no such user");
-    }
-    return error != 0 ? error : admin_done(out);
 }
 
-static int key_add(struct server *server, json_t *arguments, struct buffer *out)
+void admin_add_time(json_t *object, const char *name, uint64_t ms)
 {
-    const char *user = admin_text(arguments, "user");
-    if (user == NULL) {
-        return admin_refuse(out, -EINVAL, "user is missing");
-    }
-    const int error = iam_user_key_add(server->cluster.iam, user, out);
-    return error == -ENOENT ? admin_refuse(out, error, "no such user") : error;
+    json_object_set_new(object, name, json_integer((json_int_t)ms));
 }
 
-static int key_change(json_t *arguments, struct buffer *out, struct iam *iam,
-                      int (*change)(struct iam *iam, const char *key))
+void admin_add_credentials(json_t *object,
+                           const struct iam_credentials *credentials)
 {
-    const char *key = admin_text(arguments, "access_key");
-    if (key == NULL) {
-        return admin_refuse(out, -EINVAL, "access_key is missing");
-    }
-    const int error = change(iam, key);
-    if (error == -ENOENT) {
-        return admin_refuse(out, error, "no such access key");
-    }
-    return error != 0 ? error : admin_done(out);
-}
-
-static int key_delete(struct server *server, json_t *arguments,
-                      struct buffer *out)
-{
-    return key_change(arguments, out, server->cluster.iam, iam_key_delete);
-}
-
-static int enable(struct iam *iam, const char *key)
-{
-    return iam_key_enable(iam, key, true);
-}
-
-static int disable(struct iam *iam, const char *key)
-{
-    return iam_key_enable(iam, key, false);
-}
-
-static int key_enable(struct server *server, json_t *arguments,
-                      struct buffer *out)
-{
-    return key_change(arguments, out, server->cluster.iam, enable);
-}
-
-static int key_disable(struct server *server, json_t *arguments,
-                       struct buffer *out)
-{
-    return key_change(arguments, out, server->cluster.iam, disable);
+    json_object_set_new(object, "access_key",
+                        json_string(credentials->access_key));
+    json_object_set_new(object, "secret_key",
+                        json_string(credentials->secret_key));
 }
 
 /* --- status ----------------------------------------------------------------*/
@@ -166,10 +137,10 @@ static json_t *status_requests(struct counters *counters)
     return object;
 }
 
-static int status(struct server *server, json_t *arguments, struct buffer *out)
+static int status(struct admin_call *call)
 {
+    struct server *server = call->server;
     struct counters *counters = &server->counters;
-    (void)arguments;
     json_t *object =
         json_pack("{s:s,s:I,s:o,s:{s:i,s:i,s:i},s:i,s:I,s:I,s:o}", "version",
                   S3D_VERSION, "uptime_seconds",
@@ -182,29 +153,22 @@ static int status(struct server *server, json_t *arguments, struct buffer *out)
                   "server_errors", (json_int_t)atomic_load(&counters->errors),
                   "aborted", (json_int_t)atomic_load(&counters->aborted),
                   "requests", status_requests(counters));
-    invariant(object != NULL);
-    char *text = json_dumps(object, JSON_COMPACT);
-    buffer_append_string(out, text);
-    free(text);
-    json_decref(object);
-    return 0;
+    return admin_reply(call, object);
 }
 
-/* --- the table -------------------------------------------------------------*/
-static const struct admin_command commands[] = {
-    {"user.add", user_add},
-    {"user.list", user_list},
-    {"user.delete", user_delete},
-    {"key.add", key_add},
-    {"key.delete", key_delete},
-    {"key.enable", key_enable},
-    {"key.disable", key_disable},
-    {"status", status},
-    {NULL, NULL},
+/* --- the tables ------------------------------------------------------------*/
+static const struct admin_command server_commands[] = {
+    {.name = "status", .run = status},
+    {.name = NULL},
 };
 
-static const struct admin_command *const tables[] = {commands,
-                                                     admin_kms_commands};
+static const struct admin_command *const tables[] = {
+    server_commands,
+    admin_account_commands,
+    admin_entity_commands,
+    admin_key_commands,
+    admin_kms_commands,
+};
 
 static const struct admin_command *find(struct slice name)
 {
@@ -222,24 +186,28 @@ static const struct admin_command *find(struct slice name)
 bool admin_execute(struct server *server, struct slice name,
                    struct slice arguments, struct buffer *result)
 {
-    const struct admin_command *command = find(name);
-    if (command == NULL) {
-        return admin_refuse(result, -EINVAL, "unknown command") == 0;
+    struct admin_call call = {
+        .server = server,
+        .iam = server->cluster.iam,
+        .command = find(name),
+        .out = result,
+    };
+    if (call.command == NULL) {
+        return admin_refuse(&call, -EINVAL, "unknown command") == 0;
     }
-
-    json_t *object = json_loadb((const char *)arguments.data, arguments.size,
+    call.arguments = json_loadb((const char *)arguments.data, arguments.size,
                                 JSON_REJECT_DUPLICATES, NULL);
-    if (!json_is_object(object)) {
-        json_decref(object);
-        return admin_refuse(result, -EINVAL,
+    if (!json_is_object(call.arguments)) {
+        json_decref(call.arguments);
+        return admin_refuse(&call, -EINVAL,
                             "arguments are not a JSON object") == 0;
     }
-    const int error = command->run(server, object, result);
-    json_decref(object);
+    const int error = call.command->run(&call);
+    json_decref(call.arguments);
     if (error == 0) {
-        log_info("admin: %s", command->name);
+        log_info("admin: %s", call.command->name);
     } else if (result->size == 0) {
-        admin_refuse(result, error, strerror(-error));
+        admin_outcome(&call, error, "");
     }
     return error == 0;
 }

@@ -1,6 +1,6 @@
 /*
- * The commands of s3ctl, for the files that have some. Each takes a JSON
- * object and answers one; an error is {"error": "what is wrong"}.
+ * Private to server/: the commands of s3ctl. Each takes a JSON object and
+ * answers one; an error is {"error": "what is wrong"}.
  */
 #ifndef SERVER_ADMIN_H
 #define SERVER_ADMIN_H
@@ -8,19 +8,44 @@
 #include "server/private.h"
 #include <jansson.h>
 
-struct admin_command {
-    const char *name;
-    int (*run)(struct server *server, json_t *arguments, struct buffer *out);
+struct admin_command;
+
+struct admin_call {
+    struct server *server;
+    struct iam *iam;
+    const struct admin_command *command;
+    json_t *arguments;
+    struct buffer *out; /* the reply: empty until the end */
 };
 
-/* Each ends with an entry whose name is NULL. */
+struct admin_command {
+    const char *name; /* "user.add" */
+    int (*run)(struct admin_call *call);
+    enum iam_kind kind; /* of entities: what the command is about */
+};
+
+/* Tables that end with an entry without a name. */
+extern const struct admin_command admin_account_commands[];
+extern const struct admin_command admin_entity_commands[];
+extern const struct admin_command admin_key_commands[];
 extern const struct admin_command admin_kms_commands[];
 
-/* NULL: there is no such argument, or it is no text. */
-const char *admin_text(json_t *arguments, const char *name);
-/* Answers the message; returns the error. */
-int admin_refuse(struct buffer *out, int error, const char *message);
-/* Answers {}. */
-int admin_done(struct buffer *out);
+/* NULL if it is missing or not a string. */
+const char *admin_text(const struct admin_call *call, const char *name);
+/* Replies that the command is refused; returns the error. */
+int admin_refuse(struct admin_call *call, int error, const char *message);
+/* The same in words for what iam.h's functions say; `message` is what is
+ * wrong with a policy, or "". 0 replies {}. */
+int admin_outcome(struct admin_call *call, int error, const char *message);
+/* Gives up the object. Secrets in it leave no copy but the reply. */
+int admin_reply(struct admin_call *call, json_t *object);
+/* The account named by the argument, or the operator's; an error was replied.
+ */
+int admin_account(struct admin_call *call, struct iam_account *account);
+void admin_add_time(json_t *object, const char *name, uint64_t ms);
+void admin_add_credentials(json_t *object,
+                           const struct iam_credentials *credentials);
+/* A policy document in the argument; data == NULL if it is missing. */
+struct slice admin_document(const struct admin_call *call, const char *name);
 
 #endif

@@ -31,31 +31,31 @@ static const char *reason(int error)
     }
 }
 
-static int change(struct server *server, json_t *arguments, struct buffer *out,
+static int change(struct admin_call *call,
                   int (*change_key)(struct crypt_provider *keyring,
                                     struct slice key))
 {
-    const char *name = admin_text(arguments, "key");
+    const char *name = admin_text(call, "key");
     if (name == NULL) {
-        return admin_refuse(out, -EINVAL, "key is missing");
+        return admin_refuse(call, -EINVAL, "key is missing");
     }
-    const int error = change_key(server->cluster.keyring, key_name(name));
-    return error != 0 ? admin_refuse(out, error, reason(error))
-                      : admin_done(out);
+    const int error = change_key(call->server->cluster.keyring, key_name(name));
+    return error != 0 ? admin_refuse(call, error, reason(error))
+                      : admin_reply(call, json_object());
 }
 
-static int add(struct server *server, json_t *arguments, struct buffer *out)
+static int add(struct admin_call *call)
 {
-    if (server->cluster.vault != NULL) {
-        return admin_refuse(out, -ENOTSUP,
+    if (call->server->cluster.vault != NULL) {
+        return admin_refuse(call, -ENOTSUP,
                             "Vault holds the keys of SSE-KMS: make it there");
     }
-    return change(server, arguments, out, crypt_key_add);
+    return change(call, crypt_key_add);
 }
 
-static int rotate(struct server *server, json_t *arguments, struct buffer *out)
+static int rotate(struct admin_call *call)
 {
-    return change(server, arguments, out, crypt_key_rotate);
+    return change(call, crypt_key_rotate);
 }
 
 static int enable_key(struct crypt_provider *keyring, struct slice key)
@@ -68,24 +68,26 @@ static int disable_key(struct crypt_provider *keyring, struct slice key)
     return crypt_key_enable(keyring, key, false);
 }
 
-static int enable(struct server *server, json_t *arguments, struct buffer *out)
+static int enable(struct admin_call *call)
 {
-    return change(server, arguments, out, enable_key);
+    return change(call, enable_key);
 }
 
-static int disable(struct server *server, json_t *arguments, struct buffer *out)
+static int disable(struct admin_call *call)
 {
-    return change(server, arguments, out, disable_key);
+    return change(call, disable_key);
 }
 
-static int list(struct server *server, json_t *arguments, struct buffer *out)
+static int list(struct admin_call *call)
 {
-    (void)arguments;
-    return crypt_key_list(server->cluster.keyring, out);
+    return crypt_key_list(call->server->cluster.keyring, call->out);
 }
 
 const struct admin_command admin_kms_commands[] = {
-    {"kms.key.add", add},       {"kms.key.rotate", rotate},
-    {"kms.key.enable", enable}, {"kms.key.disable", disable},
-    {"kms.key.list", list},     {NULL, NULL},
+    {.name = "kms.key.add", .run = add},
+    {.name = "kms.key.rotate", .run = rotate},
+    {.name = "kms.key.enable", .run = enable},
+    {.name = "kms.key.disable", .run = disable},
+    {.name = "kms.key.list", .run = list},
+    {.name = NULL},
 };
