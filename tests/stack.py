@@ -158,7 +158,7 @@ http {{
     def start(self):
         self.start_s3d()
         if self.access_key is None:
-            user = self.ctl("user", "add", "root", "--root")
+            user = self.ctl("account", "add", "root", "--operator")
             self.access_key = user["access_key"]
             self.secret_key = user["secret_key"]
         self.start_nginx()

@@ -45,8 +45,8 @@ static struct iam_account *first_operator(struct iam *iam)
 
     for (i = 0; i < iam->accounts.count; i++) {
         account = iam->accounts.items[i];
-        if (account->operator&&(first == NULL ||
-                                account->created_ms < first->created_ms)) {
+        if (account->is_operator &&
+            (first == NULL || account->created_ms < first->created_ms)) {
             first = account;
         }
     }
@@ -133,7 +133,7 @@ static struct iam_account *make_account(struct iam *iam,
         account_number(account->id, account->number);
     } while (account_by_number(iam, account->number) != NULL);
     copy_string(account->name, sizeof(account->name), wanted->name);
-    account->operator= wanted->operator;
+    account->is_operator = wanted->is_operator;
     account->created_ms = clock_wall_ms();
     return account;
 }
@@ -228,11 +228,11 @@ static bool is_last_operator(struct iam *iam, const struct iam_account *account)
 
     for (i = 0; i < iam->accounts.count; i++) {
         other = iam->accounts.items[i];
-        if (other != account && other->operator) {
+        if (other != account && other->is_operator) {
             return false;
         }
     }
-    return account->operator;
+    return account->is_operator;
 }
 
 static int delete_account(struct iam *iam, struct iam_account *account)

@@ -22,7 +22,7 @@ static void identify_account(struct iam_identity *identity,
 static void identify_root(struct iam_identity *identity,
                           const struct iam_account *account)
 {
-    identity->root = account->operator;
+    identity->root = account->is_operator;
     identity->account_root = true;
     snprintf(identity->arn, sizeof(identity->arn), "arn:aws:iam::%s:root",
              account->number);

@@ -112,13 +112,13 @@ struct iam_account {
     char id[IAM_USER_ID_SIZE + 1]; /* canonical */
     char number[12 + 1];
     char name[64 + 1];
-    bool operator; /* its root user may do everything everywhere */
+    bool is_operator; /* its root user may do everything everywhere */
     uint64_t created_ms;
 };
 
 struct iam_new_account {
     const char *name; /* 1..64 of A-Za-z0-9+=,.@_- */
-    bool operator;
+    bool is_operator;
     const char *access_key; /* of its root user; NULL: made up */
     const char *secret_key; /* NULL: made up */
 };

@@ -100,8 +100,8 @@ int keys_delete(struct iam *iam, struct kv_batch *batch, key_match *match,
 
 static bool administrates(const struct access_key *key)
 {
-    return key->account->operator&& key->entity ==
-        NULL && !key->temporary && !key->service_account && !key->disabled;
+    return key->account->is_operator && key->entity == NULL &&
+           !key->temporary && !key->service_account && !key->disabled;
 }
 
 bool key_guards_last(struct iam *iam, key_match *match, const void *of)

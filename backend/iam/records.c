@@ -58,7 +58,7 @@ void records_put_account(struct kv_batch *batch,
 
     record.id = binary_string(account->id);
     record.name = binary_string(account->name);
-    record.root = account->operator;
+    record.root = account->is_operator;
     record.created_ms = account->created_ms;
     put(batch, TAG_ACCOUNT, account->id,
         meta_pack(arena, META_RECORD_USER, &record.base));
@@ -191,7 +191,7 @@ static int load_account(struct iam *iam, struct arena *arena, struct slice id,
     memcpy(account->id, record->id.data, record->id.len);
     memcpy(account->name, record->name.data, record->name.len);
     account_number(account->id, account->number);
-    account->operator= record->root;
+    account->is_operator = record->root;
     account->created_ms = record->created_ms;
     table_insert(&iam->accounts, account);
     return 0;
@@ -233,7 +233,8 @@ static bool valid_entity(const Meta__Entity *record, struct slice id,
                          const struct iam_account *account)
 {
     return slice_equal(of_bytes(record->id), id) && id.size > 0 &&
-           id.size <= 21 && account != NULL && record->kind <= META__ENTITY_KIND__ENTITY_POLICY &&
+           id.size <= 21 && account != NULL &&
+           record->kind <= META__ENTITY_KIND__ENTITY_POLICY &&
            valid_entity_name((enum iam_kind)record->kind,
                              of_bytes(record->name)) &&
            valid_path(of_bytes(record->path)) &&

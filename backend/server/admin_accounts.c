@@ -8,7 +8,7 @@ static json_t *account_json(const struct iam_account *account)
 {
     json_t *object = json_pack("{s:s,s:s,s:s,s:b}", "name", account->name,
                                "number", account->number, "id", account->id,
-                               "operator", (int)account->operator);
+                               "operator", (int)account->is_operator);
     admin_add_time(object, "created_ms", account->created_ms);
     return object;
 }
@@ -17,7 +17,8 @@ static int account_add(struct admin_call *call)
 {
     const struct iam_new_account wanted = {
         .name = admin_text(call, "name"),
-        .operator= json_is_true(json_object_get(call->arguments, "operator")),
+        .is_operator =
+            json_is_true(json_object_get(call->arguments, "operator")),
         .access_key = admin_text(call, "access_key"),
         .secret_key = admin_text(call, "secret_key"),
     };

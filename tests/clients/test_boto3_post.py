@@ -152,7 +152,7 @@ def test_refusals(s3, bucket):
 
 def test_user_of_another(s3, stack, bucket):
     """Whoever signs the policy must own the bucket."""
-    user = stack.ctl("user", "add", "poster")
+    user = stack.ctl("account", "add", "poster")
     other = boto3.client(
         "s3", endpoint_url=stack.endpoint, region_name="us-east-1",
         aws_access_key_id=user["access_key"],

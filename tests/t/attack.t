@@ -142,7 +142,7 @@ refused($t->get($link =~ s/(X-Amz-Signature=)/${1}0&$1/r, @anonymous), $bad,
 
 # --- one user and another -------------------------------------------------------
 
-my $user = $t->ctl('user', 'add', 'plain');
+my $user = $t->ctl('account', 'add', 'plain');
 my @as = (access_key => $user->{access_key}, secret_key => $user->{secret_key});
 is($t->put('/mine', @as)->{status}, 200, 'a bucket of a user');
 $r = $t->post('/bkt/big?uploads');

@@ -100,7 +100,7 @@ refused($t->put($t->presign('PUT', '/bkt/hoisted?x-amz-checksum-crc32=y%2FQ5Jg%3
     sign => 0, body => 'other'), '400 BadDigest', 'is checked');
 
 # Keys: deleted, disabled and new ones work at once.
-my $user = $t->ctl('user', 'add', 'other', '--root');
+my $user = $t->ctl('account', 'add', 'other', '--operator');
 my @as = (access_key => $user->{access_key}, secret_key => $user->{secret_key});
 is($t->get('/bkt/k', @as)->{status}, 200, 'another user\'s key');
 $t->ctl('key', 'disable', $user->{access_key});
@@ -111,7 +111,7 @@ $t->ctl('key', 'delete', $user->{access_key});
 refused($t->get('/bkt/k', @as), '403 InvalidAccessKeyId', 'deleted key');
 
 # A user without rights sees nothing of another's bucket.
-$user = $t->ctl('user', 'add', 'plain');
+$user = $t->ctl('account', 'add', 'plain');
 @as = (access_key => $user->{access_key}, secret_key => $user->{secret_key});
 refused($t->get('/bkt/k', @as), '403 AccessDenied', 'another user\'s object');
 refused($t->get('/bkt', @as), '403 AccessDenied', 'another user\'s list');

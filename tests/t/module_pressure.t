@@ -68,7 +68,7 @@ for my $target ('/bkt/k', '/stream/k') {
 cmp_ok(peak_kib() - $start, '<', 16 << 10, 'workers need little memory');
 
 # Many requests with the first use of a key at once.
-my $user = $t->ctl('user', 'add', 'other', '--root');
+my $user = $t->ctl('account', 'add', 'other', '--operator');
 my @sockets = map { $t->connect() } 1 .. 40;
 my @keys = (access_key => $user->{access_key}, secret_key => $user->{secret_key});
 $t->write_all($_, $t->compose('GET', '/bkt/nosuch', @keys)) for @sockets;
@@ -77,7 +77,7 @@ $statuses{ $t->read_response($_)->{status} }++ for @sockets;
 is_deeply(\%statuses, { 404 => 40 }, 'one key for many');
 
 # Requests that wait for a key when s3d stands still, and a reload meanwhile.
-my $third = $t->ctl('user', 'add', 'third', '--root');
+my $third = $t->ctl('account', 'add', 'third', '--operator');
 @keys = (access_key => $third->{access_key}, secret_key => $third->{secret_key});
 kill 'STOP', $t->{pids}{s3d};
 @sockets = map { $t->connect() } 1 .. 10;

@@ -37,7 +37,7 @@ static const uint8_t master[MASTER_KEY_SIZE] = {1, 2, 3};
 static void test_seal_and_back(void **state)
 {
     uint8_t sealed[SEALED_MAX_SIZE], again[SEALED_MAX_SIZE];
-    uint8_t secret[SECRET_MAX_SIZE];
+    uint8_t secret[IAM_SECRET_MAX];
     struct slice clear = SLICE_LITERAL("a secret of some length");
     size_t size = seal(master, SLICE_LITERAL("KEY"), clear, sealed);
     int rc;
@@ -54,8 +54,8 @@ static void test_seal_and_back(void **state)
 
 static void test_longest_secret(void **state)
 {
-    uint8_t sealed[SEALED_MAX_SIZE], secret[SECRET_MAX_SIZE];
-    uint8_t clear[SECRET_MAX_SIZE];
+    uint8_t sealed[SEALED_MAX_SIZE], secret[IAM_SECRET_MAX];
+    uint8_t clear[IAM_SECRET_MAX];
     size_t size;
 
     (void)state;
@@ -65,13 +65,13 @@ static void test_longest_secret(void **state)
     assert_int_equal(size, SEALED_MAX_SIZE);
     assert_int_equal(
         unseal(master, SLICE_LITERAL("KEY"), slice_of(sealed, size), secret),
-        SECRET_MAX_SIZE);
+        IAM_SECRET_MAX);
     assert_memory_equal(secret, clear, sizeof(clear));
 }
 
 static void test_unseal_refuses(void **state)
 {
-    uint8_t sealed[SEALED_MAX_SIZE], secret[SECRET_MAX_SIZE];
+    uint8_t sealed[SEALED_MAX_SIZE], secret[IAM_SECRET_MAX];
     uint8_t other[MASTER_KEY_SIZE] = {9};
     struct slice key = SLICE_LITERAL("KEY");
     size_t size = seal(master, key, SLICE_LITERAL("0123456789"), sealed), i;

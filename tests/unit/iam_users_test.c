@@ -1,147 +1,46 @@
 /*
- * Users and access keys through iam.h: made, used, changed, lost, kept over a
- * restart; and no secret anywhere but in the answer that made it.
+ * Accounts and access keys through iam.h: made, used, changed, lost, kept over
+ * a restart; and no secret anywhere but in the answer that made it.
  */
-#include "iam/iam.h"
-#include "meta/meta.h"
-
-#include <errno.h>
-#include <ftw.h>
-#include <jansson.h>
-#include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-struct fixture {
-    char directory[64];
-    char master[96], log[96];
-    struct kv *kv;
-    struct iam *iam;
-};
-
-static int remove_one(const char *path, const struct stat *st, int type,
-                      struct FTW *ftw)
-{
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
-
-static int setup(void **state)
-{
-    struct fixture *f = calloc(1, sizeof(*f));
-
-    strcpy(f->directory, "/tmp/iam_users_test.XXXXXX");
-    assert_non_null(mkdtemp(f->directory));
-    snprintf(f->master, sizeof(f->master), "%s/master.key", f->directory);
-    snprintf(f->log, sizeof(f->log), "%s/log", f->directory);
-    log_set_level(LOG_LEVEL_DEBUG);
-    assert_int_equal(log_open(f->log), 0);
-    f->kv = kv_open_memory();
-    assert_int_equal(iam_open(f->kv, f->master, &f->iam), 0);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-
-    iam_close(f->iam);
-    kv_close(f->kv);
-    log_open(NULL);
-    nftw(f->directory, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-    free(f);
-    return 0;
-}
+#include "iam_fixture.h"
 
 /* What a creation answered. */
 struct made {
     char id[65], access_key[129], secret_key[129];
 };
 
-static void copy_member(char *out, size_t size, json_t *object,
-                        const char *member)
-{
-    const char *text = json_string_value(json_object_get(object, member));
-
-    assert_non_null(text);
-    assert_true(strlen(text) < size);
-    strcpy(out, text);
-}
-
-static json_t *parse(struct buffer *out)
-{
-    json_t *json = json_loadb((char *)out->data, out->size, 0, NULL);
-
-    assert_non_null(json);
-    buffer_free(out);
-    return json;
-}
-
-static void add_user(struct fixture *f, struct iam_new_user user,
+static void add_user(struct fixture *f, struct iam_new_account wanted,
                      struct made *made)
 {
-    struct buffer out = {0};
-    json_t *json;
+    struct iam_credentials key;
+    struct iam_account account;
 
-    assert_int_equal(iam_user_add(f->iam, &user, &out), 0);
-    json = parse(&out);
-    assert_int_equal(json_object_size(json), 5);
-    assert_string_equal(json_string_value(json_object_get(json, "name")),
-                        user.name);
-    assert_int_equal(json_is_true(json_object_get(json, "root")), user.root);
-    copy_member(made->id, sizeof(made->id), json, "id");
-    copy_member(made->access_key, sizeof(made->access_key), json, "access_key");
-    copy_member(made->secret_key, sizeof(made->secret_key), json, "secret_key");
-    json_decref(json);
+    assert_int_equal(iam_account_add(f->iam, &wanted, &account, &key), 0);
+    assert_string_equal(account.name, wanted.name);
+    assert_int_equal(account.is_operator, wanted.is_operator);
+    assert_string_equal(key.session_token, "");
+    strcpy(made->id, account.id);
+    strcpy(made->access_key, key.access_key);
+    strcpy(made->secret_key, key.secret_key);
 }
 
-static int signing_key(struct fixture *f, const char *access_key,
-                       uint64_t *generation, char hex[65])
+static int delete_user(struct fixture *f, const char *name)
 {
-    uint8_t key[IAM_KEY_SIZE] = {0};
-    int rc = iam_signing_key(
-        f->iam, slice_from_string(access_key), SLICE_LITERAL("20130524"),
-        SLICE_LITERAL("us-east-1"), SLICE_LITERAL("s3"), key, generation);
+    struct iam_account account;
+    int rc = iam_account_get(f->iam, name, &account);
 
-    hex_encode(hex, key, sizeof(key));
-    return rc;
+    return rc == 0 ? iam_account_delete(f->iam, account.number) : rc;
 }
 
-static uint64_t generation_of(struct fixture *f, const char *access_key)
+static int add_key(struct fixture *f, const char *name,
+                   struct iam_credentials *key)
 {
-    uint64_t generation = 0;
-    char hex[65];
+    char message[POLICY_MESSAGE_MAX];
+    struct iam_account account;
+    struct iam_new_key wanted = {.account = account.number};
+    int rc = iam_account_get(f->iam, name, &account);
 
-    assert_int_equal(signing_key(f, access_key, &generation, hex), 0);
-    assert_true(generation != 0);
-    return generation;
-}
-
-static int authenticate(struct fixture *f, const char *access_key,
-                        uint64_t generation)
-{
-    struct iam_identity identity;
-
-    return iam_authenticate(f->iam, slice_from_string(access_key), generation,
-                            (struct slice){0}, &identity);
-}
-
-static void reopen(struct fixture *f)
-{
-    iam_close(f->iam);
-    f->iam = NULL;
-    assert_int_equal(iam_open(f->kv, f->master, &f->iam), 0);
+    return rc == 0 ? iam_key_add(f->iam, &wanted, key, message) : rc;
 }
 
 static void test_made_up_user(void **state)
@@ -152,8 +51,9 @@ static void test_made_up_user(void **state)
     struct made alice, bob;
     char name[65];
 
-    add_user(f, (struct iam_new_user){.name = "alice"}, &alice);
-    add_user(f, (struct iam_new_user){.name = "bob", .root = true}, &bob);
+    add_user(f, (struct iam_new_account){.name = "alice"}, &alice);
+    add_user(f, (struct iam_new_account){.name = "bob", .is_operator = true},
+             &bob);
     assert_int_equal(strlen(alice.id), 64);
     assert_int_equal(strspn(alice.id, "0123456789abcdef"), 64);
     assert_int_equal(strlen(alice.access_key), 20);
@@ -182,10 +82,10 @@ static void test_made_up_user(void **state)
 static void test_given_keys_and_derivation(void **state)
 {
     struct fixture *f = *state;
-    struct iam_new_user user = {.name = "alice",
-                                .access_key = "AKIAIOSFODNN7EXAMPLE",
-                                .secret_key =
-                                    "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"};
+    struct iam_new_account user = {
+        .name = "alice",
+        .access_key = "AKIAIOSFODNN7EXAMPLE",
+        .secret_key = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"};
     uint64_t generation;
     struct made made;
     char hex[65];
@@ -202,7 +102,7 @@ static void test_given_keys_and_derivation(void **state)
 static void test_what_is_refused(void **state)
 {
     static const struct {
-        struct iam_new_user user;
+        struct iam_new_account user;
         int want;
     } cases[] = {
         {{.name = ""}, -EINVAL},
@@ -228,21 +128,20 @@ static void test_what_is_refused(void **state)
          0},
     };
     struct fixture *f = *state;
-    struct buffer out = {0};
+    struct iam_credentials key;
     struct made made;
     size_t i;
 
     add_user(f,
-             (struct iam_new_user){.name = "taken",
-                                   .access_key = "TAKEN",
-                                   .secret_key = "taken-secret"},
+             (struct iam_new_account){.name = "taken",
+                                      .access_key = "TAKEN",
+                                      .secret_key = "taken-secret"},
              &made);
     for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        assert_int_equal(iam_user_add(f->iam, &cases[i].user, &out),
+        assert_int_equal(iam_account_add(f->iam, &cases[i].user, NULL, &key),
                          cases[i].want);
-        assert_int_equal(out.size > 0, cases[i].want == 0);
+        assert_int_equal(key.secret_key[0] != '\0', cases[i].want == 0);
     }
-    json_decref(parse(&out));
 }
 
 static void test_kept_over_a_restart(void **state)
@@ -253,7 +152,8 @@ static void test_kept_over_a_restart(void **state)
     char before[65], after[65];
     struct made made;
 
-    add_user(f, (struct iam_new_user){.name = "alice", .root = true}, &made);
+    add_user(f, (struct iam_new_account){.name = "alice", .is_operator = true},
+             &made);
     assert_int_equal(signing_key(f, made.access_key, &generation, before), 0);
     reopen(f);
     assert_int_equal(signing_key(f, made.access_key, &again, after), 0);
@@ -275,7 +175,7 @@ static void test_deleted_key(void **state)
     struct made made;
     char hex[65];
 
-    add_user(f, (struct iam_new_user){.name = "alice"}, &made);
+    add_user(f, (struct iam_new_account){.name = "alice"}, &made);
     generation = generation_of(f, made.access_key);
     assert_int_equal(authenticate(f, made.access_key, generation), 0);
     assert_int_equal(authenticate(f, made.access_key, generation + 1), -ENOENT);
@@ -292,14 +192,14 @@ static void test_deleted_key(void **state)
 static void test_generation_changes_with_the_secret(void **state)
 {
     struct fixture *f = *state;
-    struct iam_new_user user = {
+    struct iam_new_account user = {
         .name = "alice", .access_key = "SAME", .secret_key = "first-secret"};
     uint64_t first, second;
     struct made made;
 
     add_user(f, user, &made);
     first = generation_of(f, "SAME");
-    assert_int_equal(iam_user_delete(f->iam, "alice"), 0);
+    assert_int_equal(delete_user(f, "alice"), 0);
     user.secret_key = "second-secret";
     add_user(f, user, &made);
     second = generation_of(f, "SAME");
@@ -315,7 +215,7 @@ static void test_disabled_key(void **state)
     struct made made;
     char hex[65];
 
-    add_user(f, (struct iam_new_user){.name = "alice"}, &made);
+    add_user(f, (struct iam_new_account){.name = "alice"}, &made);
     generation = generation_of(f, made.access_key);
     assert_int_equal(iam_key_enable(f->iam, made.access_key, false), 0);
     assert_int_equal(authenticate(f, made.access_key, generation), -ENOENT);
@@ -331,25 +231,20 @@ static void test_second_key_and_user_delete(void **state)
 {
     struct fixture *f = *state;
     uint64_t generation, others;
-    struct buffer out = {0};
+    struct iam_credentials key;
+    const char *second = key.access_key;
     struct made alice, bob;
-    char second[129], name[65];
-    json_t *json;
+    char name[65];
 
-    add_user(f, (struct iam_new_user){.name = "alice"}, &alice);
-    add_user(f, (struct iam_new_user){.name = "bob"}, &bob);
-    assert_int_equal(iam_user_key_add(f->iam, "nobody", &out), -ENOENT);
-    assert_int_equal(out.size, 0);
-    assert_int_equal(iam_user_key_add(f->iam, "alice", &out), 0);
-    json = parse(&out);
-    assert_int_equal(json_object_size(json), 2);
-    copy_member(second, sizeof(second), json, "access_key");
-    json_decref(json);
+    add_user(f, (struct iam_new_account){.name = "alice"}, &alice);
+    add_user(f, (struct iam_new_account){.name = "bob"}, &bob);
+    assert_int_equal(add_key(f, "nobody", &key), -ENOENT);
+    assert_int_equal(add_key(f, "alice", &key), 0);
     generation = generation_of(f, second);
     others = generation_of(f, bob.access_key);
     assert_int_equal(authenticate(f, second, generation), 0);
-    assert_int_equal(iam_user_delete(f->iam, "alice"), 0);
-    assert_int_equal(iam_user_delete(f->iam, "alice"), -ENOENT);
+    assert_int_equal(delete_user(f, "alice"), 0);
+    assert_int_equal(delete_user(f, "alice"), -ENOENT);
     assert_int_equal(authenticate(f, second, generation), -ENOENT);
     assert_int_equal(authenticate(f, bob.access_key, others), 0);
     iam_display_name(f->iam, slice_from_string(alice.id), name);
@@ -379,33 +274,100 @@ static void test_anonymous(void **state)
     assert_int_equal(authenticate(f, "UNKNOWN", 1), -ENOENT);
 }
 
+static bool count_account(const struct iam_account *account, void *context)
+{
+    int *count = context;
+
+    assert_string_equal(account->name, "alice");
+    (*count)++;
+    return true;
+}
+
+static bool see_key(const struct iam_key *key, void *context)
+{
+    const struct made *made = context;
+
+    assert_string_equal(key->access_key, made->access_key);
+    assert_string_equal(key->user, "");
+    assert_false(key->enabled);
+    assert_false(key->service_account);
+    return true;
+}
+
 static void test_list(void **state)
 {
     struct fixture *f = *state;
-    struct buffer out = {0};
+    struct iam_account account;
     struct made made;
-    json_t *json, *users, *keys;
+    int count = 0;
 
-    assert_int_equal(iam_user_list(f->iam, &out), 0);
-    json = parse(&out);
-    assert_int_equal(json_array_size(json_object_get(json, "users")), 0);
-    json_decref(json);
-    add_user(f, (struct iam_new_user){.name = "alice"}, &made);
+    iam_account_list(f->iam, count_account, &count);
+    assert_int_equal(count, 0);
+    assert_int_equal(iam_account_get(f->iam, NULL, &account), -ENOENT);
+    add_user(f, (struct iam_new_account){.name = "alice"}, &made);
     assert_int_equal(iam_key_enable(f->iam, made.access_key, false), 0);
-    assert_int_equal(iam_user_list(f->iam, &out), 0);
-    assert_null(
-        memmem(out.data, out.size, made.secret_key, strlen(made.secret_key)));
-    json = parse(&out);
-    users = json_object_get(json, "users");
-    assert_int_equal(json_array_size(users), 1);
-    keys = json_object_get(json_array_get(users, 0), "access_keys");
-    assert_int_equal(json_array_size(keys), 1);
-    assert_string_equal(json_string_value(json_object_get(
-                            json_array_get(keys, 0), "access_key")),
-                        made.access_key);
-    assert_true(
-        json_is_false(json_object_get(json_array_get(keys, 0), "enabled")));
-    json_decref(json);
+    iam_account_list(f->iam, count_account, &count);
+    assert_int_equal(count, 1);
+    assert_int_equal(iam_account_get(f->iam, made.id, &account), 0);
+    assert_string_equal(account.name, "alice");
+    assert_int_equal(strlen(account.number), 12);
+    assert_int_equal(iam_account_get(f->iam, account.number, &account), 0);
+    assert_int_equal(iam_key_list(f->iam, account.number, NULL, see_key, &made),
+                     0);
+    assert_int_equal(iam_key_list(f->iam, "000000000000", NULL, see_key, &made),
+                     -ENOENT);
+}
+
+/* Somebody can always administrate. */
+static void test_last_operator(void **state)
+{
+    struct fixture *f = *state;
+    struct iam_credentials second;
+    struct made root, other;
+
+    add_user(f, (struct iam_new_account){.name = "root", .is_operator = true},
+             &root);
+    assert_int_equal(iam_key_delete(f->iam, root.access_key), -EPERM);
+    assert_int_equal(iam_key_enable(f->iam, root.access_key, false), -EPERM);
+    assert_int_equal(delete_user(f, "root"), -EPERM);
+    assert_int_equal(add_key(f, "root", &second), 0);
+    assert_int_equal(iam_key_enable(f->iam, root.access_key, false), 0);
+    assert_int_equal(iam_key_delete(f->iam, second.access_key), -EPERM);
+    add_user(f, (struct iam_new_account){.name = "two", .is_operator = true},
+             &other);
+    assert_int_equal(iam_key_delete(f->iam, second.access_key), 0);
+    assert_int_equal(delete_user(f, "two"), -EPERM); /* root has no key left */
+    assert_int_equal(delete_user(f, "root"), 0);
+    assert_int_equal(delete_user(f, "two"), -EPERM);
+}
+
+static void test_rotated_key(void **state)
+{
+    struct fixture *f = *state;
+    char before[65], after[65];
+    struct iam_credentials key;
+    uint64_t first, second;
+    struct made made;
+
+    add_user(f, (struct iam_new_account){.name = "alice"}, &made);
+    assert_int_equal(signing_key(f, made.access_key, &first, before), 0);
+    assert_int_equal(iam_key_rotate(f->iam, made.access_key, "short", &key),
+                     -EINVAL);
+    assert_int_equal(iam_key_rotate(f->iam, "UNKNOWN", NULL, &key), -ENOENT);
+    assert_int_equal(iam_key_rotate(f->iam, made.access_key, NULL, &key), 0);
+    assert_string_equal(key.access_key, made.access_key);
+    assert_string_not_equal(key.secret_key, made.secret_key);
+    assert_int_equal(signing_key(f, made.access_key, &second, after), 0);
+    assert_true(first != second);
+    assert_string_not_equal(before, after);
+    assert_int_equal(authenticate(f, made.access_key, first), -ENOENT);
+    assert_int_equal(authenticate(f, made.access_key, second), 0);
+    reopen(f);
+    assert_int_equal(authenticate(f, made.access_key, second), 0);
+    assert_int_equal(
+        iam_key_rotate(f->iam, made.access_key, made.secret_key, &key), 0);
+    assert_int_equal(signing_key(f, made.access_key, &second, after), 0);
+    assert_string_equal(before, after);
 }
 
 /* --- secrets
@@ -444,7 +406,7 @@ static void test_no_secret_is_kept_in_the_clear(void **state)
     struct made made;
     char hex[65];
 
-    add_user(f, (struct iam_new_user){.name = "alice"}, &made);
+    add_user(f, (struct iam_new_account){.name = "alice"}, &made);
     generation = generation_of(f, made.access_key);
     assert_int_equal(authenticate(f, made.access_key, generation), 0);
     assert_int_equal(authenticate(f, made.access_key, 1), -ENOENT);
@@ -465,7 +427,7 @@ static void test_wrong_master_key(void **state)
     bool told = false;
     FILE *file;
 
-    add_user(f, (struct iam_new_user){.name = "alice"}, &made);
+    add_user(f, (struct iam_new_account){.name = "alice"}, &made);
     snprintf(path, sizeof(path), "%s/other.key", f->directory);
     assert_int_equal(iam_open(f->kv, path, &other), -ENOENT);
     assert_int_equal(access(path, F_OK), -1); /* no new one beside the keys */
@@ -489,20 +451,22 @@ static void test_wrong_master_key(void **state)
 
 static void test_failed_commit_changes_nothing(void **state)
 {
-    struct iam_new_user user = {.name = "bob"};
+    struct iam_new_account user = {.name = "bob"};
     struct fixture *f = *state;
-    struct buffer out = {0};
+    struct iam_credentials key;
     uint64_t generation;
     struct made made;
 
-    add_user(f, (struct iam_new_user){.name = "alice"}, &made);
+    add_user(f, (struct iam_new_account){.name = "alice"}, &made);
     generation = generation_of(f, made.access_key);
     kv_memory_fail_after(f->kv, 0);
-    assert_int_equal(iam_user_add(f->iam, &user, &out), -EIO);
-    assert_int_equal(iam_user_key_add(f->iam, "alice", &out), -EIO);
-    assert_int_equal(iam_user_delete(f->iam, "alice"), -EIO);
+    assert_int_equal(iam_account_add(f->iam, &user, NULL, &key), -EIO);
+    assert_string_equal(key.secret_key, "");
+    assert_int_equal(add_key(f, "alice", &key), -EIO);
+    assert_int_equal(delete_user(f, "alice"), -EIO);
     assert_int_equal(iam_key_enable(f->iam, made.access_key, false), -EIO);
-    assert_int_equal(out.size, 0);
+    assert_string_equal(key.secret_key, "");
+    assert_int_equal(iam_key_rotate(f->iam, made.access_key, NULL, &key), -EIO);
     assert_int_equal(authenticate(f, made.access_key, generation), 0);
 }
 
@@ -579,16 +543,16 @@ static void test_changes_beside_questions(void **state)
     void *failed;
     int i;
 
-    add_user(f, (struct iam_new_user){.name = "alice"}, &alice);
+    add_user(f, (struct iam_new_account){.name = "alice"}, &alice);
     asker.access_key = alice.access_key;
     asker.generation = generation_of(f, alice.access_key);
     for (i = 0; i < 2; i++) {
         pthread_create(&threads[i], NULL, ask, &asker);
     }
     for (i = 0; i < 200; i++) {
-        add_user(f, (struct iam_new_user){.name = "bob"}, &bob);
+        add_user(f, (struct iam_new_account){.name = "bob"}, &bob);
         assert_int_equal(iam_key_enable(f->iam, bob.access_key, false), 0);
-        assert_int_equal(iam_user_delete(f->iam, "bob"), 0);
+        assert_int_equal(delete_user(f, "bob"), 0);
     }
     atomic_store(&stop, true);
     for (i = 0; i < 2; i++) {
@@ -596,8 +560,6 @@ static void test_changes_beside_questions(void **state)
         assert_null(failed);
     }
 }
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
@@ -612,6 +574,8 @@ int main(void)
         TEST(test_second_key_and_user_delete),
         TEST(test_anonymous),
         TEST(test_list),
+        TEST(test_last_operator),
+        TEST(test_rotated_key),
         TEST(test_no_secret_is_kept_in_the_clear),
         TEST(test_wrong_master_key),
         TEST(test_failed_commit_changes_nothing),

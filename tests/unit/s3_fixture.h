@@ -132,18 +132,18 @@ static inline uint64_t s3_key_generation(struct s3_fixture *fixture,
 /* An account of its own: a stranger to the buckets of others, unless it is
  * the operator. Returns the generation of its root user's key. */
 static inline uint64_t s3_add_account(struct s3_fixture *fixture,
-                                      const char *name, bool operator,
-                                      const char * access_key,
+                                      const char *name, bool is_operator,
+                                      const char *access_key,
                                       const char *secret)
 {
-    struct iam_new_user user = {.name = name,
-                                .root = operator,
-                                .access_key = access_key,
-                                .secret_key = secret};
-    struct buffer json = {0};
+    const struct iam_new_account wanted = {.name = name,
+                                           .is_operator = is_operator,
+                                           .access_key = access_key,
+                                           .secret_key = secret};
+    struct iam_credentials key;
 
-    assert_int_equal(iam_user_add(fixture->service.iam, &user, &json), 0);
-    buffer_free(&json);
+    assert_int_equal(iam_account_add(fixture->service.iam, &wanted, NULL, &key),
+                     0);
     return s3_key_generation(fixture, access_key);
 }
 

@@ -103,7 +103,7 @@ static void test_control(void **state)
     char result[8192];
     const int admin = dial(fixture, "admin.sock"), fd = greet(fixture);
     assert_int_equal(welcomed(fixture, fd), 0x3f);
-    assert_true(ask_admin(admin, "user.add",
+    assert_true(ask_admin(admin, "account.add",
                           "{\"name\":\"keys\",\"access_key\":\"AKIDEXAMPLE\","
                           "\"secret_key\":"
                           "\"wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY\"}",
@@ -172,19 +172,32 @@ static const struct {
     bool ok;
     const char *result; /* a part of it */
 } admin_cases[] = {
-    {"user.add", "{\"name\":\"alice\",\"root\":true}", true, "\"secret_key\""},
-    {"user.add", "{\"name\":\"alice\"}", false, "exists"},
-    {"user.add", "{\"name\":\"a b\"}", false, "a name is"},
-    {"user.add", "{}", false, "name is missing"},
-    {"user.add", "[]", false, "not a JSON object"},
-    {"user.add", "{\"name\"", false, "not a JSON object"},
-    {"user.list", "{}", true, "\"alice\""},
+    {"user.list", "{}", false, "no such account"},
+    {"account.add", "{\"name\":\"root\",\"operator\":true}", true,
+     "\"secret_key\""},
+    {"account.add", "{\"name\":\"root\"}", false, "exists"},
+    {"account.add", "{\"name\":\"a b\"}", false, "a name is"},
+    {"account.add", "{}", false, "name is missing"},
+    {"account.add", "[]", false, "not a JSON object"},
+    {"account.add", "{\"name\"", false, "not a JSON object"},
+    {"account.list", "{}", true, "\"root\""},
+    {"account.show", "{\"name\":\"root\"}", true, "\"access_keys\":[{"},
+    {"account.delete", "{\"name\":\"root\"}", false, "administrate"},
+    {"user.add", "{\"name\":\"alice\"}", true, "\"secret_key\""},
+    {"user.add", "{\"name\":\"Alice\"}", false, "exists"},
+    {"user.list", "{}", true, ":user/alice\""},
+    {"user.list", "{\"account\":\"nobody\"}", false, "no such account"},
+    {"user.attach",
+     "{\"name\":\"alice\",\"policy\":\"AmazonS3ReadOnlyAccess\"}", true, "{}"},
+    {"user.show", "{\"name\":\"alice\"}", true,
+     "\"attached\":[\"arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess\"]"},
+    {"policy.add", "{\"name\":\"p\",\"document\":\"{\"}", false, "error"},
     {"key.add", "{\"user\":\"alice\"}", true, "\"secret_key\""},
-    {"key.add", "{\"user\":\"nobody\"}", false, "no such user"},
-    {"key.delete", "{\"access_key\":\"nothing\"}", false, "no such access key"},
+    {"key.add", "{\"user\":\"nobody\"}", false, "no such thing"},
+    {"key.delete", "{\"access_key\":\"nothing\"}", false, "no such thing"},
     {"key.enable", "{}", false, "access_key is missing"},
     {"user.delete", "{\"name\":\"alice\"}", true, "{}"},
-    {"user.delete", "{\"name\":\"alice\"}", false, "no such user"},
+    {"user.delete", "{\"name\":\"alice\"}", false, "no such thing"},
     {"user.rename", "{}", false, "unknown command"},
     {"status", "{}", true, "\"version\":\"" S3D_VERSION "\""},
     {"status", "{}", true, "\"state\":\"ok\""},
@@ -240,7 +253,7 @@ static void test_kill_and_restart(void **state)
     struct fixture *fixture = *state;
     char result[8192], path[128];
     int status, fd = dial(fixture, "admin.sock");
-    assert_true(ask_admin(fd, "user.add", "{\"name\":\"bob\"}", result));
+    assert_true(ask_admin(fd, "account.add", "{\"name\":\"bob\"}", result));
     close(fd);
     assert_int_equal(kill(fixture->pid, SIGKILL), 0);
     assert_int_equal(waitpid(fixture->pid, &status, 0), fixture->pid);
@@ -249,7 +262,7 @@ static void test_kill_and_restart(void **state)
     fixture_start(fixture);
     assert_int_equal(usable(fixture), 0x3f);
     fd = dial(fixture, "admin.sock");
-    assert_true(ask_admin(fd, "user.list", "{}", result));
+    assert_true(ask_admin(fd, "account.list", "{}", result));
     assert_non_null(strstr(result, "\"bob\""));
     close(fd);
 }

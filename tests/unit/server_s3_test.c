@@ -137,8 +137,8 @@ static int open_fixture(void **state)
     (void)state;
     fixture_new(&fixture, 6, "");
     const int fd = dial(&fixture, "admin.sock");
-    const bool ok = ask_admin(fd, "user.add",
-                              "{\"name\":\"root\",\"root\":true,"
+    const bool ok = ask_admin(fd, "account.add",
+                              "{\"name\":\"root\",\"operator\":true,"
                               "\"access_key\":\"AKIDEXAMPLE\",\"secret_key\":"
                               "\"wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY\"}",
                               result);

@@ -238,8 +238,8 @@ sub ctl {
 sub run {
     my ($self) = @_;
     $self->start_s3d();
-    my $user = $self->ctl('user', 'add', 'root', '--root')
-        or die 's3ctl user add failed';
+    my $user = $self->ctl('account', 'add', 'root', '--operator')
+        or die 's3ctl account add failed';
     @$self{qw(access_key secret_key)} = @$user{qw(access_key secret_key)};
     $self->{daemon} eq 'on' ? $self->start_detached_nginx() : $self->start_nginx();
     return $self;
