@@ -256,8 +256,7 @@ static void test_second_key_and_user_delete(void **state)
 
 static void test_anonymous(void **state)
 {
-    struct iam_identity identity, root = {.user = "r", .root = true};
-    struct iam_identity owner = {.user = "o"};
+    struct iam_identity identity;
     struct fixture *f = *state;
 
     memset(&identity, 0xAA, sizeof(identity));
@@ -266,11 +265,6 @@ static void test_anonymous(void **state)
                      0);
     assert_string_equal(identity.user, "");
     assert_false(identity.root);
-    assert_false(iam_may_access(&identity, SLICE_LITERAL("o")));
-    assert_false(iam_may_access(&identity, SLICE_LITERAL("")));
-    assert_true(iam_may_access(&owner, SLICE_LITERAL("o")));
-    assert_false(iam_may_access(&owner, SLICE_LITERAL("other")));
-    assert_true(iam_may_access(&root, SLICE_LITERAL("o")));
     assert_int_equal(authenticate(f, "UNKNOWN", 1), -ENOENT);
 }
 
