@@ -297,12 +297,15 @@ static char *object_key(struct arena *arena, const Meta__Bucket *source,
 }
 
 /* A PutObject of the bucket owner's. Returns its status. */
-static unsigned put_log(struct s3_access_log *log, const Meta__Bucket *source,
-                        struct slice bucket, const char *key,
+static unsigned put_log(struct s3_access_log *log, struct arena *arena,
+                        const Meta__Bucket *source,
+                        const struct logging_target *target, const char *key,
                         struct slice lines)
 {
+    const struct slice bucket = target->bucket;
     Wire__Request request = WIRE__REQUEST__INIT;
-    Wire__Field type = WIRE__FIELD__INIT, *headers[] = {&type};
+    Wire__Field type = WIRE__FIELD__INIT;
+    Wire__Field *headers[1 + LOGGING_GRANTS_MAX] = {&type};
     struct iam_identity identity = {
         .name = "log delivery", .arn = "log delivery", .account_root = true};
     struct s3_call *call;
@@ -315,7 +318,7 @@ static unsigned put_log(struct s3_access_log *log, const Meta__Bucket *source,
     request.operation = WIRE__OPERATION__PUT_OBJECT;
     request.bucket = pb_bytes(bucket);
     request.key = pb_bytes(slice_from_string(key));
-    request.n_headers = 1;
+    request.n_headers = 1 + logging_grant_headers(arena, target, headers + 1);
     request.headers = headers;
     request.has_body = true;
     request.content_length = lines.size;
@@ -351,9 +354,16 @@ static bool deliver_one(struct s3_access_log *log,
         source->id == pending->bucket && logging_read(arena, source, &target)) {
         const char *key = object_key(arena, source, &target, pending->day);
 
-        again =
-            put_log(log, source, target.bucket, key,
-                    slice_of(pending->lines.data, pending->lines.size)) >= 500;
+        const struct slice lines =
+            slice_of(pending->lines.data, pending->lines.size);
+        unsigned status = put_log(log, arena, source, &target, key, lines);
+
+        /* Grants that the target takes no more: the log comes without. */
+        if ((status == 400 || status == 403) && target.grants != NULL) {
+            target.grants = NULL;
+            status = put_log(log, arena, source, &target, key, lines);
+        }
+        again = status >= 500;
     }
     if (pending->dropped > 0) {
         log_warn("%llu lines of the access log of %.*s had no room",

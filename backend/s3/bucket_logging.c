@@ -3,6 +3,7 @@
  * https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketLogging.html
  */
 #include "s3/bucket_logging.h"
+#include "s3/acl.h"
 #include "s3/operations.h"
 
 #include <errno.h>
@@ -11,7 +12,7 @@
 /* Leaves room in a key for all that follows the prefix. */
 #define PREFIX_MAX 800 /* bytes */
 
-enum reading { READ_OK, READ_MALFORMED, READ_GRANTS };
+enum reading { READ_OK, READ_MALFORMED };
 
 /* --- the document
  * ----------------------------------------------------------------*/
@@ -59,7 +60,6 @@ static enum reading read_enabled(const struct xml_node *enabled,
                                  struct logging_target *target)
 {
     enum reading reading = READ_OK;
-    bool grants = false;
 
     for (const struct xml_node *node = enabled->first;
          node != NULL && reading == READ_OK; node = node->next) {
@@ -69,8 +69,9 @@ static enum reading read_enabled(const struct xml_node *enabled,
         } else if (slice_equal_string(node->name, "TargetPrefix") &&
                    is_leaf(node) && target->prefix.data == NULL) {
             target->prefix = node->text.size > 0 ? node->text : slice_of("", 0);
-        } else if (slice_equal_string(node->name, "TargetGrants")) {
-            grants = grants || !is_leaf(node);
+        } else if (slice_equal_string(node->name, "TargetGrants") &&
+                   target->grants == NULL) {
+            target->grants = is_leaf(node) ? NULL : node;
         } else if (slice_equal_string(node->name, "TargetObjectKeyFormat")) {
             reading = read_format(node, target);
         } else {
@@ -80,7 +81,7 @@ static enum reading read_enabled(const struct xml_node *enabled,
     if (target->bucket.data == NULL || target->prefix.data == NULL) {
         return READ_MALFORMED;
     }
-    return reading == READ_OK && grants ? READ_GRANTS : reading;
+    return reading;
 }
 
 /* target->bucket.data == NULL: nothing is to be logged. */
@@ -118,7 +119,8 @@ bool logging_read(struct arena *arena, const Meta__Bucket *bucket,
 }
 
 static struct slice write_status(struct s3_call *call,
-                                 const struct logging_target *target)
+                                 const struct logging_target *target,
+                                 const Meta__Acl *grants)
 {
     struct buffer out = {NULL, 0, 0};
 
@@ -126,6 +128,11 @@ static struct slice write_status(struct s3_call *call,
     xml_open(&out, "LoggingEnabled");
     xml_text(&out, "TargetBucket", target->bucket);
     xml_text(&out, "TargetPrefix", target->prefix);
+    if (grants->n_grants > 0) {
+        xml_open(&out, "TargetGrants");
+        acl_write_grants(call, &out, grants);
+        xml_close(&out, "TargetGrants");
+    }
     if (target->names_format) {
         xml_open(&out, "TargetObjectKeyFormat");
         if (target->format == LOGGING_SIMPLE) {
@@ -144,6 +151,89 @@ static struct slice write_status(struct s3_call *call,
     return document_take(call, &out);
 }
 
+/* --- grants
+ * ----------------------------------------------------------------------*/
+static const struct {
+    const char *permission, *header;
+} grantable[LOGGING_GRANTS_MAX] = {
+    {"FULL_CONTROL", "x-amz-grant-full-control"},
+    {"READ", "x-amz-grant-read"},
+    {"WRITE", "x-amz-grant-write"},
+};
+
+static bool read_grants(struct s3_call *call,
+                        const struct logging_target *target, Meta__Acl *acl)
+{
+    if (target->grants == NULL) {
+        return true;
+    }
+    if (!acl_read_grants(call, target->grants, acl)) {
+        return false;
+    }
+    for (size_t i = 0; i < acl->n_grants; i++) {
+        const uint32_t permissions = acl->grants[i]->permissions;
+
+        if (permissions == META__ACL_PERMISSION__READ_ACP ||
+            permissions == META__ACL_PERMISSION__WRITE_ACP) {
+            call_fail(call, S3_ERR_MalformedXML);
+            return false;
+        }
+    }
+    return true;
+}
+
+static const struct xml_node *child(const struct xml_node *parent,
+                                    const char *name)
+{
+    const struct xml_node *node = parent->first;
+
+    while (node != NULL && !slice_equal_string(node->name, name)) {
+        node = node->next;
+    }
+    return node;
+}
+
+/* The document was written by acl_write_grants(). */
+static void append_grantee(struct buffer *out, const struct xml_node *grantee)
+{
+    const struct xml_node *id = child(grantee, "ID");
+    const struct xml_node *uri = child(grantee, "URI");
+    const struct slice who = id != NULL ? id->text : uri->text;
+
+    buffer_printf(out, "%s%s=%.*s", out->size > 0 ? "," : "",
+                  id != NULL ? "id" : "uri", (int)who.size,
+                  (const char *)who.data);
+}
+
+size_t logging_grant_headers(struct arena *arena,
+                             const struct logging_target *target,
+                             Wire__Field *headers[LOGGING_GRANTS_MAX])
+{
+    size_t count = 0;
+
+    for (size_t i = 0; target->grants != NULL && i < LOGGING_GRANTS_MAX; i++) {
+        struct buffer list = {NULL, 0, 0};
+
+        for (const struct xml_node *grant = target->grants->first;
+             grant != NULL; grant = grant->next) {
+            if (slice_equal_string(child(grant, "Permission")->text,
+                                   grantable[i].permission)) {
+                append_grantee(&list, child(grant, "Grantee"));
+            }
+        }
+        if (list.size > 0) {
+            Wire__Field *field = arena_alloc(arena, sizeof(*field));
+
+            wire__field__init(field);
+            field->name = pb_bytes(slice_from_string(grantable[i].header));
+            field->value = pb_bytes(arena_copy(arena, list.data, list.size));
+            headers[count++] = field;
+        }
+        buffer_free(&list);
+    }
+    return count;
+}
+
 /* --- the target
  * ------------------------------------------------------------------*/
 static bool fail_target(struct s3_call *call, struct slice name,
@@ -157,7 +247,8 @@ static bool fail_target(struct s3_call *call, struct slice name,
 
 /* https://docs.aws.amazon.com/AmazonS3/latest/userguide/ServerLogs.html */
 static bool check_target(struct s3_call *call,
-                         const struct logging_target *target)
+                         const struct logging_target *target,
+                         const Meta__Acl *grants)
 {
     Meta__Bucket *bucket;
     int error = meta_get_bucket(call->service->meta, call->arena,
@@ -191,7 +282,7 @@ static bool check_target(struct s3_call *call,
                            "The target bucket must have neither a default "
                            "retention nor Requester Pays");
     }
-    return true;
+    return grants->n_grants == 0 || acl_check(call, bucket, grants);
 }
 
 void s3_put_logging_run(struct s3_call *call)
@@ -203,26 +294,22 @@ void s3_put_logging_run(struct s3_call *call)
     if (root == NULL) {
         return;
     }
-    switch (read_status(root, &target)) {
-    case READ_MALFORMED:
+    if (read_status(root, &target) != READ_OK) {
         call_fail(call, S3_ERR_MalformedXML);
         return;
-    case READ_GRANTS:
-        call_fail_message(call, S3_ERR_NotImplemented,
-                          "TargetGrants are not implemented");
-        return;
-    default:
-        break;
     }
     if (target.bucket.data != NULL) {
+        Meta__Acl *grants = acl_new(call);
+
         if (target.prefix.size > PREFIX_MAX) {
             call_fail(call, S3_ERR_KeyTooLongError);
             return;
         }
-        if (!check_target(call, &target)) {
+        if (!read_grants(call, &target, grants) ||
+            !check_target(call, &target, grants)) {
             return;
         }
-        document = write_status(call, &target);
+        document = write_status(call, &target, grants);
     }
     if (document_commit(call, DOCUMENT_LOGGING, document)) {
         call_reply_empty(call, 200);

@@ -49,7 +49,7 @@ sub lines_with {
 
 is(set(enabled('nosuch')), '400 InvalidTargetBucketForLogging', 'no such target');
 is(set(enabled('logs', '<TargetGrants><Grant/></TargetGrants>')),
-    '501 NotImplemented', 'grants');
+    '400 MalformedACLError', 'a grant to nobody');
 is(set('<LoggingEnabled/>'), '400 MalformedXML', 'nowhere');
 unlike($t->get('/source?logging')->{body}, qr{LoggingEnabled}, 'nothing is set');
 is(set(enabled('logs')), 200, 'set');

@@ -154,6 +154,15 @@ static void test_setting(void **state)
     s3_answer_free(&answer);
 }
 
+#define GRANT(permission)                                                      \
+    "<Grant><Grantee xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" " \
+    "xsi:type=\"Group\"><URI>"                                                 \
+    "http://acs.amazonaws.com/groups/global/AuthenticatedUsers"                \
+    "</URI></Grantee><Permission>" permission "</Permission></Grant>"
+#define GRANTED                                                                \
+    ENABLED(TARGET("logs", "p") "<TargetGrants>" GRANT("READ")                 \
+                GRANT("FULL_CONTROL") "</TargetGrants>")
+
 static void test_setting_refused(void **state)
 {
     static const char *const malformed[] = {
@@ -189,7 +198,10 @@ static void test_setting_refused(void **state)
     }
     fails(SET(ENABLED(TARGET("logs", "p") "<TargetGrants><Grant/>"
                                           "</TargetGrants>")),
-          "NotImplemented", 501);
+          "MalformedACLError", 400);
+    fails(SET(ENABLED(TARGET("logs", "p") "<TargetGrants>" GRANT(
+              "READ_ACP") "</TargetGrants>")),
+          "MalformedXML", 400);
     s3_run(&fixture, &answer, SET(ENABLED(TARGET("nosuch", "p"))));
     assert_error(&answer, "InvalidTargetBucketForLogging", 400);
     assert_contains(&answer, "<TargetBucket>nosuch</TargetBucket>");
@@ -283,6 +295,61 @@ static void test_refused_requests(void **state)
 
 /* --- delivery
  * ---------------------------------------------------------------------*/
+static void log_grants(const char *first, const char *second)
+{
+    struct s3_answer keys, list;
+    char key[64];
+    const char *at;
+
+    run_logged(GET("absent"), 404, NULL);
+    s3_access_log_deliver(fixture.service.access_log, true);
+    s3_run(&fixture, &keys,
+           (struct s3_case){.operation = WIRE__OPERATION__LIST_OBJECTS,
+                            .bucket = "logs"});
+    at = strstr((char *)keys.body.data, "<Key>");
+    assert_non_null(at);
+    snprintf(key, sizeof(key), "%.*s", (int)strcspn(at + 5, "<"), at + 5);
+    s3_answer_free(&keys);
+    s3_run(&fixture, &list,
+           (struct s3_case){.operation = WIRE__OPERATION__GET_OBJECT_ACL,
+                            .bucket = "logs",
+                            .key = key});
+    assert_int_equal(list.status, 200);
+    assert_contains(&list, first);
+    assert_contains(&list, second);
+    s3_answer_free(&list);
+    s3_expect(&fixture, 204,
+              (struct s3_case){.operation = WIRE__OPERATION__DELETE_OBJECT,
+                               .bucket = "logs",
+                               .key = key});
+}
+
+static void test_grants(void **state)
+{
+    static const char enforced[] =
+        "<OwnershipControls><Rule><ObjectOwnership>BucketOwnerEnforced"
+        "</ObjectOwnership></Rule></OwnershipControls>";
+    struct s3_answer answer;
+    struct s3_case close =
+        S3_CASE(PUT_BUCKET_OWNERSHIP_CONTROLS, NULL, .body = enforced,
+                .size = sizeof(enforced) - 1);
+
+    (void)state;
+    s3_expect(&fixture, 200, SET(GRANTED));
+    s3_run(&fixture, &answer, S3_CASE(GET_BUCKET_LOGGING, NULL));
+    assert_contains(&answer, TARGET("logs", "p") "<TargetGrants>" GRANT("READ")
+                                 GRANT("FULL_CONTROL") "</TargetGrants>");
+    s3_answer_free(&answer);
+    log_grants("<AccessControlList>" GRANT("FULL_CONTROL") GRANT("READ"), "");
+    close.bucket = "logs";
+    s3_expect(&fixture, 200, close);
+    fails(SET(GRANTED), "AccessControlListNotSupported", 400);
+    /* The setting is from before: logs come without grants. */
+    log_grants("xsi:type=\"CanonicalUser\"",
+               "<Permission>FULL_CONTROL</Permission></Grant>"
+               "</AccessControlList>");
+}
+
 static void test_partitioned(void **state)
 {
     struct s3_answer log;
@@ -404,6 +471,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_setting_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_line, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refused_requests, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_grants, setup, teardown),
         cmocka_unit_test_setup_teardown(test_partitioned, setup, teardown),
         cmocka_unit_test_setup_teardown(test_due, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bound, setup, teardown),
