@@ -1,6 +1,7 @@
 /* The access control list that a request asks for, and whether it may. */
 #include "s3/acl.h"
 #include "s3/document.h"
+#include "s3/public_access.h"
 
 #include <string.h>
 
@@ -141,13 +142,11 @@ static bool is_default(const Meta__Acl *acl, struct slice owner)
 bool acl_check(struct s3_call *call, const Meta__Bucket *bucket,
                const Meta__Acl *acl)
 {
-    const Meta__PublicAccessBlock *block = bucket->public_access_block;
-
     if (acl != NULL && !acls_enabled(bucket)) {
         call_fail(call, S3_ERR_AccessControlListNotSupported);
         return false;
     }
-    if (block != NULL && block->block_public_acls && acl_is_public(acl)) {
+    if (public_access_of(bucket).block_acls && acl_is_public(acl)) {
         call_fail(call, S3_ERR_AccessDenied);
         return false;
     }
@@ -203,6 +202,10 @@ bool acl_take_creation(struct s3_call *call, Meta__Acl **acl)
     if (ownership.data == NULL ||
         slice_equal_string(ownership, "BucketOwnerEnforced")) {
         document_fail(call, S3_ERR_InvalidBucketAclWithObjectOwnership);
+        return false;
+    }
+    if (acl_is_public(*acl)) { /* every new bucket blocks that */
+        document_fail(call, S3_ERR_InvalidBucketAclWithBlockPublicAccessError);
         return false;
     }
     return true;

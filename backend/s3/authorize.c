@@ -218,15 +218,14 @@ static bool has_header(const struct s3_call *call, const char *name)
     return call_request_header(call, name).data != NULL;
 }
 
-static bool has_acl_headers(const struct s3_call *call)
+/* A list for what is written: it is that of an object of the writer's. */
+static bool authorize_list(struct s3_call *call)
 {
-    for (size_t i = 0; i < call->request->n_headers; i++) {
-        if (slice_has_prefix(pb_slice(call->request->headers[i]->name),
-                             SLICE_LITERAL("x-amz-grant-"))) {
-            return true;
-        }
-    }
-    return has_header(call, "x-amz-acl");
+    Meta__Object written = META__OBJECT__INIT;
+
+    written.owner = pb_bytes(slice_from_string(call->identity.user));
+    return !acl_in_request(call) ||
+           call_authorize_object(call, "s3:PutObjectAcl", call->key, &written);
 }
 
 /* Headers that do what has an action of its own. */
@@ -244,7 +243,6 @@ static bool authorize_write(struct s3_call *call)
          "s3:PutObjectRetention"},
         {has_header(call, "x-amz-object-lock-legal-hold"),
          "s3:PutObjectLegalHold"},
-        {has_acl_headers(call), "s3:PutObjectAcl"},
     };
 
     for (size_t i = 0; i < sizeof(extras) / sizeof(extras[0]); i++) {
@@ -253,7 +251,7 @@ static bool authorize_write(struct s3_call *call)
             return false;
         }
     }
-    return true;
+    return authorize_list(call);
 }
 
 /* Whether a condition holds tells what is there: who states one must be
@@ -281,7 +279,7 @@ bool call_authorize_creation(struct s3_call *call)
     const bool lock = has_header(call, "x-amz-bucket-object-lock-enabled");
 
     return call_authorize_bucket(call, "s3:CreateBucket") &&
-           (!has_acl_headers(call) ||
+           (!acl_in_request(call) ||
             call_authorize_bucket(call, "s3:PutBucketAcl")) &&
            (!has_header(call, "x-amz-object-ownership") ||
             call_authorize_bucket(call, "s3:PutBucketOwnershipControls")) &&

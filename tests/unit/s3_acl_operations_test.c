@@ -579,13 +579,16 @@ static void new_buckets(void **state)
     refused(create("one", FIELDS("x-amz-acl", "x", "x-amz-object-ownership",
                                  "ObjectWriter")),
             "InvalidArgument", 400, "");
+    refused(create("one", FIELDS("x-amz-acl", "public-read",
+                                 "x-amz-object-ownership", "ObjectWriter")),
+            "InvalidBucketAclWithBlockPublicAccessError", 400, "");
     s3_expect(&fixture, 200, create("one", FIELDS("x-amz-acl", "private")));
     s3_expect(&fixture, 200,
-              create("two", FIELDS("x-amz-acl", "public-read-write",
+              create("two", FIELDS("x-amz-acl", "log-delivery-write",
                                    "x-amz-object-ownership", "ObjectWriter")));
     get.bucket = "two";
     list_is(get, tester, "tester",
-            joined(all(), GROUP(ALL_USERS, "READ") GROUP(ALL_USERS, "WRITE")));
+            joined(all(), GROUP(LOGGING, "WRITE") GROUP(LOGGING, "READ_ACP")));
     s3_expect(&fixture, 200,
               create("three",
                      FIELDS("x-amz-grant-write", "uri=" LOGGING,
@@ -645,9 +648,9 @@ static void uploads_bring_their_lists(void **state)
                                                "BucketOwnerPreferred")));
     s3_answer_free(&answer);
     s3_expect(&fixture, 204,
-              (struct s3_case){
-                  .operation = WIRE__OPERATION__DELETE_PUBLIC_ACCESS_BLOCK,
-                  .bucket = "theirs"});
+              (struct s3_case){.operation =
+                                   WIRE__OPERATION__DELETE_PUBLIC_ACCESS_BLOCK,
+                               .bucket = "theirs"});
     for (unsigned i = 0; i < 2; i++) {
         const char *acl = i == 0 ? "bucket-owner-full-control" : "public-read";
         const char *headers[] = {"x-amz-acl", acl, NULL};
