@@ -3,6 +3,7 @@ GetObjectAttributes."""
 
 import base64
 import hashlib
+import json
 
 import pytest
 from conformance import Raw, quote, refused, status_of
@@ -187,6 +188,21 @@ def test_response_headers(s3, ten):
     assert {name: got[name[8:]] for name in asked} == asked
     head = s3.head_object(Bucket="ten", Key="k", **asked)
     assert {name: head[name[8:]] for name in asked} == asked
+
+
+def test_anybody_may_not_choose_headers(s3, raw):
+    """Only who signs may: the answer is not what the owner published."""
+    s3.create_bucket(Bucket="public")
+    s3.put_object(Bucket="public", Key="k", Body=b"x")
+    s3.delete_public_access_block(Bucket="public")
+    s3.put_bucket_policy(Bucket="public", Policy=json.dumps({
+        "Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow", "Principal": "*", "Action": "s3:GetObject",
+            "Resource": "arn:aws:s3:::public/*"}]}))
+    assert raw.request("GET", "/public/k", sign=False).body == b"x"
+    answer = raw.request("GET", "/public/k?response-content-type=text%2Fhtml",
+                         sign=False)
+    assert answer.error == (400, "InvalidRequest")
 
 
 def test_get_missing(s3, raw, ten):

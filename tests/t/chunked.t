@@ -72,6 +72,13 @@ for my $form ([ 'signed', signed => 1 ],
     is(upload('te', @o, chunked => 1)->{status}, 200,
         "$name with Transfer-Encoding: chunked");
     ok($t->get('/bkt/te')->{body} eq $body, 'same bytes');
+    my ($id) = $t->request('POST', '/bkt/parts?uploads')->{body}
+        =~ m{<UploadId>(.*?)</UploadId>};
+    $r = upload("parts?partNumber=1&uploadId=$id", @o, pieces => 8191);
+    is("$r->{status} $r->{headers}{etag}", '200 "' . md5_hex($body) . '"',
+        "$name, a part");
+    like($t->get("/bkt/parts?uploadId=$id")->{body}, qr{<Size>$size</Size>},
+        'its size');
     is(upload('empty', @o, body => '', decoded => 0,
         $o[-1] && ref $o[-1] ? (trailer => [ 'x-amz-checksum-sha256',
             '47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=' ]) : ())->{status},

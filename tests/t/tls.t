@@ -5,6 +5,7 @@
 use strict;
 use warnings;
 
+use Digest::SHA qw(sha256_base64);
 use FindBin;
 use IO::Socket::SSL;
 use lib "$FindBin::Bin/lib";
@@ -37,6 +38,24 @@ $r = $t->get('/bkt/big');
 ok($r->{body} eq $big, 'get');
 $r = $t->get('/bkt/big', headers => [ [ Range => 'bytes=1000-2000000' ] ]);
 ok($r->{body} eq substr($big, 1000, 1_999_001), 'range');
+
+for my $form ([ 'unsigned, with trailer', trailer =>
+            [ 'x-amz-checksum-sha256', sha256_base64($big) . '=' ] ],
+        [ 'signed', signed => 1 ]) {
+    my ($name, %o) = @$form;
+    my $head = $t->compose('PUT', '/bkt/chunked', no_length => 1,
+        sha256 => $o{signed} ? 'STREAMING-AWS4-HMAC-SHA256-PAYLOAD'
+            : 'STREAMING-UNSIGNED-PAYLOAD-TRAILER',
+        headers => [ [ 'Content-Encoding' => 'aws-chunked' ],
+            [ 'x-amz-decoded-content-length' => length $big ],
+            $o{trailer} ? [ 'x-amz-trailer' => $o{trailer}[0] ] : () ]);
+    my $framed = $t->aws_chunked($big, %o);
+    $head =~ s/\r\n\r\n$/"\r\nContent-Length: " . length($framed) . "\r\n\r\n"/e;
+    my $socket = $t->connect();
+    $t->write_all($socket, $head . $framed);
+    is($t->read_response($socket)->{status}, 200, "aws-chunked, $name");
+    ok($t->get('/bkt/chunked')->{body} eq $big, 'without its framing');
+}
 
 # HTTP/2, by curl with its own SigV4.
 my @curl = ('curl', '-sS', '-k', '--http2', '--max-time', 60,

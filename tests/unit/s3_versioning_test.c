@@ -594,6 +594,42 @@ static void test_deep_key(void **state)
     s3_answer_free(&answer);
 }
 
+/* The clock went back since the newest version was written. */
+static void test_time_does_not_go_back(void **state)
+{
+    const struct s3_case put = {.operation = WIRE__OPERATION__PUT_OBJECT,
+                                .bucket = "b",
+                                .key = "clock",
+                                .body = "x",
+                                .size = 1};
+    struct meta *meta = fixture.service.meta;
+    struct arena *arena = arena_new();
+    Meta__Bucket *bucket;
+    Meta__Object *first, *second;
+
+    (void)state;
+    s3_expect(&fixture, 200, put);
+    assert_int_equal(meta_get_bucket(meta, arena, SLICE_LITERAL("b"), &bucket),
+                     0);
+    assert_int_equal(meta_get_object(meta, arena, bucket->id,
+                                     SLICE_LITERAL("clock"), &first),
+                     0);
+    first->mtime_ms += 3600 * 1000;
+    struct meta_batch *batch = meta_batch_new(meta);
+    meta_put_object(batch, bucket->id, SLICE_LITERAL("clock"), first);
+    assert_int_equal(meta_commit(batch), 0);
+    meta_batch_free(batch);
+
+    set_versioning(STATUS("Enabled"));
+    s3_expect(&fixture, 200, put);
+    assert_int_equal(meta_get_object(meta, arena, bucket->id,
+                                     SLICE_LITERAL("clock"), &second),
+                     0);
+    assert_true(second->sequence > first->sequence);
+    assert_int_equal(second->mtime_ms, first->mtime_ms);
+    arena_free(arena);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -602,6 +638,7 @@ int main(void)
         cmocka_unit_test(test_ids),
         TEST(test_unversioned_says_nothing),
         TEST(test_versions),
+        TEST(test_time_does_not_go_back),
         TEST(test_wrong_ids),
         TEST(test_suspended),
         TEST(test_conditions_on_markers),
