@@ -15,6 +15,8 @@ static ngx_int_t ngx_http_s3_gather_headers(ngx_http_request_t *r,
     ngx_http_s3_ctx_t *ctx);
 static ngx_int_t ngx_http_s3_gather_args(ngx_http_request_t *r,
     ngx_http_s3_ctx_t *ctx);
+static ngx_int_t ngx_http_s3_ask_key(ngx_http_request_t *r,
+    ngx_http_s3_ctx_t *ctx);
 
 
 /*
@@ -155,7 +157,6 @@ ngx_http_s3_find_key(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
     ngx_http_s3_key_t *key)
 {
     ngx_int_t                 rc;
-    ngx_http_s3_loc_conf_t   *slcf;
     ngx_http_s3_main_conf_t  *smcf;
 
     if (ctx->auth.access_key.len > NGX_HTTP_S3_ACCESS_KEY_MAX
@@ -174,20 +175,60 @@ ngx_http_s3_find_key(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
         return NGX_OK;
     }
 
-    slcf = ngx_http_get_module_loc_conf(r, ngx_http_s3_module);
-
-    rc = ngx_http_s3_control_key(slcf->control, r, &ctx->auth,
-                                 slcf->key_timeout, &ctx->waiter);
-
-    if (rc == NGX_OK) {
-        return NGX_AGAIN;
-    }
+    rc = ngx_http_s3_ask_key(r, ctx);
 
     if (rc == NGX_DECLINED) {
         return ngx_http_s3_set_error(ctx, S3_ERR_ServiceUnavailable);
     }
 
-    return NGX_ERROR;
+    return rc;
+}
+
+
+/*
+ * The signature does not match a key of the zone: its secret may have changed
+ * since.  NGX_AGAIN: s3d was asked; NGX_DECLINED: the error stands, s3d was
+ * asked for this key just before, or cannot be.
+ */
+
+ngx_int_t
+ngx_http_s3_renew_key(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
+{
+    ngx_int_t                 rc;
+    ngx_http_s3_main_conf_t  *smcf;
+
+    if (ctx->error.code != S3_ERR_SignatureDoesNotMatch) {
+        return NGX_DECLINED;
+    }
+
+    smcf = ngx_http_get_module_main_conf(r, ngx_http_s3_module);
+
+    if (ngx_http_s3_zone_renew(smcf->zone, &ctx->auth) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    rc = ngx_http_s3_ask_key(r, ctx);
+
+    if (rc == NGX_AGAIN) {
+        ngx_memzero(&ctx->error, sizeof(s3_error_t));
+    }
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_http_s3_ask_key(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
+{
+    ngx_int_t                rc;
+    ngx_http_s3_loc_conf_t  *slcf;
+
+    slcf = ngx_http_get_module_loc_conf(r, ngx_http_s3_module);
+
+    rc = ngx_http_s3_control_key(slcf->control, r, &ctx->auth,
+                                 slcf->key_timeout, &ctx->waiter);
+
+    return (rc == NGX_OK) ? NGX_AGAIN : rc;
 }
 
 

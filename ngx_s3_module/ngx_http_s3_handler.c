@@ -9,8 +9,6 @@
 
 static ngx_int_t ngx_http_s3_route(ngx_http_request_t *r,
     ngx_http_s3_ctx_t *ctx);
-static ngx_int_t ngx_http_s3_authenticated(ngx_http_request_t *r,
-    ngx_http_s3_ctx_t *ctx, ngx_http_s3_key_t *key);
 static ngx_int_t ngx_http_s3_execute(ngx_http_request_t *r,
     ngx_http_s3_ctx_t *ctx);
 static ngx_int_t ngx_http_s3_body_length(ngx_http_request_t *r,
@@ -95,6 +93,16 @@ ngx_http_s3_handler(ngx_http_request_t *r)
 
     rc = ngx_http_s3_find_key(r, ctx, &key);
 
+    if (rc == NGX_OK) {
+        rc = ngx_http_s3_verify(r, ctx, &key);
+
+        ngx_explicit_memzero(&key, sizeof(ngx_http_s3_key_t));
+
+        if (rc == NGX_DECLINED) {
+            rc = ngx_http_s3_renew_key(r, ctx);
+        }
+    }
+
     if (rc == NGX_AGAIN) {
         ngx_log_debug0(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
                        "s3 request waits for a key");
@@ -107,10 +115,8 @@ ngx_http_s3_handler(ngx_http_request_t *r)
     }
 
     if (rc == NGX_OK) {
-        rc = ngx_http_s3_authenticated(r, ctx, &key);
+        rc = ngx_http_s3_execute(r, ctx);
     }
-
-    ngx_explicit_memzero(&key, sizeof(ngx_http_s3_key_t));
 
     return ngx_http_s3_answer(r, ctx, rc);
 }
@@ -141,7 +147,11 @@ ngx_http_s3_key_ready(ngx_http_request_t *r, ngx_http_s3_key_t *key)
         smcf = ngx_http_get_module_main_conf(r, ngx_http_s3_module);
         ngx_http_s3_zone_set(smcf->zone, &ctx->auth, key);
 
-        rc = ngx_http_s3_authenticated(r, ctx, key);
+        rc = ngx_http_s3_verify(r, ctx, key);
+
+        if (rc == NGX_OK) {
+            rc = ngx_http_s3_execute(r, ctx);
+        }
 
     } else {
         rc = ngx_http_s3_set_error(ctx, S3_ERR_ServiceUnavailable);
@@ -150,22 +160,6 @@ ngx_http_s3_key_ready(ngx_http_request_t *r, ngx_http_s3_key_t *key)
     ngx_http_finalize_request(r, ngx_http_s3_answer(r, ctx, rc));
 
     ngx_http_run_posted_requests(c);
-}
-
-
-static ngx_int_t
-ngx_http_s3_authenticated(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
-    ngx_http_s3_key_t *key)
-{
-    ngx_int_t  rc;
-
-    rc = ngx_http_s3_verify(r, ctx, key);
-
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    return ngx_http_s3_execute(r, ctx);
 }
 
 

@@ -193,6 +193,8 @@ void ngx_http_s3_key_ready(ngx_http_request_t *r, ngx_http_s3_key_t *key);
 ngx_int_t ngx_http_s3_gather(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx);
 ngx_int_t ngx_http_s3_find_key(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
     ngx_http_s3_key_t *key);
+ngx_int_t ngx_http_s3_renew_key(ngx_http_request_t *r,
+    ngx_http_s3_ctx_t *ctx);
 ngx_int_t ngx_http_s3_verify(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
     ngx_http_s3_key_t *key);
 
@@ -203,6 +205,7 @@ ngx_int_t ngx_http_s3_zone_get(ngx_shm_zone_t *zone, s3_sigv4_t *auth,
     ngx_http_s3_key_t *key);
 void ngx_http_s3_zone_set(ngx_shm_zone_t *zone, s3_sigv4_t *auth,
     ngx_http_s3_key_t *key);
+ngx_int_t ngx_http_s3_zone_renew(ngx_shm_zone_t *zone, s3_sigv4_t *auth);
 
 /* ngx_http_s3_control.c */
 

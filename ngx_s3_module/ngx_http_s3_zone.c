@@ -18,6 +18,7 @@ typedef struct {
     ngx_rbtree_node_t           node;      /* key: CRC32 of id */
     ngx_queue_t                 queue;
     time_t                      expires;
+    time_t                      renewed;   /* s3d was asked again */
     ngx_http_s3_key_t           key;
     size_t                      len;
     u_char                      id[1];     /* access key, date, region */
@@ -175,6 +176,7 @@ ngx_http_s3_zone_set(ngx_shm_zone_t *zone, s3_sigv4_t *auth,
         }
 
         node->node.key = hash;
+        node->renewed = 0;
         node->len = id.len;
         ngx_memcpy(node->id, id.data, id.len);
 
@@ -194,6 +196,52 @@ ngx_http_s3_zone_set(ngx_shm_zone_t *zone, s3_sigv4_t *auth,
                                              : NGX_HTTP_S3_NO_KEY_TTL);
 
     ngx_shmtx_unlock(&shpool->mutex);
+}
+
+
+/*
+ * NGX_OK: s3d may be asked for the key again, once a second, so that wrong
+ * signatures do not become questions to s3d.
+ */
+
+ngx_int_t
+ngx_http_s3_zone_renew(ngx_shm_zone_t *zone, s3_sigv4_t *auth)
+{
+    u_char                    buf[NGX_HTTP_S3_ID_MAX];
+    uint32_t                  hash;
+    ngx_int_t                 rc;
+    ngx_str_t                 id;
+    ngx_slab_pool_t          *shpool;
+    ngx_http_s3_zone_sh_t    *sh;
+    ngx_http_s3_zone_node_t  *node;
+
+    id.data = buf;
+
+    if (ngx_http_s3_zone_id(auth, &id) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    hash = ngx_crc32_short(id.data, id.len);
+
+    sh = zone->data;
+    shpool = (ngx_slab_pool_t *) zone->shm.addr;
+    rc = NGX_OK;
+
+    ngx_shmtx_lock(&shpool->mutex);
+
+    node = ngx_http_s3_zone_lookup(sh, hash, &id);
+
+    if (node) {
+        if (node->renewed == ngx_time()) {
+            rc = NGX_DECLINED;
+        }
+
+        node->renewed = ngx_time();
+    }
+
+    ngx_shmtx_unlock(&shpool->mutex);
+
+    return rc;
 }
 
 

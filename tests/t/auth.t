@@ -107,8 +107,25 @@ $t->ctl('key', 'disable', $user->{access_key});
 refused($t->get('/bkt/k', @as), '403 InvalidAccessKeyId', 'disabled key');
 $t->ctl('key', 'enable', $user->{access_key});
 is($t->get('/bkt/k', @as)->{status}, 200, 'enabled key');
+
+# Another secret under the same key, at once; old ones are worthless.
+my $again = $t->ctl('key', 'rotate', $user->{access_key});
+my @new = (access_key => $user->{access_key}, secret_key => $again->{secret_key});
+is($t->get('/bkt/k', @new)->{status}, 200, 'the new secret works at once');
+refused($t->get('/bkt/k', @as), '403 SignatureDoesNotMatch', 'the old one does not');
+is($t->get('/bkt/k', @new)->{status}, 200, 'which does not hurt the new one');
+
+# Wrong signatures do not become questions to s3d: only one a second would wait.
+kill 'STOP', $t->{pids}{s3d};
+my @sockets = map { $t->connect() } 1 .. 20;
+$t->write_all($_, $t->compose('GET', '/', @as)) for @sockets;
+my %statuses = (403 => 0, 503 => 0);
+$statuses{ $t->read_response($_)->{status} }++ for @sockets;
+kill 'CONT', $t->{pids}{s3d};
+cmp_ok($statuses{403}, '>=', 18, 'most are told without s3d');
+is($statuses{403} + $statuses{503}, 20, 'all are refused');
 $t->ctl('key', 'delete', $user->{access_key});
-refused($t->get('/bkt/k', @as), '403 InvalidAccessKeyId', 'deleted key');
+refused($t->get('/bkt/k', @new), '403 InvalidAccessKeyId', 'deleted key');
 
 # A user without rights sees nothing of another's bucket.
 $user = $t->ctl('account', 'add', 'plain');
