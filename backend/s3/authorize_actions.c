@@ -56,8 +56,11 @@ static const struct s3_permission permissions[] = {
     OBJECT(UPLOAD_PART, "PutObject"),
     PERMISSION(UPLOAD_PART_COPY, OBJECT, "PutObject", .signed_only = true),
     OBJECT(COMPLETE_MULTIPART_UPLOAD, "PutObject"),
-    OBJECT(ABORT_MULTIPART_UPLOAD, "AbortMultipartUpload"),
-    OBJECT(LIST_PARTS, "ListMultipartUploadParts"),
+    /* of one's own uploads, as the initiator may */
+    PERMISSION(ABORT_MULTIPART_UPLOAD, OBJECT, "AbortMultipartUpload",
+               .moment = ASKED_BY_OPERATION),
+    PERMISSION(LIST_PARTS, OBJECT, "ListMultipartUploadParts",
+               .moment = ASKED_BY_OPERATION),
 
     /* buckets */
     PERMISSION(LIST_BUCKETS, SERVICE, "ListAllMyBuckets", .signed_only = true),

@@ -34,7 +34,12 @@ struct upload {
 
 /* The uploadId argument, well-formed. False: the call has failed. */
 bool upload_id_arg(struct s3_call *call, struct slice *id);
-/* Reads the record of `upload->id`; false: the call has failed. What it says
+/* May the caller go on with an upload, list its parts, abort it? Besides the
+ * permission to write, only the accounts of who began it and of the bucket's
+ * owner go on with it. `record` NULL: there is no such upload. False: the call
+ * has failed (multipart_access.c). */
+bool upload_authorize(struct s3_call *call, const Meta__Upload *record);
+/* Reads the record of `upload->id`, if the caller may; false: the call has failed. What it says
  * lasts only under the key's lock. */
 bool upload_read(struct s3_call *call, struct upload *upload);
 void upload_fail_missing(struct s3_call *call, struct slice id);

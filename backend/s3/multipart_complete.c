@@ -564,6 +564,9 @@ static void complete_locked(struct s3_call *call, struct complete *complete)
         reply_again(call, complete);
         return;
     }
+    if (rc == 0 && !upload_authorize(call, complete->upload.record)) {
+        return;
+    }
     if (rc == 0) {
         rc = meta_list_parts(meta, call->arena, complete->upload.id, 1,
                              PART_NUMBER_MAX, &complete->stored,

@@ -66,11 +66,16 @@ bool upload_read(struct s3_call *call, struct upload *upload)
     int rc = meta_get_upload(call->service->meta, call->arena, call->bucket->id,
                              call->key, upload->id, &upload->record);
     if (rc == -ENOENT) {
-        upload_fail_missing(call, upload->id);
-    } else if (rc != 0) {
-        call_fail_errno(call, rc, "read upload");
+        if (upload_authorize(call, NULL)) {
+            upload_fail_missing(call, upload->id);
+        }
+        return false;
     }
-    return rc == 0;
+    if (rc != 0) {
+        call_fail_errno(call, rc, "read upload");
+        return false;
+    }
+    return upload_authorize(call, upload->record);
 }
 
 bool upload_part_number_arg(struct s3_call *call, unsigned *number)

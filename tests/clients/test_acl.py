@@ -17,7 +17,7 @@ def s3(stack):
 
 @pytest.fixture(scope="module")
 def friend(stack):
-    made = stack.ctl("user", "add", "acl-friend")
+    made = stack.ctl("account", "add", "acl-friend")
     return boto3.client(
         "s3", endpoint_url=stack.endpoint, region_name="us-east-1",
         aws_access_key_id=made["access_key"],

@@ -21,7 +21,7 @@ sub answer { return "$r->{status} " . ($r->{code} // '') }
 
 sub account {
     my ($name) = @_;
-    my $made = $t->ctl('user', 'add', $name) or die "user add $name";
+    my $made = $t->ctl('account', 'add', $name) or die "account add $name";
     return (access_key => $made->{access_key},
         secret_key => $made->{secret_key});
 }
@@ -156,7 +156,7 @@ my @operations = (
     [ 'HeadBucket', 'READ', '', 'HEAD', '/mat' ],
     [ 'PutObject', 'WRITE', '', 'PUT', '/mat/new', body => 'y' ],
     [ 'CreateMultipartUpload', 'WRITE', '', 'POST', '/mat/new?uploads' ],
-    [ 'UploadPart', 'WRITE', '', 'PUT',
+    [ 'UploadPart', '', '', 'PUT',
         "/mat/upload?partNumber=1&uploadId=$upload", body => 'y' ],
     [ 'DeleteObject', 'WRITE', '', 'DELETE', '/mat/k2' ],
     [ 'GetBucketAcl', 'READ_ACP', '', 'GET', '/mat?acl' ],
@@ -173,6 +173,9 @@ my @operations = (
     [ 'GetObjectRetention', '', '', 'GET', '/mat/k1?retention' ],
     [ 'ListParts', '', '', 'GET', "/mat/upload?uploadId=$upload" ],
     [ 'AbortMultipartUpload', '', '', 'DELETE', "/mat/upload?uploadId=$upload" ],
+    [ 'CompleteMultipartUpload', '', '', 'POST', "/mat/upload?uploadId=$upload",
+        body => '<CompleteMultipartUpload><Part><PartNumber>1</PartNumber>'
+            . '<ETag>0</ETag></Part></CompleteMultipartUpload>' ],
     [ 'DeleteBucket', '', '', 'DELETE', '/mat' ],
     (map { [ "get $_", '', '', 'GET', "/mat?$_" ] } qw(accelerate cors encryption
         lifecycle location logging notification object-lock ownershipControls
@@ -236,6 +239,31 @@ for my $whom (sort keys %whom) {
         }
     }
 }
+
+# --- whose uploads are whose ----------------------------------------------------
+is($t->put('/mat?acl', canned('public-read-write'))->{status}, 200, 'open to all');
+$r = $t->post('/mat/theirs?uploads', @friend);
+my ($id) = $r->{body} =~ m{<UploadId>(.*?)</};
+is($t->put("/mat/theirs?partNumber=1&uploadId=$id", @friend, body => 'x')->{status},
+    200, 'a part of one\'s own');
+for my $who (\@stranger, \@anonymous) {
+    for my $case ([ 'PUT', 'partNumber=1&', body => 'evil' ], [ 'GET', '' ],
+        [ 'DELETE', '' ], [ 'POST', '', body => '<CompleteMultipartUpload><Part>'
+            . '<PartNumber>1</PartNumber><ETag>9dd4e461268c8034f5c8564e155c67a6'
+            . '</ETag></Part></CompleteMultipartUpload>' ]) {
+        my ($method, $query, @options) = @$case;
+        for my $named ($id, $id =~ tr/0-9a-f/1-9a-f0/r) {
+            next if $named ne $id && $method =~ /^P/; # who may write, may know
+            $r = $t->request($method, "/mat/theirs?${query}uploadId=$named",
+                @$who, @options);
+            is(answer(), '403 AccessDenied', "$method by another");
+        }
+    }
+}
+like($t->get("/mat/theirs?uploadId=$id", @$_)->{body},
+    qr{<ETag>&quot;9dd4e461268c8034f5c8564e155c67a6&quot;</ETag>|<ETag>"9dd4}, 'its parts')
+    for \@friend, [];
+is($t->delete("/mat/theirs?uploadId=$id", @friend)->{status}, 204, 'aborted');
 
 # --- whose objects are whose ----------------------------------------------------
 bucket('open', 'ObjectWriter');
