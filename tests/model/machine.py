@@ -1,15 +1,39 @@
-"""What the state machines share: calls, contents, the budget.
+"""What the state machines share: calls, contents, coverage, the budget.
 
-Budget: S3D_MODEL_EXAMPLES (30) histories of S3D_MODEL_STEPS (50) steps.
-Hypothesis prints the shortest failing history and how to replay it.
+A machine drives random histories and compares every answer with reference.py
+or documents.py. They are:
+
+  Plain     a bucket that never had versions, with renames (test_model.py)
+  Versions  versioning switched at any time
+  Locks     Object Lock, where the same goes on and locks come in between
+  Settings  buckets themselves, and all that is set on them
+  Logs      access logs, compared with the calls that were made
+
+Of objects: PUT, POST, append, rename, copy, delete (one, many), GET, HEAD,
+ranges, parts, attributes, tags, retention, legal hold, uploads and every
+listing, with versions and with conditions. tests/model/coverage.py holds what
+must have been answered with success after one run.
+
+Budget: S3D_MODEL_EXAMPLES histories (each machine has its own number) of
+S3D_MODEL_STEPS (50) steps:
+
+  S3D_MODEL_EXAMPLES=2000 build/venv/bin/python -m pytest tests/model
+
+A failure prints the seed, and the shortest failing history that Hypothesis
+finds; S3D_MODEL_SEED=N runs the same histories again.
 """
 
 import hashlib
+import http.client
 import os
+import random
+import urllib.parse
 
 from botocore.exceptions import ClientError
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
+
+SEED = int(os.environ.get("S3D_MODEL_SEED", random.getrandbits(32)))
 
 
 class Code(str):
@@ -17,30 +41,68 @@ class Code(str):
     headers = {}
 
 
-def content(size, seed):
-    block = hashlib.shake_256(repr(seed).encode()).digest(min(size, 4096) or 1)
+def content(size, seed_):
+    block = hashlib.shake_256(repr(seed_).encode()).digest(min(size, 4096) or 1)
     return (block * (size // len(block) + 1))[:size]
 
 
+def given(**arguments):
+    """Those that are."""
+    return {name: value for name, value in arguments.items()
+            if value is not None}
+
+
+def tag_set(tags):
+    return [{"Key": key, "Value": tags[key]} for key in sorted(tags)]
+
+
 class Machine(RuleBasedStateMachine):
-    stack = None   # set by run()
+    examples = 30   # histories of a run
+    steps = 50
+    stack = None    # set by run()
     client = None
     count = 0
+    used = {}       # operation: arguments that were answered with success
+
+    def new_name(self):
+        Machine.count += 1
+        return f"model-{os.getpid()}-{Machine.count}"
 
     def make_bucket(self, **options):
-        Machine.count += 1
-        self.bucket = f"model-{os.getpid()}-{Machine.count}"
+        self.bucket = self.new_name()
         self.client.create_bucket(Bucket=self.bucket, **options)
         self.serial = 0
 
-    def call(self, name, **arguments):
+    def call(self, name, bucket=None, **arguments):
         """The answer, or the error's code."""
+        operation = self.client.meta.method_to_api_mapping[name]
         try:
-            return getattr(self.client, name)(Bucket=self.bucket, **arguments)
+            answer = getattr(self.client, name)(
+                Bucket=bucket or self.bucket, **arguments)
         except ClientError as error:
             code = Code(error.response["Error"]["Code"])
             code.headers = error.response["ResponseMetadata"]["HTTPHeaders"]
             return code
+        self.note(operation, *arguments)
+        return answer
+
+    @staticmethod
+    def note(operation, *arguments):
+        Machine.used.setdefault(operation, set()).update(arguments)
+
+    def send(self, method, url, body=None, headers={}):
+        """What boto3 does not: (status, headers in lower case, body)"""
+        parts = urllib.parse.urlsplit(url)
+        connection = http.client.HTTPConnection(parts.netloc, timeout=60)
+        try:
+            connection.request(method, parts._replace(
+                scheme="", netloc="").geturl(), body, headers)
+            answer = connection.getresponse()
+            return answer.status, {
+                name.lower(): value for name, value in answer.getheaders()
+            }, answer.read()
+        finally:
+            connection.close()
 
     def fresh(self, size):
         self.serial += 1
@@ -54,12 +116,17 @@ class Machine(RuleBasedStateMachine):
             self.stack.restart_s3d()
 
 
-def run(machine, stack):
+
+def run(machine, stack, number=SEED, phases=tuple(Phase)):
+    """Raises what the first history to fail raises, once it is short."""
     Machine.stack = stack
-    Machine.client = stack.client()
-    examples = int(os.environ.get("S3D_MODEL_EXAMPLES", 30))
-    run_state_machine_as_test(machine, settings=settings(
-        max_examples=examples,
-        stateful_step_count=int(os.environ.get("S3D_MODEL_STEPS", 50)),
-        deadline=None, print_blob=True,
+    Machine.client = stack.client(signature_version="s3v4",
+                                  retries={"total_max_attempts": 1})
+    print(f"S3D_MODEL_SEED={number}")
+    run_state_machine_as_test(seed(number)(machine), settings=settings(
+        max_examples=int(os.environ.get("S3D_MODEL_EXAMPLES",
+                                        machine.examples)),
+        stateful_step_count=int(os.environ.get("S3D_MODEL_STEPS",
+                                               machine.steps)),
+        deadline=None, print_blob=True, database=None, phases=phases,
         suppress_health_check=list(HealthCheck)))

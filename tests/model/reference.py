@@ -11,8 +11,15 @@ import dataclasses
 import hashlib
 import zlib
 
+from awscrt.checksums import crc64nvme
+
 MIN_PART = 5 << 20
 NULL = "null"
+DIGESTS = {
+    "CRC32": lambda body: zlib.crc32(body).to_bytes(4, "big"),
+    "CRC64NVME": lambda body: crc64nvme(body).to_bytes(8, "big"),
+    "SHA256": lambda body: hashlib.sha256(body).digest(),
+}
 
 
 class Refused(Exception):
@@ -24,32 +31,101 @@ class Refused(Exception):
         self.marker = marker
 
 
+def md5(body):
+    return hashlib.md5(body).digest()
+
+
 def etag_of(body):
-    return f'"{hashlib.md5(body).hexdigest()}"'
+    return f'"{md5(body).hex()}"'
 
 
-def crc32(body):
-    return zlib.crc32(body).to_bytes(4, "big")
+def encoded(digest):
+    return base64.b64encode(digest).decode()
+
+
+@dataclasses.dataclass(frozen=True)
+class Conditions:
+    """Entity tags ("*": any) and dates; None: not given."""
+    match: str = None
+    none_match: str = None
+    since: object = None
+    not_since: object = None
+
+    def check(self, version):
+        """Of a read: a tag that decides silences the date beside it."""
+        if self.match:
+            if self.match not in ("*", version.etag):
+                raise Refused("PreconditionFailed")
+        elif self.not_since and version.modified > self.not_since:
+            raise Refused("PreconditionFailed")
+        if self.none_match:
+            if self.none_match in ("*", version.etag):
+                raise Refused("NotModified")
+        elif self.since and version.modified <= self.since:
+            raise Refused("NotModified")
+
+    def check_strictly(self, version):
+        """Of what is more than a read: nothing is done either way."""
+        try:
+            self.check(version)
+        except Refused:
+            raise Refused("PreconditionFailed") from None
+
+
+ALWAYS = Conditions()
 
 
 @dataclasses.dataclass(eq=False)
 class Version:
     body: bytes = b""
     etag: str = ""
-    checksum: str = ""  # base64 of the CRC32; "...-N" for one of parts
-    parts: tuple = ()   # sizes of a multipart object's parts
+    algorithm: str = "CRC32"
+    checksum: str = ""      # base64; "...-N" for one of parts' checksums
+    parts: tuple = ()       # Versions: what it was put together from
+    numbers: tuple = ()     # that they were uploaded under
+    pieces: tuple = ()      # (parts, numbers) of what it is a copy of
     metadata: dict = dataclasses.field(default_factory=dict)
     tags: dict = dataclasses.field(default_factory=dict)
     marker: bool = False
-    mode: str = None    # Object Lock: GOVERNANCE, COMPLIANCE
+    mode: str = None        # Object Lock: GOVERNANCE, COMPLIANCE
     until: object = None
-    hold: str = None    # ON, OFF; None: never set
+    hold: str = None        # ON, OFF; None: never set
+    renamed: tuple = None   # (token, source) of the rename that made it
     id: str = None
+    modified: object = None  # whole seconds; None: not seen yet
 
     @staticmethod
-    def of(body, **more):
-        return Version(body, etag_of(body),
-                       base64.b64encode(crc32(body)).decode(), **more)
+    def of(body, algorithm="CRC32", **more):
+        return Version(body, etag_of(body), algorithm,
+                       encoded(DIGESTS[algorithm](body)), **more)
+
+    @staticmethod
+    def of_parts(parts, numbers, etag, algorithm, composite, **more):
+        body = b"".join(part.body for part in parts)
+        digest = DIGESTS[algorithm]
+        checksum = encoded(digest(body))
+        if composite:
+            whole = digest(b"".join(digest(part.body) for part in parts))
+            checksum = f"{encoded(whole)}-{len(parts)}"
+        return Version(body, f'"{etag.hex()}-{len(parts)}"', algorithm,
+                       checksum, tuple(parts), tuple(numbers), **more)
+
+    @property
+    def composite(self):
+        return "-" in self.checksum
+
+    def appended(self, body):
+        """With a part more, and all it had besides. The tags of parts are
+        not all known, so its own is chained. A copy of an object of parts
+        has them again."""
+        parts, numbers = (self.parts, self.numbers) if self.parts else \
+            self.pieces or ((Version.of(self.body, self.algorithm),), (1,))
+        return Version.of_parts(
+            parts + (Version.of(body, self.algorithm),),
+            numbers + (numbers[-1] + 1,),
+            md5(bytes.fromhex(self.etag[1:33]) + md5(body)), self.algorithm,
+            self.composite or self.algorithm == "SHA256",
+            metadata=dict(self.metadata), tags=dict(self.tags))
 
     def protected(self, bypass):
         """No date here comes while a test runs."""
@@ -61,6 +137,7 @@ class Version:
 class Upload:
     key: str
     tags: dict
+    algorithm: str = "CRC32"
     parts: dict = dataclasses.field(default_factory=dict)  # number: Version
     listed: list = None     # of the request that completed it
     version: Version = None  # that it became
@@ -87,29 +164,36 @@ class Bucket:
         """The id as headers have it: of none where versions never were."""
         return version.id if self.versioning else None
 
-    def read(self, key, version=None):
+    def live(self, key):
+        """What a plain read finds, or None."""
+        newest = self.find(key)
+        return None if newest is None or newest.marker else newest
+
+    def read(self, key, version=None, conditions=ALWAYS):
         found = self.find(key, version)
         if found is None:
             raise Refused("NoSuchVersion" if version else "NoSuchKey")
         if found.marker:
             raise Refused("MethodNotAllowed" if version else "NoSuchKey", found)
+        conditions.check(found)
         return found
 
-    def copy_source(self, key, version=None):
+    def copy_source(self, key, version=None, conditions=ALWAYS):
         found = self.find(key, version)
         if found is not None and found.marker:
             raise Refused("InvalidRequest" if version else "NoSuchKey")
-        return self.read(key, version)
+        found = self.read(key, version)
+        conditions.check_strictly(found)
+        return found
 
     # --- writing -----------------------------------------------------------
 
     def check(self, key, if_match=None, if_absent=False):
         """Conditions of a write look at what a plain read finds."""
-        newest = self.find(key)
-        there = newest is not None and not newest.marker
-        if if_absent and there:
+        newest = self.live(key)
+        if if_absent and newest:
             raise Refused("PreconditionFailed")
-        if if_match and not there:
+        if if_match and not newest:
             raise Refused("NoSuchKey")
         if if_match and if_match not in ("*", newest.etag):
             raise Refused("PreconditionFailed")
@@ -135,23 +219,82 @@ class Bucket:
         self.check(key, **conditions)
         return self.add(key, version)
 
-    def copy(self, source, source_version, key, metadata=None, tags=None):
-        """metadata, tags: what replaces the source's."""
-        found = self.copy_source(source, source_version)
-        if source == key and source_version is None and metadata is None:
+    def post(self, key, version, limits, summed):
+        """limits: the policy's, of the size; summed: it has a checksum."""
+        if self.default and not summed:
             raise Refused("InvalidRequest")
+        if len(version.body) > limits[1]:
+            raise Refused("EntityTooLarge")
+        if len(version.body) < limits[0]:
+            raise Refused("EntityTooSmall")
+        return self.add(key, version)
+
+    def copy(self, source, source_version, key, metadata=None, tags=None,
+             algorithm=None, conditions=ALWAYS, **written):
+        """metadata, tags: what replaces the source's."""
+        found = self.copy_source(source, source_version, conditions)
+        if source == key and source_version is None and metadata is None and \
+                algorithm in (None, found.algorithm):
+            raise Refused("InvalidRequest")
+        self.check(key, **written)
         return self.add(key, Version.of(
-            found.body,
+            found.body, algorithm or found.algorithm,
+            pieces=(found.parts, found.numbers) if found.parts
+            else found.pieces,
             metadata=dict(found.metadata if metadata is None else metadata),
             tags=dict(found.tags if tags is None else tags)))
 
-    def delete(self, key, version=None, bypass=False, if_match=None):
+    def append(self, key, body, offset, metadata, **conditions):
+        """Metadata and tags stay; `metadata` is of an object that begins."""
+        self.check(key, **conditions)
+        current = self.live(key)
+        if offset != len(current.body if current else b""):
+            raise Refused("InvalidWriteOffset")
+        if current is None:
+            return self.add(key, Version.of(body, "CRC64NVME",
+                                            metadata=metadata))
+        if not body:
+            return current
+        if not current.body:
+            return self.add(key, Version.of(
+                body, current.algorithm, metadata=dict(current.metadata),
+                tags=dict(current.tags)))
+        return self.add(key, current.appended(body))
+
+    def rename(self, source, key, token, of_source=ALWAYS, of_key=ALWAYS):
+        if source == key:
+            raise Refused("InvalidRequest")
+        if self.versioning:
+            raise Refused("NotImplemented")
+        found, there = self.find(source), self.find(key)
+        if there and there.renamed and there.renamed[0] == token:
+            if there.renamed[1] != source:
+                raise Refused("IdempotencyParameterMismatch")
+            return there
+        if found is None:
+            raise Refused("NoSuchKey")
+        of_source.check_strictly(found)
+        if there:
+            of_key.check_strictly(there)
+            self._remove(key, there)
+        elif of_key.match or of_key.since:
+            raise Refused("PreconditionFailed")
+        self._remove(source, found)
+        self.keys[key] = [found]
+        found.renamed = (token, source)
+        return found
+
+    def delete(self, key, version=None, bypass=False, if_match=None, size=None,
+               modified=None):
         """(the version that went, or None; the marker that came, or None)"""
         found = self.find(key, version)
-        if if_match:
-            if found is None or found.marker:
-                raise Refused("NoSuchKey")
-            if if_match not in ("*", found.etag):
+        there = found is not None and not found.marker
+        if if_match and not there:
+            raise Refused("NoSuchKey")
+        if there or (found and version):
+            if (if_match not in (None, "*", found.etag) or
+                    size not in (None, len(found.body)) or
+                    modified not in (None, found.modified)):
                 raise Refused("PreconditionFailed")
         if self.versioning and version is None:
             return None, self.add(key, Version(marker=True))
@@ -204,14 +347,23 @@ class Bucket:
             raise Refused("NoSuchUpload")
         return found
 
-    def complete(self, identity, listed, **conditions):
-        """listed: (number, ETag) as the request has them. A repeat answers
-        what was answered."""
+    def repeated(self, identity, listed):
+        """The version that this very request made before, or None."""
         found = self.uploads.get(identity)
-        if found is not None and found.version is not None and \
-                found.listed == listed:
+        if found is not None and found.listed == listed:
             return found.version
+        return None
+
+    def complete(self, identity, listed, size=None, **conditions):
+        """listed: (number, ETag) as the request has them. A repeat answers
+        what was answered. size: that the client expects."""
+        before = self.repeated(identity, listed)
+        if before is not None:
+            return before
         found = self.upload(identity)
+        numbers = [number for number, _ in listed]
+        if numbers != sorted(set(numbers)):
+            raise Refused("InvalidPartOrder")
         parts = []
         for number, etag in listed:
             part = found.parts.get(number)
@@ -220,16 +372,14 @@ class Bucket:
             parts.append(part)
         if any(len(part.body) < MIN_PART for part in parts[:-1]):
             raise Refused("EntityTooSmall")
+        if size not in (None, sum(len(part.body) for part in parts)):
+            raise Refused("InvalidRequest")
         self.check(found.key, **conditions)
-        md5s = b"".join(hashlib.md5(part.body).digest() for part in parts)
-        crcs = b"".join(crc32(part.body) for part in parts)
-        version = Version(
-            b"".join(part.body for part in parts),
-            f'"{hashlib.md5(md5s).hexdigest()}-{len(parts)}"',
-            f"{base64.b64encode(crc32(crcs)).decode()}-{len(parts)}",
-            tuple(len(part.body) for part in parts), tags=dict(found.tags))
-        found.listed, found.version = listed, version
-        found.parts = {}
+        version = Version.of_parts(
+            parts, numbers, md5(b"".join(md5(part.body) for part in parts)),
+            found.algorithm, found.algorithm != "CRC64NVME",
+            tags=dict(found.tags))
+        found.listed, found.version, found.parts = listed, version, {}
         return self.add(found.key, version)
 
     def abort(self, identity):
@@ -255,8 +405,7 @@ class Bucket:
 
     def list(self, prefix="", delimiter=""):
         """([(key, version)], common prefixes): what plain reads find."""
-        there = {key: versions[0] for key, versions in self.keys.items()
-                 if not versions[0].marker}
+        there = {key: self.live(key) for key in self.keys if self.live(key)}
         names, common = self._rolled_up(there, prefix, delimiter)
         return [(name, there[name]) for name in names], common
 
@@ -265,3 +414,14 @@ class Bucket:
         names, common = self._rolled_up(self.keys, prefix, delimiter)
         return [(name, version, version is self.keys[name][0])
                 for name in names for version in self.keys[name]], common
+
+    def list_uploads(self, prefix="", delimiter=""):
+        """([(key, id)], common prefixes): those in progress."""
+        there = {}
+        for identity in sorted(self.uploads):
+            if self.uploads[identity].version is None:
+                there.setdefault(self.uploads[identity].key,
+                                 []).append(identity)
+        names, common = self._rolled_up(there, prefix, delimiter)
+        return [(name, identity) for name in names
+                for identity in there[name]], common
