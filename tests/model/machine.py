@@ -116,12 +116,23 @@ class Machine(RuleBasedStateMachine):
             self.stack.restart_s3d()
 
 
+def tour(machine, stack):
+    """One fixed history, of what chance may leave out."""
+    prepare(stack)
+    fixed = machine()
+    fixed.tour()
+    fixed.teardown()
 
-def run(machine, stack, number=SEED, phases=tuple(Phase)):
-    """Raises what the first history to fail raises, once it is short."""
+
+def prepare(stack):
     Machine.stack = stack
     Machine.client = stack.client(signature_version="s3v4",
                                   retries={"total_max_attempts": 1})
+
+
+def run(machine, stack, number=SEED, phases=tuple(Phase)):
+    """Raises what the first history to fail raises, once it is short."""
+    prepare(stack)
     print(f"S3D_MODEL_SEED={number}")
     run_state_machine_as_test(seed(number)(machine), settings=settings(
         max_examples=int(os.environ.get("S3D_MODEL_EXAMPLES",

@@ -191,7 +191,7 @@ class Lists:
 
     @rule(number=UPLOADS, page=st.integers(1, 3), after=st.integers(0, 2))
     def list_parts(self, number, page, after):
-        key, identity = self.pick(number)
+        key, identity = self.pick(number, False)
         truncated = True
         while truncated:
             answer = self.call("list_parts", Key=key, UploadId=identity,
@@ -220,3 +220,4 @@ class Lists:
         for what in LISTS:
             getattr(self, what)("", False, Prefix="", Delimiter="",
                                 size=2 if what == "list_v2" else 1000)
+        self.list("", False, Prefix="", Delimiter="/", size=1000)

@@ -33,6 +33,8 @@ class Logs(Machine):
         self.objects = {}   # key: bytes
         self.expected = {}  # request id: (operation, key, status, code, size)
         self.put("a", 1)
+        self.get("a")
+        self.head("a")
         self.list()
         self.delete("a")
 

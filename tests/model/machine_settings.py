@@ -48,13 +48,10 @@ UNSET = [
 
 class Buckets(Machine):
     """All rules name a bucket by number; it may not be there."""
-    examples = 25
+    examples = 20
 
     @initialize()
     def begin(self):
-        self.begin_buckets()
-
-    def begin_buckets(self):
         self.names = [self.new_name() for _ in range(4)]
         self.there = {}  # name: Settings
         self.serial = 0
@@ -289,17 +286,29 @@ class BucketSettings(Buckets):
 class AllSettings(BucketSettings):
     """With CORS, which shows in every answer."""
 
-    @initialize(rules=RULES)
-    def begin(self, rules):
-        """One bucket has all of it."""
-        self.begin_buckets()
+    def tour(self):
+        """Once what chance may leave out."""
+        self.begin()
         self.fill(0)
-        self.tag(0, {"x": "1"})
+        for tags in ({"x": "1"}, None):
+            self.tag(0, tags)
+        for value in ("ObjectWriter", None):
+            self.own(0, value)
+        self.pay(1, "Requester")
+        self.log(0, 0, None, "")
+        self.notify(0, False)
         for what in UNSET:
             self.unset(0, what)
-        self.set_cors(0, [{"AllowedOrigins": ["http://a.example"],
-                           "AllowedMethods": ["PUT", "GET"],
-                           "AllowedHeaders": ["*"]}, *rules])
+        for rules in ([{"AllowedOrigins": ["http://a.example"],
+                        "AllowedMethods": ["PUT", "GET"],
+                        "AllowedHeaders": ["*"]}], None):
+            self.set_cors(0, rules)
+        self.switch(1, "Enabled")
+        self.lock(1, ("GOVERNANCE", "Days", 3))
+        self.look(1)
+        self.head(0)
+        self.list(1, "us-east-1")
+        self.delete(1, 2)
 
     @rule(number=NAMES, rules=st.one_of(st.none(), RULES, RULES, RULES))
     def set_cors(self, number, rules):

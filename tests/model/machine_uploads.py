@@ -166,7 +166,7 @@ class Uploads:
 
     @rule(number=UPLOADS)
     def abort(self, number):
-        key, identity = self.pick(number)
+        key, identity = self.pick(number, False)
         answer = self.call("abort_multipart_upload", Key=key,
                            UploadId=identity)
         self.expect(answer, self.model.abort, identity)

@@ -12,7 +12,7 @@ from machine_objects import (CONDITIONS, DEFAULT_DAYS, KEYS, TARGETS, Objects,
                              arguments)
 from machine_reads import Reads
 from machine_uploads import Uploads
-from reference import Version
+from reference import NULL, Version
 
 SOON = datetime.datetime(2098, 1, 1, tzinfo=datetime.timezone.utc)
 LATE = datetime.datetime(2099, 1, 1, tzinfo=datetime.timezone.utc)
@@ -27,19 +27,39 @@ class Plain(Objects, Reads, Uploads, Lists):
     """Never with versions: only here objects are renamed."""
     examples = 18
 
-    @initialize(keys=st.lists(KEYS, min_size=2, max_size=6))
-    def begin(self, keys):
-        """Then once what chance may leave out."""
-        Objects.begin(self, keys)
+    def tour(self):
+        """Once what chance may leave out."""
+        self.begin(["a", "a/b"])
         self.rename(0, "b", "match", "other", "t0", True)
         self.rename(0, "b", "before", "none", "t1", False)
         for condition in ("absent", "match"):
             self.make_upload("c", {}, [10], "CRC32", condition)
-        for kind in ("other", "before", "not_since"):
-            self.look_again(("c", None), kind, kind)
         for _ in range(2):
             self.make_upload("a", {}, [10], "SHA256", None)
-        self.list_uploads("a", True, size=1, Prefix="", Delimiter="")
+        self.list_parts(0, 1, 0)
+        kinds = ("match", "other", "before", "not_since")
+        for kind in kinds:
+            self.look_again(("c", None), kind, kind)
+            self.copy(("c", None), "d", kind, "none", {}, {}, "SHA256")
+            self.copy_part(0, 1, ("c", None), kind, (0, 0))
+        for condition in ("match", "absent"):
+            self.put("b", 5, {"x": "1"}, "CRC32", condition)
+            self.copy(("c", None), "b", "none", condition, None, None, None)
+            self.delete_object("b", None)
+        self.append("b", 5, 0, "none")
+        self.post("e", 5, {"x": "1"}, False, "201", False, (0, 9))
+        for what in ("list", "list_v2", "list_versions", "list_uploads"):
+            for delimiter in ("", "/"):
+                getattr(self, what)("a", True, size=1, Prefix="",
+                                    Delimiter=delimiter)
+            getattr(self, what)("", False, size=1, Prefix="a", Delimiter="")
+        self.copy(("c", None), "f", "none", "absent", None, None, None)
+        self.look(("c", 0), 0)
+        self.tag(("c", None), {"x": "1"})
+        self.tag(("c", None), {})
+        self.delete_many([(("d", None), "none")], False, False)
+        self.delete_object("c", NULL, kind="all")
+        self.abort(0)
 
     @rule(aimed=TARGETS, key=KEYS, of_source=RENAMED, of_key=RENAMED,
           token=st.sampled_from(["t1", "t2", "t3"]), twice=st.booleans())
@@ -86,11 +106,15 @@ class Locks(Versions):
     examples = 18
     locked = True
 
-    @initialize(keys=st.lists(KEYS, min_size=2, max_size=6))
-    def begin(self, keys):
-        Objects.begin(self, keys)
-        self.put_locked(keys[0], "GOVERNANCE", SOON, "ON")
-        self.look((keys[0], None), 0)
+    def tour(self):
+        """Once what chance may leave out."""
+        self.begin("Enabled", ["a", "b"])
+        self.put_locked("a", "GOVERNANCE", SOON, "ON")
+        self.look(("a", None), 0)
+        self.put_hold(0, "OFF")
+        self.retain(0, "GOVERNANCE", LATE, True)
+        self.list_versions("a", True, size=1, Prefix="", Delimiter="")
+        self.delete_locked(0, True)
 
     @rule(mode=st.sampled_from([None, "GOVERNANCE", "COMPLIANCE"]))
     def set_default(self, mode):

@@ -2,13 +2,19 @@
 
 import coverage
 import pytest
-from machine import Machine, run
+from machine import Machine, run, tour
 from machine_logs import Logs
 from machine_settings import AllSettings
 from machines import Locks, Plain, Versions
 
 MACHINES = [Plain, Versions, Locks, AllSettings, Logs]
 finished = []
+
+
+@pytest.mark.parametrize("machine", [Plain, Locks, AllSettings],
+                         ids=lambda m: m.__name__)
+def test_tour(stack, machine):
+    tour(machine, stack)
 
 
 @pytest.mark.parametrize("machine", MACHINES, ids=lambda m: m.__name__)
