@@ -3,7 +3,7 @@
 A machine drives random histories and compares every answer with reference.py
 or documents.py. They are:
 
-  Plain     a bucket that never had versions, with renames (test_model.py)
+  Plain     a bucket that never had versions, with renames
   Versions  versioning switched at any time
   Locks     Object Lock, where the same goes on and locks come in between
   Settings  buckets themselves, and all that is set on them
@@ -11,8 +11,9 @@ or documents.py. They are:
 
 Of objects: PUT, POST, append, rename, copy, delete (one, many), GET, HEAD,
 ranges, parts, attributes, tags, retention, legal hold, uploads and every
-listing, with versions and with conditions. tests/model/coverage.py holds what
-must have been answered with success after one run.
+listing, with versions and with conditions. coverage.py holds what must have
+been answered with success after one run; a machine's tour is a fixed history
+that sees to it. mutants.py proves that histories find faults.
 
 Budget: S3D_MODEL_EXAMPLES histories (each machine has its own number) of
 S3D_MODEL_STEPS (50) steps:

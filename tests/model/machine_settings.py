@@ -48,7 +48,7 @@ UNSET = [
 
 class Buckets(Machine):
     """All rules name a bucket by number; it may not be there."""
-    examples = 20
+    examples = 15
 
     @initialize()
     def begin(self):

@@ -25,7 +25,7 @@ RENAMED = st.one_of(CONDITIONS, st.sampled_from(
 
 class Plain(Objects, Reads, Uploads, Lists):
     """Never with versions: only here objects are renamed."""
-    examples = 18
+    examples = 14
 
     def tour(self):
         """Once what chance may leave out."""
@@ -81,7 +81,7 @@ class Plain(Objects, Reads, Uploads, Lists):
 
 class Versions(Objects, Reads, Uploads, Lists):
     """Enabled and Suspended at any time."""
-    examples = 22
+    examples = 16
 
     @initialize(status=st.sampled_from(["", "Suspended", "Enabled", "Enabled"]),
                 keys=st.lists(KEYS, min_size=2, max_size=6))
@@ -103,7 +103,7 @@ class Versions(Objects, Reads, Uploads, Lists):
 
 class Locks(Versions):
     """Object Lock, which needs versions."""
-    examples = 18
+    examples = 14
     locked = True
 
     def tour(self):
