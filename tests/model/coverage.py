@@ -16,6 +16,13 @@ NAMES = {
     "PutBucketNotification": "PutBucketNotificationConfiguration",
 }
 
+# Who may do what: no machine asks as anybody but the operator.
+ELSEWHERE = {
+    "GetBucketAcl", "PutBucketAcl", "GetObjectAcl", "PutObjectAcl",
+    "PutBucketPolicy", "GetPublicAccessBlock", "PutPublicAccessBlock",
+    "DeletePublicAccessBlock",
+}
+
 # Arguments that must have been answered with success.
 ARGUMENTS = {
     "PutObject": "IfMatch IfNoneMatch Tagging Metadata WriteOffsetBytes "
@@ -64,4 +71,4 @@ def missing(used):
     wanted = [f"{operation} {argument}" for operation in ARGUMENTS
               for argument in ARGUMENTS[operation].split()
               if argument not in used.get(operation, ())]
-    return sorted(served() - set(used)) + sorted(wanted)
+    return sorted(served() - ELSEWHERE - set(used)) + sorted(wanted)

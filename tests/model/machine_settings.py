@@ -29,7 +29,7 @@ ORIGINS = st.sampled_from(["http://a.example", "http://b.example",
 HEADERS = st.sampled_from([[], ["x-amz-date"], ["Content-Type", "x-amz-acl"],
                            ["other"]])
 
-# What nobody can set: (what looks at it, its answer; what removes it).
+# What no machine sets: (what looks at it, its answer; what removes it).
 UNSET = [
     ("get_bucket_encryption", "ServerSideEncryptionConfigurationNotFoundError",
      "delete_bucket_encryption"),
@@ -41,8 +41,6 @@ UNSET = [
      "delete_bucket_replication"),
     ("get_bucket_policy", "NoSuchBucketPolicy", "delete_bucket_policy"),
     ("get_bucket_policy_status", "NoSuchBucketPolicy", None),
-    ("get_public_access_block", "NoSuchPublicAccessBlockConfiguration",
-     "delete_public_access_block"),
 ]
 
 
