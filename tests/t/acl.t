@@ -265,6 +265,73 @@ like($t->get("/mat/theirs?uploadId=$id", @$_)->{body},
     for \@friend, [];
 is($t->delete("/mat/theirs?uploadId=$id", @friend)->{status}, 204, 'aborted');
 
+# --- ways around -----------------------------------------------------------------
+# The bucket is open to all, its objects are not.
+is($t->put('/mat/secret', body => 'secret')->{status}, 200, 'a secret');
+is($t->put('/own', @friend)->{status}, 200, 'a bucket of the friend\'s');
+sub source { return (headers => [ [ 'x-amz-copy-source' => $_[0] ], @_[1 .. $#_] ]) }
+$r = $t->put('/own/copy', @friend, source('/mat/secret'));
+is(answer(), '403 AccessDenied', 'not copied elsewhere');
+$r = $t->put('/mat/copy', @friend, source('/mat/secret', [ 'x-amz-acl' => 'public-read' ]));
+is(answer(), '403 AccessDenied', 'nor in place');
+$r = $t->put('/mat/secret', @friend, source('/mat/secret',
+    [ 'x-amz-metadata-directive' => 'REPLACE' ]));
+is(answer(), '403 AccessDenied', 'nor onto itself');
+$r = $t->post('/own/parts?uploads', @friend);
+($id) = $r->{body} =~ m{<UploadId>(.*?)</};
+$r = $t->put("/own/parts?partNumber=1&uploadId=$id", @friend, source('/mat/secret'));
+is(answer(), '403 AccessDenied', 'nor in parts');
+for my $options ([ 'x-amz-copy-source-if-match' => 'x' ], [ 'x-amz-copy-source-if-match' =>
+        '"5ebe2294ecd0e0f08eab7690d2a6ee69"' ]) {
+    $r = $t->put('/own/copy', @friend, source('/mat/secret', $options));
+    is(answer(), '403 AccessDenied', 'nor is its ETag guessed');
+    my ($name, $value) = ($options->[0] =~ s/x-amz-copy-source-//r, $options->[1]);
+    $r = $t->put('/mat/secret', @friend, body => 'x', headers => [ [ $name => $value ] ]);
+    is(answer(), '403 AccessDenied', 'nor by a conditional write');
+}
+$r = $t->get('/mat/secret?versionId=null', @friend);
+is(answer(), '403 AccessDenied', 'nor read as a version');
+$r = $t->delete('/mat/secret?versionId=null', @friend);
+is(answer(), '403 AccessDenied', 'nor deleted as one');
+my $deletes = '<Delete><Object><Key>secret</Key><VersionId>null</VersionId></Object>'
+    . '<Object><Key>none</Key></Object></Delete>';
+my @md5 = (headers => [ [ 'Content-MD5' => md5_base64($deletes) . '==' ] ]);
+like($t->post('/mat?delete', @friend, body => $deletes, @md5)->{body},
+    qr{<Deleted><Key>none</Key></Deleted>.*<Error><Key>secret</Key>.*<Code>AccessDenied</Code>|<Error><Key>secret</Key>.*<Code>AccessDenied</Code>.*<Deleted><Key>none</Key></Deleted>}s,
+    'each key for itself');
+is($t->put('/mat?acl', canned('private'))->{status}, 200, 'closed again');
+unlike($t->post('/mat?delete', @friend, body => $deletes, @md5)->{body}, qr{<Deleted>},
+    'then none');
+# There or not there: the same to who may not list.
+for my $target ('/mat/secret', '/mat/none', '/mat/secret?acl', '/mat/none?acl',
+    '/mat/secret?tagging', '/mat/none?tagging', '/mat/secret?versionId=null',
+    '/mat/none?versionId=null', '/mat/none?attributes', '/mat/secret?retention',
+    '/mat/none?retention', '/mat/none?legal-hold', '/mat?acl', '/mat?policyStatus') {
+    for my $who (\@friend, \@anonymous) {
+        $r = $t->get($target, @$who, headers =>
+            [ [ 'x-amz-object-attributes' => 'ETag' ] ]);
+        is(answer(), '403 AccessDenied', "GET $target");
+        unlike($r->{body}, qr/$me|>secret<|root/, 'says nothing');
+        is($t->head($target, @$who)->{status}, 403, "HEAD $target") if $target !~ /\?[a-u]/;
+    }
+}
+is($t->get('/mat/secret')->{body}, 'secret', 'is as it was');
+# A user of the owner's account has what everybody has, and no more.
+my $user = $t->ctl('user', 'add', 'plain') or die 'user add';
+my @plain = (access_key => $user->{access_key}, secret_key => $user->{secret_key});
+is($t->get('/mat/secret', @plain)->{status}, 403, 'a user without a policy');
+is($t->put('/mat/secret?acl', canned('private'))->{status}, 200, 'a list for the account');
+is($t->get('/mat/secret', @plain)->{status}, 403, 'is not for its users');
+is($t->put('/mat/secret?acl', @plain, canned('public-read'))->{status}, 403,
+    'who cannot change it');
+is($t->put('/mat/secret?acl', canned('public-read'))->{status}, 200, 'public');
+is($t->get('/mat/secret', @plain)->{body}, 'secret', 'is for everybody');
+is($t->put('/mat?publicAccessBlock', body => '<PublicAccessBlockConfiguration>'
+    . '<IgnorePublicAcls>true</IgnorePublicAcls></PublicAccessBlockConfiguration>')
+    ->{status}, 200, 'public lists are ignored');
+is($t->get('/mat/secret', @$_)->{status}, 403, 'public no more')
+    for \@plain, \@friend, \@anonymous;
+
 # --- whose objects are whose ----------------------------------------------------
 bucket('open', 'ObjectWriter');
 is($t->put('/open?acl', canned('public-read-write'))->{status}, 200, 'open to all');
