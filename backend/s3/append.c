@@ -12,14 +12,15 @@
 #include "s3/multipart.h"
 #include "s3/object.h"
 #include "s3/operations.h"
+#include "s3/reader.h"
+#include "s3/sse.h"
 #include "s3/worm.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
-#define OFFSET    "x-amz-write-offset-bytes"
-#define READ_SIZE (1u << 20) /* bytes read at a time */
+#define OFFSET "x-amz-write-offset-bytes"
 
 struct append {
     uint64_t offset;
@@ -81,6 +82,28 @@ static Meta__ChecksumAlgorithm wanted_algorithm(const Meta__Object *current)
                : META__CHECKSUM_ALGORITHM__CRC64NVME;
 }
 
+/* What is appended to an object is sealed as the object is. */
+static bool take_encryption(struct s3_call *call, Meta__Object *current,
+                            Meta__Object *object)
+{
+    if (current == NULL) {
+        return object_encrypt(call, object);
+    }
+    if (sse_named(call) &&
+        (current->encryption == NULL ||
+         current->encryption->mode != META__ENCRYPTION_MODE__SSE_C)) {
+        call_fail_message(call, S3_ERR_InvalidRequest,
+                          "The encryption parameters are not applicable to "
+                          "this object.");
+        return false;
+    }
+    if (!sse_open(call, current->encryption, SSE_OBJECT, &call->sse)) {
+        return false;
+    }
+    object->encryption = current->encryption;
+    return true;
+}
+
 void s3_append_open(struct s3_call *call)
 {
     struct append *append = arena_zalloc(call->arena, sizeof(*append));
@@ -106,7 +129,8 @@ void s3_append_open(struct s3_call *call)
     if (check_current(call, append, current) &&
         body_open(call, append->algorithm) &&
         worm_check_integrity(call, append->object->retention,
-                             append->object->legal_hold, "Put Object")) {
+                             append->object->legal_hold, "Put Object") &&
+        take_encryption(call, current, append->object)) {
         object_open_writer(call, append->object, slice_of(NULL, 0), 0);
     }
 }
@@ -126,7 +150,7 @@ static Meta__Part *new_part(struct s3_call *call, uint64_t blob, uint64_t size,
     return part;
 }
 
-/* An object in one blob was written by one PUT: its ETag is its MD5. */
+/* An object in one blob was written by one PUT: its tag is that of a part. */
 static Meta__Part *single_part(struct s3_call *call,
                                const Meta__Object *current)
 {
@@ -172,13 +196,22 @@ static int current_parts(struct s3_call *call, const Meta__Object *current,
 
 /* --- ETag and checksum
  * ---------------------------------------------------------*/
+/* Of the body alone. */
+static struct slice body_tag(struct s3_call *call)
+{
+    uint8_t *tag = arena_alloc(call->arena, 16);
+
+    sse_tag(&call->sse, body_md5(call), tag);
+    return slice_of(tag, 16);
+}
+
 /* Not all parts have an MD5 of their own (those of a copy, of a form), so it
  * is chained from tag to tag. */
 static void chain_etag(struct s3_call *call, const Meta__Object *current,
                        size_t parts, Meta__Object *object)
 {
     struct digester *digester = digester_new(DIGEST_MD5);
-    struct slice before = pb_slice(current->etag);
+    struct slice before = pb_slice(current->etag), added = body_tag(call);
     uint8_t md5[DIGEST_SIZE_MAX];
     char hex[33];
 
@@ -186,7 +219,7 @@ static void chain_etag(struct s3_call *call, const Meta__Object *current,
         before = slice_of(md5, 16);
     }
     digester_update(digester, before.data, before.size);
-    digester_update(digester, body_md5(call), 16);
+    digester_update(digester, added.data, added.size);
     digester_final(digester, DIGEST_MD5, md5);
     digester_free(digester);
     hex_encode(hex, md5, 16);
@@ -264,21 +297,12 @@ static Meta__Checksum *whole_checksum(struct s3_call *call,
 
 static int read_back(struct s3_call *call, struct digester *digester)
 {
-    const Layout__Layout *layout = call->layout;
-    uint8_t *data = xmalloc(READ_SIZE);
-    int error = 0;
+    struct s3_reader *reader = reader_open_layout(
+        call->service, call->blob, call->layout, sse_key(&call->sse));
+    int error =
+        reader_feed(reader, 0, call->request->content_length, digester, NULL);
 
-    for (uint64_t at = 0; error == 0 && at < layout->size;) {
-        uint64_t rest = layout->size - at;
-        size_t size = rest < READ_SIZE ? (size_t)rest : READ_SIZE;
-
-        error = blob_read(call->service->blobs, layout, at, data, size);
-        if (error == 0) {
-            digester_update(digester, data, size);
-        }
-        at += size;
-    }
-    free(data);
+    reader_close(reader);
     return error;
 }
 
@@ -317,6 +341,7 @@ static void keep(const Meta__Object *current, Meta__Object *object)
     object->n_tags = current->n_tags;
     object->tags = current->tags;
     object->storage_class = current->storage_class;
+    object->encryption = current->encryption;
     object->owner = current->owner;
     object->acl = current->acl;
 }
@@ -325,10 +350,7 @@ static void keep(const Meta__Object *current, Meta__Object *object)
 static void fill_first(struct s3_call *call, const struct append *append,
                        Meta__Object *object)
 {
-    char etag[33];
-
-    hex_encode(etag, body_md5(call), 16);
-    object->etag = pb_bytes(arena_copy(call->arena, etag, 32));
+    object_set_etag(call, object, body_md5(call));
     object->checksum = append->checksum;
     object->blob = call->blob;
 }
@@ -345,7 +367,7 @@ static int fill_composite(struct s3_call *call, struct meta_batch *batch,
         return error;
     }
     part = new_part(call, call->blob, append->size, append->checksum);
-    part->md5 = pb_bytes(slice_of(body_md5(call), 16));
+    part->md5 = pb_bytes(body_tag(call));
     part->number = composite.parts[composite.n_parts - 1]->number + 1;
     composite.parts[composite.n_parts++] = part;
     object->parts = (uint32_t)composite.n_parts;
@@ -354,6 +376,22 @@ static int fill_composite(struct s3_call *call, struct meta_batch *batch,
     object->blob = meta_next_id(call->service->meta);
     composite_put(batch, object->blob, composite.parts, composite.n_parts);
     return 0;
+}
+
+/* Was the body sealed with the key that the object has now? */
+static bool same_key(const Meta__Object *object, const Meta__Object *current)
+{
+    const Meta__Encryption *ours = object->encryption;
+    const Meta__Encryption *theirs;
+
+    if (current == NULL) {
+        return true;
+    }
+    theirs = current->encryption;
+    return ours == NULL || theirs == NULL
+               ? ours == theirs
+               : slice_equal(pb_slice(ours->wrapped),
+                             pb_slice(theirs->wrapped));
 }
 
 static void reply(struct s3_call *call, const Meta__Object *object)
@@ -401,7 +439,8 @@ static void append_locked(struct s3_call *call, struct meta_batch *batch,
         reply(call, current); /* nothing is to be done */
         return;
     }
-    if (wanted_algorithm(current) != append->algorithm) {
+    if (wanted_algorithm(current) != append->algorithm ||
+        !same_key(append->object, current)) {
         /* Another object of the same size has taken its place. */
         call_fail(call, S3_ERR_ConditionalRequestConflict);
         return;

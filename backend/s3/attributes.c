@@ -6,6 +6,7 @@
 
 #include "s3/object.h"
 #include "s3/operations.h"
+#include "s3/sse.h"
 #include "s3/version.h"
 
 #define PARTS_PAGE_MAX 1000u
@@ -252,7 +253,8 @@ void s3_get_object_attributes_run(struct s3_call *call)
         const Meta__Object *object = object_requested(call);
         struct buffer out = {NULL, 0, 0};
 
-        if (object == NULL) {
+        if (object == NULL ||
+            !sse_may_read(call, object->encryption, SSE_OBJECT)) {
             return;
         }
         rc = write_attributes(call, &out, &question, object);

@@ -160,8 +160,6 @@ void s3_get_accelerate_run(struct s3_call *call)
 static enum s3_error unset_error(Wire__Operation operation)
 {
     switch (operation) {
-    case WIRE__OPERATION__GET_BUCKET_ENCRYPTION:
-        return S3_ERR_ServerSideEncryptionConfigurationNotFoundError;
     case WIRE__OPERATION__GET_BUCKET_LIFECYCLE:
         return S3_ERR_NoSuchLifecycleConfiguration;
     case WIRE__OPERATION__GET_BUCKET_REPLICATION:

@@ -8,6 +8,8 @@
 #include "s3/cors_call.h"
 #include "s3/ownership.h"
 #include "s3/pieces.h"
+#include "s3/sse.h"
+#include "s3/writer.h"
 
 #include <errno.h>
 #include <string.h>
@@ -23,10 +25,11 @@ static void settle(struct s3_call *call)
         call->done_us = clock_monotonic_us();
     }
     cors_answer(call);
-    blob_writer_abort(call->writer);
+    writer_abort(call->writer);
     call->writer = NULL;
     pieces_free(call);
     body_free(call);
+    sse_wipe(&call->sse);
     buffer_free(&call->xml);
 }
 
@@ -245,7 +248,7 @@ void s3_call_data(struct s3_call *call, const void *data, size_t size)
         if (call->operation->body == S3_BODY_XML) {
             buffer_append(&call->xml, data, size);
         } else if (call->writer != NULL) {
-            error = blob_writer_append(call->writer, data, size);
+            error = writer_append(call->writer, data, size);
         }
         if (error != 0) {
             call_fail_errno(call, error, "storing a body");
@@ -338,7 +341,8 @@ void s3_call_refuse_segments(struct s3_call *call)
 
 void s3_call_free(struct s3_call *call)
 {
-    blob_writer_abort(call->writer);
+    writer_abort(call->writer);
+    sse_wipe(&call->sse);
     pieces_free(call);
     body_free(call);
     source_free(call);

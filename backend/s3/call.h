@@ -9,6 +9,13 @@
 struct s3_body;   /* body.c: a streamed body being verified */
 struct s3_pieces; /* pieces.h: a body of unknown length being stored */
 struct s3_source; /* source.c: the bytes of a reply being read */
+struct s3_writer; /* writer.h: bytes on their way into a blob */
+
+/* How the bytes of an object are sealed: sse.h. */
+struct sse {
+    Meta__Encryption *record;    /* NULL: they are in the clear */
+    uint8_t key[CRYPT_KEY_SIZE]; /* the object's */
+};
 
 /* How an operation takes its body. */
 enum s3_body_kind {
@@ -56,14 +63,15 @@ struct s3_call {
     bool wants_body;
     bool done; /* reply is valid */
     enum s3_error error;
-    struct s3_body *body; /* digests and checks of the body; see body.h */
-    struct buffer xml;    /* the collected body of an XML operation; heap */
-    struct blob_writer *writer; /* of an OBJECT operation; NULL when the
-                                   body is empty or after finish */
-    uint64_t blob;              /* id of the blob being written, or 0 */
-    struct s3_pieces *pieces;   /* of a FORM operation; NULL if there is none */
-    struct s3_source *source;   /* reply body from blobs, or NULL */
-    struct slice reply_body;    /* reply body in memory: XML */
+    struct s3_body *body;     /* digests and checks of the body; see body.h */
+    struct buffer xml;        /* the collected body of an XML operation; heap */
+    struct sse sse;           /* of what is written; wiped at the reply */
+    struct s3_writer *writer; /* of an OBJECT operation; NULL when the
+                                 body is empty or after finish */
+    uint64_t blob;            /* id of the blob being written, or 0 */
+    struct s3_pieces *pieces; /* of a FORM operation; NULL if there is none */
+    struct s3_source *source; /* reply body from blobs, or NULL */
+    struct slice reply_body;  /* reply body in memory: XML */
     size_t reply_sent;
 
     /* For the access log. */
@@ -268,15 +276,17 @@ bool object_take_headers(struct s3_call *call, Meta__Object *object);
  * made from `object`. False: the call has failed. */
 bool object_open_writer(struct s3_call *call, const Meta__Object *object,
                         struct slice upload, unsigned part);
-/* Opens a blob of `size` > 0 bytes with an Origin made from `object`. 0 or a
- * negative errno. */
+/* Opens a blob of `size` > 0 bytes, sealed as call->sse says, with an Origin
+ * made from `object`. 0 or a negative errno. */
 int object_open_blob(struct s3_call *call, const Meta__Object *object,
                      struct slice upload, unsigned part, uint64_t size,
-                     uint64_t *blob, struct blob_writer **writer);
+                     uint64_t *blob, struct s3_writer **writer);
 /* Makes the body durable: finishes call->writer into call->layout and puts
  * the blob's record into `batch`. Nothing to do for an empty body. False: the
  * call has failed. */
 bool object_finish_blob(struct s3_call *call, struct meta_batch *batch);
+/* Gives up what object_open_blob() opened as call->writer. */
+void object_abandon_blob(struct s3_call *call);
 /* Shares the lock of call->bucket, sees that the bucket is still the same
  * one, and locks the key. False: the call has failed and nothing is locked. */
 bool object_lock(struct s3_call *call, struct slice key);
@@ -320,8 +330,8 @@ bool object_parse_copy_source(struct s3_call *call, struct copy_source *source);
  * --------------------------------------------*/
 /* Opens bytes [offset, offset+size) of an object for s3_call_next(). The blob
  * stays readable while the source is open. 0 or negative errno. */
-int source_open(struct s3_call *call, uint64_t blob, uint64_t offset,
-                uint64_t size);
+int source_open(struct s3_call *call, uint64_t blob, const struct sse *sse,
+                uint64_t offset, uint64_t size);
 void source_free(struct s3_call *call);
 /* Reads the first piece ahead, so that a failure can still be an error
  * reply. 0 or a negative errno. */
@@ -329,8 +339,5 @@ int source_prime(struct s3_call *call);
 void source_next(struct s3_call *call, struct s3_piece *piece);
 void source_refuse_segments(struct s3_call *call);
 bool source_has_segments(const struct s3_call *call); /* some are to come */
-/* Feeds all bytes of [offset, offset+size) to a digester. */
-int source_digest(struct s3_service *service, uint64_t blob, uint64_t offset,
-                  uint64_t size, struct digester *digester);
 
 #endif

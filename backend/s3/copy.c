@@ -1,9 +1,14 @@
 /*
- * CopyObject: the new object references the bytes of the old one.
+ * CopyObject: the new object references the bytes of the old one, or has them
+ * sealed anew where the two may not share a key (sse.h).
  * https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
  */
+#include "s3/multipart.h"
 #include "s3/object.h"
 #include "s3/operations.h"
+#include "s3/reader.h"
+#include "s3/sse.h"
+#include "s3/writer.h"
 
 #include <errno.h>
 #include <string.h>
@@ -19,7 +24,9 @@ struct copy {
     Meta__Bucket *bucket;
     struct slice key;
     Meta__Object *source;
+    struct sse from;      /* of the source */
     Meta__Object *object; /* the new one */
+    bool shares;          /* it references the source's bytes */
 };
 
 static bool directive(struct s3_call *call, const char *header,
@@ -92,7 +99,6 @@ static bool fill_object(struct s3_call *call, struct copy *copy)
         object->tags = source->tags;
     }
     object->size = source->size;
-    object->blob = source->blob;
     copy->object = object;
     return true;
 }
@@ -104,7 +110,8 @@ static bool changes_nothing(struct s3_call *call, const struct copy *copy)
         call_request_header(call, "x-amz-storage-class");
 
     if (copy->bucket->id != call->bucket->id || copy->by_version ||
-        !slice_equal(copy->key, call->key) || copy->replace_metadata) {
+        !slice_equal(copy->key, call->key) || copy->replace_metadata ||
+        sse_named(call)) {
         return false;
     }
     if (storage_class.data != NULL &&
@@ -137,80 +144,119 @@ static bool check_source(struct s3_call *call, const struct copy *copy)
     return true;
 }
 
+/* --- keys and bytes
+ * ------------------------------------------------------------*/
+/* How the source is sealed, and how the copy is to be. */
+static bool open_keys(struct s3_call *call, struct copy *copy)
+{
+    if (!sse_open(call, copy->source->encryption, SSE_COPY_SOURCE,
+                  &copy->from) ||
+        !sse_create_copy(call, &copy->from, &call->sse, &copy->shares)) {
+        return false;
+    }
+    copy->object->encryption = call->sse.record;
+    return true;
+}
+
+/* All of the source, for its digests and, unless the copy shares its blob,
+ * into a new one. */
+static int read_source(struct s3_call *call, struct copy *copy,
+                       struct digester *digester)
+{
+    const Meta__Object *source = copy->source;
+    struct s3_reader *reader;
+    int error = 0;
+
+    if (source->size == 0) {
+        return 0;
+    }
+    if (!copy->shares) {
+        error = object_open_blob(call, copy->object, slice_of(NULL, 0), 0,
+                                 source->size, &call->blob, &call->writer);
+    }
+    if (error != 0) {
+        return error;
+    }
+    reader = reader_open(call->service, source->blob, sse_key(&copy->from));
+    error = reader_feed(reader, 0, source->size, digester, call->writer);
+    reader_close(reader);
+    if (error != 0) {
+        object_abandon_blob(call);
+    }
+    return error;
+}
+
 /* The new object's ETag and checksum are those of one PUT of the same bytes:
  * of a multipart source, or for another algorithm, they must be computed. */
-static int compute_digests(struct s3_call *call, struct copy *copy)
+static bool known_digests(const struct copy *copy,
+                          Meta__ChecksumAlgorithm algorithm)
+{
+    const Meta__Checksum *known = copy->source->checksum;
+    struct slice etag = pb_slice(copy->source->etag);
+
+    return copy->shares && memchr(etag.data, '-', etag.size) == NULL &&
+           known != NULL && known->algorithm == algorithm &&
+           known->type == META__CHECKSUM_TYPE__FULL_OBJECT;
+}
+
+static int take_bytes(struct s3_call *call, struct copy *copy)
 {
     const Meta__Checksum *known = copy->source->checksum;
     Meta__ChecksumAlgorithm algorithm = copy->algorithm;
-    struct slice etag = pb_slice(copy->source->etag);
     uint8_t md5[DIGEST_SIZE_MAX], value[DIGEST_SIZE_MAX];
     struct digester *digester;
-    Meta__Checksum *checksum;
-    int error = 0;
+    int error;
 
     if (algorithm == META__CHECKSUM_ALGORITHM__NO_CHECKSUM) {
         algorithm = known != NULL ? known->algorithm
                                   : META__CHECKSUM_ALGORITHM__CRC64NVME;
     }
-    if (memchr(etag.data, '-', etag.size) == NULL && known != NULL &&
-        known->algorithm == algorithm &&
-        known->type == META__CHECKSUM_TYPE__FULL_OBJECT) {
+    if (known_digests(copy, algorithm)) {
         copy->object->etag = copy->source->etag;
         copy->object->checksum = copy->source->checksum;
         return 0;
     }
     digester = digester_new(DIGEST_MD5 | checksum_digest(algorithm));
-    if (copy->source->size > 0) {
-        error = source_digest(call->service, copy->source->blob, 0,
-                              copy->source->size, digester);
-    }
+    error = read_source(call, copy, digester);
     digester_final(digester, DIGEST_MD5, md5);
     digester_final(digester, (enum digest)checksum_digest(algorithm), value);
     digester_free(digester);
-    if (error != 0) {
-        return error;
-    }
-    checksum = arena_alloc(call->arena, sizeof(*checksum));
-    meta__checksum__init(checksum);
-    checksum->algorithm = algorithm;
-    checksum->type = META__CHECKSUM_TYPE__FULL_OBJECT;
-    checksum->value =
-        pb_bytes(arena_copy(call->arena, value, checksum_size(algorithm)));
-    copy->object->checksum = checksum;
-    copy->object->etag =
-        (ProtobufCBinaryData){.len = 32, .data = arena_alloc(call->arena, 33)};
-    hex_encode((char *)copy->object->etag.data, md5, 16);
-    return 0;
+    object_set_etag(call, copy->object, md5);
+    copy->object->checksum = checksum_new(
+        call->arena, algorithm, META__CHECKSUM_TYPE__FULL_OBJECT, value);
+    return error;
 }
 
-/* Commits under the blob's lock, so that the blob cannot be freed between
- * the look at its record and the new reference (M2). -ENOENT: it is gone. */
-static int commit_reference(struct s3_call *call, struct copy *copy)
+/* --- the commit
+ * ----------------------------------------------------------------*/
+/* Commits under the lock of a shared blob, so that the blob cannot be freed
+ * between the look at its record and the new reference (M2). -ENOENT: it is
+ * gone. */
+static int commit_reference(struct s3_call *call, struct meta_batch *batch,
+                            struct copy *copy)
 {
     struct meta *meta = call->service->meta;
-    uint64_t blob = copy->object->blob;
-    struct meta_batch *batch;
+    uint64_t shared = copy->shares ? copy->source->blob : 0;
     Meta__Blob *record;
     int error = 0;
 
-    if (blob != 0) {
-        meta_blob_lock(meta, blob);
-        error = meta_get_blob(meta, call->arena, blob, &record);
+    copy->object->blob = copy->shares ? shared : call->blob;
+    if (shared != 0) {
+        meta_blob_lock(meta, shared);
+        error = meta_get_blob(meta, call->arena, shared, &record);
     }
     if (error == 0) {
-        batch = meta_batch_new(meta);
         error = object_commit(call, batch, call->key, copy->object);
-        meta_batch_free(batch);
     }
-    if (blob != 0) {
-        meta_blob_unlock(meta, blob);
+    if (shared != 0) {
+        meta_blob_unlock(meta, shared);
     }
     return error;
 }
 
 /* 0, -ENOENT to try again, -ECANCELED when the call has failed. */
-static int commit(struct s3_call *call, struct copy *copy)
+static int commit(struct s3_call *call, struct meta_batch *batch,
+                  struct copy *copy)
 {
     Meta__Object *current;
     int error;
@@ -221,7 +267,7 @@ static int commit(struct s3_call *call, struct copy *copy)
     error = object_current(call, &current);
     if (error == 0) {
         error = object_check_write_conditions(call, current)
-                    ? commit_reference(call, copy)
+                    ? commit_reference(call, batch, copy)
                     : -ECANCELED;
     }
     object_unlock(call, call->key);
@@ -230,14 +276,23 @@ static int commit(struct s3_call *call, struct copy *copy)
 
 static int attempt(struct s3_call *call, struct copy *copy)
 {
+    struct meta_batch *batch;
     int error;
 
     if (!object_copy_source(call, &copy->bucket, &copy->key, &copy->source) ||
-        !fill_object(call, copy) || !check_source(call, copy)) {
+        !fill_object(call, copy) || !check_source(call, copy) ||
+        !open_keys(call, copy)) {
         return -ECANCELED;
     }
-    error = compute_digests(call, copy);
-    return error != 0 ? error : commit(call, copy);
+    error = take_bytes(call, copy);
+    if (error != 0) {
+        return error;
+    }
+    batch = meta_batch_new(call->service->meta);
+    error = object_finish_blob(call, batch) ? commit(call, batch, copy)
+                                            : -ECANCELED;
+    meta_batch_free(batch);
+    return error;
 }
 
 static void reply(struct s3_call *call, const struct copy *copy)
@@ -250,6 +305,7 @@ static void reply(struct s3_call *call, const struct copy *copy)
         call_header_slice(call, "x-amz-version-id",
                           pb_slice(object->version_id));
     }
+    sse_headers(call, object->encryption, true);
     xml_open_document(&xml, "CopyObjectResult");
     xml_quoted(&xml, "ETag", pb_slice(object->etag));
     xml_time(&xml, "LastModified", object->mtime_ms);
@@ -269,6 +325,7 @@ void s3_copy_object_run(struct s3_call *call)
     for (unsigned i = 0; i < TRIES && error == -ENOENT; i++) {
         error = attempt(call, &copy);
     }
+    sse_wipe(&copy.from);
     if (error == 0) {
         reply(call, &copy);
     } else if (error == -ENOENT) {

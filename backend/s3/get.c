@@ -5,6 +5,7 @@
 #include "s3/authorize.h"
 #include "s3/object.h"
 #include "s3/operations.h"
+#include "s3/sse.h"
 #include "s3/version.h"
 #include "s3/worm.h"
 
@@ -402,22 +403,30 @@ static void object_headers(struct s3_call *call, const Meta__Object *object,
     if (object->n_tags > 0) {
         call_header(call, "x-amz-tagging-count", "%zu", object->n_tags);
     }
+    sse_headers(call, object->encryption, false);
     worm_headers(call, object);
     for (size_t i = 0; i < object->n_metadata; i++) {
         metadata_header(call, object->metadata[i]);
     }
 }
 
-/* The first piece is read before the reply says that all is well. */
+/* The first piece is read before the reply says that all is well. -ECANCELED:
+ * the call has failed. */
 static int open_body(struct s3_call *call, const Meta__Object *object,
                      const struct selection *selection)
 {
+    struct sse sse;
     int error;
 
     if (selection->size == 0) {
         return 0;
     }
-    error = source_open(call, object->blob, selection->offset, selection->size);
+    if (!sse_open(call, object->encryption, SSE_OBJECT, &sse)) {
+        return -ECANCELED;
+    }
+    error = source_open(call, object->blob, &sse, selection->offset,
+                        selection->size);
+    sse_wipe(&sse);
     if (error == 0) {
         error = source_prime(call);
     }
@@ -454,7 +463,9 @@ static void serve(struct s3_call *call, bool with_body)
         struct selection selection;
         Meta__Object *object = object_requested(call);
 
-        if (object == NULL || !check_conditions(call, object) ||
+        if (object == NULL ||
+            !sse_may_read(call, object->encryption, SSE_OBJECT) ||
+            !check_conditions(call, object) ||
             !select_bytes(call, object, &selection)) {
             return;
         }
@@ -463,7 +474,7 @@ static void serve(struct s3_call *call, bool with_body)
             reply(call, object, &selection);
         }
     }
-    if (error != 0) {
+    if (error != 0 && error != -ECANCELED) {
         call_fail_errno(call, error, "reading an object");
     }
 }

@@ -10,6 +10,7 @@
 
 #include "s3/multipart.h"
 #include "s3/operations.h"
+#include "s3/sse.h"
 #include "s3/xml_in.h"
 
 #define ALGORITHMS (META__CHECKSUM_ALGORITHM__SHA256 + 1)
@@ -32,6 +33,7 @@ struct complete {
     Meta__Checksum *checksum;
     char *etag;
     struct slice version_id; /* of the object; empty: the null version */
+    Meta__Encryption told;
 };
 
 /* --- the document
@@ -422,10 +424,25 @@ static void end_upload(struct s3_call *call, struct meta_batch *batch,
     meta_delete_upload(batch, call->bucket->id, call->key, id);
 }
 
+/* What the answer tells: S3 does not name the keys of customers here. */
+static void take_told(const Meta__Encryption *encryption,
+                      Meta__Encryption *told)
+{
+    meta__encryption__init(told);
+    if (encryption != NULL &&
+        encryption->mode != META__ENCRYPTION_MODE__SSE_C) {
+        told->mode = encryption->mode;
+        told->kms_key = encryption->kms_key;
+        told->bucket_key = encryption->bucket_key;
+    }
+}
+
 static void remember(struct s3_call *call, struct meta_batch *batch,
                      struct complete *complete)
 {
     Meta__Completed record = META__COMPLETED__INIT;
+
+    record.encryption = &complete->told;
 
     record.key = pb_bytes(call->key);
     record.etag = pb_bytes(slice_from_string(complete->etag));
@@ -457,8 +474,10 @@ static int commit(struct s3_call *call, struct complete *complete)
     object.retention = upload->retention;
     object.legal_hold = upload->legal_hold;
     object.acl = upload->acl;
-    object.owner = upload->object_owner.len > 0 ? upload->object_owner
-                                                : upload->owner;
+    object.owner =
+        upload->object_owner.len > 0 ? upload->object_owner : upload->owner;
+    object.encryption = upload->encryption;
+    take_told(upload->encryption, &complete->told);
     if (complete->size > 0) {
         object.blob = meta_next_id(meta);
         composite_put(batch, object.blob, complete->parts, complete->count);
@@ -500,13 +519,14 @@ static void write_location(struct s3_call *call, struct buffer *out)
 
 static void reply(struct s3_call *call, struct slice etag,
                   struct slice version_id, const Meta__Checksum *checksum,
-                  size_t parts)
+                  const Meta__Encryption *encryption, size_t parts)
 {
     struct buffer out = {NULL, 0, 0};
 
     if (version_id.size > 0) {
         call_header_slice(call, "x-amz-version-id", version_id);
     }
+    sse_headers(call, encryption, false);
     xml_open_document(&out, "CompleteMultipartUploadResult");
     write_location(call, &out);
     xml_text(&out, "Bucket", call->bucket_name);
@@ -528,7 +548,7 @@ static void reply_again(struct s3_call *call, struct complete *complete)
         slice_equal(pb_slice(done->parts_digest),
                     slice_of(complete->digest, 32))) {
         reply(call, pb_slice(done->etag), pb_slice(done->version_id),
-              done->checksum, complete->count);
+              done->checksum, done->encryption, complete->count);
     } else if (rc == 0 || rc == -ENOENT) {
         upload_fail_missing(call, complete->upload.id);
     } else {
@@ -548,6 +568,14 @@ static bool check_conditions(struct s3_call *call)
         return false;
     }
     return object_check_write_conditions(call, rc == 0 ? current : NULL);
+}
+
+/* The key of SSE-C need not come again; if it does, it must be the one. */
+static bool check_customer(struct s3_call *call,
+                           const struct complete *complete)
+{
+    return !sse_named(call) ||
+           sse_may_read(call, complete->upload.record->encryption, SSE_UPLOAD);
 }
 
 /* --- the operation
@@ -577,8 +605,9 @@ static void complete_locked(struct s3_call *call, struct complete *complete)
         return;
     }
     invariant(!more);
-    if (!check_order(call, complete) || !choose_parts(call, complete) ||
-        !check_sizes(call, complete) || !check_conditions(call)) {
+    if (!check_customer(call, complete) || !check_order(call, complete) ||
+        !choose_parts(call, complete) || !check_sizes(call, complete) ||
+        !check_conditions(call)) {
         return;
     }
     compute_etag(call, complete);
@@ -591,7 +620,7 @@ static void complete_locked(struct s3_call *call, struct complete *complete)
         call_fail_errno(call, rc, "complete upload");
     } else {
         reply(call, slice_from_string(complete->etag), complete->version_id,
-              complete->checksum, complete->count);
+              complete->checksum, &complete->told, complete->count);
     }
 }
 

@@ -3,17 +3,18 @@
  *
  * A range that lies within one stored blob is referenced where it is; only
  * its digests may have to be read. A range over several parts of a composite
- * is written anew, so that U3 holds. The source may be overwritten meanwhile
+ * is written anew, so that U3 holds, and so is one that is sealed or is to be:
+ * each upload has a key of its own. The source may be overwritten meanwhile
  * and its blob reclaimed: then it is looked up again.
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "s3/multipart.h"
 #include "s3/operations.h"
+#include "s3/reader.h"
+#include "s3/sse.h"
 
-#define READ_SIZE    (1u << 20) /* bytes read at a time */
 #define ATTEMPTS_MAX 4
 
 struct piece {
@@ -27,8 +28,10 @@ struct copy {
     Meta__Bucket *bucket; /* of the source */
     Meta__Object *source;
     uint64_t offset, size; /* of the source, bytes */
+    struct sse from;       /* of the source */
     struct piece *pieces;
     size_t count;
+    bool rewritten; /* into call->blob */
     uint8_t md5[DIGEST_SIZE_MAX];
     Meta__Checksum *checksum;
 };
@@ -161,6 +164,9 @@ static bool known_digests(struct s3_call *call, struct copy *copy)
     const Meta__Part *part = copy->count == 1 ? copy->pieces[0].whole : NULL;
     const Meta__Checksum *checksum = NULL;
 
+    if (copy->from.record != NULL) {
+        return false; /* not all tags are MD5s there */
+    }
     if (part != NULL && part->md5.len == 16) {
         memcpy(copy->md5, part->md5.data, 16);
         checksum = part->checksum;
@@ -178,51 +184,24 @@ static bool known_digests(struct s3_call *call, struct copy *copy)
     return true;
 }
 
-static int read_piece(struct s3_call *call, const struct piece *piece,
-                      struct digester *digester, uint8_t *data)
-{
-    struct arena *arena = arena_new();
-    Meta__Blob *blob;
-    int rc = meta_get_blob(call->service->meta, arena, piece->blob, &blob);
-
-    if (rc == 0 && blob->layout == NULL) {
-        rc = -EBADMSG; /* U3 */
-    }
-    for (uint64_t at = 0; rc == 0 && at < piece->size;) {
-        uint64_t left = piece->size - at;
-        size_t step = left < READ_SIZE ? left : READ_SIZE;
-        rc = blob_read(call->service->blobs, blob->layout, piece->offset + at,
-                       data, step);
-        if (rc == 0) {
-            digester_update(digester, data, step);
-            if (call->writer != NULL) {
-                rc = blob_writer_append(call->writer, data, step);
-            }
-        }
-        at += step;
-    }
-    arena_free(arena);
-    return rc;
-}
-
-/* Reads all pieces: for their digests, and into call->writer if it is open. */
-static int read_pieces(struct s3_call *call, struct copy *copy)
+/* Reads the range: for its digests, and into call->writer if it is open. */
+static int read_range(struct s3_call *call, struct copy *copy)
 {
     Meta__ChecksumAlgorithm algorithm = upload_algorithm(copy->upload.record);
     unsigned digest = checksum_digest(algorithm);
     struct digester *digester = digester_new(DIGEST_MD5 | digest);
-    uint8_t *data = xmalloc(READ_SIZE), value[DIGEST_SIZE_MAX];
-    int rc = 0;
+    struct s3_reader *reader =
+        reader_open(call->service, copy->source->blob, sse_key(&copy->from));
+    uint8_t value[DIGEST_SIZE_MAX];
+    int rc =
+        reader_feed(reader, copy->offset, copy->size, digester, call->writer);
 
-    for (size_t i = 0; rc == 0 && i < copy->count; i++) {
-        rc = read_piece(call, &copy->pieces[i], digester, data);
-    }
+    reader_close(reader);
     digester_final(digester, DIGEST_MD5, copy->md5);
     digester_final(digester, (enum digest)digest, value);
+    digester_free(digester);
     copy->checksum = checksum_new(call->arena, algorithm,
                                   META__CHECKSUM_TYPE__FULL_OBJECT, value);
-    digester_free(digester);
-    free(data);
     return rc;
 }
 
@@ -234,6 +213,7 @@ static void reply(struct s3_call *call, const Meta__Part *part)
     char etag[33];
 
     hex_encode(etag, part->md5.data, part->md5.len);
+    sse_headers(call, call->sse.record, false);
     xml_open_document(&out, "CopyPartResult");
     xml_time(&out, "LastModified", part->mtime_ms);
     xml_quoted(&out, "ETag", slice_from_string(etag));
@@ -249,7 +229,7 @@ static int commit_reference(struct s3_call *call, struct meta_batch *batch,
     struct meta *meta = call->service->meta;
     Meta__Blob *blob;
 
-    if (part->blob == 0 || call->layout != NULL) {
+    if (part->blob == 0 || copy->rewritten) {
         return part_commit(call, batch, &copy->upload, part);
     }
     meta_blob_lock(meta, part->blob); /* M2: it stays from here on */
@@ -269,12 +249,13 @@ static int commit(struct s3_call *call, struct meta_batch *batch,
 
     part.number = copy->number;
     part.size = copy->size;
-    if (copy->count == 1) {
+    if (copy->rewritten) {
+        part.blob = call->blob;
+    } else if (copy->count == 1) {
         part.blob = copy->pieces[0].blob;
         part.offset = copy->pieces[0].offset;
-    } else if (copy->count > 1) {
-        part.blob = call->blob;
     }
+    sse_tag(&call->sse, copy->md5, copy->md5);
     part.md5 = pb_bytes(slice_of(copy->md5, 16));
     part.checksum = copy->checksum;
     part.mtime_ms = clock_wall_ms();
@@ -292,38 +273,33 @@ static int commit(struct s3_call *call, struct meta_batch *batch,
     return rc;
 }
 
-/* --- bytes written anew
- * ------------------------------------------------------------------*/
-static int open_writer(struct s3_call *call, const struct copy *copy)
-{
-    Meta__Origin origin = META__ORIGIN__INIT;
-    struct blob_spec spec;
-
-    origin.bucket = call->bucket->id;
-    origin.bucket_name = call->bucket->name;
-    origin.key = pb_bytes(call->key);
-    origin.upload_id = pb_bytes(copy->upload.id);
-    origin.part_number = copy->number;
-    size_t size = meta__origin__get_packed_size(&origin);
-    uint8_t *packed = arena_alloc(call->arena, size);
-    meta__origin__pack(&origin, packed);
-    spec.blob = meta_next_id(call->service->meta);
-    spec.size = copy->size;
-    spec.origin = slice_of(packed, size);
-    int rc = kv_check_room(meta_kv(call->service->meta));
-    if (rc == 0) {
-        rc = blob_writer_open(call->service->blobs, &spec, &call->writer);
-    }
-    if (rc != 0) {
-        call->writer = NULL;
-        return rc;
-    }
-    call->blob = spec.blob;
-    return 0;
-}
-
 /* --- one attempt
  * -------------------------------------------------------------------------*/
+/* A new blob, where bytes may not be referenced: those of several blobs, and
+ * those that are or are to be sealed. */
+static int take_bytes(struct s3_call *call, struct copy *copy)
+{
+    Meta__Object object = META__OBJECT__INIT;
+    int rc;
+
+    object.encryption = call->sse.record;
+    copy->rewritten = copy->count > 1 ||
+                      (copy->count == 1 &&
+                       (copy->from.record != NULL || call->sse.record != NULL));
+    if (!copy->rewritten) {
+        return known_digests(call, copy) ? 0 : read_range(call, copy);
+    }
+    rc = object_open_blob(call, &object, copy->upload.id, copy->number,
+                          copy->size, &call->blob, &call->writer);
+    if (rc == 0) {
+        rc = read_range(call, copy);
+        if (rc != 0) {
+            object_abandon_blob(call);
+        }
+    }
+    return rc;
+}
+
 /* 0 when the call has ended, -ENOENT when the source's bytes have gone and it
  * must be looked up again, or another negative errno. */
 static int try_copy(struct s3_call *call, struct copy *copy)
@@ -331,32 +307,21 @@ static int try_copy(struct s3_call *call, struct copy *copy)
     struct slice key;
 
     if (!object_copy_source(call, &copy->bucket, &key, &copy->source) ||
-        !take_range(call, copy)) {
+        !take_range(call, copy) ||
+        !sse_open(call, copy->source->encryption, SSE_COPY_SOURCE,
+                  &copy->from)) {
         return 0;
     }
     int rc = locate(call, copy);
-    if (rc != 0) {
-        return rc;
-    }
-    if (copy->count > 1) {
-        rc = open_writer(call, copy);
-    }
-    if (rc != 0) {
-        return rc;
-    }
-    if (copy->count > 1 || !known_digests(call, copy)) {
-        rc = read_pieces(call, copy);
+    if (rc == 0) {
+        rc = take_bytes(call, copy);
     }
     if (rc == 0) {
         struct meta_batch *batch = meta_batch_new(call->service->meta);
-        if (copy->count <= 1 || object_finish_blob(call, batch)) {
+        if (object_finish_blob(call, batch)) {
             rc = commit(call, batch, copy);
         }
         meta_batch_free(batch);
-    } else {
-        blob_writer_abort(call->writer);
-        call->writer = NULL;
-        call->blob = 0;
     }
     return rc;
 }
@@ -368,12 +333,15 @@ void s3_upload_part_copy_run(struct s3_call *call)
 
     if (!upload_part_number_arg(call, &copy.number) ||
         !upload_id_arg(call, &copy.upload.id) ||
-        !upload_read(call, &copy.upload)) {
+        !upload_read(call, &copy.upload) ||
+        !sse_open(call, copy.upload.record->encryption, SSE_UPLOAD,
+                  &call->sse)) {
         return;
     }
     for (int i = 0; i < ATTEMPTS_MAX && rc == -ENOENT; i++) {
         rc = try_copy(call, &copy);
     }
+    sse_wipe(&copy.from);
     if (rc == -ENOENT) {
         call_fail(call, S3_ERR_OperationAborted);
     } else if (rc != 0) {

@@ -8,6 +8,7 @@
 
 #include "s3/multipart.h"
 #include "s3/operations.h"
+#include "s3/sse.h"
 
 #define UPLOAD_RANDOM_SIZE 16 /* bytes */
 
@@ -216,6 +217,10 @@ static bool take_request(struct s3_call *call, Meta__Upload *record)
     record->owner = pb_bytes(slice_from_string(call->identity.user));
     record->initiated_ms = clock_wall_ms();
     record->id = pb_bytes(new_id(call->arena, record->initiated_ms));
+    if (!sse_create(call, pb_slice(record->id), &call->sse)) {
+        return false;
+    }
+    record->encryption = call->sse.record;
     return true;
 }
 
@@ -229,6 +234,7 @@ static void reply_created(struct s3_call *call, const Meta__Upload *record)
         call_header(call, "x-amz-checksum-type", "%s",
                     checksum_type_name(record->checksum_type));
     }
+    sse_headers(call, record->encryption, true);
     xml_open_document(&out, "InitiateMultipartUploadResult");
     xml_text(&out, "Bucket", call->bucket_name);
     xml_text(&out, "Key", call->key);

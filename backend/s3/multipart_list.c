@@ -7,6 +7,7 @@
 #include "s3/list_common.h"
 #include "s3/multipart.h"
 #include "s3/operations.h"
+#include "s3/sse.h"
 
 static void write_checksum_kind(struct buffer *out, const Meta__Upload *record)
 {
@@ -103,7 +104,9 @@ void s3_list_parts_run(struct s3_call *call)
 
     if (!upload_id_arg(call, &page.upload.id) ||
         !list_max(call, "max-parts", &page.max) ||
-        !part_marker(call, &page.after) || !upload_read(call, &page.upload)) {
+        !part_marker(call, &page.after) || !upload_read(call, &page.upload) ||
+        (sse_named(call) &&
+         !sse_may_read(call, page.upload.record->encryption, SSE_UPLOAD))) {
         return;
     }
     if (page.max > 0 && page.after < PART_NUMBER_MAX) {

@@ -2,14 +2,13 @@
  * UploadPart, and how a part is committed.
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "s3/multipart.h"
 #include "s3/operations.h"
+#include "s3/reader.h"
+#include "s3/sse.h"
 #include "s3/worm.h"
-
-#define READ_SIZE (1u << 20) /* bytes read at a time */
 
 /* --- what UploadPartCopy shares
  * ------------------------------------------------*/
@@ -112,9 +111,12 @@ void s3_upload_part_open(struct s3_call *call)
     if (!body_open(call, upload_algorithm(part->upload.record)) ||
         !check_algorithm(call, part->upload.record) ||
         !worm_check_integrity(call, part->upload.record->retention,
-                              part->upload.record->legal_hold, "Put Part")) {
+                              part->upload.record->legal_hold, "Put Part") ||
+        !sse_open(call, part->upload.record->encryption, SSE_UPLOAD,
+                  &call->sse)) {
         return;
     }
+    object.encryption = call->sse.record;
     object_open_writer(call, &object, part->upload.id, part->number);
 }
 
@@ -123,21 +125,16 @@ void s3_upload_part_open(struct s3_call *call)
 static int read_crc64(struct s3_call *call, uint8_t value[DIGEST_SIZE_MAX])
 {
     struct digester *digester = digester_new(DIGEST_CRC64NVME);
-    uint64_t size = call->layout != NULL ? call->layout->size : 0;
-    uint8_t *data = xmalloc(READ_SIZE);
     int rc = 0;
 
-    for (uint64_t at = 0; rc == 0 && at < size;) {
-        size_t step = size - at < READ_SIZE ? size - at : READ_SIZE;
-        rc = blob_read(call->service->blobs, call->layout, at, data, step);
-        if (rc == 0) {
-            digester_update(digester, data, step);
-            at += step;
-        }
+    if (call->layout != NULL) {
+        struct s3_reader *reader = reader_open_layout(
+            call->service, call->blob, call->layout, sse_key(&call->sse));
+        rc = reader_feed(reader, 0, body_size(call), digester, NULL);
+        reader_close(reader);
     }
     digester_final(digester, DIGEST_CRC64NVME, value);
     digester_free(digester);
-    free(data);
     return rc;
 }
 
@@ -168,6 +165,7 @@ static void reply_part(struct s3_call *call, const Meta__Part *part)
 
     hex_encode(etag, part->md5.data, part->md5.len);
     call_header(call, "etag", "\"%s\"", etag);
+    sse_headers(call, call->sse.record, false);
     part_checksum_header(call, body_checksum(call));
     call_reply_empty(call, 200);
 }
@@ -176,6 +174,7 @@ static void commit(struct s3_call *call, struct meta_batch *batch)
 {
     struct part_call *state = call->operation_data;
     Meta__Part part = META__PART__INIT;
+    uint8_t tag[16];
 
     if (!kept_checksum(call, state->upload.record, &part.checksum)) {
         return;
@@ -183,7 +182,8 @@ static void commit(struct s3_call *call, struct meta_batch *batch)
     part.number = state->number;
     part.size = body_size(call);
     part.blob = part.size > 0 ? call->blob : 0;
-    part.md5 = pb_bytes(slice_of(body_md5(call), 16));
+    sse_tag(&call->sse, body_md5(call), tag);
+    part.md5 = pb_bytes(slice_of(tag, sizeof(tag)));
     part.mtime_ms = clock_wall_ms();
     if (!object_lock(call, call->key)) {
         return;

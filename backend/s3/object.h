@@ -7,7 +7,13 @@
 
 #include "s3/call.h"
 
-/* ETag, x-amz-version-id of a version that was written. */
+/* How a new object of the request's key is sealed, from here on: call->sse and
+ * object->encryption. False: the call has failed. */
+bool object_encrypt(struct s3_call *call, Meta__Object *object);
+/* The entity tag of bytes that are sealed as call->sse says. */
+void object_set_etag(struct s3_call *call, Meta__Object *object,
+                     const uint8_t md5[16]);
+/* ETag, x-amz-version-id and encryption of a version that was written. */
 void object_identity_headers(struct s3_call *call, const Meta__Object *object);
 /* Commits a new version of call->key under its lock, if the conditions of the
  * request hold. False: the call has failed. */

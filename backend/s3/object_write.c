@@ -1,5 +1,8 @@
 /* A new object's bytes on their way into a blob. */
+#include "s3/object.h"
 #include "s3/ownership.h"
+#include "s3/sse.h"
+#include "s3/writer.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -45,9 +48,29 @@ static struct slice pack_origin(struct s3_call *call,
     return slice_of(packed, size);
 }
 
+bool object_encrypt(struct s3_call *call, Meta__Object *object)
+{
+    if (!sse_create(call, slice_of(NULL, 0), &call->sse)) {
+        return false;
+    }
+    object->encryption = call->sse.record;
+    return true;
+}
+
+void object_set_etag(struct s3_call *call, Meta__Object *object,
+                     const uint8_t md5[16])
+{
+    char *etag = arena_alloc(call->arena, 33);
+    uint8_t tag[16];
+
+    sse_tag(&call->sse, md5, tag);
+    hex_encode(etag, tag, sizeof(tag));
+    object->etag = pb_bytes(slice_of(etag, 32));
+}
+
 int object_open_blob(struct s3_call *call, const Meta__Object *object,
                      struct slice upload, unsigned part, uint64_t size,
-                     uint64_t *blob, struct blob_writer **writer)
+                     uint64_t *blob, struct s3_writer **writer)
 {
     struct blob_spec spec = {.blob = meta_next_id(call->service->meta),
                              .size = size};
@@ -57,7 +80,7 @@ int object_open_blob(struct s3_call *call, const Meta__Object *object,
     /* Before the bytes: without a record they would only fill the drives. */
     error = kv_check_room(meta_kv(call->service->meta));
     if (error == 0) {
-        error = blob_writer_open(call->service->blobs, &spec, writer);
+        error = writer_open(call->service, &spec, sse_key(&call->sse), writer);
     }
     if (error != 0) {
         *writer = NULL;
@@ -97,6 +120,13 @@ bool object_open_writer(struct s3_call *call, const Meta__Object *object,
     return true;
 }
 
+void object_abandon_blob(struct s3_call *call)
+{
+    writer_abort(call->writer);
+    call->writer = NULL;
+    call->blob = 0;
+}
+
 bool object_finish_blob(struct s3_call *call, struct meta_batch *batch)
 {
     Meta__Blob record = META__BLOB__INIT;
@@ -106,7 +136,7 @@ bool object_finish_blob(struct s3_call *call, struct meta_batch *batch)
         return true;
     }
     invariant(call->writer != NULL && call->layout == NULL);
-    error = blob_writer_finish(call->writer, &call->layout);
+    error = writer_finish(call->writer, &call->layout);
     call->writer = NULL; /* freed, also on error */
     if (error != 0) {
         call->layout = NULL;

@@ -105,6 +105,9 @@ void s3_get_policy_status_run(struct s3_call *call);
 void s3_put_public_access_run(struct s3_call *call);
 void s3_get_public_access_run(struct s3_call *call);
 void s3_delete_public_access_run(struct s3_call *call);
+void s3_put_encryption_run(struct s3_call *call); /* XML body */
+void s3_get_encryption_run(struct s3_call *call);
+void s3_delete_encryption_run(struct s3_call *call);
 
 /* --- access control lists: acl_operations.c
  * ------------------------------------*/

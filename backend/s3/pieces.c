@@ -1,11 +1,12 @@
 #include "s3/pieces.h"
+#include "s3/writer.h"
 
 #include <stdlib.h>
 
 struct piece {
     uint64_t blob;
     uint64_t size;
-    struct blob_writer *writer; /* NULL after finish */
+    struct s3_writer *writer; /* NULL after finish */
     Layout__Layout *layout;
 };
 
@@ -25,7 +26,7 @@ void pieces_open(struct s3_call *call, const Meta__Object *object)
 
 static bool finish_piece(struct s3_call *call, struct piece *piece)
 {
-    int error = blob_writer_finish(piece->writer, &piece->layout);
+    int error = writer_finish(piece->writer, &piece->layout);
 
     piece->writer = NULL; /* freed, also on error */
     if (error != 0) {
@@ -57,8 +58,8 @@ static bool write_piece(struct s3_call *call, unsigned number)
     error = object_open_blob(call, pieces->object, slice_of(NULL, 0), number,
                              piece->size, &piece->blob, &piece->writer);
     if (error == 0) {
-        error = blob_writer_append(piece->writer, pieces->bytes.data,
-                                   pieces->bytes.size);
+        error = writer_append(piece->writer, pieces->bytes.data,
+                              pieces->bytes.size);
     }
     pieces->bytes.size = 0;
     if (error != 0) {
@@ -153,7 +154,7 @@ void pieces_free(struct s3_call *call)
         return;
     }
     for (size_t i = 0; i < pieces->count; i++) {
-        blob_writer_abort(pieces->pieces[i].writer);
+        writer_abort(pieces->pieces[i].writer);
         if (pieces->pieces[i].layout != NULL) {
             layout__layout__free_unpacked(pieces->pieces[i].layout, NULL);
         }

@@ -172,7 +172,8 @@ static void begin_file(struct s3_call *call, struct post *post)
         authorize(call, post) && call_supported(call) &&
         body_open(call, META__CHECKSUM_ALGORITHM__CRC64NVME) &&
         worm_check_integrity(call, post->object.retention,
-                             post->object.legal_hold, "Put Object")) {
+                             post->object.legal_hold, "Put Object") &&
+        object_encrypt(call, &post->object)) {
         pieces_open(call, &post->object);
     }
 }
@@ -401,7 +402,6 @@ void s3_post_object_run(struct s3_call *call)
     struct post *post = call->operation_data;
     Meta__Object *object = &post->object;
     struct meta_batch *batch;
-    char etag[33];
 
     if (!check_end(call, post)) {
         return;
@@ -410,9 +410,8 @@ void s3_post_object_run(struct s3_call *call)
     if (!body_finish(call)) {
         return;
     }
-    hex_encode(etag, body_md5(call), 16);
     object->size = post->file_size;
-    object->etag = pb_bytes(slice_from_string(etag));
+    object_set_etag(call, object, body_md5(call));
     object->checksum = body_checksum(call);
     batch = meta_batch_new(call->service->meta);
     if (pieces_finish(call, batch, &object->blob) &&

@@ -4,6 +4,7 @@
  */
 #include "s3/object.h"
 #include "s3/operations.h"
+#include "s3/sse.h"
 #include "s3/worm.h"
 
 #include <errno.h>
@@ -16,6 +17,7 @@ void object_identity_headers(struct s3_call *call, const Meta__Object *object)
         call_header_slice(call, "x-amz-version-id",
                           pb_slice(object->version_id));
     }
+    sse_headers(call, object->encryption, true);
 }
 
 int object_current(struct s3_call *call, Meta__Object **object)
@@ -63,7 +65,8 @@ void s3_put_object_open(struct s3_call *call)
     if (object_take_headers(call, object) && check_early(call) &&
         body_open(call, META__CHECKSUM_ALGORITHM__CRC64NVME) &&
         worm_check_integrity(call, object->retention, object->legal_hold,
-                             "Put Object")) {
+                             "Put Object") &&
+        object_encrypt(call, object)) {
         object_open_writer(call, object, slice_of(NULL, 0), 0);
     }
 }
@@ -96,16 +99,14 @@ void s3_put_object_run(struct s3_call *call)
 {
     struct meta_batch *batch;
     Meta__Object *object = call->operation_data;
-    char etag[33];
 
     if (s3_append_wanted(call)) {
         s3_append_run(call);
         return;
     }
     batch = meta_batch_new(call->service->meta);
-    hex_encode(etag, body_md5(call), 16);
     object->size = call->request->has_body ? call->request->content_length : 0;
-    object->etag = pb_bytes(slice_from_string(etag));
+    object_set_etag(call, object, body_md5(call));
     object->checksum = body_checksum(call);
     object->blob = call->blob;
     if (object_finish_blob(call, batch) &&

@@ -30,8 +30,10 @@ struct s3_service {
     struct iam *iam;
     struct crypt_provider *keyring; /* wraps the keys of SSE-S3 */
     struct crypt_provider *kms;     /* and those of SSE-KMS: Vault, or the
-                                       keyring */
-    const char *region; /* of new buckets when nothing else is said */
+                                       keyring. NULL, either: 501 */
+    bool encrypt_by_default; /* new objects, with SSE-S3, where neither the
+                                request nor the bucket says how */
+    const char *region;      /* of new buckets when nothing else is said */
     struct s3_access_log *access_log; /* NULL: none is kept */
     struct s3_policy_cache *policies;
     struct s3_audit *audit; /* NULL: decisions are not logged */

@@ -1,47 +1,25 @@
 /*
- * The bytes of an object, whatever blobs they are in.
- *
- * A blob's record is either a layout (a leaf) or a list of slices of other
- * blobs. A walk finds the leaf under a position; it keeps the composite
- * records it met and the last leaf only, so that an object of 10,000 parts
- * does not hold 10,000 layouts.
+ * The bytes of a reply's body, piece by piece: named as segments of files
+ * where the worker can read them, otherwise read here. Sealed bytes are never
+ * named.
  */
 #include "s3/call.h"
+#include "s3/reader.h"
+#include "s3/sse.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define DEPTH_MAX      16           /* composites of composites */
 #define SMALL_MAX      (128u << 10) /* bytes: not worth opening files for */
 #define SEGMENTS_MAX   64u
 #define WINDOW_FIRST   (1ull << 20)
 #define WINDOW_LAST    (8ull << 20)
 #define WINDOW_TRUSTED (64ull << 20) /* nothing is read before it is named */
 
-struct composite {
-    struct composite *next;
-    struct arena *arena; /* of this and the record */
-    uint64_t blob;
-    Meta__Blob *record;
-};
-
-struct walk {
-    struct s3_service *service;
-    struct composite *composites;
-    struct arena *leaf_arena;
-    uint64_t leaf_blob;
-    Meta__Blob *leaf;
-};
-
-/* Where bytes are: `left` of them from `offset` of a stored blob. */
-struct place {
-    const Layout__Layout *layout;
-    uint64_t offset, left;
-};
-
 struct s3_source {
-    struct walk walk;
+    struct blob_store *blobs;
+    struct s3_reader *reader;
     uint64_t blob;
     uint64_t position, end; /* bytes of the blob */
     size_t buffer_size;
@@ -54,149 +32,25 @@ struct s3_source {
     Wire__Segment wire[SEGMENTS_MAX], *wire_list[SEGMENTS_MAX];
 };
 
-static void walk_open(struct walk *walk, struct s3_service *service)
-{
-    *walk = (struct walk){.service = service};
-}
-
-static void walk_close(struct walk *walk)
-{
-    arena_free(walk->leaf_arena);
-    walk->leaf_arena = NULL;
-    while (walk->composites != NULL) {
-        struct composite *composite = walk->composites;
-
-        walk->composites = composite->next;
-        arena_free(composite->arena);
-    }
-}
-
-static int walk_fetch(struct walk *walk, uint64_t blob, Meta__Blob **record)
-{
-    struct composite *composite;
-    struct arena *arena;
-    int error;
-
-    if (walk->leaf != NULL && walk->leaf_blob == blob) {
-        *record = walk->leaf;
-        return 0;
-    }
-    for (composite = walk->composites; composite; composite = composite->next) {
-        if (composite->blob == blob) {
-            *record = composite->record;
-            return 0;
-        }
-    }
-    arena = arena_new();
-    error = meta_get_blob(walk->service->meta, arena, blob, record);
-    if (error != 0) {
-        arena_free(arena);
-        return error;
-    }
-    if ((*record)->n_parts > 0) {
-        composite = arena_alloc(arena, sizeof(*composite));
-        *composite = (struct composite){walk->composites, arena, blob, *record};
-        walk->composites = composite;
-        return 0;
-    }
-    arena_free(walk->leaf_arena);
-    walk->leaf_arena = arena;
-    walk->leaf_blob = blob;
-    walk->leaf = *record;
-    return 0;
-}
-
-/* The part under `offset`, which becomes the offset inside that part. */
-static const Meta__Part *part_at(const Meta__Blob *record, uint64_t *offset)
-{
-    for (size_t i = 0; i < record->n_parts; i++) {
-        if (*offset < record->parts[i]->size) {
-            return record->parts[i];
-        }
-        *offset -= record->parts[i]->size;
-    }
-    return NULL;
-}
-
-static int walk_find(struct walk *walk, uint64_t blob, uint64_t offset,
-                     struct place *place)
-{
-    uint64_t left = UINT64_MAX;
-
-    for (unsigned depth = 0; depth < DEPTH_MAX; depth++) {
-        const Meta__Part *part;
-        Meta__Blob *record;
-        int error = walk_fetch(walk, blob, &record);
-
-        if (error != 0) {
-            return error;
-        }
-        if (record->n_parts == 0) {
-            uint64_t rest;
-
-            if (record->layout == NULL || offset >= record->layout->size) {
-                return -EBADMSG;
-            }
-            rest = record->layout->size - offset;
-            place->layout = record->layout;
-            place->offset = offset;
-            place->left = rest < left ? rest : left;
-            return 0;
-        }
-        part = part_at(record, &offset);
-        if (part == NULL) {
-            return -EBADMSG;
-        }
-        if (part->size - offset < left) {
-            left = part->size - offset;
-        }
-        blob = part->blob;
-        offset += part->offset;
-    }
-    return -EBADMSG;
-}
-
-static int walk_read(struct walk *walk, uint64_t blob, uint64_t offset,
-                     uint8_t *data, size_t size)
-{
-    while (size > 0) {
-        struct place place;
-        size_t now;
-        int error = walk_find(walk, blob, offset, &place);
-
-        if (error != 0) {
-            return error;
-        }
-        now = place.left < size ? (size_t)place.left : size;
-        error = blob_read(walk->service->blobs, place.layout, place.offset,
-                          data, now);
-        if (error != 0) {
-            return error;
-        }
-        offset += now;
-        data += now;
-        size -= now;
-    }
-    return 0;
-}
-
-int source_open(struct s3_call *call, uint64_t blob, uint64_t offset,
-                uint64_t size)
+int source_open(struct s3_call *call, uint64_t blob, const struct sse *sse,
+                uint64_t offset, uint64_t size)
 {
     struct s3_source *source = arena_zalloc(call->arena, sizeof(*source));
-    struct place place;
+    struct reader_place place;
 
     invariant(call->source == NULL);
-    walk_open(&source->walk, call->service);
+    source->reader = reader_open(call->service, blob, sse_key(sse));
+    source->blobs = call->service->blobs;
     source->blob = blob;
     source->position = offset;
     source->end = offset + size;
     source->buffer_size = size < FRAME_DATA_MAX ? (size_t)size : FRAME_DATA_MAX;
-    source->segments = call->request->segments && size > SMALL_MAX;
+    source->segments = call->request->segments && size > SMALL_MAX &&
+                       !reader_is_sealed(source->reader);
     source->verify = call->request->verify;
     source->window = WINDOW_FIRST;
     call->source = source;
-    return size == 0 ? 0 : walk_find(&source->walk, blob, offset, &place);
+    return size == 0 ? 0 : reader_find(source->reader, offset, &place);
 }
 
 void source_free(struct s3_call *call)
@@ -206,7 +60,7 @@ void source_free(struct s3_call *call)
     if (source == NULL) {
         return;
     }
-    walk_close(&source->walk);
+    reader_close(source->reader);
     free(source->buffer);
     call->source = NULL;
 }
@@ -221,19 +75,19 @@ static uint64_t name_segments(struct s3_source *source)
 
     while (total < want && count < SEGMENTS_MAX) {
         uint64_t covered = 0, size = want - total;
-        struct place place;
+        struct reader_place place;
         int added;
 
-        if (walk_find(&source->walk, source->blob, source->position + total,
-                      &place) != 0) {
+        if (reader_find(source->reader, source->position + total, &place) !=
+            0) {
             break; /* a read says what is wrong */
         }
         if (size > place.left) {
             size = place.left;
         }
-        added = blob_segments(source->walk.service->blobs, place.layout,
-                              place.offset, size, source->verify,
-                              segments + count, SEGMENTS_MAX - count, &covered);
+        added = blob_segments(source->blobs, place.layout, place.offset, size,
+                              source->verify, segments + count,
+                              SEGMENTS_MAX - count, &covered);
         if (added <= 0) {
             break;
         }
@@ -257,9 +111,12 @@ static uint64_t name_segments(struct s3_source *source)
     return total;
 }
 
-/* Where files serve the rest, only up to the unit's end: the bad shard. */
-static size_t data_size(struct s3_source *source, const struct place *place)
+/* Where files serve the rest, only up to the unit's end: the bad shard. A
+ * sealed block is opened once: a piece ends where one does. */
+static size_t data_size(struct s3_source *source,
+                        const struct reader_place *place)
 {
+    bool sealed = reader_is_sealed(source->reader);
     uint64_t size = source->end - source->position;
     uint64_t unit =
         place->layout->unit > 0 ? place->layout->unit : FRAME_DATA_MAX;
@@ -267,7 +124,10 @@ static size_t data_size(struct s3_source *source, const struct place *place)
     if (size > FRAME_DATA_MAX) {
         size = FRAME_DATA_MAX;
     }
-    if (source->segments) {
+    if (sealed) {
+        unit = FRAME_DATA_MAX; /* a multiple of a block */
+    }
+    if (source->segments || sealed) {
         if (size > unit - place->offset % unit) {
             size = unit - place->offset % unit;
         }
@@ -280,10 +140,9 @@ static size_t data_size(struct s3_source *source, const struct place *place)
 
 static int read_piece(struct s3_source *source, struct s3_piece *piece)
 {
-    struct place place;
+    struct reader_place place;
     size_t size;
-    int error =
-        walk_find(&source->walk, source->blob, source->position, &place);
+    int error = reader_find(source->reader, source->position, &place);
 
     if (error != 0) {
         return error;
@@ -293,8 +152,7 @@ static int read_piece(struct s3_source *source, struct s3_piece *piece)
         source->buffer = xmalloc(source->buffer_size);
     }
     invariant(size <= source->buffer_size);
-    error = walk_read(&source->walk, source->blob, source->position,
-                      source->buffer, size);
+    error = reader_read(source->reader, source->position, source->buffer, size);
     if (error != 0) {
         return error;
     }
@@ -380,27 +238,4 @@ void source_refuse_segments(struct s3_call *call)
     }
     source->segments = false;
     source->position = source->window_start;
-}
-
-int source_digest(struct s3_service *service, uint64_t blob, uint64_t offset,
-                  uint64_t size, struct digester *digester)
-{
-    uint8_t *data = size > 0 ? xmalloc(FRAME_DATA_MAX) : NULL;
-    struct walk walk;
-    int error = 0;
-
-    walk_open(&walk, service);
-    while (size > 0 && error == 0) {
-        size_t now = size < FRAME_DATA_MAX ? (size_t)size : FRAME_DATA_MAX;
-
-        error = walk_read(&walk, blob, offset, data, now);
-        if (error == 0) {
-            digester_update(digester, data, now);
-        }
-        offset += now;
-        size -= now;
-    }
-    walk_close(&walk);
-    free(data);
-    return error;
 }

@@ -1,10 +1,5 @@
 /* Headers that would change what is stored, and that s3d does not know. */
-#include "s3/call.h"
-
-static const char *const refused_prefixes[] = {
-    "x-amz-server-side-encryption",
-    "x-amz-copy-source-server-side-encryption",
-};
+#include "s3/sse.h"
 
 static const char *const refused_names[] = {
     "x-amz-website-redirect-location",
@@ -17,12 +12,6 @@ static bool refused(const struct s3_call *call, struct slice name)
     if (slice_equal_string(name, append_name)) {
         return !call->service->extensions ||
                call->operation->operation != WIRE__OPERATION__PUT_OBJECT;
-    }
-    for (size_t i = 0;
-         i < sizeof(refused_prefixes) / sizeof(refused_prefixes[0]); i++) {
-        if (slice_has_prefix(name, slice_from_string(refused_prefixes[i]))) {
-            return true;
-        }
     }
     for (size_t i = 0; i < sizeof(refused_names) / sizeof(refused_names[0]);
          i++) {
@@ -46,5 +35,5 @@ bool call_supported(struct s3_call *call)
             return false;
         }
     }
-    return true;
+    return sse_check_request(call);
 }

@@ -20,6 +20,7 @@ enum setting_type {
     MODE,     /* "0660" */
     LEVEL,    /* "debug", "info", "warn", "error" */
     SWITCH,   /* true, false */
+    CIPHER,   /* "none", "AES256" */
 };
 
 struct setting {
@@ -51,6 +52,7 @@ static const struct setting settings[] = {
     {"metadata_reserve", SIZE, AT(metadata_reserve), "256M", 0, 1ull << 50},
     {"logging_interval", DURATION, AT(logging_interval_s), "5m", 1, DAY_S},
     {"extensions", SWITCH, AT(extensions), "false", 0, 0},
+    {"default_encryption", CIPHER, AT(encrypt_by_default), "none", 0, 0},
 };
 
 static const struct setting limits[] = {
@@ -227,6 +229,14 @@ static int set_value(struct loader *loader, const config_setting_t *where,
     case SWITCH:
         *(bool *)((char *)loader->config + setting->offset) =
             strcmp(text, "true") == 0;
+        return 0;
+    case CIPHER:
+        *(bool *)((char *)loader->config + setting->offset) =
+            strcmp(text, "AES256") == 0;
+        if (strcmp(text, "AES256") != 0 && strcmp(text, "none") != 0) {
+            return fail(loader, where, "%s must be \"none\" or \"AES256\"",
+                        setting->name);
+        }
         return 0;
     default:
         return set_number(loader, where, setting, text);

@@ -229,6 +229,7 @@ int server_run(struct server_config *config, const char *config_path)
             .iam = cluster->iam,
             .keyring = cluster->keyring,
             .kms = cluster->vault != NULL ? cluster->vault : cluster->keyring,
+            .encrypt_by_default = config->encrypt_by_default,
             .region = config->region,
             .policies = s3_policy_cache_new(),
             .audit = audit,

@@ -53,6 +53,7 @@ struct server_config {
     uint64_t reserve;          /* bytes, of each drive */
     uint64_t metadata_reserve; /* bytes */
     bool extensions;
+    bool encrypt_by_default;     /* with SSE-S3 */
     uint64_t logging_interval_s; /* of access logs */
     struct server_limits limits;
     struct server_drive_config drives[SERVER_DRIVES_MAX];

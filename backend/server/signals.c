@@ -72,6 +72,8 @@ static void refuse_changes(const struct server_config *old,
         {"logging_interval",
          old->logging_interval_s != new->logging_interval_s},
         {"extensions", old->extensions != new->extensions},
+        {"default_encryption",
+         old->encrypt_by_default != new->encrypt_by_default},
         {"drives", !same_drives(old, new)},
     };
     for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++) {

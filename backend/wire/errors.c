@@ -11,7 +11,10 @@ static const struct {
     [S3_OK] = {"", 200, ""},
 #define S3_ERROR(name, status, message)                                        \
     [S3_ERR_##name] = {#name, status, message},
+#define S3_KMS_ERROR(name, status, message)                                    \
+    [S3_ERR_KMS_##name] = {"KMS." #name, status, message},
 #include "errors.def"
+#undef S3_KMS_ERROR
 #undef S3_ERROR
 };
 

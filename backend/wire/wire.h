@@ -77,15 +77,17 @@ uint32_t crc32c(uint32_t crc, const void *data, size_t size);
  */
 enum s3_error {
     S3_OK = 0,
-#define S3_ERROR(name, status, message) S3_ERR_##name,
+#define S3_ERROR(name, status, message)     S3_ERR_##name,
+#define S3_KMS_ERROR(name, status, message) S3_ERR_KMS_##name,
 #include "errors.def"
+#undef S3_KMS_ERROR
 #undef S3_ERROR
     S3_ERROR_COUNT
 };
 
-const char *s3_error_code(enum s3_error error);    /* "NoSuchKey" */
-const char *s3_error_message(enum s3_error error); /* never empty */
+const char *s3_error_code(enum s3_error error);             /* "NoSuchKey" */
+const char *s3_error_message(enum s3_error error);          /* never empty */
 enum s3_error s3_error_find(const char *code, size_t size); /* S3_OK: none */
-unsigned s3_error_status(enum s3_error error);     /* HTTP status */
+unsigned s3_error_status(enum s3_error error);              /* HTTP status */
 
 #endif

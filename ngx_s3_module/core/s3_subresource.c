@@ -36,7 +36,7 @@ static const s3_subresource_t  s3_subresources[] = {
       S3_NO },
 
     { "encryption",
-      { S3_OP(GET_BUCKET_ENCRYPTION), S3_OP(NOT_IMPLEMENTED),
+      { S3_OP(GET_BUCKET_ENCRYPTION), S3_OP(PUT_BUCKET_ENCRYPTION),
         S3_OP(DELETE_BUCKET_ENCRYPTION) },
       { S3_OP(NONE), S3_OP(NOT_IMPLEMENTED), S3_OP(NONE) } },
 

@@ -44,7 +44,6 @@ is($t->put('/bucket?requestPayment', body => $payer)->{status}, 200, 'requesters
 like($t->get('/bucket?requestPayment')->{body}, qr{<Payer>Requester</Payer>}, 'kept');
 
 my %errors = (
-    encryption => 'ServerSideEncryptionConfigurationNotFoundError',
     lifecycle => 'NoSuchLifecycleConfiguration',
     replication => 'ReplicationConfigurationNotFoundError',
     website => 'NoSuchWebsiteConfiguration',

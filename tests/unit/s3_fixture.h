@@ -50,7 +50,7 @@ struct s3_fixture {
     struct s3_service service;
     uint64_t generation; /* of FIXTURE_KEY */
     char directory[64];  /* holds the master key */
-    char master_key[96];
+    char master_key[96], keyring[96];
 };
 
 struct s3_case {
@@ -63,6 +63,7 @@ struct s3_case {
     bool empty_body;  /* has_body with no bytes */
     size_t step;      /* bytes a DATA frame; 0: 64 KiB */
     bool segments, no_verify;
+    bool secure;            /* the request came over TLS */
     bool refuse_segments;   /* answers the first SEGMENTS with a NACK */
     const char *access_key; /* NULL: FIXTURE_KEY; "": anonymous */
 };
@@ -166,6 +167,11 @@ static inline void s3_fixture_open(struct s3_fixture *fixture)
                      0);
     fixture->generation =
         s3_add_account(fixture, "tester", true, FIXTURE_KEY, FIXTURE_SECRET);
+    snprintf(fixture->keyring, sizeof(fixture->keyring), "%s/keyring",
+             fixture->directory);
+    assert_int_equal(
+        crypt_keyring_open(fixture->keyring, &fixture->service.keyring), 0);
+    fixture->service.kms = fixture->service.keyring;
     fixture->service.region = FIXTURE_REGION;
     fixture->service.policies = s3_policy_cache_new();
 }
@@ -177,10 +183,12 @@ static inline void s3_fixture_close(struct s3_fixture *fixture)
     for (unsigned i = 0; i < FIXTURE_DRIVES; i++)
         drive_close(fixture->drives[i]);
     iam_close(fixture->service.iam);
+    crypt_provider_close(fixture->service.keyring);
     meta_close(fixture->service.meta);
     io_free(fixture->io);
     erasure_exit();
     unlink(fixture->master_key);
+    unlink(fixture->keyring);
     rmdir(fixture->directory);
 }
 
@@ -236,6 +244,7 @@ static inline void s3_request(struct s3_fixture *fixture, struct arena *arena,
     request->content_length = c->size;
     request->segments = c->segments;
     request->verify = !c->no_verify;
+    request->secure = c->secure;
     request->region = fixture_string(FIXTURE_REGION);
     request->host = fixture_string("s3.test");
     request->method = fixture_string("");

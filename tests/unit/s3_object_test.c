@@ -99,9 +99,6 @@ static void refuses_what_it_cannot_do(void **state)
     char *large = xmalloc(2100);
 
     (void)state;
-    refused("x-amz-server-side-encryption", "AES256", "NotImplemented", 501);
-    refused("x-amz-server-side-encryption-customer-algorithm", "AES256",
-            "NotImplemented", 501);
     refused("x-amz-object-lock-mode", "GOVERNANCE", "InvalidRequest", 400);
     refused("x-amz-acl", "no-such-acl", "InvalidArgument", 400);
     refused("x-amz-grant-read", "id=1", "InvalidArgument", 400);

@@ -596,12 +596,12 @@ static void contents(void **state)
             UPLOAD("x", .conditions = "{\"x-amz-storage-class\":\"FakeClass\"}",
                    .fields =
                        FIELDS("key", "k", "x-amz-storage-class", "FakeClass")));
-    refused(
-        "NotImplemented", 501, "x-amz-server-side-encryption",
-        UPLOAD("x",
-               .conditions = "{\"x-amz-server-side-encryption\":\"AES256\"}",
-               .fields = FIELDS("key", "k", "x-amz-server-side-encryption",
-                                "AES256")));
+    refused("InvalidArgument", 400,
+            "encryption method specified is not supported",
+            UPLOAD("x",
+                   .conditions = "{\"x-amz-server-side-encryption\":\"rot13\"}",
+                   .fields = FIELDS("key", "k", "x-amz-server-side-encryption",
+                                    "rot13")));
     refused("InvalidArgument", 400, "name of a field",
             UPLOAD("x", .conditions = "{\"x-amz-meta-a b\":\"1\"}",
                    .fields = FIELDS("key", "k", "x-amz-meta-a b", "1")));

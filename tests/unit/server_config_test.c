@@ -55,6 +55,7 @@ static void test_defaults(void **state)
     assert_int_equal(config->reserve, 1ull << 30);
     assert_int_equal(config->metadata_reserve, 256ull << 20);
     assert_false(config->extensions);
+    assert_false(config->encrypt_by_default);
     assert_int_equal(config->logging_interval_s, 300);
     assert_int_equal(config->limits.connections, 4096);
     assert_int_equal(config->limits.control_pending, 256);
@@ -80,6 +81,7 @@ static void test_all_settings(void **state)
         "log_level = \"debug\"; threads = 2;\n"
         "extent_size = \"64M\"; reserve = 0;\n"
         "metadata_reserve = \"1G\"; extensions = true;\n"
+        "default_encryption = \"AES256\";\n"
         "logging_interval = \"1s\"; keyring = \"/k/ring\";\n"
         "vault = { url = \"https://v\"; mount = \"t/u\"; key = \"k\";\n"
         "  token_file = \"/k/token\"; ca_file = \"/k/ca\";\n"
@@ -110,6 +112,7 @@ static void test_all_settings(void **state)
     assert_int_equal(config->reserve, 0);
     assert_int_equal(config->metadata_reserve, 1ull << 30);
     assert_true(config->extensions);
+    assert_true(config->encrypt_by_default);
     assert_int_equal(config->logging_interval_s, 1);
     assert_int_equal(config->drive_count, 2);
     assert_string_equal(config->drives[1].path, "/d/1");
@@ -159,6 +162,8 @@ static const struct {
     {REQUIRED "logging_interval = 0;",
      ":2: logging_interval must be from 1 to 86400"},
     {REQUIRED "extensions = 1;", ":2: extensions must be true or false"},
+    {REQUIRED "default_encryption = \"aws:kms\";",
+     ":2: default_encryption must be \"none\" or \"AES256\""},
     {REQUIRED "extensions = \"true\";", ":2: extensions must be true or false"},
     {REQUIRED "socket_mode = \"0999\";",
      ":2: socket_mode must be a mode such as \"0660\""},

@@ -1,0 +1,162 @@
+/*
+ * PutBucketEncryption, GetBucketEncryption, DeleteBucketEncryption
+ * https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketEncryption.html
+ *
+ * Whether the key of SSE-KMS exists is not asked here: as in S3, the writes
+ * of objects tell.
+ */
+#include "s3/bucket.h"
+#include "s3/document.h"
+#include "s3/operations.h"
+#include "s3/sse.h"
+
+#define ROOT  "ServerSideEncryptionConfiguration"
+#define APPLY "ApplyServerSideEncryptionByDefault"
+
+/* --- the document
+ * ----------------------------------------------------------------*/
+static bool read_apply(struct s3_call *call, const struct xml_node *apply,
+                       Meta__DefaultEncryption *wanted)
+{
+    struct xml_leaf leaves[] = {{.name = "SSEAlgorithm", .required = true},
+                                {.name = "KMSMasterKeyID"}};
+    struct slice algorithm, key;
+
+    if (!xml_in_leaves(apply, leaves, 2)) {
+        call_fail(call, S3_ERR_MalformedXML);
+        return false;
+    }
+    algorithm = leaves[0].value;
+    key = leaves[1].value;
+    if (slice_equal_string(algorithm, "AES256")) {
+        wanted->mode = META__ENCRYPTION_MODE__SSE_S3;
+    } else if (slice_equal_string(algorithm, "aws:kms")) {
+        wanted->mode = META__ENCRYPTION_MODE__SSE_KMS;
+        wanted->kms_key = pb_bytes(key);
+    } else {
+        call_fail(call, slice_equal_string(algorithm, "aws:kms:dsse")
+                            ? S3_ERR_NotImplemented
+                            : S3_ERR_MalformedXML);
+        return false;
+    }
+    if (key.size > CRYPT_KEY_ID_MAX ||
+        (key.size > 0 && wanted->mode == META__ENCRYPTION_MODE__SSE_S3)) {
+        call_fail_argument(call, "KMSMasterKeyID", key,
+                           "a KMSMasterKeyID is not applicable if the default "
+                           "sse algorithm is not aws:kms or aws:kms:dsse");
+        return false;
+    }
+    return true;
+}
+
+/* Of the children of the one rule, each at most once. */
+static bool read_rule(struct s3_call *call, const struct xml_node *rule,
+                      Meta__DefaultEncryption *wanted)
+{
+    bool apply = false, bucket_key = false, well_formed = true;
+
+    for (const struct xml_node *node = rule->first; node != NULL;
+         node = node->next) {
+        if (slice_equal_string(node->name, APPLY) && !apply) {
+            apply = true;
+            if (!read_apply(call, node, wanted)) {
+                return false;
+            }
+        } else if (slice_equal_string(node->name, "BucketKeyEnabled") &&
+                   !bucket_key) {
+            bool enabled = false;
+
+            bucket_key = true;
+            well_formed = well_formed && xml_in_bool(node->text, &enabled);
+            wanted->bucket_key = enabled;
+        } else if (slice_equal_string(node->name, "BlockedEncryptionTypes")) {
+            call_fail(call, S3_ERR_NotImplemented);
+            return false;
+        } else {
+            well_formed = false;
+        }
+    }
+    if (!apply || !well_formed) {
+        call_fail(call, S3_ERR_MalformedXML);
+        return false;
+    }
+    return true;
+}
+
+/* --- operations
+ * ------------------------------------------------------------------*/
+/* bucket_change */
+static bool change(struct s3_call *call, Meta__Bucket *bucket,
+                   const void *wanted)
+{
+    const Meta__DefaultEncryption *encryption = wanted;
+
+    (void)call;
+    if (bucket->default_encryption == NULL && encryption == NULL) {
+        return false;
+    }
+    bucket->default_encryption = (Meta__DefaultEncryption *)encryption;
+    return true;
+}
+
+void s3_put_encryption_run(struct s3_call *call)
+{
+    Meta__DefaultEncryption wanted = META__DEFAULT_ENCRYPTION__INIT;
+    const struct xml_node *root, *rule;
+
+    if (!document_require_integrity(call)) {
+        return;
+    }
+    root = document_request(call, ROOT);
+    if (root == NULL) {
+        return;
+    }
+    rule = root->first;
+    if (rule == NULL || rule->next != NULL ||
+        !slice_equal_string(rule->name, "Rule")) {
+        call_fail(call, S3_ERR_MalformedXML);
+        return;
+    }
+    if (read_rule(call, rule, &wanted) &&
+        bucket_update(call, change, &wanted)) {
+        call_reply_empty(call, 200);
+    }
+}
+
+void s3_get_encryption_run(struct s3_call *call)
+{
+    const Meta__DefaultEncryption *kept = call->bucket->default_encryption;
+    Meta__DefaultEncryption configured = META__DEFAULT_ENCRYPTION__INIT;
+    struct buffer out = {NULL, 0, 0};
+    bool kms;
+
+    if (kept == NULL && !call->service->encrypt_by_default) {
+        document_fail(call,
+                      S3_ERR_ServerSideEncryptionConfigurationNotFoundError);
+        return;
+    }
+    if (kept == NULL) {
+        configured.mode = META__ENCRYPTION_MODE__SSE_S3;
+        kept = &configured;
+    }
+    kms = kept->mode == META__ENCRYPTION_MODE__SSE_KMS;
+    xml_open_document(&out, ROOT);
+    xml_open(&out, "Rule");
+    xml_open(&out, APPLY);
+    xml_string(&out, "SSEAlgorithm", kms ? "aws:kms" : "AES256");
+    if (kept->kms_key.len > 0) {
+        xml_text(&out, "KMSMasterKeyID", pb_slice(kept->kms_key));
+    }
+    xml_close(&out, APPLY);
+    xml_bool(&out, "BucketKeyEnabled", kept->bucket_key);
+    xml_close(&out, "Rule");
+    xml_close(&out, ROOT);
+    call_reply_xml(call, 200, &out);
+}
+
+void s3_delete_encryption_run(struct s3_call *call)
+{
+    if (bucket_update(call, change, NULL)) {
+        call_reply_empty(call, 204);
+    }
+}
