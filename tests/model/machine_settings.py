@@ -321,7 +321,8 @@ class AllSettings(BucketSettings):
                             else "NoSuchCORSConfiguration")
         if there and rules:
             assert answer["CORSRules"] == rules
-        self.preflight(number, "http://a.example", ["x-amz-date"], "GET")
+        for method in ("GET", "HEAD", "DELETE"):
+            self.preflight(number, "http://a.example", ["x-amz-date"], method)
         self.from_a_page(number, "http://a.example", "get_object")
 
     @rule(number=NAMES, origin=ORIGINS, headers=HEADERS,
