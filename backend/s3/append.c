@@ -9,6 +9,7 @@
  * append costs. The object keeps its metadata, tags and owner; it is written
  * as a new version, so that in a bucket with versions the old one stays.
  */
+#include "s3/authorize.h"
 #include "s3/multipart.h"
 #include "s3/object.h"
 #include "s3/operations.h"
@@ -54,12 +55,18 @@ static Meta__Object *live(Meta__Object *current)
     return current != NULL && !current->delete_marker ? current : NULL;
 }
 
-/* Made before the body comes and again under the key's lock. */
+/* Made before the body comes and again under the key's lock. Where an append
+ * begins tells the size, and its ETag is made of the old one: who appends must
+ * be allowed to read. */
 static bool check_current(struct s3_call *call, const struct append *append,
                           const Meta__Object *current)
 {
     uint64_t size = current != NULL ? current->size : 0;
 
+    if (current != NULL &&
+        !call_authorize_object(call, "s3:GetObject", call->key, current)) {
+        return false;
+    }
     if (!object_check_write_conditions(call, current)) {
         return false;
     }

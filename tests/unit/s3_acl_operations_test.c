@@ -464,6 +464,38 @@ static void renames_and_appends_keep_lists(void **state)
             joined(all(), GROUP(ALL_USERS, "READ")));
 }
 
+static void appended(const char *key, unsigned status)
+{
+    struct s3_answer answer;
+
+    run_other(&answer, PUT(key, "y",
+                           .headers = FIELDS("x-amz-write-offset-bytes", "1")));
+    assert_int_equal(answer.status, status);
+    if (status == 403) {
+        assert_error(&answer, "AccessDenied", 403);
+    }
+    s3_answer_free(&answer);
+}
+
+/* Where its end is would be told by trying. */
+static void who_appends_can_read(void **state)
+{
+    char value[128];
+    const char *headers[] = {"x-amz-grant-write", value, NULL};
+
+    (void)state;
+    fixture.service.extensions = true;
+    snprintf(value, sizeof(value), "id=%s", other);
+    s3_expect(&fixture, 200, S3_CASE(PUT_BUCKET_ACL, NULL, .headers = headers));
+    s3_expect(&fixture, 200, PUT("long", "xx"));
+    s3_expect(&fixture, 200, PUT("k", "x"));
+    appended("long", 403);
+    appended("k", 403);
+    headers[0] = "x-amz-grant-read";
+    s3_expect(&fixture, 200, S3_CASE(PUT_OBJECT_ACL, "k", .headers = headers));
+    appended("k", 200);
+}
+
 static void versions_have_lists_of_their_own(void **state)
 {
     static const char enable[] =
@@ -744,6 +776,7 @@ int main(void)
         TEST(long_lists_with_long_keys),
         TEST(copies_are_private),
         TEST(renames_and_appends_keep_lists),
+        TEST(who_appends_can_read),
         TEST(versions_have_lists_of_their_own),
         TEST(lists_do_not_count_where_the_owner_owns_all),
         TEST(a_bucket_that_grants_cannot_do_without_lists),
