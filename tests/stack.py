@@ -77,7 +77,7 @@ class Stack:
         (self.directory / "s3d.conf").write_text(f"""\
 socket = "{self.socket_path}";
 admin_socket = "{self.admin_path}";
-metadata = "{self.directory}/meta";
+state = "{self.directory}";
 master_key = "{self.directory}/master.key";
 region = "us-east-1";
 log = "{self.directory}/s3d.log";

@@ -117,6 +117,21 @@ static void print_drives(const json_t *drives)
     }
 }
 
+static void print_mirrors(const json_t *metadata)
+{
+    size_t i;
+    json_t *mirror;
+    printf("\n%-9s %-8s %12s %12s %s\n", "METADATA", "", "JOURNALED", "APPLIED",
+           "DIRECTORY");
+    json_array_foreach(json_object_get(metadata, "mirrors"), i, mirror)
+    {
+        const bool primary = json_is_true(json_object_get(mirror, "primary"));
+        printf("%-9s %-8s %12lld %12lld %s\n", text(mirror, "state"),
+               primary ? "primary" : "", number(mirror, "journaled"),
+               number(mirror, "applied"), text(mirror, "directory"));
+    }
+}
+
 static void print_status(const json_t *result, const char *argument)
 {
     const json_t *connections = json_object_get(result, "connections");
@@ -130,6 +145,7 @@ static void print_status(const json_t *result, const char *argument)
            number(connections, "request"), number(connections, "control"),
            number(connections, "admin"), number(result, "in_flight"));
     print_drives(json_object_get(result, "drives"));
+    print_mirrors(json_object_get(result, "metadata"));
     printf("\n%-28s %12s\n", "REQUESTS", "COUNT");
     json_object_foreach(requests, operation, count) printf(
         "%-28s %12lld\n", operation, (long long)json_integer_value(count));

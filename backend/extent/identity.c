@@ -116,11 +116,13 @@ struct leftovers {
 };
 
 /* What may be in a directory that becomes a drive: nothing that somebody
- * could miss. `extents` and `identity.new` are of an interrupted format. */
+ * could miss. `extents` and `identity.new` are of an interrupted format,
+ * `metadata` may hold a mirror (kv/). */
 static int may_be_there(void *context, const char *name)
 {
     const struct leftovers *leftovers = context;
-    if (strcmp(name, "lost+found") == 0 || strcmp(name, "identity.new") == 0) {
+    if (strcmp(name, "lost+found") == 0 || strcmp(name, "identity.new") == 0 ||
+        strcmp(name, "metadata") == 0) {
         return 0;
     }
     if (strcmp(name, "extents") != 0) {

@@ -268,37 +268,45 @@ uint64_t journal_segment(struct journal *journal)
 
 /* --- appending -------------------------------------------------------------*/
 
-/* A segment of an earlier run is not continued; one of that name without a
- * whole group gives way. */
+/* Under another name first: one of that name without a whole group may be
+ * there, and says until then where the journal is. */
+static int segment_create(struct journal *journal)
+{
+    char path[PATH_SIZE], made[PATH_SIZE + 4];
+    int error;
+
+    segment_path(journal, journal->next, path);
+    snprintf(made, sizeof(made), "%s.new", path);
+    error = io_unlink(journal->io, made);
+    if (error == 0 || error == -ENOENT) {
+        error =
+            io_open(journal->io, made, IO_WRITE | IO_CREATE, &journal->file);
+    }
+    if (error == 0) {
+        error = io_rename(journal->io, made, path);
+    }
+    return error != 0 ? error : io_sync_dir(journal->io, journal->directory);
+}
+
+/* A segment of an earlier run is not continued. */
 static int segment_begin(struct journal *journal)
 {
-    struct segment *last =
-        journal->count > 0 ? &journal->segments[journal->count - 1] : NULL;
-    char path[PATH_SIZE];
-    int error = 0;
+    int error;
 
     io_close(journal->file);
     journal->file = NULL;
-    segment_path(journal, journal->next, path);
-    if (last != NULL && last->first == journal->next) {
-        error = io_unlink(journal->io, path);
-        pthread_mutex_lock(&journal->lock);
+    error = segment_create(journal);
+    if (error != 0) {
+        return error;
+    }
+    pthread_mutex_lock(&journal->lock);
+    if (journal->count > 0 &&
+        journal->segments[journal->count - 1].first == journal->next) {
         journal->count--;
-        pthread_mutex_unlock(&journal->lock);
     }
-    if (error == 0) {
-        error =
-            io_open(journal->io, path, IO_WRITE | IO_CREATE, &journal->file);
-    }
-    if (error == 0) {
-        error = io_sync_dir(journal->io, journal->directory);
-    }
-    if (error == 0) {
-        pthread_mutex_lock(&journal->lock);
-        segment_add(journal, journal->next);
-        pthread_mutex_unlock(&journal->lock);
-    }
-    return error;
+    segment_add(journal, journal->next);
+    pthread_mutex_unlock(&journal->lock);
+    return 0;
 }
 
 static int group_write(struct journal *journal, uint64_t epoch,
@@ -350,8 +358,10 @@ int journal_append(struct journal *journal, uint64_t epoch,
     return error;
 }
 
+/* A file that was removed under us syncs as well as any. */
 int journal_sync(struct journal *journal)
 {
+    char path[PATH_SIZE];
     int error;
 
     if (journal->failed) {
@@ -360,7 +370,11 @@ int journal_sync(struct journal *journal)
     if (journal->file == NULL) {
         return 0;
     }
+    segment_path(journal, journal->segments[journal->count - 1].first, path);
     error = io_fdatasync(journal->file);
+    if (error == 0) {
+        error = io_is_at(journal->file, path);
+    }
     journal->failed = error != 0;
     return error;
 }
@@ -407,10 +421,13 @@ int journal_reset(struct journal *journal, uint64_t next)
     if (error == 0) {
         error = io_sync_dir(journal->io, journal->directory);
     }
+    if (error != 0) {
+        return error;
+    }
     pthread_mutex_lock(&journal->lock);
     journal->next = next;
     pthread_mutex_unlock(&journal->lock);
-    return error;
+    return segment_begin(journal); /* its name keeps the number */
 }
 
 int journal_wipe(struct io *io, const char *directory)

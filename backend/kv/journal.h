@@ -27,7 +27,7 @@ int journal_open(struct io *io, const char *directory,
                  struct journal **journal);
 void journal_close(struct journal *journal); /* NULL is allowed */
 /* The numbers of the first group kept and of the last one; first is last + 1
- * if there is none, both as journal_reset() left them, or 1 and 0. */
+ * if there is none. */
 void journal_range(struct journal *journal, uint64_t *first, uint64_t *last);
 
 /* Group last + 1, not yet durable. After an error the journal takes no more. */
@@ -37,7 +37,7 @@ int journal_append(struct journal *journal, uint64_t epoch,
 int journal_sync(struct journal *journal);
 /* Unlinks the segments whose groups are all below `seq`. */
 int journal_drop(struct journal *journal, uint64_t seq);
-/* Forgets everything: the next group is `next`. */
+/* Forgets everything: the next group is `next`, also after a restart. */
 int journal_reset(struct journal *journal, uint64_t next);
 /* Unlinks every segment in a directory that is not open; it may be absent. */
 int journal_wipe(struct io *io, const char *directory);

@@ -153,7 +153,7 @@ int kv_commit(struct kv *kv, struct kv_batch *batch)
 void kv_close(struct kv *kv)
 {
     if (kv != NULL) {
-        free(kv->reserve.directory);
+        reserve_free(&kv->reserve);
         kv->ops->close(kv);
     }
 }

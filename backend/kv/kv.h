@@ -12,6 +12,8 @@
 
 #include "base/base.h"
 
+#define KV_MIRRORS_MAX 8u
+
 struct io;
 struct kv;
 struct kv_iterator;
@@ -25,10 +27,11 @@ struct kv *kv_open_memory(void);
 void kv_memory_fail_after(struct kv *kv, uint64_t commits);
 void kv_close(struct kv *kv);
 
-/* Keeps `bytes` of the file system of `directory` free, asked at most once a
- * second: below, kv_commit() refuses what needs room. 0: no reserve. Call it
- * before others use the store. */
-void kv_set_reserve(struct kv *kv, const char *directory, uint64_t bytes);
+/* Keeps `bytes` of the file systems of these directories free, asked at most
+ * once a second: below, kv_commit() refuses what needs room. 0: no reserve.
+ * Call it before others use the store. */
+void kv_set_reserve(struct kv *kv, const char *const *directories,
+                    unsigned count, uint64_t bytes);
 /* -ENOSPC while kv_commit() would refuse a value for the reserve's sake. */
 int kv_check_room(struct kv *kv);
 
@@ -63,8 +66,6 @@ int kv_error(struct kv_iterator *iterator); /* 0, or -EIO: check at the end */
 
 /* --- mirrors: docs/mirrors.md ----------------------------------------------
  * One store in several directories, each on a drive of its own. */
-#define KV_MIRRORS_MAX 8u
-
 struct kv_mirror_options {
     struct io *io;
     const char *const *directories; /* absolute; made if their parent exists */

@@ -25,18 +25,13 @@ void mirror_new_id(uint8_t id[MIRROR_ID_SIZE])
 
 /* --- the files of one mirror -----------------------------------------------*/
 
+/* -ENOENT: the directory is absent. -EAGAIN: another process has it. */
 static int take_lock(struct mirror *mirror)
 {
     struct io *io = mirror->all->io;
     char path[PATH_SIZE];
-    int error = io_mkdir(io, mirror->directory);
+    int error;
 
-    if (error == 0) {
-        error = io_sync_parent(io, mirror->directory);
-    }
-    if (error != 0) {
-        return error;
-    }
     path_in(mirror, "lock", path);
     error = io_open(io, path, IO_WRITE, &mirror->lock);
     if (error == -ENOENT) {
@@ -54,14 +49,44 @@ static int take_lock(struct mirror *mirror)
     return error;
 }
 
+/* The directory, and the one that it is in: a drive that is new. */
+static int make_directory(struct mirror *mirror)
+{
+    struct io *io = mirror->all->io;
+    char *parent = xstrdup(mirror->directory);
+    char *slash = strrchr(parent, '/');
+    int error = 0;
+
+    if (slash != NULL && slash != parent) {
+        *slash = '\0';
+        error = io_mkdir(io, parent);
+        if (error == 0) {
+            error = io_sync_parent(io, parent);
+        }
+    }
+    free(parent);
+    if (error == 0) {
+        error = io_mkdir(io, mirror->directory);
+    }
+    return error != 0 ? error : io_sync_parent(io, mirror->directory);
+}
+
 int mirror_empty(struct mirror *mirror)
 {
     struct io *io = mirror->all->io;
     char path[PATH_SIZE];
     int error;
 
+    path_in(mirror, "lock", path);
+    if (mirror->lock != NULL && io_is_at(mirror->lock, path) != 0) {
+        io_close(mirror->lock); /* of a directory that is gone */
+        mirror->lock = NULL;
+    }
     if (mirror->lock == NULL) {
-        error = take_lock(mirror);
+        error = make_directory(mirror);
+        if (error == 0) {
+            error = take_lock(mirror);
+        }
         if (error != 0) {
             return error;
         }
@@ -112,6 +137,9 @@ int mirror_open_files(struct mirror *mirror, bool create)
  * has it. */
 static int look_at(struct mirror *mirror, struct mirror_candidate *candidate)
 {
+    struct io *io = mirror->all->io;
+    struct io_node node;
+    char path[PATH_SIZE];
     int error = take_lock(mirror);
 
     if (error == -EAGAIN) {
@@ -119,11 +147,16 @@ static int look_at(struct mirror *mirror, struct mirror_candidate *candidate)
                   mirror->directory);
         return error;
     }
-    if (error == 0) {
-        error = mirror_set_read(mirror->all->io, mirror->directory,
-                                &candidate->set);
+    path_in(mirror, "CURRENT", path);
+    if (io_node_at(io, path, &node) == 0) {
+        log_error("metadata mirror %s: it holds a database of another kind",
+                  mirror->directory);
+        return -EINVAL;
     }
-    if (error == -ENOENT && mirror->lock != NULL) {
+    if (error == 0) {
+        error = mirror_set_read(io, mirror->directory, &candidate->set);
+    }
+    if (error == -ENOENT) {
         mirror->state = KV_MIRROR_BLANK;
         return 0;
     }

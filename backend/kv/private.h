@@ -32,11 +32,14 @@ struct kv_iterator_ops {
 };
 
 struct kv_reserve {
-    char *directory;
+    char *directories[KV_MIRRORS_MAX];
+    unsigned count;
     uint64_t bytes; /* 0: none */
     atomic_uint_fast64_t checked_us;
     atomic_bool full;
 };
+
+void reserve_free(struct kv_reserve *reserve);
 
 /* First member of every implementation. */
 struct kv {

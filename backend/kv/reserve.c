@@ -12,27 +12,57 @@
 
 #define CHECK_US 1000000u
 
-void kv_set_reserve(struct kv *kv, const char *directory, uint64_t bytes)
+void kv_set_reserve(struct kv *kv, const char *const *directories,
+                    unsigned count, uint64_t bytes)
 {
-    free(kv->reserve.directory);
-    kv->reserve.directory = xstrdup(directory);
-    kv->reserve.bytes = bytes;
-    atomic_store(&kv->reserve.checked_us, 0);
-    atomic_store(&kv->reserve.full, false);
+    struct kv_reserve *reserve = &kv->reserve;
+
+    invariant(count <= KV_MIRRORS_MAX);
+    reserve_free(reserve);
+    for (unsigned i = 0; i < count; i++) {
+        reserve->directories[i] = xstrdup(directories[i]);
+    }
+    reserve->count = count;
+    reserve->bytes = bytes;
+    atomic_store(&reserve->checked_us, 0);
+    atomic_store(&reserve->full, false);
+}
+
+void reserve_free(struct kv_reserve *reserve)
+{
+    while (reserve->count > 0) {
+        free(reserve->directories[--reserve->count]);
+    }
+}
+
+/* Of the directory that has least; one that is not there does not count. */
+static bool find_least(const struct kv_reserve *reserve, uint64_t *least)
+{
+    struct statvfs st;
+    bool found = false;
+
+    for (unsigned i = 0; i < reserve->count; i++) {
+        uint64_t left;
+
+        if (statvfs(reserve->directories[i], &st) != 0) {
+            continue;
+        }
+        left = (uint64_t)st.f_bavail * st.f_frsize;
+        *least = found && *least < left ? *least : left;
+        found = true;
+    }
+    return found;
 }
 
 static void check(struct kv_reserve *reserve)
 {
-    struct statvfs st;
-    uint64_t left;
+    uint64_t left = 0;
     bool full;
 
-    if (statvfs(reserve->directory, &st) != 0) {
-        log_warn("metadata: cannot tell how much space is free: %s",
-                 strerror(errno));
+    if (!find_least(reserve, &left)) {
+        log_warn("metadata: cannot tell how much space is free");
         return;
     }
-    left = (uint64_t)st.f_bavail * st.f_frsize;
     full = left < reserve->bytes;
     if (atomic_exchange(&reserve->full, full) == full) {
         return;

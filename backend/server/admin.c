@@ -122,6 +122,24 @@ static json_t *status_drives(const struct cluster *cluster)
     return list;
 }
 
+static json_t *status_metadata(const struct cluster *cluster)
+{
+    struct kv_mirror_status status[KV_MIRRORS_MAX];
+    uint64_t epoch = 0;
+    json_t *list = json_array();
+    const unsigned count = kv_mirrors(meta_kv(cluster->meta), &epoch, status);
+    for (unsigned i = 0; i < count; i++) {
+        json_t *entry = json_pack(
+            "{s:s,s:s,s:b,s:I,s:I,s:I}", "directory", status[i].directory,
+            "state", kv_mirror_state_name(status[i].state), "primary",
+            status[i].primary, "journaled", (json_int_t)status[i].journaled,
+            "applied", (json_int_t)status[i].applied, "learned_bytes",
+            (json_int_t)status[i].learned);
+        json_array_append_new(list, entry != NULL ? entry : json_object());
+    }
+    return json_pack("{s:I,s:o}", "epoch", (json_int_t)epoch, "mirrors", list);
+}
+
 static json_t *status_requests(struct counters *counters)
 {
     json_t *object = json_object();
@@ -142,17 +160,18 @@ static int status(struct admin_call *call)
     struct server *server = call->server;
     struct counters *counters = &server->counters;
     json_t *object =
-        json_pack("{s:s,s:I,s:o,s:{s:i,s:i,s:i},s:i,s:I,s:I,s:o}", "version",
-                  S3D_VERSION, "uptime_seconds",
+        json_pack("{s:s,s:I,s:o,s:o,s:{s:i,s:i,s:i},s:i,s:I,s:I,s:o}",
+                  "version", S3D_VERSION, "uptime_seconds",
                   (json_int_t)((clock_wall_ms() - server->started_ms) / 1000),
-                  "drives", status_drives(&server->cluster), "connections",
-                  "request", atomic_load(&counters->connections[COUNT_REQUEST]),
-                  "control", atomic_load(&counters->connections[COUNT_CONTROL]),
-                  "admin", atomic_load(&counters->connections[COUNT_ADMIN]),
-                  "in_flight", atomic_load(&counters->in_flight),
-                  "server_errors", (json_int_t)atomic_load(&counters->errors),
-                  "aborted", (json_int_t)atomic_load(&counters->aborted),
-                  "requests", status_requests(counters));
+                  "drives", status_drives(&server->cluster), "metadata",
+                  status_metadata(&server->cluster), "connections", "request",
+                  atomic_load(&counters->connections[COUNT_REQUEST]), "control",
+                  atomic_load(&counters->connections[COUNT_CONTROL]), "admin",
+                  atomic_load(&counters->connections[COUNT_ADMIN]), "in_flight",
+                  atomic_load(&counters->in_flight), "server_errors",
+                  (json_int_t)atomic_load(&counters->errors), "aborted",
+                  (json_int_t)atomic_load(&counters->aborted), "requests",
+                  status_requests(counters));
     return admin_reply(call, object);
 }
 
@@ -163,11 +182,8 @@ static const struct admin_command server_commands[] = {
 };
 
 static const struct admin_command *const tables[] = {
-    server_commands,
-    admin_account_commands,
-    admin_entity_commands,
-    admin_key_commands,
-    admin_kms_commands,
+    server_commands,    admin_account_commands, admin_entity_commands,
+    admin_key_commands, admin_kms_commands,
 };
 
 static const struct admin_command *find(struct slice name)

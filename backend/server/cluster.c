@@ -237,40 +237,9 @@ static int open_storage(const struct server_config *config,
     return error;
 }
 
-/* --- metadata and identities -----------------------------------------------*/
-static int open_metadata(const struct server_config *config,
-                         struct cluster *cluster)
-{
-    struct kv *kv;
-    int error = kv_open_leveldb(config->metadata, &kv);
-    if (error != 0) {
-        log_error("metadata in %s cannot be opened: does another s3d use it, "
-                  "may s3d write there?",
-                  config->metadata);
-        return error;
-    }
-    error = meta_open(kv, &cluster->meta);
-    if (error != 0) {
-        log_error("metadata in %s: %s", config->metadata, strerror(-error));
-        return error;
-    }
-    error = iam_open(meta_kv(cluster->meta), config->master_key, &cluster->iam);
-    if (error == -EACCES) {
-        log_error("%s must be readable by s3d and by nobody else (mode 0600)",
-                  config->master_key);
-    } else if (error == -EKEYREJECTED) {
-        log_error("%s is not the master key of this metadata",
-                  config->master_key);
-    } else if (error != 0) {
-        log_error("users and keys (master key in %s): %s", config->master_key,
-                  strerror(-error));
-    }
-    return error;
-}
-
 int cluster_open(const struct server_config *config, struct cluster *cluster)
 {
-    int error = open_metadata(config, cluster);
+    int error = cluster_open_metadata(config, cluster);
     if (error == 0) {
         error = open_storage(config, cluster);
     }
@@ -280,8 +249,6 @@ int cluster_open(const struct server_config *config, struct cluster *cluster)
     if (error != 0) {
         return error;
     }
-    kv_set_reserve(meta_kv(cluster->meta), config->metadata,
-                   config->metadata_reserve);
     const struct blob_store_options options = {
         .drives = cluster->drives, .drive_count = cluster->drive_count};
     error = blob_store_open(&options, &cluster->blobs);

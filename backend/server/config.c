@@ -39,7 +39,8 @@ static const struct setting settings[] = {
     {"socket_mode", MODE, AT(socket_mode), "0660", 0, 0777},
     {"socket_group", TEXT, AT(socket_group), "", 0, 0},
     {"admin_socket", SOCKET, AT(admin_socket), "/run/s3d/admin.sock", 0, 0},
-    {"metadata", PATH, AT(metadata), NULL, 0, 0},
+    {"state", PATH, AT(state), "", 0, 0},
+    {"metadata_mirrors", NUMBER, AT(metadata_mirrors), "3", 1, KV_MIRRORS_MAX},
     {"master_key", PATH, AT(master_key), "", 0, 0},
     {"keyring", PATH, AT(keyring), "", 0, 0},
     {"region", TEXT, AT(region), "us-east-1", 0, 0},
@@ -378,9 +379,65 @@ static int read_drives(struct loader *loader, const config_setting_t *list)
     return 0;
 }
 
+/* --- metadata --------------------------------------------------------------*/
+static int add_mirror(struct loader *loader, const config_setting_t *where,
+                      const char *path)
+{
+    struct server_config *config = loader->config;
+    if (path == NULL || path[0] != '/') {
+        return fail(loader, where, "metadata must be an absolute path");
+    }
+    if (strlen(path) > 1023) {
+        return fail(loader, where, "metadata is too long");
+    }
+    for (unsigned i = 0; i < config->metadata_count; i++) {
+        if (strcmp(config->metadata[i], path) == 0) {
+            return fail(loader, where, "two mirrors have the path %s", path);
+        }
+    }
+    config->metadata[config->metadata_count++] = xstrdup(path);
+    return 0;
+}
+
+/* One directory, or a list of some. */
+static int read_metadata(struct loader *loader, const config_setting_t *entry)
+{
+    if (config_setting_type(entry) == CONFIG_TYPE_STRING) {
+        return add_mirror(loader, entry, config_setting_get_string(entry));
+    }
+    const int count = config_setting_length(entry);
+    if (config_setting_type(entry) != CONFIG_TYPE_LIST || count < 1 ||
+        count > (int)KV_MIRRORS_MAX) {
+        return fail(loader, entry,
+                    "metadata must be a path in quotes, or a list of 1 to %u",
+                    KV_MIRRORS_MAX);
+    }
+    int error = 0;
+    for (int i = 0; i < count && error == 0; i++) {
+        error =
+            add_mirror(loader, entry, config_setting_get_string_elem(entry, i));
+    }
+    return error;
+}
+
+static void put_metadata_on_drives(struct server_config *config)
+{
+    const unsigned wanted = (unsigned)config->metadata_mirrors;
+    config->metadata_on_drives = true;
+    for (unsigned i = 0; i < config->drive_count && i < wanted; i++) {
+        struct buffer path = {0};
+        buffer_printf(&path, "%s/metadata", config->drives[i].path);
+        buffer_append(&path, "", 1);
+        config->metadata[config->metadata_count++] = (char *)path.data;
+    }
+}
+
 static int read_entry(struct loader *loader, const config_setting_t *entry)
 {
     const char *name = config_setting_name(entry);
+    if (strcmp(name, "metadata") == 0) {
+        return read_metadata(loader, entry);
+    }
     if (strcmp(name, "drives") == 0) {
         return read_drives(loader, entry);
     }
@@ -409,7 +466,7 @@ static int set_fallbacks(struct loader *loader, const struct setting *table,
     return error;
 }
 
-/* <metadata>/../<name>, without the dots, where no path was given. */
+/* <state>/<name>, where no path was given. */
 static void default_path(const struct server_config *config, const char *name,
                          char **field)
 {
@@ -417,29 +474,42 @@ static void default_path(const struct server_config *config, const char *name,
         return;
     }
     struct buffer path = {0};
-    size_t size = strlen(config->metadata);
-    while (size > 1 && config->metadata[size - 1] == '/') {
-        size--;
-    }
-    while (size > 1 && config->metadata[size - 1] != '/') {
-        size--;
-    }
-    buffer_append(&path, config->metadata, size);
-    buffer_append_string(&path, name);
+    buffer_printf(&path, "%s/%s", config->state, name);
+    buffer_append(&path, "", 1);
     free(*field);
-    *field = xcalloc(1, path.size + 1);
-    memcpy(*field, path.data, path.size);
-    buffer_free(&path);
+    *field = (char *)path.data;
+}
+
+/* The directory that the first mirror is in, where it was not given. */
+static void default_state(struct server_config *config)
+{
+    if (config->state[0] != '\0' || config->metadata_count == 0) {
+        return;
+    }
+    free(config->state);
+    config->state = xstrdup(config->metadata[0]);
+    size_t size = strlen(config->state);
+    while (size > 1 && config->state[size - 1] == '/') {
+        size--;
+    }
+    while (size > 1 && config->state[size - 1] != '/') {
+        size--;
+    }
+    config->state[size > 1 ? size - 1 : size] = '\0';
 }
 
 static int check_whole(struct loader *loader, const config_t *file)
 {
     struct server_config *config = loader->config;
-    if (config_lookup(file, "metadata") == NULL) {
-        return fail(loader, NULL, "metadata is missing");
+    default_state(config);
+    if (config->state[0] == '\0') {
+        return fail(loader, NULL, "state is missing");
     }
     if (config_lookup(file, "drives") == NULL) {
         return fail(loader, NULL, "drives is missing");
+    }
+    if (config->metadata_count == 0) {
+        put_metadata_on_drives(config);
     }
     if (config->region[0] == '\0') {
         return fail(loader, config_lookup(file, "region"),
@@ -518,7 +588,10 @@ void config_free(struct server_config *config)
     free(config->socket);
     free(config->socket_group);
     free(config->admin_socket);
-    free(config->metadata);
+    for (unsigned i = 0; i < config->metadata_count; i++) {
+        free(config->metadata[i]);
+    }
+    free(config->state);
     free(config->master_key);
     free(config->keyring);
     free(config->vault.url);

@@ -9,11 +9,14 @@
 #define DEFAULT_CONFIG "/etc/s3d/s3d.conf"
 
 static const char usage[] =
-    "usage: s3d [-c FILE] [-t] [-V] [-h]\n"
+    "usage: s3d [-c FILE] [-t] [-L] [-V] [-h]\n"
     "Stores the objects of an nginx with ngx_http_s3_module. Runs in the\n"
     "foreground.\n"
     "  -c FILE  configuration (" DEFAULT_CONFIG ")\n"
     "  -t       test the configuration and exit\n"
+    "  -L       start although half of the metadata's mirrors or more are "
+    "lost:\n"
+    "           what only they knew is gone\n"
     "  -V       show the version and exit\n"
     "  -h       show this and exit\n"
     "signals: TERM, INT  end the requests under way, then stop (again: now)\n"
@@ -24,15 +27,18 @@ static const char usage[] =
 int main(int argc, char **argv)
 {
     const char *path = DEFAULT_CONFIG;
-    bool test = false;
+    bool test = false, accept_lost = false;
     int option;
-    while ((option = getopt(argc, argv, "c:tVh")) != -1) {
+    while ((option = getopt(argc, argv, "c:tLVh")) != -1) {
         switch (option) {
         case 'c':
             path = optarg;
             break;
         case 't':
             test = true;
+            break;
+        case 'L':
+            accept_lost = true;
             break;
         case 'V':
             puts("s3d " S3D_VERSION);
@@ -59,6 +65,7 @@ int main(int argc, char **argv)
         return 1;
     }
     buffer_free(&error);
+    config->accept_lost_mirrors = accept_lost;
     if (!test) {
         return server_run(config, path);
     }

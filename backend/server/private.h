@@ -42,6 +42,11 @@ struct cluster {
     struct crypt_provider *vault; /* NULL: none is configured */
     struct drive *drives[SERVER_DRIVES_MAX];
     unsigned drive_count;
+    bool metadata_on_drives; /* mirror i is on drive i */
+    struct mirror_retry {
+        uint64_t at_us;   /* monotonic; not before */
+        uint64_t wait_us; /* after the next failure */
+    } retries[KV_MIRRORS_MAX];
 };
 
 /* Opens metadata and drives, formats new ones. Logs why it fails. */
@@ -49,6 +54,13 @@ int cluster_open(const struct server_config *config, struct cluster *cluster);
 void cluster_close(struct cluster *cluster); /* also a half-opened one */
 /* One bit per drive that is DRIVE_OK. Does not block. */
 uint32_t cluster_usable(const struct cluster *cluster);
+
+/* --- metadata and identities (cluster_metadata.c) --------------------------*/
+/* Logs why it fails. */
+int cluster_open_metadata(const struct server_config *config,
+                          struct cluster *cluster);
+/* Has a mirror that is no member learn, if one may be tried now. Blocks. */
+void cluster_mend_mirrors(struct cluster *cluster);
 
 /* Opens the keyring, which must be the one that the cluster's record names,
  * and Vault. Logs why it fails. (cluster_keys.c) */
@@ -181,6 +193,20 @@ int listener_open(struct server *server, struct listener *listener,
 void listener_close(struct listener *listener);
 
 #define SERVER_SIGNALS 4
+/* --- chores (chores.c): what is done now and then, on a pool thread
+ * ---------*/
+#define SERVER_CHORES 3
+struct chore {
+    struct job job;
+    struct server *server;
+    const struct chore_kind *kind;
+    uint64_t due_ms; /* of the loop's clock */
+    bool running;
+};
+void chores_open(struct server *server);
+/* In the loop: begins those that are due. */
+void chores_tend(struct server *server);
+
 struct server {
     uv_loop_t loop;
     struct pool *pool;
@@ -194,12 +220,10 @@ struct server {
     struct counters counters;
     uv_signal_t signals[SERVER_SIGNALS];
     uv_timer_t sweep, deadline;
-    struct job logs_job;   /* delivers access logs */
-    struct job forget_job; /* of completed uploads */
-    uint64_t forget_ms;    /* of the loop's clock: when it is due */
+    struct chore chores[SERVER_CHORES];
     uint64_t started_ms;
     uint32_t usable; /* drives, as last told to the workers */
-    bool stopping, reloading, delivering, forgetting;
+    bool stopping, reloading;
 };
 void server_stop(struct server *server);
 void server_connection_gone(struct server *server);

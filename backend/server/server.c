@@ -11,8 +11,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-#define SWEEP_MS  1000
-#define FORGET_MS (60ull * 60 * 1000)
+#define SWEEP_MS 1000
 
 /* --- the end ---------------------------------------------------------------*/
 static void close_all(struct server *server, bool only_idle)
@@ -73,69 +72,11 @@ static void sweep_connections(struct server *server)
     }
 }
 
-/* --- access logs -----------------------------------------------------------*/
-static void logs_run(struct job *job)
-{
-    struct server *server =
-        (struct server *)((char *)job - offsetof(struct server, logs_job));
-    computing_long();
-    s3_access_log_deliver(server->service.access_log, false);
-}
-
-static void logs_done(struct job *job)
-{
-    struct server *server =
-        (struct server *)((char *)job - offsetof(struct server, logs_job));
-    server->delivering = false;
-}
-
-static void deliver_logs(struct server *server)
-{
-    if (server->delivering || !s3_access_log_due(server->service.access_log)) {
-        return;
-    }
-    server->delivering = true;
-    server->logs_job = (struct job){.run = logs_run, .done = logs_done};
-    pool_submit(server->pool, &server->logs_job);
-}
-
-/* --- completed uploads -----------------------------------------------------*/
-static void forget_run(struct job *job)
-{
-    struct server *server =
-        (struct server *)((char *)job - offsetof(struct server, forget_job));
-    computing_long();
-    const int error = s3_forget_completed(&server->service);
-    if (error != 0) {
-        log_warn("completed uploads are not forgotten: %s", strerror(-error));
-    }
-}
-
-static void forget_done(struct job *job)
-{
-    struct server *server =
-        (struct server *)((char *)job - offsetof(struct server, forget_job));
-    server->forgetting = false;
-}
-
-static void forget_completed(struct server *server)
-{
-    const uint64_t now = uv_now(&server->loop);
-    if (server->forgetting || now < server->forget_ms) {
-        return;
-    }
-    server->forgetting = true;
-    server->forget_ms = now + FORGET_MS;
-    server->forget_job = (struct job){.run = forget_run, .done = forget_done};
-    pool_submit(server->pool, &server->forget_job);
-}
-
 static void on_sweep(uv_timer_t *timer)
 {
     struct server *server = timer->data;
     sweep_connections(server);
-    deliver_logs(server);
-    forget_completed(server);
+    chores_tend(server);
     const uint32_t usable = cluster_usable(&server->cluster);
     if (usable != server->usable) {
         server->usable = usable;
@@ -149,6 +90,7 @@ static void timers_open(struct server *server)
     invariant(uv_timer_init(&server->loop, &server->sweep) == 0);
     invariant(uv_timer_init(&server->loop, &server->deadline) == 0);
     server->sweep.data = server->deadline.data = server;
+    chores_open(server);
     uv_timer_start(&server->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
 }
 

@@ -5,6 +5,7 @@
 #define SERVER_H
 
 #include "base/base.h"
+#include "kv/kv.h"
 #include <sys/types.h>
 
 #define S3D_VERSION       "0.1.0"
@@ -40,7 +41,12 @@ struct server_config {
     uint64_t socket_mode;
     char *socket_group; /* "": the process's own */
     char *admin_socket;
-    char *metadata;
+    char *state; /* directory of the master key and the keyring */
+    char *metadata[KV_MIRRORS_MAX]; /* directories of its mirrors */
+    unsigned metadata_count;
+    bool metadata_on_drives;   /* metadata[i] is on drives[i] */
+    uint64_t metadata_mirrors; /* how many, on drives */
+    bool accept_lost_mirrors;  /* s3d -L: docs/mirrors.md */
     char *master_key;
     char *keyring;
     struct server_vault_config vault;

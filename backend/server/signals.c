@@ -39,6 +39,16 @@ static bool same_drives(const struct server_config *a,
     return true;
 }
 
+static bool same_metadata(const struct server_config *a,
+                          const struct server_config *b)
+{
+    bool same = a->metadata_count == b->metadata_count;
+    for (unsigned i = 0; i < a->metadata_count && same; i++) {
+        same = strcmp(a->metadata[i], b->metadata[i]) == 0;
+    }
+    return same;
+}
+
 static bool same_vault(const struct server_vault_config *a,
                        const struct server_vault_config *b)
 {
@@ -61,7 +71,9 @@ static void refuse_changes(const struct server_config *old,
         {"socket_mode", old->socket_mode != new->socket_mode},
         {"socket_group", strcmp(old->socket_group, new->socket_group) != 0},
         {"admin_socket", strcmp(old->admin_socket, new->admin_socket) != 0},
-        {"metadata", strcmp(old->metadata, new->metadata) != 0},
+        {"state", strcmp(old->state, new->state) != 0},
+        {"metadata", !same_metadata(old, new)},
+        {"metadata_reserve", old->metadata_reserve != new->metadata_reserve},
         {"master_key", strcmp(old->master_key, new->master_key) != 0},
         {"keyring", strcmp(old->keyring, new->keyring) != 0},
         {"vault", !same_vault(&old->vault, &new->vault)},

@@ -17,7 +17,9 @@ OBJECTS = {
 @pytest.fixture(scope="module")
 def loaded(tmp_path_factory):
     from stack import Stack
-    stack = Stack(tmp_path_factory.mktemp("drives")).start()
+    directory = tmp_path_factory.mktemp("drives")
+    # The objects are meant here; what becomes of mirrors: test_mirrors.py.
+    stack = Stack(directory, s3d_extra=f'metadata = "{directory}/meta";').start()
     client = stack.client()
     client.create_bucket(Bucket="data")
     for name, size in OBJECTS.items():

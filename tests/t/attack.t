@@ -326,7 +326,7 @@ for my $range ('bytes=18446744073709551615-', 'bytes=11-', 'bytes=-0') {
 # --- files ------------------------------------------------------------------------
 
 # Others of the machine can read nothing that matters.
-for my $name (qw(master.key admin.sock s3d.sock meta drive0 s3d.log)) {
+for my $name (qw(master.key admin.sock s3d.sock drive0 drive0/metadata s3d.log)) {
     my $mode = S_IMODE((stat "$t->{dir}/$name")[2]);
     is($mode & 0007, 0, sprintf '%s has mode %04o', $name, $mode);
 }
@@ -334,7 +334,7 @@ for my $name (qw(master.key admin.sock)) {
     my $mode = S_IMODE((stat "$t->{dir}/$name")[2]);
     is($mode, 0600, "$name is s3d's alone");
 }
-for my $path (glob "$t->{dir}/meta/*") {
+for my $path (glob "$t->{dir}/drive0/metadata/* $t->{dir}/drive0/metadata/*/*") {
     is((stat $path)[2] & 0007, 0, 'a file of the metadata');
 }
 for my $name (qw(s3d.log error.log access.log s3d.out nginx.out)) {

@@ -218,6 +218,24 @@ static void test_reset(void **state)
     append(fixture, 2, 10);
     assert_int_equal(journal_reset(fixture->journal, 900), 0);
     expect_range(fixture, 900, 899);
+    io_sim_crash(fixture->io);
+    assert_int_equal(reopen(fixture), 0);
+    expect_range(fixture, 900, 899); /* also if it is empty */
+    for (unsigned round = 0; round < 10; round++) {
+        uint64_t first, last;
+
+        append(fixture, 900, 10);
+        io_sim_crash(fixture->io);
+        assert_int_equal(reopen(fixture), 0);
+        journal_range(fixture->journal, &first, &last);
+        assert_int_equal(first, 900);
+        assert_in_range(last, 899, 900);
+        if (last == 900) {
+            break;
+        }
+    }
+    assert_int_equal(journal_reset(fixture->journal, 900), 0);
+    assert_int_equal(journal_reset(fixture->journal, 900), 0);
     append(fixture, 900, 10);
     assert_int_equal(journal_sync(fixture->journal), 0);
     assert_int_equal(reopen(fixture), 0);

@@ -438,6 +438,24 @@ static void test_lost_between_two_runs(void **state)
     }
 }
 
+/* Files that are gone can still be written to by who has them open. */
+static void test_wiped_under_us(void **state)
+{
+    struct fixture *fixture = *state;
+
+    changes(fixture, 5);
+    io_sim_wipe(fixture->io, directories[0]);
+    changes(fixture, 1);
+    assert_int_equal(state_of(fixture, 0), KV_MIRROR_FAILED);
+    check(fixture);
+    assert_int_equal(rebuild(fixture, 0), 0);
+    changes(fixture, 1);
+    power_cut(fixture);
+    assert_int_equal(open_store(fixture), 0);
+    check(fixture);
+    assert_int_equal(state_of(fixture, 0), KV_MIRROR_MEMBER);
+}
+
 /* S3, S4: one of three may have been left behind by the other two. */
 static void test_one_of_three_does_not_start(void **state)
 {
@@ -632,6 +650,23 @@ static void test_choosing(void **state)
 
 /* --- random histories ------------------------------------------------------*/
 
+/* Members whose drives are there are members again. */
+static void cut_and_return(struct fixture *fixture, int away)
+{
+    enum kv_mirror_state before[MIRRORS];
+
+    for (unsigned i = 0; i < MIRRORS; i++) {
+        before[i] = state_of(fixture, i);
+    }
+    power_cut(fixture);
+    assert_int_equal(open_store(fixture), 0);
+    for (unsigned i = 0; i < MIRRORS; i++) {
+        if (before[i] == KV_MIRROR_MEMBER && (int)i != away) {
+            assert_int_equal(state_of(fixture, i), KV_MIRROR_MEMBER);
+        }
+    }
+}
+
 /* One drive at a time is away: within what three mirrors promise. */
 static void history(uint64_t seed, unsigned steps)
 {
@@ -643,8 +678,7 @@ static void history(uint64_t seed, unsigned steps)
 
         switch (draw(fixture, 16)) {
         case 0: /* power */
-            power_cut(fixture);
-            assert_int_equal(open_store(fixture), 0);
+            cut_and_return(fixture, away);
             break;
         case 1: /* a drive goes */
             if (away < 0 && state_of(fixture, 0) == KV_MIRROR_MEMBER &&
@@ -817,6 +851,7 @@ int main(void)
         TEST(test_power_cuts),
         cmocka_unit_test(test_any_mirror_may_fail),
         cmocka_unit_test(test_lost_between_two_runs),
+        TEST(test_wiped_under_us),
         TEST(test_one_of_three_does_not_start),
         TEST(test_operator_accepts_the_loss),
         TEST(test_two_at_once_stop_the_store),

@@ -303,6 +303,13 @@ static void test_poisoned_after_failure(void **state)
     expect(f, "c", NULL);
 }
 
+static void set_reserve(const struct fixture *f, struct kv *kv, uint64_t bytes)
+{
+    const char *directory = f->directory;
+
+    kv_set_reserve(kv, &directory, 1, bytes);
+}
+
 /* More than any disk has. */
 #define NO_DISK (UINT64_C(1) << 62)
 
@@ -314,7 +321,7 @@ static void test_reserve(void **state)
 
     assert_int_equal(kv_check_room(f->kv), 0);
     assert_int_equal(put(f->kv, "a", "1"), 0);
-    kv_set_reserve(f->kv, f->directory, NO_DISK);
+    set_reserve(f, f->kv, NO_DISK);
     assert_int_equal(kv_check_room(f->kv), -ENOSPC);
     assert_int_equal(put(f->kv, "b", "1"), -ENOSPC);
     kv_batch_delete(batch, SLICE_LITERAL("a"));
@@ -336,9 +343,9 @@ static void test_reserve(void **state)
     expect(f, "mark", NULL);
 
     /* Nothing is poisoned. */
-    kv_set_reserve(f->kv, f->directory, 1);
+    set_reserve(f, f->kv, 1);
     assert_int_equal(put(f->kv, "b", "2"), 0);
-    kv_set_reserve(f->kv, f->directory, 0);
+    set_reserve(f, f->kv, 0);
     assert_int_equal(put(f->kv, "b", "3"), 0);
     expect(f, "b", "3");
 }
@@ -353,7 +360,7 @@ static void test_reserve_leaves_ids(void **state)
 
     assert_int_equal(meta_open(f->kv, &meta), 0);
     f->kv = NULL;
-    kv_set_reserve(meta_kv(meta), f->directory, NO_DISK);
+    set_reserve(f, meta_kv(meta), NO_DISK);
     first = meta_next_id(meta);
     for (i = 1; i < 140000; i++) {
         assert_true(meta_next_id(meta) == first + i);

@@ -425,15 +425,16 @@ static void test_bound(void **state)
 static void test_retry(void **state)
 {
     struct kv *kv = meta_kv(fixture.service.meta);
+    const char *tmp = "/tmp";
     struct s3_answer log;
     (void)state;
     s3_expect(&fixture, 200, SET(ENABLED(TARGET("logs", "p/"))));
     run_logged(GET("before"), 404, NULL);
-    kv_set_reserve(kv, "/tmp", 1ull << 60); /* no room for a record */
+    kv_set_reserve(kv, &tmp, 1, 1ull << 60); /* no room for a record */
     s3_access_log_deliver(fixture.service.access_log, true);
     run_logged(GET("after"), 404, NULL);
     s3_access_log_deliver(fixture.service.access_log, true);
-    kv_set_reserve(kv, "/tmp", 0);
+    kv_set_reserve(kv, &tmp, 1, 0);
     s3_access_log_deliver(fixture.service.access_log, true);
     one_log("^p/", &log);
     matches((char *)log.body.data, " before .* after ");

@@ -37,7 +37,8 @@ static void test_defaults(void **state)
     assert_int_equal(config->socket_mode, 0660);
     assert_string_equal(config->socket_group, "");
     assert_string_equal(config->admin_socket, "/run/s3d/admin.sock");
-    assert_string_equal(config->metadata, "/m/meta");
+    assert_string_equal(config->metadata[0], "/m/meta");
+    assert_string_equal(config->state, "/m");
     assert_string_equal(config->master_key, "/m/master.key");
     assert_string_equal(config->keyring, "/m/keyring");
     assert_string_equal(config->vault.url, "");
@@ -65,6 +66,33 @@ static void test_defaults(void **state)
     assert_int_equal(config->drive_count, 1);
     assert_string_equal(config->drives[0].path, "/d/0");
     assert_string_equal(config->drives[0].domain, "");
+    config_free(config);
+}
+
+/* The mirrors of the metadata: on the drives, unless it is said where. */
+static void test_metadata(void **state)
+{
+    struct server_config *config;
+    struct buffer error = {0};
+    (void)state;
+    assert_int_equal(load("state = \"/s\"; drives = ( { path = \"/d/0\"; },\n"
+                          "{ path = \"/d/1\"; }, { path = \"/d/2\"; },\n"
+                          "{ path = \"/d/3\"; } );",
+                          &config, &error),
+                     0);
+    assert_int_equal(config->metadata_count, 3);
+    assert_true(config->metadata_on_drives);
+    assert_string_equal(config->metadata[2], "/d/2/metadata");
+    assert_string_equal(config->master_key, "/s/master.key");
+    config_free(config);
+    assert_int_equal(load("metadata = ( \"/a/m\", \"/b/m\" );\n"
+                          "drives = ( { path = \"/d/0\"; } );",
+                          &config, &error),
+                     0);
+    assert_int_equal(config->metadata_count, 2);
+    assert_false(config->metadata_on_drives);
+    assert_string_equal(config->metadata[1], "/b/m");
+    assert_string_equal(config->keyring, "/a/keyring");
     config_free(config);
 }
 
@@ -129,7 +157,7 @@ static const struct {
     const char *text;
     const char *error; /* after the file's name */
 } mistakes[] = {
-    {"", ": metadata is missing"},
+    {"", ": state is missing"},
     {"metadata = \"/m\";", ": drives is missing"},
     {REQUIRED "colour = 1;", ":2: unknown setting colour"},
     {REQUIRED "limits = { speed = 1; };", ":2: unknown setting limits.speed"},
@@ -176,6 +204,14 @@ static const struct {
     {REQUIRED "region = \"\";", ":2: region must not be empty"},
     {REQUIRED "socket = \"/a\"; admin_socket = \"/a\";",
      ":2: socket and admin_socket must differ"},
+    {"state = \"/m\"; metadata = (); drives = ( { path = \"/d\"; } );",
+     ":1: metadata must be a path in quotes, or a list of 1 to 8"},
+    {"metadata = ( \"/m\", \"/m\" ); drives = ( { path = \"/d\"; } );",
+     ":1: two mirrors have the path /m"},
+    {"metadata = \"m\"; drives = ( { path = \"/d\"; } );",
+     ":1: metadata must be an absolute path"},
+    {"metadata = ( 1 ); drives = ( { path = \"/d\"; } );",
+     ":1: metadata must be an absolute path"},
     {"metadata = \"/m\"; drives = ();",
      ":1: there must be 1 to 20 drives, not 0"},
     {"metadata = \"/m\"; drives = \"/d\";",
@@ -277,6 +313,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_metadata),
         cmocka_unit_test(test_all_settings),
         cmocka_unit_test(test_mistakes),
         cmocka_unit_test(test_too_many_drives),

@@ -93,7 +93,7 @@ sub s3d_conf {
     return <<"EOF_CONF";
 socket = "$dir/s3d.sock";
 admin_socket = "$dir/admin.sock";
-metadata = "$dir/meta";
+state = "$dir";
 master_key = "$dir/master.key";
 region = "$REGION";
 log = "$dir/s3d.log";

@@ -1,0 +1,119 @@
+/*
+ * Metadata and identities: opened, and mirrors mended while s3d serves.
+ */
+#include "server/private.h"
+#include <errno.h>
+#include <string.h>
+
+#define ANSWER_MS     30000u
+#define LEARN_BYTES   (64u << 20) /* a second */
+#define RETRY_US      5000000u
+#define RETRY_LONGEST 600000000u
+
+static int open_mirrors(const struct server_config *config, struct kv **kv)
+{
+    const struct kv_mirror_options options = {
+        .io = io_posix(),
+        .directories = (const char *const *)config->metadata,
+        .count = config->metadata_count,
+        .accept_lost = config->accept_lost_mirrors,
+        .answer_ms = ANSWER_MS,
+        .learn_bytes = LEARN_BYTES};
+    const int error = kv_open_mirrors(&options, kv);
+    if (error != 0) {
+        log_error("the metadata in %s%s cannot be opened", config->metadata[0],
+                  config->metadata_count > 1 ? " and its mirrors" : "");
+        return error;
+    }
+    if (config->metadata_count == 1) {
+        log_warn("NO REDUNDANCY: the metadata are in one directory only");
+    }
+    kv_set_reserve(*kv, options.directories, options.count,
+                   config->metadata_reserve);
+    return 0;
+}
+
+int cluster_open_metadata(const struct server_config *config,
+                          struct cluster *cluster)
+{
+    struct kv *kv;
+    int error = open_mirrors(config, &kv);
+    if (error != 0) {
+        return error;
+    }
+    cluster->metadata_on_drives = config->metadata_on_drives;
+    error = meta_open(kv, &cluster->meta);
+    if (error != 0) {
+        log_error("the metadata: %s", strerror(-error));
+        kv_close(kv);
+        return error;
+    }
+    error = iam_open(meta_kv(cluster->meta), config->master_key, &cluster->iam);
+    if (error == -EACCES) {
+        log_error("%s must be readable by s3d and by nobody else (mode 0600)",
+                  config->master_key);
+    } else if (error == -EKEYREJECTED) {
+        log_error("%s is not the master key of this metadata",
+                  config->master_key);
+    } else if (error != 0) {
+        log_error("users and keys (master key in %s): %s", config->master_key,
+                  strerror(-error));
+    }
+    return error;
+}
+
+/* --- mending ---------------------------------------------------------------*/
+
+/* A directory that a missing drive left behind is no place for a mirror. */
+static bool has_drive(const struct cluster *cluster, unsigned mirror)
+{
+    return !cluster->metadata_on_drives ||
+           drive_state(cluster->drives[mirror]) == DRIVE_OK;
+}
+
+static bool may_learn(const struct kv_mirror_status *status)
+{
+    return status->state == KV_MIRROR_BLANK ||
+           status->state == KV_MIRROR_STALE ||
+           status->state == KV_MIRROR_FAILED;
+}
+
+/* Each attempt waits twice as long as the one before: a drive that comes and
+ * goes must not be rebuilt for ever. */
+static void try_mirror(struct cluster *cluster, struct kv *kv, unsigned index,
+                       const char *directory)
+{
+    struct mirror_retry *retry = &cluster->retries[index];
+    const uint64_t now = clock_monotonic_us();
+    if (now < retry->at_us) {
+        return;
+    }
+    const int error = kv_mirror_learn(kv, index);
+    if (error == -EBUSY) {
+        return;
+    }
+    if (error == 0) {
+        log_info("metadata mirror %s: is being rebuilt", directory);
+    } else {
+        log_warn("metadata mirror %s: cannot be rebuilt now: %s", directory,
+                 strerror(-error));
+    }
+    retry->wait_us = retry->wait_us == 0 ? RETRY_US : 2 * retry->wait_us;
+    if (retry->wait_us > RETRY_LONGEST) {
+        retry->wait_us = RETRY_LONGEST;
+    }
+    retry->at_us = now + retry->wait_us;
+}
+
+void cluster_mend_mirrors(struct cluster *cluster)
+{
+    struct kv_mirror_status status[KV_MIRRORS_MAX];
+    struct kv *kv = meta_kv(cluster->meta);
+    uint64_t epoch;
+    const unsigned count = kv_mirrors(kv, &epoch, status);
+    for (unsigned i = 0; i < count; i++) {
+        if (may_learn(&status[i]) && has_drive(cluster, i)) {
+            try_mirror(cluster, kv, i, status[i].directory);
+        }
+    }
+}
