@@ -45,6 +45,20 @@ static void print_json(const json_t *result, const char *argument)
     putchar('\n');
 }
 
+static void print_simulated(const json_t *result, const char *argument)
+{
+    const char *policy = text(result, "policy"), *sid = text(result, "sid");
+    (void)argument;
+    printf("%s (%s%s)\n", text(result, "decision"), text(result, "source"),
+           json_is_true(json_object_get(result, "explicit")) ? ", explicit"
+                                                             : "");
+    if (json_object_get(result, "statement") != NULL) {
+        printf("by statement %lld%s%s%s%s\n", number(result, "statement"),
+               sid[0] != '\0' ? " " : "", sid,
+               policy[0] != '\0' ? " of " : "", policy);
+    }
+}
+
 static void print_accounts(const json_t *result, const char *argument)
 {
     size_t i;
@@ -217,6 +231,14 @@ const struct ctl_command ctl_commands[] = {
      print_done, "for all who have it, at once"},
     {"policy delete", "policy.delete", {NAME}, CTL_ACCOUNT, print_done,
      "one that nobody has"},
+    {"policy simulate",
+     "policy.simulate",
+     {{"principal", "WHO", false},
+      {"action", "ACTION", false},
+      {"resource", "RESOURCE", false}},
+     CTL_CONTEXT,
+     print_simulated,
+     "may it, and why; WHO: an ARN, a key, anonymous"},
     {"key add", "key.add", {USER}, CTL_ACCOUNT | CTL_KEYS, print_key,
      "one more key; without USER: the root user's"},
     {"key list", "key.list", {USER}, CTL_ACCOUNT, print_keys, ""},

@@ -27,11 +27,12 @@ enum ctl_exit client_ask(const char *socket, const char *command,
 enum ctl_option {
     CTL_ACCOUNT = 1 << 0,
     CTL_OPERATOR = 1 << 1,
-    CTL_KEYS = 1 << 2, /* --access-key, --secret-key-file */
+    CTL_KEYS = 1 << 2,   /* --access-key, --secret-key-file */
     CTL_SECRET = 1 << 3, /* --secret-key-file */
     CTL_PATH = 1 << 4,
     CTL_DESCRIPTION = 1 << 5,
-    CTL_POLICY = 1 << 6, /* --policy-file */
+    CTL_POLICY = 1 << 6,  /* --policy-file */
+    CTL_CONTEXT = 1 << 7, /* --context, any number of them */
 };
 
 #define CTL_ARGUMENTS_MAX 3

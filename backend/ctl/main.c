@@ -13,6 +13,7 @@ struct options {
     const char *socket;
     const char *account, *path, *description, *policy_file;
     const char *access_key, *secret_key_file;
+    json_t *context; /* NULL: none */
     unsigned given; /* OR of enum ctl_option */
     bool json;
 };
@@ -26,6 +27,7 @@ static const char usage_options[] =
     "  --secret-key-file FILE   key rotate: instead of a made-up one\n"
     "  --path /PATH/            of a user, group, role or policy\n"
     "  --description TEXT       of a role, policy or service account\n"
+    "  --context KEY=VALUE      policy simulate: of a condition, repeatable\n"
     "  --policy-file FILE       service-account add: narrows what it may\n"
     "\n"
     "  -s, --socket SOCKET      s3d's admin socket ($" CTL_SOCKET_ENV ", or\n"
@@ -65,6 +67,7 @@ enum {
     OPTION_PATH,
     OPTION_DESCRIPTION,
     OPTION_POLICY,
+    OPTION_CONTEXT,
 };
 
 static const struct option long_options[] = {
@@ -78,6 +81,7 @@ static const struct option long_options[] = {
     {"path", required_argument, NULL, OPTION_PATH},
     {"description", required_argument, NULL, OPTION_DESCRIPTION},
     {"policy-file", required_argument, NULL, OPTION_POLICY},
+    {"context", required_argument, NULL, OPTION_CONTEXT},
     {NULL, 0, NULL, 0},
 };
 
@@ -86,6 +90,25 @@ static void give(struct options *options, enum ctl_option option,
 {
     options->given |= option;
     *value = optarg;
+}
+
+/* KEY=VALUE */
+static void take_context(struct options *options)
+{
+    const char *equals = strchr(optarg, '=');
+    if (equals == NULL || equals == optarg) {
+        exit_usage();
+    }
+    char *key = strndup(optarg, (size_t)(equals - optarg));
+    if (options->context == NULL) {
+        options->context = json_object();
+    }
+    if (key == NULL || json_object_set_new(options->context, key,
+                                           json_string(equals + 1)) != 0) {
+        exit_usage();
+    }
+    free(key);
+    options->given |= CTL_CONTEXT;
 }
 
 static void take_option(struct options *options, int option)
@@ -120,6 +143,9 @@ static void take_option(struct options *options, int option)
         break;
     case OPTION_POLICY:
         give(options, CTL_POLICY, &options->policy_file);
+        break;
+    case OPTION_CONTEXT:
+        take_context(options);
         break;
     default:
         exit_usage();
@@ -241,6 +267,9 @@ static void set_options(json_t *arguments, const struct options *options)
     }
     if (options->secret_key_file != NULL) {
         set(arguments, "secret_key", read_secret(options->secret_key_file));
+    }
+    if (options->context != NULL) {
+        set(arguments, "context", options->context); /* given away */
     }
     if (options->policy_file != NULL) {
         set(arguments, "document", read_file(options->policy_file));

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "s3/authorize_context.h"
+
 struct s3_audit {
     pthread_mutex_t lock; /* of fd: not while a line is written */
     int fd;
@@ -79,12 +81,6 @@ const char *audit_source_name(enum policy_source source)
     }
 }
 
-static bool by_document(enum policy_source source)
-{
-    return source == POLICY_BY_IDENTITY || source == POLICY_BY_SESSION ||
-           source == POLICY_BY_RESOURCE;
-}
-
 static void set_text(json_t *line, const char *name, struct slice text)
 {
     json_object_set_new(line, name,
@@ -114,6 +110,7 @@ void audit_decision(struct s3_audit *log, const struct s3_call *call,
                     const struct policy_request *request,
                     const struct policy_decision *decision)
 {
+    const char *policy = access_policy_name(&call->identity, decision);
     char time[32];
     json_t *line;
 
@@ -135,7 +132,10 @@ void audit_decision(struct s3_audit *log, const struct s3_call *call,
                         json_string(decision->allowed ? "Allow" : "Deny"));
     json_object_set_new(line, "source",
                         json_string(audit_source_name(decision->source)));
-    if (by_document(decision->source)) {
+    if (policy != NULL) {
+        if (policy[0] != '\0') {
+            json_object_set_new(line, "policy", json_string(policy));
+        }
         json_object_set_new(line, "sid",
                             json_string(decision->reason.sid != NULL
                                             ? decision->reason.sid

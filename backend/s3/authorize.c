@@ -158,6 +158,26 @@ void access_release(struct access_context *context)
     policy_release(context->policy);
 }
 
+const char *access_policy_name(const struct iam_identity *identity,
+                               const struct policy_decision *decision)
+{
+    /* By default: no statement of any of several. */
+    const bool said = decision->allowed || decision->explicit_deny;
+
+    switch (decision->source) {
+    case POLICY_BY_IDENTITY:
+    case POLICY_BY_SESSION:
+        return said ? iam_rights_name(identity,
+                                      decision->source == POLICY_BY_SESSION,
+                                      decision->document)
+                    : NULL;
+    case POLICY_BY_RESOURCE:
+        return said ? "" : NULL;
+    default:
+        return NULL;
+    }
+}
+
 /* --- one question ----------------------------------------------------------*/
 bool call_ask(struct s3_call *call, const struct s3_question *question)
 {
@@ -338,7 +358,12 @@ bool call_check_owner(struct s3_call *call, const Meta__Bucket *bucket,
                       const char *header)
 {
     struct slice expected = call_request_header(call, header);
+    char number[13];
 
-    return expected.data == NULL ||
-           slice_equal(expected, pb_slice(bucket->owner)) || denied(call);
+    if (expected.data == NULL ||
+        slice_equal(expected, pb_slice(bucket->owner))) {
+        return true;
+    }
+    iam_account_number(call->service->iam, pb_slice(bucket->owner), number);
+    return slice_equal_string(expected, number) || denied(call);
 }

@@ -77,8 +77,8 @@ bool call_authorize_found(struct s3_call *call, const Meta__Object *object);
 /* Nothing was found under a key of `bucket`: true if the caller may know
  * that; false: the call has failed (A2). */
 bool call_authorize_absent(struct s3_call *call, const Meta__Bucket *bucket);
-/* x-amz-expected-bucket-owner and its like (`header`). False: the call has
- * failed. */
+/* x-amz-expected-bucket-owner and its like (`header`): the number of an
+ * account, or its canonical id. False: the call has failed. */
 bool call_check_owner(struct s3_call *call, const Meta__Bucket *bucket,
                       const char *header);
 

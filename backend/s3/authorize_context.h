@@ -14,11 +14,7 @@
 struct access_context {
     struct s3_call *call;
     const struct s3_question *question;
-    /* Given by the operator in place of a request's (simulate.c); each key of
-     * `given` once. NULL: none. */
-    const struct access_given {
-        struct slice key, value;
-    } * given;
+    const struct s3_given *given; /* before what the request has */
     size_t given_count;
     struct policy *policy; /* the bucket's, while its reason is looked at */
     /* What has to be written to be a value. */
@@ -31,6 +27,11 @@ struct access_context {
 void access_decide(struct access_context *context,
                    struct policy_decision *decision);
 void access_release(struct access_context *context);
+
+/* Of the policy that decided: the ARN or name of an identity's or session's,
+ * "" of a bucket's; NULL: no policy did. Lives as long as the identity. */
+const char *access_policy_name(const struct iam_identity *identity,
+                               const struct policy_decision *decision);
 
 /* policy_request.values of a context. */
 size_t access_values(void *context, struct slice key, struct slice *values);

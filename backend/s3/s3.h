@@ -100,6 +100,31 @@ void s3_audit_close(struct s3_audit *audit); /* NULL is allowed */
  * negative errno. */
 int s3_forget_completed(struct s3_service *service);
 
+/* --- who may do what, and why ----------------------------------------------*/
+struct s3_given {
+    struct slice key, value; /* "aws:SourceIp", "192.0.2.1" */
+};
+struct s3_simulation {
+    const char *principal; /* an ARN, an access key, "anonymous" */
+    const char *action;    /* "s3:GetObject" */
+    const char *resource;  /* "arn:aws:s3:::bucket/key": need not be there */
+    const struct s3_given *given; /* condition keys, each once */
+    size_t given_count;
+};
+struct s3_simulated {
+    bool allowed, explicit_deny;
+    const char *source; /* as in the audit log */
+    bool by_policy;     /* policy, sid and statement say which */
+    char policy[IAM_ARN_MAX + 1]; /* an ARN, a name, or "" of a bucket's */
+    char sid[128 + 1];
+    unsigned statement; /* from 0 */
+};
+/* 0; -ENOENT: no such principal; -EBADMSG: a temporary key; -EINVAL: the
+ * resource is not one of S3; or what the metadata says. */
+int s3_simulate(struct s3_service *service,
+                const struct s3_simulation *simulation,
+                struct s3_simulated *answer);
+
 /* --- access logs: S3's server access logging ------------------------------
  * Kept in memory, bounded, and delivered as objects after `interval_ms` or
  * 1 MiB. Thread-safe, but for one delivery at a time. */

@@ -13,7 +13,7 @@ use Test::More;
 use Test::S3;
 
 my $t = Test::S3->new()->run();
-my $stranger = $t->ctl('account', 'add', 'stranger') // $t->ctl('user', 'add', 'stranger');
+my $stranger = $t->ctl('account', 'add', 'stranger');
 my @as = (access_key => $stranger->{access_key},
     secret_key => $stranger->{secret_key});
 my $xml = '<?xml version="1.0" encoding="UTF-8"?>' . "\n";
@@ -267,8 +267,16 @@ answers($t->get('/bkt/a', @as), '403 AccessDenied', 'and its grants with it');
 
 # --- x-amz-expected-bucket-owner ---------------------------------------------
 
-answers($t->get('/bkt/a', headers => [ [ 'x-amz-expected-bucket-owner',
-    $stranger->{id} ] ]), '403 AccessDenied', 'expected of another');
+for ([ 'of another', $stranger->{id}, '403 AccessDenied' ],
+    [ 'of another by number', $stranger->{number}, '403 AccessDenied' ],
+    [ 'of nobody', '', '403 AccessDenied' ],
+    [ 'of its owner', $t->ctl('account', 'show', 'root')->{id}, '200 ' ],
+    [ 'of its owner by number', $t->ctl('account', 'show', 'root')->{number}, '200 ' ])
+{
+    my @headers = (headers => [ [ 'x-amz-expected-bucket-owner', $_->[1] ] ]);
+    answers($t->get('/bkt/a', @headers), $_->[2], "expected $_->[0]");
+    answers($t->head('/bkt', @headers), $_->[2] =~ s/ .*/ /r, "expected $_->[0]");
+}
 
 # --- it survives -------------------------------------------------------------
 
