@@ -42,6 +42,7 @@ static int teardown(void **state)
 #define RETENTION                                                              \
     "<Retention><Mode>GOVERNANCE</Mode>"                                       \
     "<RetainUntilDate>2200-01-01T00:00:00Z</RetainUntilDate></Retention>"
+#define UPLOAD   "00000000000000000000000000000000000000000000"
 #define HOLD     "<LegalHold><Status>ON</Status></LegalHold>"
 #define DELETION "<Delete><Object><Key>k</Key></Object></Delete>"
 
@@ -51,24 +52,42 @@ static const struct {
     const char *body;
     const char *headers[3];
     const char *actions[3]; /* beside those of the table */
+    const char *args[3];
 } details[] = {
-    {WIRE__OPERATION__PUT_OBJECT_TAGGING, TAGGING, {NULL}, {NULL}},
-    {WIRE__OPERATION__PUT_OBJECT_RETENTION, RETENTION, {NULL}, {NULL}},
-    {WIRE__OPERATION__PUT_OBJECT_LEGAL_HOLD, HOLD, {NULL}, {NULL}},
-    {WIRE__OPERATION__PUT_OBJECT_ACL, NULL, {"x-amz-acl", "private"}, {NULL}},
-    {WIRE__OPERATION__PUT_BUCKET_ACL, NULL, {"x-amz-acl", "private"}, {NULL}},
+    {WIRE__OPERATION__ABORT_MULTIPART_UPLOAD,
+     NULL,
+     {NULL},
+     {NULL},
+     {"uploadId", UPLOAD}},
+    {WIRE__OPERATION__LIST_PARTS, NULL, {NULL}, {NULL}, {"uploadId", UPLOAD}},
+    {WIRE__OPERATION__PUT_OBJECT_TAGGING, TAGGING, {NULL}, {NULL}, {NULL}},
+    {WIRE__OPERATION__PUT_OBJECT_RETENTION, RETENTION, {NULL}, {NULL}, {NULL}},
+    {WIRE__OPERATION__PUT_OBJECT_LEGAL_HOLD, HOLD, {NULL}, {NULL}, {NULL}},
+    {WIRE__OPERATION__PUT_OBJECT_ACL,
+     NULL,
+     {"x-amz-acl", "private"},
+     {NULL},
+     {NULL}},
+    {WIRE__OPERATION__PUT_BUCKET_ACL,
+     NULL,
+     {"x-amz-acl", "private"},
+     {NULL},
+     {NULL}},
     {WIRE__OPERATION__GET_OBJECT_ATTRIBUTES,
      NULL,
      {"x-amz-object-attributes", "ETag"},
+     {NULL},
      {NULL}},
     {WIRE__OPERATION__COPY_OBJECT,
      NULL,
      {"x-amz-copy-source", "/b/source"},
-     {"s3:GetObject"}},
+     {"s3:GetObject"},
+     {NULL}},
     {WIRE__OPERATION__RENAME_OBJECT,
      NULL,
      {"x-amz-rename-source", "source"},
-     {"s3:GetObject", "s3:DeleteObject"}},
+     {"s3:GetObject", "s3:DeleteObject"},
+     {NULL}},
 };
 
 /* Tested elsewhere: no bucket policy decides on them, or not on the whole
@@ -117,8 +136,9 @@ static void run_as(bool other, struct s3_answer *answer, struct s3_case c)
 static const char *outcome(const struct s3_permission *permission, bool version)
 {
     static char error[64];
-    const char *headers[6] = {NULL}, *const args[] = {"versionId", "null",
-                                                      NULL};
+    static const char *const null_version[] = {"versionId", "null", NULL};
+    const char *const *args = version ? null_version : NULL;
+    const char *headers[6] = {NULL};
     struct s3_case c = {.operation = permission->operation, .bucket = "b"};
     struct s3_answer answer;
     size_t count = 0;
@@ -132,6 +152,9 @@ static const char *outcome(const struct s3_permission *permission, bool version)
         if (details[i].operation != permission->operation) {
             continue;
         }
+        if (details[i].args[0] != NULL) {
+            args = details[i].args;
+        }
         for (; count < 2 && details[i].headers[count] != NULL; count++) {
             headers[count] = details[i].headers[count];
         }
@@ -143,7 +166,7 @@ static const char *outcome(const struct s3_permission *permission, bool version)
         }
     }
     c.headers = headers;
-    c.args = version ? args : NULL;
+    c.args = args;
     run_as(true, &answer, c);
     snprintf(error, sizeof(error), "%s", answer.error);
     s3_answer_free(&answer);
