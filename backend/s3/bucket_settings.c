@@ -157,6 +157,38 @@ void s3_get_accelerate_run(struct s3_call *call)
     reply_unset(call, "AccelerateConfiguration");
 }
 
+/* Of kinds that have no engine here: there is none, listed or by its id. */
+void s3_list_configurations_run(struct s3_call *call)
+{
+    static const struct {
+        Wire__Operation operation;
+        const char *root;
+    } lists[] = {
+        {WIRE__OPERATION__LIST_ANALYTICS_CONFIGURATIONS,
+         "ListBucketAnalyticsConfigurationResult"},
+        {WIRE__OPERATION__LIST_INTELLIGENT_TIERING_CONFIGURATIONS,
+         "ListBucketIntelligentTieringConfigurationsOutput"},
+        {WIRE__OPERATION__LIST_INVENTORY_CONFIGURATIONS,
+         "ListInventoryConfigurationsResult"},
+        {WIRE__OPERATION__LIST_METRICS_CONFIGURATIONS,
+         "ListMetricsConfigurationsResult"},
+    };
+    struct buffer out = {NULL, 0, 0};
+
+    if (call_arg(call, "id").data != NULL) {
+        document_fail(call, S3_ERR_NoSuchConfiguration);
+        return;
+    }
+    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+        if (lists[i].operation == call->operation->operation) {
+            xml_open_document(&out, lists[i].root);
+            xml_bool(&out, "IsTruncated", false);
+            xml_close(&out, lists[i].root);
+        }
+    }
+    call_reply_xml(call, 200, &out);
+}
+
 static enum s3_error unset_error(Wire__Operation operation)
 {
     switch (operation) {

@@ -26,6 +26,11 @@ static const s3_subresource_t  s3_subresources[] = {
       { S3_OP(GET_BUCKET_ACL), S3_OP(PUT_BUCKET_ACL), S3_OP(NONE) },
       { S3_OP(GET_OBJECT_ACL), S3_OP(PUT_OBJECT_ACL), S3_OP(NONE) } },
 
+    { "analytics",
+      { S3_OP(LIST_ANALYTICS_CONFIGURATIONS), S3_OP(NOT_IMPLEMENTED),
+        S3_OP(NOT_IMPLEMENTED) },
+      S3_NO },
+
     { "attributes",
       S3_NO,
       { S3_OP(GET_OBJECT_ATTRIBUTES), S3_OP(NONE), S3_OP(NONE) } },
@@ -40,6 +45,16 @@ static const s3_subresource_t  s3_subresources[] = {
         S3_OP(DELETE_BUCKET_ENCRYPTION) },
       { S3_OP(NONE), S3_OP(NOT_IMPLEMENTED), S3_OP(NONE) } },
 
+    { "intelligent-tiering",
+      { S3_OP(LIST_INTELLIGENT_TIERING_CONFIGURATIONS), S3_OP(NOT_IMPLEMENTED),
+        S3_OP(NOT_IMPLEMENTED) },
+      S3_NO },
+
+    { "inventory",
+      { S3_OP(LIST_INVENTORY_CONFIGURATIONS), S3_OP(NOT_IMPLEMENTED),
+        S3_OP(NOT_IMPLEMENTED) },
+      S3_NO },
+
     { "legal-hold",
       S3_NO,
       { S3_OP(GET_OBJECT_LEGAL_HOLD), S3_OP(PUT_OBJECT_LEGAL_HOLD),
@@ -52,6 +67,11 @@ static const s3_subresource_t  s3_subresources[] = {
 
     { "logging",
       { S3_OP(GET_BUCKET_LOGGING), S3_OP(PUT_BUCKET_LOGGING), S3_OP(NONE) },
+      S3_NO },
+
+    { "metrics",
+      { S3_OP(LIST_METRICS_CONFIGURATIONS), S3_OP(NOT_IMPLEMENTED),
+        S3_OP(NOT_IMPLEMENTED) },
       S3_NO },
 
     { "notification",

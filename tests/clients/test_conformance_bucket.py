@@ -163,6 +163,15 @@ def test_never_set(raw, bucket, name):
     assert raw.get(f"/{bucket}?{name}").error == UNSET[name]
 
 
+@pytest.mark.parametrize("name", ["analytics", "intelligent-tiering",
+                                  "inventory", "metrics"])
+def test_kinds_of_which_there_are_none(raw, bucket, name):
+    answer = raw.get(f"/{bucket}?{name}")
+    assert (answer.status, answer.text("IsTruncated")) == (200, "false")
+    assert raw.get(f"/{bucket}?id=a&{name}").error == (
+        404, "NoSuchConfiguration")
+
+
 @pytest.mark.parametrize("name", ["cors", "lifecycle", "replication",
                                   "tagging", "website", "ownershipControls"])
 def test_delete_what_was_never_set(raw, bucket, name):

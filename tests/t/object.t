@@ -151,7 +151,7 @@ $r = $t->put('/bkt/k', no_length => 1, sign => 1);
 is("$r->{status} $r->{code}", '411 MissingContentLength', 'no length');
 
 # What is not there yet says so.
-for my $target ('/bkt?analytics', '/bkt?inventory', '/bkt?metrics',
+for my $target ('/bkt?metadataTable', '/bkt?session', '/bkt/k?restore',
     '/bkt/k?torrent') {
     $r = $t->request('GET', $target);
     is("$r->{status} $r->{code}", '501 NotImplemented', "GET $target");

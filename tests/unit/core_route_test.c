@@ -112,10 +112,9 @@ static void copies(void **state)
 static void subresources_of_other_operations(void **state)
 {
     static const char *const names[] = {
-        "analytics", "intelligent-tiering",
-        "inventory", "metadataTable",
-        "metrics",   "restore",
-        "select",    "session",
+        "abac",          "metadataConfiguration",
+        "metadataTable", "restore",
+        "select",        "session",
         "torrent",
     };
     static const char *const methods[] = {"GET", "HEAD", "PUT", "POST",
