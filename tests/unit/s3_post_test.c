@@ -608,6 +608,35 @@ static void contents(void **state)
     holds("k", "hello world", 11);
 }
 
+/* In pieces, each of them sealed. */
+static void encrypted(void **state)
+{
+    struct upload upload = {
+        .conditions = "[\"starts-with\",\"$x-amz-server-side-encryption\","
+                      "\"\"]",
+        .fields = FIELDS("key", "k", "x-amz-server-side-encryption", "AES256"),
+        .size = PIECE + 70000};
+    uint8_t *bytes = xmalloc(upload.size);
+    struct s3_answer answer;
+
+    (void)state;
+    s3_fill(bytes, upload.size, 3);
+    upload.file = bytes;
+    run(&answer, upload);
+    assert_int_equal(answer.status, 204);
+    assert_header(&answer, "x-amz-server-side-encryption", "AES256");
+    s3_answer_free(&answer);
+    s3_run(&fixture, &answer, GET("k", .segments = true));
+    assert_header(&answer, "x-amz-server-side-encryption", "AES256");
+    assert_int_equal(answer.segment_windows, 0);
+    s3_answer_free(&answer);
+    holds("k", bytes, upload.size);
+    /* The request's own headers are not the form's. */
+    upload.headers = FIELDS("x-amz-server-side-encryption", "AES256");
+    refused("InvalidArgument", 400, "not supported for this operation", upload);
+    free(bytes);
+}
+
 /* A client that goes away in the middle leaves nothing. */
 static void aborts(void **state)
 {
@@ -696,14 +725,14 @@ static void bucket_is_gone(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(stores),         cmocka_unit_test(fields_are_headers),
-        cmocka_unit_test(file_names),     cmocka_unit_test(pieces),
-        cmocka_unit_test(every_split),    cmocka_unit_test(statuses),
-        cmocka_unit_test(redirects),      cmocka_unit_test(who),
-        cmocka_unit_test(credentials),    cmocka_unit_test(policies),
-        cmocka_unit_test(forms),          cmocka_unit_test(contents),
-        cmocka_unit_test(aborts),         cmocka_unit_test(versions),
-        cmocka_unit_test(bucket_is_gone),
+        cmocka_unit_test(stores),      cmocka_unit_test(fields_are_headers),
+        cmocka_unit_test(file_names),  cmocka_unit_test(pieces),
+        cmocka_unit_test(every_split), cmocka_unit_test(statuses),
+        cmocka_unit_test(redirects),   cmocka_unit_test(who),
+        cmocka_unit_test(credentials), cmocka_unit_test(policies),
+        cmocka_unit_test(forms),       cmocka_unit_test(contents),
+        cmocka_unit_test(encrypted),   cmocka_unit_test(aborts),
+        cmocka_unit_test(versions),    cmocka_unit_test(bucket_is_gone),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
