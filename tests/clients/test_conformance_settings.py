@@ -215,7 +215,7 @@ def logging(inside):
     (b"<TargetBucket>nowhere</TargetBucket><TargetPrefix/>",
      (400, "InvalidTargetBucketForLogging")),
     (b"<TargetBucket>home</TargetBucket><TargetPrefix>l-</TargetPrefix>"
-     b"<TargetGrants><Grant/></TargetGrants>", (501, "NotImplemented")),
+     b"<TargetGrants><Grant/></TargetGrants>", (400, "MalformedACLError")),
     (b"<TargetBucket>home</TargetBucket><TargetPrefix>l-</TargetPrefix>",
      (200, None))])
 def test_logging(raw, home, inside, expected):
