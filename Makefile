@@ -2,6 +2,7 @@
 #
 #   make run      install what is missing, build, run a server (README.md)
 #   make test     install what is missing, build, run every test
+#   make fuzz     run every fuzz target for FUZZ_SECONDS (5) each
 #   make          build s3d, s3ctl and the module
 #   make VARIANT=asan|tsan ...   the same with sanitizers
 #
@@ -16,6 +17,7 @@ WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototy
 CFLAGS.release := -O2 -g
 CFLAGS.asan    := -O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined
 CFLAGS.tsan    := -O1 -g -fsanitize=thread -fno-omit-frame-pointer
+CFLAGS.fuzz    := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined
 CFLAGS.cov     := -O0 -g --coverage
 
 PACKAGES := libprotobuf-c libuv libisal jansson libconfig libxml-2.0 openssl libcurl
@@ -49,7 +51,7 @@ PB     := wire layout records
 PB_H   := $(PB:%=$(GEN)/%.pb-c.h)
 
 .DEFAULT_GOAL := all
-.PHONY: all module run test unit format lint clean deps bench bench-list generated print-flags
+.PHONY: all module run test unit fuzz fuzzers format lint clean deps bench bench-list generated print-flags
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -123,6 +125,20 @@ $(BUILD)/unit/%: tests/unit/%.c $$(call archives,$$(call folder_of,$$*))
 
 unit: $(UNIT)
 	@tools/unit $(UNIT)
+
+# --- fuzz targets: tests/fuzz/<folder>_<what>_fuzz.c, of clang's libFuzzer ----
+FUZZ_SECONDS ?= 5
+FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))
+$(BUILD)/fuzz/%: tests/fuzz/%.c $$(call archives,$$(call folder_of,$$*)) $(BUILD)/libwire.a $(BUILD)/libgen.a
+	@mkdir -p $(@D)
+	@echo "  CC  $@"
+	@$(CC) $(S3D_CFLAGS) -MMD -MP -Itests/fuzz -fsanitize=fuzzer -o $@ $< $(filter %.a,$^) $(S3D_LIBS)
+
+fuzz:
+	$(MAKE) VARIANT=fuzz CC=clang fuzzers
+	FUZZ_SECONDS=$(FUZZ_SECONDS) tools/fuzz
+
+fuzzers: $(FUZZERS)
 
 # --- what the benchmarks need beside s3d ---------------------------------------
 $(BUILD)/bench/%: bench/%.c $(call archives,meta)
