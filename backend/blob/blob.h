@@ -78,6 +78,9 @@ void blob_writer_abort(struct blob_writer *writer); /* NULL is allowed */
 
 /* True if the layout has missing shards. */
 bool blob_degraded(const Layout__Layout *layout);
+/* How many more drives may be lost, if all shards that the layout names are
+ * good: m less the most that are missing of one chunk. */
+unsigned blob_losses_left(const Layout__Layout *layout);
 
 /*
  * Reads verified bytes, reconstructing where a shard is bad or gone.
@@ -104,9 +107,44 @@ int blob_segments(struct blob_store *store, const Layout__Layout *layout,
                   struct blob_segment *segments, unsigned max,
                   uint64_t *covered);
 
-/* Reads and checks every shard of the blob, also parity. Counts the bad and
- * missing ones. */
+/* --- care: what is left of a blob, and making it whole ----------------------
+ * None of these calls the damage hook. */
+
+/* Asked before each read of at most 1 MiB; may wait. False: stop. */
+struct blob_pace {
+    bool (*spend)(void *context, uint64_t bytes);
+    void *context;
+};
+
+struct blob_health {
+    uint64_t bytes;       /* read and checked */
+    unsigned shards, bad; /* of all chunks; damaged or not there */
+    int losses_left; /* more drives that may be lost; negative: unreadable */
+};
+
+/* Reads and checks every byte of every shard, also parity. `pace` may be NULL.
+ * -ECANCELED, or -EBADMSG for a layout that no writer makes. */
 int blob_verify(struct blob_store *store, const Layout__Layout *layout,
-                unsigned *bad);
+                const struct blob_pace *pace, struct blob_health *health);
+/* Only looks whether the files are there that the layout names. */
+int blob_look(struct blob_store *store, const Layout__Layout *layout,
+              struct blob_health *health);
+
+struct blob_repair {
+    struct blob_health before, after; /* after.bad == 0: whole */
+    unsigned shards;                  /* rebuilt */
+    uint64_t bytes;                   /* written */
+};
+
+/*
+ * Verifies the blob, and rebuilds what is bad from k good shards, on drives
+ * that hold no other shard of the chunk (B4). Where there is no such drive, or
+ * it fails, or too few shards are good, the shard stays as it is. *repaired is
+ * the new layout, to be freed as a writer's, durable (B1); NULL if nothing was
+ * rebuilt. Bounded memory. Errors as blob_verify(); after one nothing changed.
+ */
+int blob_repair(struct blob_store *store, const Layout__Layout *layout,
+                const struct blob_pace *pace, Layout__Layout **repaired,
+                struct blob_repair *result);
 
 #endif

@@ -359,25 +359,30 @@ unsigned chunk_source(const struct chunk *chunk, unsigned shard)
     return chunk_copy(chunk, 0);
 }
 
-static int verify_origin(struct chunk *chunk, unsigned shard,
-                         const struct descriptor *found)
+void chunk_quiet(struct chunk *chunk)
 {
-    uint8_t origin[BLOB_ORIGIN_MAX];
+    chunk->reported = UINT32_MAX;
+}
+
+static int verify_origin(struct chunk *chunk, unsigned shard,
+                         struct shard_label *label)
+{
+    const struct descriptor *found = &label->descriptor;
     uint64_t at = found->payload + descriptor_size(found->payload);
     int error = 0;
 
     if (found->origin_size > 0) {
-        error = shard_read(chunk, shard, at, origin, found->origin_size);
+        error = shard_read(chunk, shard, at, label->origin, found->origin_size);
     }
     if (error == 0 &&
-        crc32c_bytes(origin, found->origin_size) != found->origin_crc) {
+        crc32c_bytes(label->origin, found->origin_size) != found->origin_crc) {
         error = -EBADMSG;
     }
     return error;
 }
 
 static int verify_blocks(struct chunk *chunk, unsigned shard,
-                         const uint8_t *encoded)
+                         const struct blob_pace *pace, const uint8_t *encoded)
 {
     uint32_t blocks = block_count(geometry_shard_size(&chunk->geometry, shard));
     uint8_t *data = xmalloc(BLOB_BLOCK_SIZE);
@@ -386,6 +391,10 @@ static int verify_blocks(struct chunk *chunk, unsigned shard,
     for (uint32_t i = 0; i < blocks && error == 0; i++) {
         size_t size = geometry_block_size(&chunk->geometry, shard, i);
 
+        if (!pace_spend(pace, size)) {
+            error = -ECANCELED;
+            break;
+        }
         error =
             shard_read(chunk, shard, (uint64_t)i * BLOB_BLOCK_SIZE, data, size);
         if (error == 0 &&
@@ -397,26 +406,28 @@ static int verify_blocks(struct chunk *chunk, unsigned shard,
     return error;
 }
 
-int chunk_verify_shard(struct chunk *chunk, unsigned shard)
+int chunk_verify_shard(struct chunk *chunk, unsigned shard,
+                       const struct blob_pace *pace, struct shard_label *label)
 {
     uint64_t payload = geometry_shard_size(&chunk->geometry, shard);
     size_t size = descriptor_size(payload);
     uint8_t *encoded = xmalloc(size);
-    struct descriptor found;
-    int error = shard_read(chunk, shard, payload, encoded, size);
+    /* A file that was removed is still read by whoever has it open. */
+    int error = chunk_check_path(chunk, shard);
 
     if (error == 0) {
-        error = descriptor_check(chunk, shard, slice_of(encoded, size), &found);
+        error = shard_read(chunk, shard, payload, encoded, size);
     }
     if (error == 0) {
-        error = verify_origin(chunk, shard, &found);
+        error = descriptor_check(chunk, shard, slice_of(encoded, size),
+                                 &label->descriptor);
     }
     if (error == 0) {
-        error = verify_blocks(chunk, shard, encoded);
+        error = verify_origin(chunk, shard, label);
+    }
+    if (error == 0) {
+        error = verify_blocks(chunk, shard, pace, encoded);
     }
     free(encoded);
-    if (error != 0) {
-        chunk_damaged(chunk, shard, error);
-    }
     return error;
 }

@@ -113,16 +113,23 @@ int layout_check(const Layout__Layout *layout)
     return size == layout->size ? 0 : -EBADMSG;
 }
 
-bool blob_degraded(const Layout__Layout *layout)
+unsigned blob_losses_left(const Layout__Layout *layout)
 {
+    unsigned most = 0;
+
     for (size_t i = 0; i < layout->n_chunks; i++) {
         const Layout__Chunk *chunk = layout->chunks[i];
+        unsigned missing = 0;
 
         for (size_t j = 0; j < chunk->n_shards; j++) {
-            if (chunk->shards[j]->drive_plus_one == 0) {
-                return true;
-            }
+            missing += chunk->shards[j]->drive_plus_one == 0;
         }
+        most = missing > most ? missing : most;
     }
-    return false;
+    return most < layout->m ? layout->m - most : 0;
+}
+
+bool blob_degraded(const Layout__Layout *layout)
+{
+    return blob_losses_left(layout) < layout->m;
 }

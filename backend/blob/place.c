@@ -98,8 +98,8 @@ static int reserve(struct blob_writer *writer, struct written_chunk *chunk,
     return error;
 }
 
-static void candidate_remove(struct placement_candidate *candidates,
-                             unsigned *count, unsigned drive)
+void candidate_remove(struct placement_candidate *candidates, unsigned *count,
+                      unsigned drive)
 {
     for (unsigned i = 0; i < *count; i++) {
         if (candidates[i].drive == drive) {
@@ -109,44 +109,58 @@ static void candidate_remove(struct placement_candidate *candidates,
     }
 }
 
-static unsigned domain_shards(const struct blob_writer *writer,
-                              const struct written_chunk *chunk,
-                              unsigned domain)
+static unsigned domain_shards(const struct blob_store *store, unsigned domain,
+                              const unsigned *used, unsigned used_count)
 {
     unsigned shards = 0;
 
-    for (unsigned i = 0; i < writer->shards; i++) {
-        shards += chunk->shards[i].drive != NULL &&
-                  writer->store->domains[chunk->shards[i].index] == domain;
+    for (unsigned i = 0; i < used_count; i++) {
+        shards += store->domains[used[i]] == domain;
     }
     return shards;
 }
 
-/* A candidate from the domains with the fewest shards of this chunk. */
-static int choose_spare(struct blob_writer *writer,
-                        const struct written_chunk *chunk, unsigned count,
-                        unsigned *drive)
+int store_choose_spare(struct blob_store *store,
+                       const struct placement_candidate *candidates,
+                       unsigned count, const unsigned *used,
+                       unsigned used_count, unsigned *drive)
 {
     struct placement_candidate *spares = xcalloc(count + 1, sizeof(*spares));
-    uint64_t random = store_random(writer->store);
+    uint64_t random = store_random(store);
     unsigned fewest = UINT32_MAX, eligible = 0;
     int error;
 
     for (unsigned i = 0; i < count; i++) {
         unsigned shards =
-            domain_shards(writer, chunk, writer->candidates[i].domain);
+            domain_shards(store, candidates[i].domain, used, used_count);
 
         if (shards < fewest) {
             fewest = shards;
             eligible = 0;
         }
         if (shards == fewest) {
-            spares[eligible++] = writer->candidates[i];
+            spares[eligible++] = candidates[i];
         }
     }
     error = placement_choose(spares, eligible, 1, &random, drive);
     free(spares);
     return error;
+}
+
+/* A drive for one more shard of the chunk. */
+static int choose_spare(struct blob_writer *writer,
+                        const struct written_chunk *chunk, unsigned count,
+                        unsigned *drive)
+{
+    unsigned used[ERASURE_SHARDS_MAX], used_count = 0;
+
+    for (unsigned i = 0; i < writer->shards; i++) {
+        if (chunk->shards[i].drive != NULL) {
+            used[used_count++] = chunk->shards[i].index;
+        }
+    }
+    return store_choose_spare(writer->store, writer->candidates, count, used,
+                              used_count, drive);
 }
 
 /* Fills the shards that have no place from the remaining candidates. */

@@ -151,6 +151,14 @@ unsigned store_usable(struct blob_store *store); /* drives that are OK */
 /* Drives that can take a record of `bytes`. Returns their number. */
 unsigned store_candidates(struct blob_store *store, uint64_t bytes,
                           struct placement_candidate *candidates);
+/* A candidate from the domains with the fewest of the drives `used`, of which
+ * none is a candidate. -ENOSPC: there is none. */
+int store_choose_spare(struct blob_store *store,
+                       const struct placement_candidate *candidates,
+                       unsigned count, const unsigned *used,
+                       unsigned used_count, unsigned *drive);
+void candidate_remove(struct placement_candidate *candidates, unsigned *count,
+                      unsigned drive);
 
 /* --- one chunk being read ------------------------------------------------ */
 struct chunk {
@@ -191,7 +199,27 @@ unsigned chunk_copy(const struct chunk *chunk, unsigned i);
 /* The shard to read bytes of data shard `shard` from: itself, or for copies
  * the preferred one that is not known to be bad. */
 unsigned chunk_source(const struct chunk *chunk, unsigned shard);
-/* Checks the descriptor with its origin and all blocks, past the cache. */
-int chunk_verify_shard(struct chunk *chunk, unsigned shard);
+/* The caller looks after damage itself: on_damage is not called. */
+void chunk_quiet(struct chunk *chunk);
+/* Checks the descriptor with its origin, which it gives, and all blocks, past
+ * the cache. -ECANCELED by `pace`. */
+struct shard_label {
+    struct descriptor descriptor;
+    uint8_t origin[BLOB_ORIGIN_MAX];
+};
+int chunk_verify_shard(struct chunk *chunk, unsigned shard,
+                       const struct blob_pace *pace, struct shard_label *label);
+static inline bool pace_spend(const struct blob_pace *pace, uint64_t bytes)
+{
+    return pace == NULL || pace->spend(pace->context, bytes);
+}
+
+/* Adds a chunk with `good` shards to what is known of its blob. */
+void health_add(struct blob_health *health, const struct chunk *chunk,
+                unsigned good);
+/* Checks every shard; one bit per bad one. `label` is a good one's, if any. */
+int examine_chunk(struct chunk *chunk, const struct blob_pace *pace,
+                  struct blob_health *health, struct shard_label *label,
+                  uint32_t *bad);
 
 #endif

@@ -245,23 +245,3 @@ int blob_segments(struct blob_store *store, const Layout__Layout *layout,
     }
     return (int)count;
 }
-
-int blob_verify(struct blob_store *store, const Layout__Layout *layout,
-                unsigned *bad)
-{
-    uint64_t offset = 0;
-    int error = layout_check(layout);
-
-    *bad = 0;
-    for (size_t i = 0; i < layout->n_chunks && error == 0; i++) {
-        struct chunk chunk;
-
-        chunk_open(&chunk, store, layout, offset);
-        for (unsigned shard = 0; shard < chunk.message->n_shards; shard++) {
-            *bad += chunk_verify_shard(&chunk, shard) != 0;
-        }
-        offset += chunk.geometry.size;
-        chunk_close(&chunk);
-    }
-    return error;
-}

@@ -179,15 +179,41 @@ void meta_delete_completed(struct meta_batch *batch, struct slice upload)
 }
 
 void meta_put_blob(struct meta_batch *batch, uint64_t blob,
-                   const Meta__Blob *record, bool degraded)
+                   const Meta__Blob *record, unsigned losses_left)
 {
     invariant(blob != 0);
     key_blob(new_key(batch), META_KEY_BLOB, blob);
     put(batch, META_RECORD_BLOB, &record->base);
-    if (degraded) {
-        key_blob(new_key(batch), META_KEY_HEAL, blob);
-        put_mark(batch);
+    if (record->layout != NULL && losses_left < record->layout->m) {
+        meta_queue_heal(batch, &(struct meta_heal){.blob = blob,
+                                                   .losses_left = losses_left});
     }
+}
+
+void meta_queue_heal(struct meta_batch *batch, const struct meta_heal *entry)
+{
+    invariant(entry->blob != 0);
+    key_heal(new_key(batch), entry);
+    put_mark(batch);
+}
+
+void meta_dequeue_heal(struct meta_batch *batch, const struct meta_heal *entry)
+{
+    key_heal(new_key(batch), entry);
+    remove_key(batch);
+}
+
+void meta_put_scrub(struct meta_batch *batch, const Meta__Scrub *scrub)
+{
+    key_scrub(new_key(batch));
+    put(batch, META_RECORD_SCRUB, &scrub->base);
+}
+
+void meta_put_audit(struct meta_batch *batch, uint32_t day,
+                    const Meta__Audit *audit)
+{
+    key_audit(new_key(batch), day);
+    put(batch, META_RECORD_AUDIT, &audit->base);
 }
 
 void meta_add_ref(struct meta_batch *batch, uint64_t blob,

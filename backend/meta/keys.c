@@ -109,6 +109,49 @@ void key_blob(struct buffer *out, char tag, uint64_t blob)
     key_u64(out, blob);
 }
 
+/* The urgency: bit 7 if it waits, then how many losses are left. */
+#define HEAL_WAITS 0x80
+
+void key_heal(struct buffer *out, const struct meta_heal *entry)
+{
+    uint8_t urgency = (uint8_t)entry->losses_left;
+
+    invariant(entry->losses_left <= META_HEAL_UNREADABLE);
+    if (entry->waits) {
+        urgency |= HEAL_WAITS;
+    }
+    key_tag(out, META_KEY_HEAL);
+    buffer_append(out, &urgency, 1);
+    key_u64(out, entry->blob);
+}
+
+int key_heal_decode(struct slice key, struct meta_heal *entry)
+{
+    if (key.size != 10 || key.data[0] != META_KEY_HEAL) {
+        return -EBADMSG;
+    }
+    entry->waits = (key.data[1] & HEAL_WAITS) != 0;
+    entry->losses_left = key.data[1] & ~HEAL_WAITS & 0xFF;
+    entry->blob = get_u64be(key.data + 2);
+    return 0;
+}
+
+void key_scrub(struct buffer *out)
+{
+    key_tag(out, META_KEY_CARE);
+    key_tag(out, 's');
+}
+
+void key_audit(struct buffer *out, uint32_t day)
+{
+    uint8_t bytes[4];
+
+    key_tag(out, META_KEY_CARE);
+    key_tag(out, 'd');
+    put_u32be(bytes, day);
+    buffer_append(out, bytes, sizeof(bytes));
+}
+
 void key_reference(struct buffer *out, uint64_t blob,
                    const struct meta_referrer *referrer)
 {

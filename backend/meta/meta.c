@@ -18,10 +18,10 @@ static void random_bytes(void *out, size_t size)
     invariant(getrandom(out, size, 0) == (ssize_t)size);
 }
 
-static int read_record(struct meta *meta, struct arena *arena,
-                       struct buffer *key, enum meta_record type,
-                       const ProtobufCMessageDescriptor *descriptor,
-                       ProtobufCMessage **message)
+int read_record(struct meta *meta, struct arena *arena, struct buffer *key,
+                enum meta_record type,
+                const ProtobufCMessageDescriptor *descriptor,
+                ProtobufCMessage **message)
 {
     struct slice value;
     int rc = kv_get(meta->kv, arena, buffer_slice(key), &value);

@@ -12,7 +12,8 @@
  *   L <blob>                         blob
  *   R <blob> <referrer>              who uses a blob: empty value
  *   G <blob>                         blob that lost a referrer: reclaimer looks
- *   H <blob>                         blob that is short of shards: healer looks
+ *   H <urgency> <blob>               blob that is short of shards: healer looks
+ *   A s | A d <day>                  care: the scrub's progress, audited days
  *   I..., K...                       users and access keys
  * Before 00 01 every 00 is written as 00 FF, so that order is kept.
  *
@@ -161,9 +162,10 @@ void meta_delete_part(struct meta_batch *batch, struct slice upload,
 void meta_put_completed(struct meta_batch *batch, struct slice upload,
                         const Meta__Completed *completed);
 void meta_delete_completed(struct meta_batch *batch, struct slice upload);
-/* A new blob; `degraded` queues it for healing in the same commit. */
+/* A new blob, or a new layout of one; queued for healing in the same commit if
+ * it bears fewer further losses than its layout's code does. */
 void meta_put_blob(struct meta_batch *batch, uint64_t blob,
-                   const Meta__Blob *record, bool degraded);
+                   const Meta__Blob *record, unsigned losses_left);
 
 /* A referrer of a blob: an object version, a part, or another blob. */
 struct meta_referrer {
@@ -185,6 +187,38 @@ void meta_add_ref(struct meta_batch *batch, uint64_t blob,
 void meta_drop_ref(struct meta_batch *batch, uint64_t blob,
                    const struct meta_referrer *referrer);
 
+/* --- care: blobs short of shards, progress, audits (heal.c) ----------------*/
+/* An entry of the queue for healing. */
+struct meta_heal {
+    uint64_t blob;
+    unsigned losses_left; /* drives that may be lost besides, or UNREADABLE */
+    bool waits;           /* it was tried: it needs a drive that is not there */
+};
+#define META_HEAL_UNREADABLE 0x7Fu /* too few shards are left; it waits */
+
+void meta_queue_heal(struct meta_batch *batch, const struct meta_heal *entry);
+void meta_dequeue_heal(struct meta_batch *batch, const struct meta_heal *entry);
+/* The first entry from *entry on (zeros: of all): those that do not wait come
+ * first, among them the most endangered. -ENOENT. */
+int meta_next_heal(struct meta *meta, struct meta_heal *entry);
+/* The entry of a blob whose code bears `m` losses; -ENOENT. */
+int meta_find_heal(struct meta *meta, uint64_t blob, unsigned m,
+                   struct meta_heal *entry);
+/* The blob record with the lowest id > after; -ENOENT at the end. */
+int meta_next_blob(struct meta *meta, struct arena *arena, uint64_t after,
+                   uint64_t *blob, Meta__Blob **record);
+/* True if somebody uses the blob. */
+int meta_blob_is_used(struct meta *meta, uint64_t blob, bool *used);
+
+int meta_get_scrub(struct meta *meta, struct arena *arena,
+                   Meta__Scrub **scrub);
+void meta_put_scrub(struct meta_batch *batch, const Meta__Scrub *scrub);
+/* `day`: since 1970, UTC. */
+int meta_get_audit(struct meta *meta, struct arena *arena, uint32_t day,
+                   Meta__Audit **audit);
+void meta_put_audit(struct meta_batch *batch, uint32_t day,
+                    const Meta__Audit *audit);
+
 /* --- raw typed access for iam/
  * ----------------------------------------------*/
 /* Envelope types: values are on disk, never renumber. */
@@ -200,6 +234,8 @@ enum meta_record {
     META_RECORD_ACCESS_KEY = 9,
     META_RECORD_COUNTER = 10,
     META_RECORD_ENTITY = 11,
+    META_RECORD_SCRUB = 12,
+    META_RECORD_AUDIT = 13,
 };
 /* Packs a message into an envelope, in the arena. */
 struct slice meta_pack(struct arena *arena, enum meta_record type,

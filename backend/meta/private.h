@@ -10,6 +10,7 @@
 #include <pthread.h>
 
 /* --- keys: each appends to the buffer --------------------------------------*/
+#define META_KEY_CARE      'A'
 #define META_KEY_BUCKET    'B'
 #define META_KEY_CLUSTER   'C'
 #define META_KEY_COMPLETED 'D'
@@ -42,6 +43,11 @@ void key_parts(struct buffer *out, struct slice upload);
 void key_part(struct buffer *out, struct slice upload, unsigned number);
 void key_completed(struct buffer *out, struct slice upload);
 void key_blob(struct buffer *out, char tag, uint64_t blob);
+void key_heal(struct buffer *out, const struct meta_heal *entry);
+/* -EBADMSG */
+int key_heal_decode(struct slice key, struct meta_heal *entry);
+void key_scrub(struct buffer *out);
+void key_audit(struct buffer *out, uint32_t day);
 void key_reference(struct buffer *out, uint64_t blob,
                    const struct meta_referrer *referrer);
 /* Turns a prefix into the first key after all that begin with it. A prefix of
@@ -72,6 +78,11 @@ void locks_free(struct locks *locks);
 
 /* --- records whose key must agree with them
  * ---------------------------------*/
+/* Reads a record and empties the key. */
+int read_record(struct meta *meta, struct arena *arena, struct buffer *key,
+                enum meta_record type,
+                const ProtobufCMessageDescriptor *descriptor,
+                ProtobufCMessage **message);
 int record_bucket(struct arena *arena, struct slice value, struct slice name,
                   Meta__Bucket **bucket);
 int record_object(struct arena *arena, struct slice value, struct slice rest,

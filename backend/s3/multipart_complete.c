@@ -400,7 +400,7 @@ void composite_put(struct meta_batch *batch, uint64_t id, Meta__Part **parts,
 
     record.n_parts = count;
     record.parts = parts;
-    meta_put_blob(batch, id, &record, false);
+    meta_put_blob(batch, id, &record, 0);
     for (size_t i = 0; i < count; i++) {
         if (parts[i]->blob != 0) {
             meta_add_ref(batch, parts[i]->blob, &composite);

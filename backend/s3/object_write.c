@@ -144,6 +144,6 @@ bool object_finish_blob(struct s3_call *call, struct meta_batch *batch)
         return false;
     }
     record.layout = call->layout;
-    meta_put_blob(batch, call->blob, &record, blob_degraded(call->layout));
+    meta_put_blob(batch, call->blob, &record, blob_losses_left(call->layout));
     return true;
 }

@@ -95,7 +95,7 @@ static void put_piece(struct meta_batch *batch, const struct piece *piece)
     Meta__Blob record = META__BLOB__INIT;
 
     record.layout = piece->layout;
-    meta_put_blob(batch, piece->blob, &record, blob_degraded(piece->layout));
+    meta_put_blob(batch, piece->blob, &record, blob_losses_left(piece->layout));
 }
 
 /* The record that joins the pieces holds a reference to each. */
@@ -119,7 +119,7 @@ static uint64_t put_composite(struct s3_call *call, struct meta_batch *batch)
         record.parts[i] = part;
         meta_add_ref(batch, part->blob, &composite);
     }
-    meta_put_blob(batch, composite.blob, &record, false);
+    meta_put_blob(batch, composite.blob, &record, 0);
     return composite.blob;
 }
 

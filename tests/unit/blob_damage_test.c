@@ -249,7 +249,6 @@ static void test_a_corrupt_descriptor_is_noticed(void **unused)
     struct cluster cluster;
     const Layout__Locator *locator;
     size_t size = descriptor_size(5000);
-    unsigned bad;
 
     (void)unused;
     cluster_open(&cluster, 1);
@@ -268,9 +267,7 @@ static void test_a_corrupt_descriptor_is_noticed(void **unused)
     assert_int_equal(damage.calls, 0);
 
     fixture_flip(&cluster.fixture, locator, 5000 + size + 3); /* the origin */
-    assert_int_equal(
-        blob_verify(cluster.fixture.store, cluster.layouts[0], &bad), 0);
-    assert_int_equal(bad, 1);
+    assert_int_equal(fixture_bad(&cluster.fixture, cluster.layouts[0]), 1);
     cluster_close(&cluster);
 }
 
@@ -306,26 +303,19 @@ static void test_a_misdirected_shard_is_noticed(void **unused)
 static void test_verify_counts_the_bad(void **unused)
 {
     struct cluster cluster;
-    unsigned bad;
 
     (void)unused;
     cluster_open(&cluster, 1);
     for (unsigned i = 0; i < BLOBS; i++) {
-        assert_int_equal(
-            blob_verify(cluster.fixture.store, cluster.layouts[i], &bad), 0);
-        assert_int_equal(bad, 0);
+        assert_int_equal(fixture_bad(&cluster.fixture, cluster.layouts[i]), 0);
     }
     fixture_flip(&cluster.fixture, cluster.layouts[4]->chunks[0]->shards[5],
                  9); /* parity */
     fixture_flip(&cluster.fixture, cluster.layouts[4]->chunks[2]->shards[0], 0);
-    assert_int_equal(
-        blob_verify(cluster.fixture.store, cluster.layouts[4], &bad), 0);
-    assert_int_equal(bad, 2);
+    assert_int_equal(fixture_bad(&cluster.fixture, cluster.layouts[4]), 2);
     wipe(&cluster, 3);
     fixture_reattach(&cluster.fixture);
-    assert_int_equal(
-        blob_verify(cluster.fixture.store, cluster.layouts[3], &bad), 0);
-    assert_int_equal(bad, 1);
+    assert_int_equal(fixture_bad(&cluster.fixture, cluster.layouts[3]), 1);
     cluster_close(&cluster);
 }
 

@@ -180,6 +180,18 @@ static inline void fixture_check_random_ranges(struct fixture *fixture,
     }
 }
 
+/* Shards that are damaged or missing. */
+static inline unsigned fixture_bad(struct fixture *fixture,
+                                   const Layout__Layout *layout)
+{
+    struct blob_health health;
+
+    assert_int_equal(blob_verify(fixture->store, layout, NULL, &health), 0);
+    assert_int_equal(health.shards,
+                     layout->n_chunks * (size_t)(layout->k + layout->m));
+    return health.bad;
+}
+
 static inline void fixture_free(Layout__Layout *layout)
 {
     layout__layout__free_unpacked(layout, NULL);

@@ -246,17 +246,20 @@ static void test_blobs_and_references(void **state)
     struct meta_referrer part = {
         .kind = META_REFERRER_PART, .upload = KEY("u"), .number = 1};
     struct meta_batch *batch = meta_batch_new(f->meta);
+    Layout__Layout layout = LAYOUT__LAYOUT__INIT;
     Meta__Blob blob = META__BLOB__INIT, *found;
 
-    meta_put_blob(batch, 5, &blob, false);
-    meta_put_blob(batch, 6, &blob, true);
+    layout.m = 2;
+    blob.layout = &layout;
+    meta_put_blob(batch, 5, &blob, 2);
+    meta_put_blob(batch, 6, &blob, 1);
     meta_add_ref(batch, 5, &part);
     assert_int_equal(meta_commit(batch), 0);
     meta_batch_free(batch);
     assert_int_equal(meta_get_blob(f->meta, f->arena, 5, &found), 0);
     assert_int_equal(meta_get_blob(f->meta, f->arena, 7, &found), -ENOENT);
-    assert_false(has_key(f, KEY("H\0\0\0\0\0\0\0\x05")));
-    assert_true(has_key(f, KEY("H\0\0\0\0\0\0\0\x06")));
+    assert_false(has_key(f, KEY("H\x02\0\0\0\0\0\0\0\x05")));
+    assert_true(has_key(f, KEY("H\x01\0\0\0\0\0\0\0\x06")));
     assert_true(has_key(f, KEY("R\0\0\0\0\0\0\0\x05\x02u\0\x01\0\0\0\x01")));
     assert_false(has_key(f, KEY("G\0\0\0\0\0\0\0\x05")));
 
@@ -266,6 +269,94 @@ static void test_blobs_and_references(void **state)
     meta_batch_free(batch);
     assert_false(has_key(f, KEY("R\0\0\0\0\0\0\0\x05\x02u\0\x01\0\0\0\x01")));
     assert_true(has_key(f, KEY("G\0\0\0\0\0\0\0\x05")));
+}
+
+/* --- the queue for healing -------------------------------------------------*/
+static void queue_heal(struct fixture *f, uint64_t blob, unsigned losses_left,
+                       bool waits)
+{
+    struct meta_batch *batch = meta_batch_new(f->meta);
+
+    meta_queue_heal(batch, &(struct meta_heal){blob, losses_left, waits});
+    assert_int_equal(meta_commit(batch), 0);
+    meta_batch_free(batch);
+}
+
+static void expect_heal(struct fixture *f, struct meta_heal *from,
+                        uint64_t blob, unsigned losses_left, bool waits)
+{
+    assert_int_equal(meta_next_heal(f->meta, from), 0);
+    assert_int_equal(from->blob, blob);
+    assert_int_equal(from->losses_left, losses_left);
+    assert_int_equal(from->waits, waits);
+    from->blob++;
+}
+
+static void test_the_most_endangered_first(void **state)
+{
+    struct fixture *f = *state;
+    struct meta_heal entry = {0};
+    struct meta_batch *batch;
+
+    assert_int_equal(meta_next_heal(f->meta, &entry), -ENOENT);
+    queue_heal(f, 1, META_HEAL_UNREADABLE, true);
+    queue_heal(f, 2, 0, true);
+    queue_heal(f, 3, 1, false);
+    queue_heal(f, 5, 0, false);
+    queue_heal(f, 4, 1, false);
+    expect_heal(f, &entry, 5, 0, false);
+    expect_heal(f, &entry, 3, 1, false);
+    expect_heal(f, &entry, 4, 1, false);
+    expect_heal(f, &entry, 2, 0, true);
+    expect_heal(f, &entry, 1, META_HEAL_UNREADABLE, true);
+    assert_int_equal(meta_next_heal(f->meta, &entry), -ENOENT);
+
+    assert_int_equal(meta_find_heal(f->meta, 4, 2, &entry), 0);
+    assert_int_equal(entry.losses_left, 1);
+    assert_false(entry.waits);
+    assert_int_equal(meta_find_heal(f->meta, 2, 2, &entry), 0);
+    assert_true(entry.waits);
+    assert_int_equal(meta_find_heal(f->meta, 1, 2, &entry), 0);
+    assert_int_equal(entry.losses_left, META_HEAL_UNREADABLE);
+    assert_int_equal(meta_find_heal(f->meta, 6, 2, &entry), -ENOENT);
+
+    batch = meta_batch_new(f->meta);
+    meta_dequeue_heal(batch, &(struct meta_heal){5, 0, false});
+    assert_int_equal(meta_commit(batch), 0);
+    meta_batch_free(batch);
+    entry = (struct meta_heal){0};
+    expect_heal(f, &entry, 3, 1, false);
+}
+
+static void test_blobs_in_order(void **state)
+{
+    struct fixture *f = *state;
+    struct meta_referrer part = {
+        .kind = META_REFERRER_PART, .upload = KEY("u"), .number = 1};
+    struct meta_batch *batch = meta_batch_new(f->meta);
+    Meta__Blob record = META__BLOB__INIT, *found;
+    uint64_t blob = 0;
+    bool used;
+
+    assert_int_equal(meta_next_blob(f->meta, f->arena, 0, &blob, &found),
+                     -ENOENT);
+    meta_put_blob(batch, 256, &record, 0);
+    meta_put_blob(batch, 3, &record, 0);
+    meta_add_ref(batch, 3, &part);
+    assert_int_equal(meta_commit(batch), 0);
+    meta_batch_free(batch);
+    assert_int_equal(meta_next_blob(f->meta, f->arena, 0, &blob, &found), 0);
+    assert_int_equal(blob, 3);
+    assert_int_equal(meta_next_blob(f->meta, f->arena, blob, &blob, &found), 0);
+    assert_int_equal(blob, 256);
+    assert_int_equal(meta_next_blob(f->meta, f->arena, blob, &blob, &found),
+                     -ENOENT);
+    assert_int_equal(
+        meta_next_blob(f->meta, f->arena, UINT64_MAX, &blob, &found), -ENOENT);
+    assert_int_equal(meta_blob_is_used(f->meta, 3, &used), 0);
+    assert_true(used);
+    assert_int_equal(meta_blob_is_used(f->meta, 256, &used), 0);
+    assert_false(used);
 }
 
 /* --- ids
@@ -514,6 +605,8 @@ int main(void)
         TEST(test_object_versions),
         TEST(test_uploads_and_parts),
         TEST(test_blobs_and_references),
+        TEST(test_the_most_endangered_first),
+        TEST(test_blobs_in_order),
         TEST(test_ids_are_unique),
         TEST(test_ids_rise_across_restarts),
         TEST(test_cluster),

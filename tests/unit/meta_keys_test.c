@@ -38,8 +38,18 @@ static void test_exact_bytes(void **state)
     expect_bytes(&b, BYTES("Pup\0\x01\0\0\x27\x10"));
     key_completed(&b, BYTES("up"));
     expect_bytes(&b, BYTES("Dup"));
-    key_blob(&b, META_KEY_HEAL, 9);
-    expect_bytes(&b, BYTES("H\0\0\0\0\0\0\0\x09"));
+    key_blob(&b, META_KEY_RECLAIM, 9);
+    expect_bytes(&b, BYTES("G\0\0\0\0\0\0\0\x09"));
+    key_heal(&b, &(struct meta_heal){9, 2, false});
+    expect_bytes(&b, BYTES("H\x02\0\0\0\0\0\0\0\x09"));
+    key_heal(&b, &(struct meta_heal){9, 0, true});
+    expect_bytes(&b, BYTES("H\x80\0\0\0\0\0\0\0\x09"));
+    key_heal(&b, &(struct meta_heal){9, META_HEAL_UNREADABLE, true});
+    expect_bytes(&b, BYTES("H\xFF\0\0\0\0\0\0\0\x09"));
+    key_scrub(&b);
+    expect_bytes(&b, BYTES("As"));
+    key_audit(&b, 20000);
+    expect_bytes(&b, BYTES("Ad\0\0\x4E\x20"));
 }
 
 static void test_references(void **state)

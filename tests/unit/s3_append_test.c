@@ -254,7 +254,7 @@ static void spread(const char *key, unsigned count)
         part->size = 1;
         composite.parts[i] = part;
     }
-    meta_put_blob(batch, id, &composite, false);
+    meta_put_blob(batch, id, &composite, 0);
     meta_add_ref(batch, object->blob, &who);
     object->blob = id;
     object->parts = count;
