@@ -119,6 +119,52 @@ void iam_account_number(struct iam *iam, struct slice id, char number[13])
     pthread_rwlock_unlock(&iam->lock);
 }
 
+unsigned iam_account_public_access(struct iam *iam, struct slice id)
+{
+    const struct iam_account *account;
+    unsigned public_access;
+
+    pthread_rwlock_rdlock(&iam->lock);
+    account = table_find(&iam->accounts, id);
+    public_access = account != NULL ? account->public_access : 0;
+    pthread_rwlock_unlock(&iam->lock);
+    return public_access;
+}
+
+/* --- changing --------------------------------------------------------------*/
+
+static int set_public_access(struct iam *iam, struct iam_account *account,
+                             unsigned public_access)
+{
+    struct iam_account wanted = *account;
+    struct kv_batch *batch = kv_batch_new();
+    int rc;
+
+    wanted.public_access = public_access;
+    records_put_account(batch, &wanted);
+    rc = commit_and_free(iam, batch);
+    if (rc == 0) {
+        pthread_rwlock_wrlock(&iam->lock);
+        account->public_access = public_access;
+        pthread_rwlock_unlock(&iam->lock);
+    }
+    return rc;
+}
+
+int iam_account_set_public_access(struct iam *iam, const char *number,
+                                  unsigned public_access)
+{
+    struct iam_account *account;
+    int rc;
+
+    pthread_mutex_lock(&iam->writer);
+    account = account_by_number(iam, number);
+    rc = account != NULL ? set_public_access(iam, account, public_access)
+                         : -ENOENT;
+    pthread_mutex_unlock(&iam->writer);
+    return rc;
+}
+
 /* --- adding ----------------------------------------------------------------*/
 
 static struct iam_account *make_account(struct iam *iam,

@@ -114,6 +114,15 @@ struct iam_account {
     char name[64 + 1];
     bool is_operator; /* its root user may do everything everywhere */
     uint64_t created_ms;
+    unsigned public_access; /* OR of enum iam_public_access */
+};
+
+/* Public access block of all the account's buckets. */
+enum iam_public_access {
+    IAM_BLOCK_ACLS = 1 << 0,
+    IAM_IGNORE_ACLS = 1 << 1,
+    IAM_BLOCK_POLICY = 1 << 2,
+    IAM_RESTRICT_BUCKETS = 1 << 3,
 };
 
 struct iam_new_account {
@@ -141,6 +150,11 @@ int iam_account_get(struct iam *iam, const char *account,
 /* And its root user's keys. -EBUSY while it has users, groups, roles or
  * policies; -EPERM: the last operator. */
 int iam_account_delete(struct iam *iam, const char *number);
+/* In place of what was set before. */
+int iam_account_set_public_access(struct iam *iam, const char *number,
+                                  unsigned public_access);
+/* By canonical id; 0 if unknown. */
+unsigned iam_account_public_access(struct iam *iam, struct slice user);
 /* Visitors are called with the lock held: they call nothing of iam's. What
  * they are shown is gone when they return; false: that is enough. */
 int iam_account_list(struct iam *iam,

@@ -55,7 +55,19 @@ void records_put_account(struct kv_batch *batch,
 {
     struct arena *arena = arena_new();
     Meta__User record = META__USER__INIT;
+    Meta__PublicAccessBlock block = META__PUBLIC_ACCESS_BLOCK__INIT;
 
+    if (account->public_access != 0) {
+        block.block_public_acls =
+            (account->public_access & IAM_BLOCK_ACLS) != 0;
+        block.ignore_public_acls =
+            (account->public_access & IAM_IGNORE_ACLS) != 0;
+        block.block_public_policy =
+            (account->public_access & IAM_BLOCK_POLICY) != 0;
+        block.restrict_public_buckets =
+            account->public_access & IAM_RESTRICT_BUCKETS;
+        record.public_access_block = &block;
+    }
     record.id = binary_string(account->id);
     record.name = binary_string(account->name);
     record.root = account->is_operator;
@@ -172,6 +184,17 @@ static struct slice of_bytes(ProtobufCBinaryData bytes)
     return slice_of(bytes.data, bytes.len);
 }
 
+static unsigned public_access(const Meta__PublicAccessBlock *block)
+{
+    return block == NULL
+               ? 0
+               : (block->block_public_acls ? IAM_BLOCK_ACLS : 0u) |
+                     (block->ignore_public_acls ? IAM_IGNORE_ACLS : 0u) |
+                     (block->block_public_policy ? IAM_BLOCK_POLICY : 0u) |
+                     (block->restrict_public_buckets ? IAM_RESTRICT_BUCKETS
+                                                     : 0u);
+}
+
 static int load_account(struct iam *iam, struct arena *arena, struct slice id,
                         struct slice value)
 {
@@ -193,6 +216,7 @@ static int load_account(struct iam *iam, struct arena *arena, struct slice id,
     account_number(account->id, account->number);
     account->is_operator = record->root;
     account->created_ms = record->created_ms;
+    account->public_access = public_access(record->public_access_block);
     table_insert(&iam->accounts, account);
     return 0;
 }

@@ -146,7 +146,7 @@ bool acl_check(struct s3_call *call, const Meta__Bucket *bucket,
         call_fail(call, S3_ERR_AccessControlListNotSupported);
         return false;
     }
-    if (public_access_of(bucket).block_acls && acl_is_public(acl)) {
+    if (public_access_of(call, bucket).block_acls && acl_is_public(acl)) {
         call_fail(call, S3_ERR_AccessDenied);
         return false;
     }

@@ -68,10 +68,10 @@ static struct slice resource_owner(const struct s3_question *question)
 /* In the owner's account a list gives nothing to single users, only to
  * everybody: the owner's own rights are its root's. */
 static bool lists_allow(const struct s3_call *call,
-                        const struct s3_question *question, bool same_account)
+                        const struct s3_question *question, bool same_account,
+                        bool ignore_public)
 {
     static const struct iam_identity anybody = {.user = "somebody"};
-    const bool ignore_public = public_access_of(question->bucket).ignore_acls;
 
     return acl_grants(question->bucket, question->object,
                       same_account ? &anybody : &call->identity,
@@ -96,6 +96,7 @@ static void decide_on_bucket(struct access_context *context,
     const struct s3_question *question = context->question;
     const struct s3_call *call = context->call;
     const struct slice owner = resource_owner(question);
+    const struct public_access block = public_access_of(call, question->bucket);
     struct policy *policy = NULL;
 
     inputs->same_account =
@@ -113,8 +114,9 @@ static void decide_on_bucket(struct access_context *context,
         return;
     }
     inputs->resource = policy;
-    inputs->ignore_public = public_access_of(question->bucket).restrict_buckets;
-    inputs->acl_allows = lists_allow(call, question, inputs->same_account);
+    inputs->ignore_public = block.restrict_buckets;
+    inputs->acl_allows =
+        lists_allow(call, question, inputs->same_account, block.ignore_acls);
     /* The bucket's owner can close an object that is not its own, and cannot
      * open it. */
     if (policy != NULL &&

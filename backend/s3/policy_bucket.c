@@ -46,7 +46,7 @@ static bool put_policy(struct s3_call *call, Meta__Bucket *bucket,
 {
     const struct new_policy *new = wanted;
 
-    if (new->is_public && public_access_of(bucket).block_policy) {
+    if (new->is_public && public_access_of(call, bucket).block_policy) {
         call_fail(call, S3_ERR_AccessDenied);
         return false;
     }

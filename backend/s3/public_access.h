@@ -11,8 +11,9 @@ struct public_access {
     bool block_acls, ignore_acls, block_policy, restrict_buckets;
 };
 
-/* What holds for a bucket; all false where nothing was put. */
-struct public_access public_access_of(const Meta__Bucket *bucket);
+/* What holds for a bucket: what was put there, or for its owner's account. */
+struct public_access public_access_of(const struct s3_call *call,
+                                      const Meta__Bucket *bucket);
 /* All four, as for every new bucket. */
 void public_access_create(struct s3_call *call, Meta__Bucket *bucket);
 

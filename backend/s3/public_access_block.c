@@ -7,18 +7,22 @@
 #include "s3/operations.h"
 #include "s3/public_access.h"
 
-struct public_access public_access_of(const Meta__Bucket *bucket)
+struct public_access public_access_of(const struct s3_call *call,
+                                      const Meta__Bucket *bucket)
 {
-    const Meta__PublicAccessBlock *block = bucket->public_access_block;
+    static const Meta__PublicAccessBlock none = META__PUBLIC_ACCESS_BLOCK__INIT;
+    const Meta__PublicAccessBlock *block = bucket->public_access_block != NULL
+                                               ? bucket->public_access_block
+                                               : &none;
+    const unsigned all =
+        iam_account_public_access(call->service->iam, pb_slice(bucket->owner));
 
-    if (block == NULL) {
-        return (struct public_access){.block_acls = false};
-    }
     return (struct public_access){
-        .block_acls = block->block_public_acls,
-        .ignore_acls = block->ignore_public_acls,
-        .block_policy = block->block_public_policy,
-        .restrict_buckets = block->restrict_public_buckets,
+        .block_acls = block->block_public_acls || (all & IAM_BLOCK_ACLS),
+        .ignore_acls = block->ignore_public_acls || (all & IAM_IGNORE_ACLS),
+        .block_policy = block->block_public_policy || (all & IAM_BLOCK_POLICY),
+        .restrict_buckets =
+            block->restrict_public_buckets || (all & IAM_RESTRICT_BUCKETS),
     };
 }
 

@@ -1,8 +1,21 @@
 /*
- * Accounts: account.add, list, show, delete.
+ * Accounts: account.add, list, show, block, delete.
  */
 #include "server/admin.h"
 #include <errno.h>
+#include <string.h>
+
+/* As S3 calls them. */
+static const struct {
+    const char *name;
+    unsigned bit;
+} blocks[] = {
+    {"BlockPublicAcls", IAM_BLOCK_ACLS},
+    {"IgnorePublicAcls", IAM_IGNORE_ACLS},
+    {"BlockPublicPolicy", IAM_BLOCK_POLICY},
+    {"RestrictPublicBuckets", IAM_RESTRICT_BUCKETS},
+};
+#define BLOCKS (sizeof(blocks) / sizeof(blocks[0]))
 
 static json_t *account_json(const struct iam_account *account)
 {
@@ -10,6 +23,13 @@ static json_t *account_json(const struct iam_account *account)
                                "number", account->number, "id", account->id,
                                "operator", (int)account->is_operator);
     admin_add_time(object, "created_ms", account->created_ms);
+    json_t *list = json_array();
+    for (size_t i = 0; i < BLOCKS; i++) {
+        if (account->public_access & blocks[i].bit) {
+            json_array_append_new(list, json_string(blocks[i].name));
+        }
+    }
+    json_object_set_new(object, "public_access_block", list);
     return object;
 }
 
@@ -93,7 +113,57 @@ static int account_delete(struct admin_call *call)
                      call, iam_account_delete(call->iam, account.number), "");
 }
 
+/* "all", "none", or names with commas between them. False: another name. */
+static bool parse_blocks(const char *text, unsigned *public_access)
+{
+    *public_access = 0;
+    if (strcmp(text, "none") == 0) {
+        return true;
+    }
+    for (;; text++) {
+        const size_t size = strcspn(text, ",");
+        const bool all = size == 3 && memcmp(text, "all", 3) == 0;
+        unsigned found = 0;
+        for (size_t i = 0; i < BLOCKS; i++) {
+            if (all || (strlen(blocks[i].name) == size &&
+                        memcmp(text, blocks[i].name, size) == 0)) {
+                found |= blocks[i].bit;
+            }
+        }
+        if (found == 0) {
+            return false;
+        }
+        *public_access |= found;
+        text += size;
+        if (*text == '\0') {
+            return true;
+        }
+    }
+}
+
+static int account_block(struct admin_call *call)
+{
+    const char *text = admin_text(call, "public_access_block");
+    struct iam_account account;
+    unsigned public_access;
+    if (text == NULL || !parse_blocks(text, &public_access)) {
+        return admin_refuse(call, -EINVAL,
+                            "all, none, or some of BlockPublicAcls,"
+                            "IgnorePublicAcls,BlockPublicPolicy,"
+                            "RestrictPublicBuckets");
+    }
+    const int error = find_account(call, &account);
+    if (error != 0) {
+        return error;
+    }
+    return admin_outcome(
+        call,
+        iam_account_set_public_access(call->iam, account.number, public_access),
+        "");
+}
+
 const struct admin_command admin_account_commands[] = {
+    {.name = "account.block", .run = account_block},
     {.name = "account.add", .run = account_add},
     {.name = "account.list", .run = account_list},
     {.name = "account.show", .run = account_show},

@@ -125,6 +125,25 @@ ownership('BucketOwnerEnforced');
 answers(anybody('/bkt/open'), '403 AccessDenied', 'lists are off');
 answers($t->get('/bkt/open'), '200 ', 'the owner may');
 
+# The account's block holds for all its buckets.
+block();
+$t->put('/bkt?policy', body => $public);
+answers(anybody('/bkt/k'), '200 ', 'open');
+ok($t->ctl('account', 'block', 'root', 'RestrictPublicBuckets,BlockPublicAcls'), 'some for the account');
+is_deeply($t->ctl('account', 'show', 'root')->{public_access_block},
+    [qw(BlockPublicAcls RestrictPublicBuckets)], 'are shown');
+answers(anybody('/bkt/k'), '403 AccessDenied', 'restricted');
+answers($t->put('/bkt?policy', body => $public), '204 ', 'that one is not blocked');
+is($t->get('/bkt?publicAccessBlock')->{body}, $xml . document(), 'the bucket has its own');
+is($t->stop('s3d'), 0, 's3d stops');
+$t->start_s3d();
+answers(anybody('/bkt/k'), '403 AccessDenied', 'after a start as well');
+ok($t->ctl('account', 'block', 'root', 'all'), 'all for the account');
+answers($t->put('/bkt?policy', body => $public), '403 AccessDenied', 'now it is');
+is($t->ctl('account', 'block', 'root', 'BlockPublic'), undef, 'no such setting');
+ok($t->ctl('account', 'block', 'root', 'none'), 'none for the account');
+answers(anybody('/bkt/k'), '200 ', 'open again');
+
 # Buckets block from the start: none of this needs an opinion of the creator.
 is($t->put('/new', headers => [ [ 'x-amz-object-ownership', 'ObjectWriter' ] ])->{status}, 200,
     'a bucket with lists');
