@@ -168,6 +168,7 @@ static void print_status(const json_t *result, const char *argument)
 }
 
 /* --- the table -------------------------------------------------------------*/
+/* clang-format off: a line or two each */
 #define NAME     {"name", "NAME", false}
 #define POLICY   {"policy", "POLICY", false}
 #define GROUP    {"group", "GROUP", false}
@@ -261,6 +262,8 @@ const struct ctl_command ctl_commands[] = {
     {"service-account policy", "service-account.policy", {KEY, DOCUMENT}, 0,
      print_done, "narrows it anew"},
     {"service-account delete", "key.delete", {KEY}, 0, print_done, ""},
+    {"master-key rotate", "master-key.rotate", {{0}}, 0, print_done,
+     "seals the secrets of all access keys anew"},
     {"kms key add", "kms.key.add", {KMS_KEY}, 0, print_done,
      "one more master key, for SSE-KMS"},
     {"kms key list", "kms.key.list", {{0}}, 0, print_kms_keys,
@@ -274,3 +277,4 @@ const struct ctl_command ctl_commands[] = {
      "drives, connections, requests"},
     {NULL, NULL, {{0}}, 0, NULL, NULL},
 };
+/* clang-format on */

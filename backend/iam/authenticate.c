@@ -155,8 +155,7 @@ int iam_signing_key(struct iam *iam, struct slice access_key, struct slice date,
     key = key_find(iam, access_key);
     if (key != NULL && !key->disabled) {
         *generation = key->generation;
-        rc = unseal(iam->master, access_key,
-                    slice_of(key->sealed, key->sealed_size), secret);
+        rc = unseal_key(iam, key, secret);
     }
     pthread_rwlock_unlock(&iam->lock);
     if (rc == -EKEYREJECTED) {

@@ -20,11 +20,17 @@
 
 struct iam;
 
-/* kv stays the caller's. Creates the master key file if there is none and no
- * access key exists yet; -EACCES if its mode lets others read it;
- * -EKEYREJECTED if a secret was sealed under another master key. */
+/* kv stays the caller's. The master key is S3D_MASTER_KEY of the environment,
+ * else the file, which is created if there is none and no access key exists
+ * yet; -EACCES if its mode lets others read it; -EKEYREJECTED if a secret was
+ * sealed under another master key. */
 int iam_open(struct kv *kv, const char *master_key_path, struct iam **iam);
 void iam_close(struct iam *iam);
+/* Another master key: every secret is sealed anew. After an error, or a crash,
+ * the old one still opens what it sealed; the next rotation, or start, goes
+ * on. -EROFS: it comes from the environment, S3D_MASTER_KEY="NEW OLD" replaces
+ * it at a start. */
+int iam_master_rotate(struct iam *iam);
 
 #define IAM_ARN_MAX 700 /* bytes: prefix, path and name */
 

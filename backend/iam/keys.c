@@ -17,8 +17,9 @@ struct access_key *key_find(struct iam *iam, struct slice access_key)
 
 void key_seal(struct iam *iam, struct access_key *key, const char *secret)
 {
-    key->sealed_size = seal(iam->master, slice_from_string(key->access_key),
-                            slice_from_string(secret), key->sealed);
+    key->sealed_size =
+        seal(iam->master->keys[0], slice_from_string(key->access_key),
+             slice_from_string(secret), key->sealed);
     key->generation = make_generation();
 }
 

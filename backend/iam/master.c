@@ -1,5 +1,10 @@
 /*
- * The master key: a file of 64 hex digits, mode 0600.
+ * The master key: a file of 64 hex digits, mode 0600, or the environment's
+ * S3D_MASTER_KEY.
+ *
+ * While the secrets are sealed anew there are two keys, the new one first, a
+ * line each; what either of them sealed opens. So a crash at any time leaves
+ * a file that opens everything, and the next start goes on.
  */
 #include "iam/private.h"
 
@@ -9,10 +14,105 @@
 #include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MASTER_FILE_SIZE (2 * MASTER_KEY_SIZE + 1) /* hex, newline */
+#define ENVIRONMENT "S3D_MASTER_KEY"
+#define LINE_SIZE   (2 * MASTER_KEY_SIZE + 1) /* hex, newline */
+#define TEXT_MAX    (MASTER_KEYS * LINE_SIZE)
+
+/* --- in memory -------------------------------------------------------------*/
+
+struct master *master_new(void)
+{
+    struct master *master = mmap(NULL, sizeof(*master), PROT_READ | PROT_WRITE,
+                                 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    invariant(master != MAP_FAILED);
+    if (mlock(master, sizeof(*master)) != 0) {
+        log_warn("iam: the master key cannot be locked in memory: %s",
+                 strerror(errno));
+    }
+    madvise(master, sizeof(*master), MADV_DONTDUMP);
+    return master;
+}
+
+void master_free(struct master *master)
+{
+    OPENSSL_cleanse(master, sizeof(*master));
+    munlock(master, sizeof(*master));
+    munmap(master, sizeof(*master));
+}
+
+void master_push(struct master *master)
+{
+    invariant(master->count == 1);
+    memcpy(master->keys[1], master->keys[0], MASTER_KEY_SIZE);
+    random_fill(master->keys[0], MASTER_KEY_SIZE);
+    master->count = 2;
+}
+
+void master_pop(struct master *master)
+{
+    OPENSSL_cleanse(master->keys[1], MASTER_KEY_SIZE);
+    master->count = 1;
+}
+
+/* --- as text ---------------------------------------------------------------*/
+
+static int decode(struct master *master, const char *text, size_t size)
+{
+    unsigned i;
+
+    if (size != LINE_SIZE && size != 2 * LINE_SIZE) {
+        return -EINVAL;
+    }
+    for (i = 0; i < size / LINE_SIZE; i++, text += LINE_SIZE) {
+        if (text[LINE_SIZE - 1] != '\n' ||
+            hex_decode(master->keys[i], slice_of(text, LINE_SIZE - 1)) != 0) {
+            return -EINVAL;
+        }
+    }
+    master->count = i;
+    return 0;
+}
+
+static size_t encode(const struct master *master, char text[TEXT_MAX + 1])
+{
+    unsigned i;
+
+    for (i = 0; i < master->count; i++) {
+        hex_encode(text + i * LINE_SIZE, master->keys[i], MASTER_KEY_SIZE);
+        text[(i + 1) * LINE_SIZE - 1] = '\n';
+    }
+    return i * LINE_SIZE;
+}
+
+/* "NEW", or "NEW OLD" while one replaces the other. What was read is wiped:
+ * /proc shows the environment. */
+static int read_environment(struct master *master, char *value)
+{
+    char text[TEXT_MAX + 1];
+    size_t size = strlen(value);
+    int rc = -EINVAL;
+
+    if (size + 1 <= TEXT_MAX) {
+        memcpy(text, value, size);
+        text[size] = '\n';
+        if (size > LINE_SIZE - 1 && text[LINE_SIZE - 1] == ' ') {
+            text[LINE_SIZE - 1] = '\n';
+        }
+        rc = decode(master, text, size + 1);
+    }
+    master->from_environment = true;
+    OPENSSL_cleanse(text, sizeof(text));
+    OPENSSL_cleanse(value, size);
+    unsetenv(ENVIRONMENT);
+    return rc;
+}
+
+/* --- as a file -------------------------------------------------------------*/
 
 static int read_all(int fd, char *out, size_t size)
 {
@@ -35,9 +135,9 @@ static int read_all(int fd, char *out, size_t size)
     return (int)done;
 }
 
-static int master_key_read(int fd, uint8_t key[MASTER_KEY_SIZE])
+static int read_file(int fd, struct master *master)
 {
-    char text[MASTER_FILE_SIZE + 1];
+    char text[TEXT_MAX + 1];
     struct stat st;
     int rc;
 
@@ -52,9 +152,7 @@ static int master_key_read(int fd, uint8_t key[MASTER_KEY_SIZE])
     }
     rc = read_all(fd, text, sizeof(text));
     if (rc >= 0) {
-        rc = rc == MASTER_FILE_SIZE && text[MASTER_FILE_SIZE - 1] == '\n'
-                 ? hex_decode(key, slice_of(text, MASTER_FILE_SIZE - 1))
-                 : -EINVAL;
+        rc = decode(master, text, (size_t)rc);
     }
     OPENSSL_cleanse(text, sizeof(text));
     return rc;
@@ -96,8 +194,8 @@ static int sync_directory_of(const char *path)
 }
 
 /* The file appears whole or not at all: written under another name, synced,
- * then linked, which never replaces a key that is there. */
-static int master_key_publish(const char *path, const char *text)
+ * then renamed; linked where it must not replace one that is there. */
+static int publish(const char *path, struct slice text, bool replace)
 {
     struct buffer temporary = {0};
     const char *name;
@@ -113,9 +211,9 @@ static int master_key_publish(const char *path, const char *text)
         buffer_free(&temporary);
         return rc;
     }
-    rc = write_synced(fd, text, MASTER_FILE_SIZE);
+    rc = write_synced(fd, (const char *)text.data, text.size);
     close(fd);
-    if (rc == 0 && link(name, path) != 0) {
+    if (rc == 0 && (replace ? rename(name, path) : link(name, path)) != 0) {
         rc = -errno;
     }
     unlink(name);
@@ -126,29 +224,41 @@ static int master_key_publish(const char *path, const char *text)
     return rc;
 }
 
-static int master_key_create(const char *path, uint8_t key[MASTER_KEY_SIZE])
+static int write_file(const struct master *master, const char *path,
+                      bool replace)
 {
-    char text[MASTER_FILE_SIZE + 1];
-    int rc;
+    char text[TEXT_MAX + 1];
+    size_t size = encode(master, text);
+    int rc = publish(path, slice_of(text, size), replace);
 
-    random_fill(key, MASTER_KEY_SIZE);
-    hex_encode(text, key, MASTER_KEY_SIZE);
-    text[MASTER_FILE_SIZE - 1] = '\n';
-    text[MASTER_FILE_SIZE] = '\0';
-    rc = master_key_publish(path, text);
     OPENSSL_cleanse(text, sizeof(text));
     return rc;
 }
 
-int master_key_load(const char *path, bool create, uint8_t key[MASTER_KEY_SIZE])
+int master_save(const struct master *master, const char *path)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC), rc;
+    return write_file(master, path, true);
+}
 
+int master_load(struct master *master, const char *path, bool create)
+{
+    char *environment = getenv(ENVIRONMENT);
+    int fd, rc;
+
+    if (environment != NULL && environment[0] != '\0') {
+        return read_environment(master, environment);
+    }
+    fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         rc = -errno;
-        return rc == -ENOENT && create ? master_key_create(path, key) : rc;
+        if (rc != -ENOENT || !create) {
+            return rc;
+        }
+        random_fill(master->keys[0], MASTER_KEY_SIZE);
+        master->count = 1;
+        return write_file(master, path, false);
     }
-    rc = master_key_read(fd, key);
+    rc = read_file(fd, master);
     close(fd);
     return rc;
 }

@@ -36,9 +36,15 @@ static struct slice key_name(const void *item)
     return slice_from_string(((const struct access_key *)item)->access_key);
 }
 
-static void explain_master_key(const char *path, int rc, bool have_keys)
+static void explain_master_key(const struct iam *iam, int rc)
 {
-    if (rc == -EACCES) {
+    const char *path = iam->master_path;
+    const bool have_keys = iam->keys.count > 0;
+
+    if (iam->master->from_environment) {
+        log_error("iam: S3D_MASTER_KEY: expected 64 hex digits, and the same "
+                  "of the key before it if that is being replaced");
+    } else if (rc == -EACCES) {
         log_error("iam: master key file %s: not readable, or others may read "
                   "it: it must have mode 0600",
                   path);
@@ -65,8 +71,7 @@ static int check_seals(struct iam *iam)
 
     for (i = 0; i < iam->keys.count; i++) {
         key = iam->keys.items[i];
-        rc = unseal(iam->master, slice_from_string(key->access_key),
-                    slice_of(key->sealed, key->sealed_size), secret);
+        rc = unseal_key(iam, key, secret);
         OPENSSL_cleanse(secret, sizeof(secret));
         if (rc < 0) {
             log_error("iam: the secret of access key %s was not sealed under "
@@ -78,7 +83,7 @@ static int check_seals(struct iam *iam)
     return 0;
 }
 
-static int load(struct iam *iam, const char *master_key_path)
+static int load(struct iam *iam)
 {
     int rc;
 
@@ -88,12 +93,15 @@ static int load(struct iam *iam, const char *master_key_path)
         log_error("iam: accounts cannot be read: %s", strerror(-rc));
         return rc;
     }
-    rc = master_key_load(master_key_path, iam->keys.count == 0, iam->master);
+    rc = master_load(iam->master, iam->master_path, iam->keys.count == 0);
     if (rc != 0) {
-        explain_master_key(master_key_path, rc, iam->keys.count > 0);
+        explain_master_key(iam, rc);
         return rc;
     }
     rc = check_seals(iam);
+    if (rc == 0 && iam->master->count > 1) {
+        rc = reseal_all(iam); /* what a crash, or its owner, left to do */
+    }
     rights_refresh(iam, NULL);
     return rc;
 }
@@ -104,13 +112,15 @@ int iam_open(struct kv *kv, const char *master_key_path, struct iam **out)
     int rc;
 
     iam->kv = kv;
+    iam->master = master_new();
+    iam->master_path = xstrdup(master_key_path);
     iam->accounts.key = account_id;
     iam->entities.key = entity_name;
     iam->entity_ids.key = entity_id;
     iam->keys.key = key_name;
     invariant(pthread_mutex_init(&iam->writer, NULL) == 0);
     invariant(pthread_rwlock_init(&iam->lock, NULL) == 0);
-    rc = load(iam, master_key_path);
+    rc = load(iam);
     if (rc != 0) {
         iam_close(iam);
         return rc;
@@ -141,6 +151,7 @@ void iam_close(struct iam *iam)
     free(iam->accounts.items);
     pthread_mutex_destroy(&iam->writer);
     pthread_rwlock_destroy(&iam->lock);
-    OPENSSL_cleanse(iam->master, sizeof(iam->master));
+    master_free(iam->master);
+    free(iam->master_path);
     free(iam);
 }

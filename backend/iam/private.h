@@ -116,7 +116,8 @@ struct iam {
     struct iam_account built_in;
     size_t sessions; /* temporary ones among the keys */
     size_t purge_at; /* where the next look for expired ones begins */
-    uint8_t master[MASTER_KEY_SIZE];
+    struct master *master;
+    char *master_path;
 };
 
 int commit_and_free(struct iam *iam, struct kv_batch *batch);
@@ -235,10 +236,30 @@ int unseal(const uint8_t master[MASTER_KEY_SIZE], struct slice access_key,
 void random_fill(void *out, size_t size);
 
 /* --- master.c --------------------------------------------------------------*/
-/* Reads the master key, or makes it when `create`. -ENOENT; -EACCES: others
- * may read it; -EINVAL: not a key; -EIO and what open() says. */
-int master_key_load(const char *path, bool create,
-                    uint8_t key[MASTER_KEY_SIZE]);
+#define MASTER_KEYS 2
+
+/* In a page of its own, locked in memory and left out of core files. */
+struct master {
+    uint8_t keys[MASTER_KEYS][MASTER_KEY_SIZE]; /* the first one seals */
+    unsigned count;
+    bool from_environment;
+};
+struct master *master_new(void);
+void master_free(struct master *master); /* wipes it */
+/* Reads the keys, or makes one when `create`. -ENOENT; -EACCES: others may
+ * read the file; -EINVAL: no keys; -EIO and what open() says. */
+int master_load(struct master *master, const char *path, bool create);
+int master_save(const struct master *master, const char *path);
+void master_push(struct master *master); /* a new key before the old one */
+void master_pop(struct master *master);  /* the old one goes */
+
+/* --- reseal.c --------------------------------------------------------------*/
+/* Seals what the old key sealed under the new one, and lets the old one go.
+ * The caller holds `writer`, or nobody else knows iam yet. */
+int reseal_all(struct iam *iam);
+/* As unseal(), by whichever key. */
+int unseal_key(const struct iam *iam, const struct access_key *key,
+               uint8_t secret[IAM_SECRET_MAX]);
 
 /* --- derive.c --------------------------------------------------------------*/
 void derive_key(struct slice secret, struct slice date, struct slice region,

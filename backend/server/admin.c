@@ -37,11 +37,6 @@ int admin_reply(struct admin_call *call, json_t *object)
     invariant(json_dumpb(object, (char *)out->data, size, JSON_COMPACT) ==
               size);
     out->size = size;
-    json_t *secret = json_object_get(object, "secret_key");
-    if (secret != NULL) {
-        explicit_bzero((char *)json_string_value(secret),
-                       json_string_length(secret));
-    }
     json_decref(object);
     return 0;
 }

@@ -38,7 +38,7 @@ int admin_refuse(struct admin_call *call, int error, const char *message);
 /* The same in words for what iam.h's functions say; `message` is what is
  * wrong with a policy, or "". 0 replies {}. */
 int admin_outcome(struct admin_call *call, int error, const char *message);
-/* Gives up the object. Secrets in it leave no copy but the reply. */
+/* Gives up the object. */
 int admin_reply(struct admin_call *call, json_t *object);
 /* The account named by the argument, or the operator's; an error was replied.
  */

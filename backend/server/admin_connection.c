@@ -52,6 +52,10 @@ static void admin_done(struct job *job)
     connection_send(base, &output, (struct slice){0}, (struct slice){0});
     explicit_bzero(admin->result.data, admin->result.size);
     buffer_free(&admin->result);
+    if (admin->request->arguments.len > 0) {
+        explicit_bzero(admin->request->arguments.data,
+                       admin->request->arguments.len);
+    }
     wire__admin_request__free_unpacked(admin->request, NULL);
     admin->request = NULL;
     if (base->closing) {
@@ -83,6 +87,7 @@ static void admin_input(struct connection *base)
         return;
     }
     if (size > 0) {
+        explicit_bzero((void *)payload, header.length);
         connection_consume(base, (size_t)size);
         admin->job.run = admin_run;
         admin->job.done = admin_done;
@@ -114,6 +119,7 @@ static bool admin_release(struct connection *base)
 
 const struct connection_kind admin_kind = {
     .name = "admin",
+    .confidential = true,
     .size = sizeof(struct admin_connection),
     .open = admin_open,
     .input = admin_input,

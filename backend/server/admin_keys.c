@@ -1,6 +1,6 @@
 /*
  * Access keys and service accounts: key.add, list, delete, enable, disable,
- * rotate; service-account.add, list, policy.
+ * rotate; service-account.add, list, policy; the master key that seals them.
  */
 #include "server/admin.h"
 #include <errno.h>
@@ -162,6 +162,17 @@ static int service_account_policy(struct admin_call *call)
     return admin_outcome(call, error, message);
 }
 
+/* --- the master key --------------------------------------------------------*/
+static int master_key_rotate(struct admin_call *call)
+{
+    const int error = iam_master_rotate(call->iam);
+    return error == -EROFS
+               ? admin_refuse(call, error,
+                              "it comes from the environment: start s3d with "
+                              "S3D_MASTER_KEY=\"NEW OLD\", then with NEW")
+               : admin_outcome(call, error, "");
+}
+
 const struct admin_command admin_key_commands[] = {
     {.name = "key.add", .run = key_add},
     {.name = "key.list", .run = key_list},
@@ -172,5 +183,6 @@ const struct admin_command admin_key_commands[] = {
     {.name = "service-account.add", .run = service_account_add},
     {.name = "service-account.list", .run = service_account_list},
     {.name = "service-account.policy", .run = service_account_policy},
+    {.name = "master-key.rotate", .run = master_key_rotate},
     {.name = NULL},
 };

@@ -54,6 +54,7 @@ static const struct setting settings[] = {
     {"logging_interval", DURATION, AT(logging_interval_s), "5m", 1, DAY_S},
     {"extensions", SWITCH, AT(extensions), "false", 0, 0},
     {"default_encryption", CIPHER, AT(encrypt_by_default), "none", 0, 0},
+    {"core_dumps", SWITCH, AT(core_dumps), "false", 0, 0},
 };
 
 static const struct setting limits[] = {

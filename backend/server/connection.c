@@ -7,6 +7,7 @@
  */
 #include "server/private.h"
 #include <stdlib.h>
+#include <string.h>
 
 struct output {
     uv_write_t request;
@@ -138,11 +139,19 @@ void connection_consume(struct connection *connection, size_t size)
 }
 
 /* --- writing ---------------------------------------------------------------*/
+static void free_output(struct connection *connection, struct buffer *buffer)
+{
+    if (connection->kind->confidential && buffer->size > 0) {
+        explicit_bzero(buffer->data, buffer->size);
+    }
+    buffer_free(buffer);
+}
+
 static void on_written(uv_write_t *request, int status)
 {
     struct output *output = request->data;
     struct connection *connection = output->connection;
-    buffer_free(&output->buffer);
+    free_output(connection, &output->buffer);
     free(output);
     connection->writes--;
     if (status < 0) {
@@ -182,7 +191,7 @@ void connection_send(struct connection *connection, struct buffer *buffer,
         uv_buf_init((char *)tail.data, (unsigned)tail.size)};
     unsigned count = advance(buffers, 3, 0);
     if (connection->closing || count == 0) {
-        buffer_free(buffer);
+        free_output(connection, buffer);
         return;
     }
     if (connection->writes == 0) {
@@ -192,7 +201,7 @@ void connection_send(struct connection *connection, struct buffer *buffer,
         }
     }
     if (count == 0) {
-        buffer_free(buffer);
+        free_output(connection, buffer);
         connection->active_ms = uv_now(&connection->server->loop);
         return;
     }
@@ -204,7 +213,7 @@ void connection_send(struct connection *connection, struct buffer *buffer,
     connection->writes++;
     if (uv_write(&output->request, stream, buffers, count, on_written) != 0) {
         connection->writes--;
-        buffer_free(&output->buffer);
+        free_output(connection, &output->buffer);
         free(output);
         connection_close(connection);
     }

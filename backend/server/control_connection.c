@@ -215,6 +215,7 @@ static bool control_release(struct connection *base)
 
 const struct connection_kind control_kind = {
     .name = "control",
+    .confidential = true,
     .size = sizeof(struct control_connection),
     .open = control_open,
     .input = control_input,

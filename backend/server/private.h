@@ -104,6 +104,7 @@ void frame_append_message(struct buffer *out, enum frame_type type,
  * ------------------------------------------------*/
 struct connection_kind {
     const char *name;
+    bool confidential; /* what is sent is wiped from memory */
     size_t size; /* of the structure that begins with a struct connection */
     void (*open)(struct connection *connection);    /* accepted */
     void (*input)(struct connection *connection);   /* bytes have come */
@@ -171,6 +172,9 @@ struct counters {
 enum { COUNT_REQUEST, COUNT_CONTROL, COUNT_ADMIN };
 /* "PutObject"; `name` holds at least 40 bytes. */
 void operation_name(unsigned operation, char name[40]);
+
+/* --- harden.c --------------------------------------------------------------*/
+void process_harden(bool core_dumps); /* at the start, before any thread */
 
 /* --- administration (admin.c): on a pool thread
  * ----------------------------------*/

@@ -151,6 +151,7 @@ int server_run(struct server_config *config, const char *config_path)
     if (error != 0) {
         log_error("cannot open %s", config->log);
     }
+    process_harden(config->core_dumps);
     raise_file_limit();
     umask(umask(077) | 027); /* LevelDB leaves its modes to us */
     if (error == 0 && config->audit_log[0] != '\0') {

@@ -58,6 +58,7 @@ struct server_config {
     uint64_t extent_size;      /* bytes */
     uint64_t reserve;          /* bytes, of each drive */
     uint64_t metadata_reserve; /* bytes */
+    bool core_dumps;
     bool extensions;
     bool encrypt_by_default;     /* with SSE-S3 */
     uint64_t logging_interval_s; /* of access logs */

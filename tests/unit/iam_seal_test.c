@@ -135,6 +135,17 @@ static void write_file(const char *name, const char *text, mode_t mode)
     close(fd);
 }
 
+static int master_key_load(const char *name, bool create,
+                           uint8_t key[MASTER_KEY_SIZE])
+{
+    struct master *keys = master_new();
+    int rc = master_load(keys, name, create);
+
+    memcpy(key, keys->keys[0], MASTER_KEY_SIZE);
+    master_free(keys);
+    return rc;
+}
+
 static void test_created_once(void **state)
 {
     uint8_t first[MASTER_KEY_SIZE], second[MASTER_KEY_SIZE];
@@ -194,6 +205,53 @@ static void test_bad_files(void **state)
     assert_int_equal(master_key_load(directory, true, key), -EINVAL);
 }
 
+/* The new key first, the one before it below. */
+static void test_two_keys(void **state)
+{
+    struct master *both = master_new(), *read = master_new();
+
+    (void)state;
+    write_file(path, HEX_62 "ff\n", 0600);
+    assert_int_equal(master_load(both, path, false), 0);
+    assert_int_equal(both->count, 1);
+    master_push(both);
+    assert_int_equal(master_save(both, path), 0);
+    assert_int_equal(master_load(read, path, false), 0);
+    assert_int_equal(read->count, 2);
+    assert_memory_equal(read->keys, both->keys, sizeof(read->keys));
+    assert_int_equal(read->keys[1][31], 0xFF);
+    master_pop(both);
+    assert_int_equal(master_save(both, path), 0);
+    assert_int_equal(master_load(read, path, false), 0);
+    assert_int_equal(read->count, 1);
+    assert_memory_equal(read->keys[0], both->keys[0], MASTER_KEY_SIZE);
+    write_file(path, HEX_62 "ff\n" HEX_62 "fe\n" HEX_62 "fd\n", 0600);
+    assert_int_equal(master_load(read, path, false), -EINVAL);
+    master_free(both);
+    master_free(read);
+}
+
+static void test_environment(void **state)
+{
+    struct master *keys = master_new();
+
+    (void)state;
+    setenv("S3D_MASTER_KEY", HEX_62 "01 " HEX_62 "02", 1);
+    assert_int_equal(master_load(keys, path, false), 0);
+    assert_int_equal(keys->count, 2);
+    assert_int_equal(keys->keys[0][31], 1);
+    assert_int_equal(keys->keys[1][31], 2);
+    assert_null(getenv("S3D_MASTER_KEY"));
+    setenv("S3D_MASTER_KEY", HEX_62 "01", 1);
+    assert_int_equal(master_load(keys, path, false), 0);
+    assert_int_equal(keys->count, 1);
+    setenv("S3D_MASTER_KEY", HEX_62, 1);
+    assert_int_equal(master_load(keys, path, false), -EINVAL);
+    setenv("S3D_MASTER_KEY", HEX_62 "01 " HEX_62 "02 " HEX_62 "03", 1);
+    assert_int_equal(master_load(keys, path, false), -EINVAL);
+    master_free(keys);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -205,6 +263,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_created_over_a_crash, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_bad_files, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_two_keys, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_environment, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

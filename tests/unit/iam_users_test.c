@@ -464,6 +464,114 @@ static void test_failed_commit_changes_nothing(void **state)
     assert_int_equal(authenticate(f, made.access_key, generation), 0);
 }
 
+static size_t read_master(struct fixture *f, char text[256])
+{
+    FILE *file = fopen(f->master, "r");
+    size_t size = fread(text, 1, 255, file);
+
+    fclose(file);
+    text[size] = '\0';
+    return size;
+}
+
+static void write_master(struct fixture *f, const char *first,
+                         const char *second)
+{
+    FILE *file = fopen(f->master, "w");
+
+    fprintf(file, "%.64s\n", first);
+    if (second != NULL) {
+        fprintf(file, "%.64s\n", second);
+    }
+    fclose(file);
+}
+
+static void check_keys(struct fixture *f, const struct made *made,
+                       char hex[][65], size_t count)
+{
+    uint64_t generation;
+    char now[65];
+    size_t i;
+
+    for (i = 0; i < count; i++) {
+        assert_int_equal(signing_key(f, made[i].access_key, &generation, now),
+                         0);
+        assert_string_equal(now, hex[i]);
+        assert_int_equal(authenticate(f, made[i].access_key, generation), 0);
+    }
+}
+
+/* The store as it is, in one that has not failed. */
+static void take_over(struct fixture *f)
+{
+    struct kv_iterator *it = kv_iterate(f->kv);
+    struct kv_batch *batch = kv_batch_new();
+    struct kv *next = kv_open_memory();
+
+    for (kv_seek(it, SLICE_LITERAL("")); kv_valid(it); kv_next(it)) {
+        kv_batch_put(batch, kv_key(it), kv_value(it));
+    }
+    assert_int_equal(kv_commit(next, batch), 0);
+    kv_batch_free(batch);
+    kv_iterator_free(it);
+    iam_close(f->iam);
+    kv_close(f->kv);
+    f->kv = next;
+}
+
+#define MANY 150 /* more than two batches */
+
+static void test_master_key_rotation(void **state)
+{
+    static const char fresh[] = "00112233445566778899aabbccddeeff"
+                                "00112233445566778899aabbccddeeff";
+    struct fixture *f = *state;
+    static struct made made[MANY];
+    static char hex[MANY][65];
+    char before[256], after[256], name[16];
+    uint64_t generation, same;
+    size_t i;
+
+    for (i = 0; i < MANY; i++) {
+        snprintf(name, sizeof(name), "a%zu", i);
+        add_user(f, (struct iam_new_account){.name = name}, &made[i]);
+        assert_int_equal(
+            signing_key(f, made[i].access_key, &generation, hex[i]), 0);
+    }
+    read_master(f, before);
+    assert_int_equal(iam_master_rotate(f->iam), 0);
+    assert_int_equal(read_master(f, after), 65);
+    assert_string_not_equal(before, after);
+    check_keys(f, made, hex, MANY);
+    same = generation_of(f, made[MANY - 1].access_key);
+    assert_true(same == generation); /* nothing that is cached grows stale */
+    reopen(f);
+    check_keys(f, made, hex, MANY);
+    write_master(f, before, NULL); /* the old key opens nothing */
+    iam_close(f->iam);
+    assert_int_equal(iam_open(f->kv, f->master, &f->iam), -EKEYREJECTED);
+    write_master(f, fresh, after); /* as a crash after the first step */
+    assert_int_equal(iam_open(f->kv, f->master, &f->iam), 0);
+    check_keys(f, made, hex, MANY);
+    assert_int_equal(read_master(f, before), 65);
+    assert_memory_equal(before, fresh, 64);
+    reopen(f);
+    check_keys(f, made, hex, MANY);
+    iam_close(f->iam);
+    write_master(f, after, fresh); /* and in the midst of the second */
+    assert_int_equal(iam_open(f->kv, f->master, &f->iam), 0);
+    check_keys(f, made, hex, MANY);
+    kv_memory_fail_after(f->kv, 1);
+    assert_int_equal(iam_master_rotate(f->iam), -EIO);
+    assert_int_equal(read_master(f, before), 130);
+    check_keys(f, made, hex, MANY);
+    take_over(f); /* some are sealed under each */
+    assert_int_equal(iam_open(f->kv, f->master, &f->iam), 0);
+    check_keys(f, made, hex, MANY);
+    assert_int_equal(read_master(f, after), 65);
+    assert_memory_equal(before, after, 65);
+}
+
 static void put_raw(struct kv *kv, const char *key, struct slice value)
 {
     struct kv_batch *batch = kv_batch_new();
@@ -573,6 +681,7 @@ int main(void)
         TEST(test_no_secret_is_kept_in_the_clear),
         TEST(test_wrong_master_key),
         TEST(test_failed_commit_changes_nothing),
+        TEST(test_master_key_rotation),
         TEST(test_damaged_records),
         TEST(test_changes_beside_questions),
     };
