@@ -102,7 +102,7 @@ uint64_t meta_next_id(struct meta *meta)
 /* --- opening
  * -----------------------------------------------------------------*/
 
-/* Users may be there before the first meta_open(), and nothing else. */
+/* Accounts and theirs may be there before the first meta_open(), and nothing else. */
 static int check_is_new(struct meta *meta)
 {
     struct kv_iterator *it = kv_iterate(meta->kv);
@@ -112,7 +112,8 @@ static int check_is_new(struct meta *meta)
     kv_seek(it, SLICE_LITERAL("\x00"));
     if (kv_valid(it)) {
         key = kv_key(it);
-        if (key.data[0] == META_KEY_USER || key.data[0] == META_KEY_ACCESS) {
+        if (key.data[0] == META_KEY_USER || key.data[0] == META_KEY_ACCESS ||
+            key.data[0] == META_KEY_ENTITY) {
             kv_seek(it, SLICE_LITERAL("L"));
         }
     }
