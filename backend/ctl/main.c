@@ -14,7 +14,7 @@ struct options {
     const char *account, *path, *description, *policy_file;
     const char *access_key, *secret_key_file;
     json_t *context; /* NULL: none */
-    unsigned given; /* OR of enum ctl_option */
+    unsigned given;  /* OR of enum ctl_option */
     bool json;
 };
 

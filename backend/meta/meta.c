@@ -102,7 +102,8 @@ uint64_t meta_next_id(struct meta *meta)
 /* --- opening
  * -----------------------------------------------------------------*/
 
-/* Accounts and theirs may be there before the first meta_open(), and nothing else. */
+/* Accounts and theirs may be there before the first meta_open(), and nothing
+ * else. */
 static int check_is_new(struct meta *meta)
 {
     struct kv_iterator *it = kv_iterate(meta->kv);

@@ -157,31 +157,37 @@ static void test_rename(void **state)
 
 static bool gather(const struct iam_entity *entity, void *context)
 {
-    strcat(context, entity->name);
-    strcat(context, ",");
-    return strlen(context) < 60;
+    struct buffer *names = context;
+
+    buffer_printf(names, "%s,", entity->name);
+    return true;
+}
+
+static void check_names(struct buffer *names, const char *want)
+{
+    buffer_append(names, "", 1);
+    assert_string_equal(names->data, want);
+    buffer_free(names);
 }
 
 static void test_list(void **state)
 {
     struct fixture *f = *state;
-    char names[256] = "";
+    struct buffer names = {0};
 
     create(f, IAM_USER, "b", (struct slice){0});
     create(f, IAM_USER, "A", (struct slice){0});
     create(f, IAM_USER, "c", (struct slice){0});
     create(f, IAM_GROUP, "g", (struct slice){0});
-    iam_list(f->iam, IAM_USER, account.number, NULL, NULL, gather, names);
-    assert_string_equal(names, "A,b,c,");
-    names[0] = '\0';
-    iam_list(f->iam, IAM_USER, account.number, "/", "a", gather, names);
-    assert_string_equal(names, "b,c,");
-    names[0] = '\0';
-    iam_list(f->iam, IAM_USER, account.number, "/x/", NULL, gather, names);
-    assert_string_equal(names, "");
-    iam_list(f->iam, IAM_POLICY, IAM_BUILT_IN, NULL, NULL, gather, names);
-    assert_string_equal(
-        names,
+    iam_list(f->iam, IAM_USER, account.number, NULL, NULL, gather, &names);
+    check_names(&names, "A,b,c,");
+    iam_list(f->iam, IAM_USER, account.number, "/", "a", gather, &names);
+    check_names(&names, "b,c,");
+    iam_list(f->iam, IAM_USER, account.number, "/x/", NULL, gather, &names);
+    check_names(&names, "");
+    iam_list(f->iam, IAM_POLICY, IAM_BUILT_IN, NULL, NULL, gather, &names);
+    check_names(
+        &names,
         "AdministratorAccess,AmazonS3FullAccess,AmazonS3ReadOnlyAccess,");
 }
 
@@ -225,7 +231,7 @@ static void test_group_and_managed_rights(void **state)
     const struct iam_name own = named(IAM_POLICY, "own");
     struct iam_credentials key;
     struct iam_entity policy;
-    char names[256] = "";
+    struct buffer names = {0};
 
     create(f, IAM_USER, "alice", (struct slice){0});
     create(f, IAM_GROUP, "team", (struct slice){0});
@@ -253,10 +259,10 @@ static void test_group_and_managed_rights(void **state)
     assert_int_equal(iam_get(f->iam, &own, &policy), 0);
     assert_int_equal(policy.version, 2);
     assert_int_equal(policy.attachments, 1);
-    iam_members_of(f->iam, &team, gather, names);
-    iam_groups_of(f->iam, &alice, gather, names);
-    iam_attachments(f->iam, policy.arn, gather, names);
-    assert_string_equal(names, "alice,team,team,");
+    iam_members_of(f->iam, &team, gather, &names);
+    iam_groups_of(f->iam, &alice, gather, &names);
+    iam_attachments(f->iam, policy.arn, gather, &names);
+    check_names(&names, "alice,team,team,");
     assert_int_equal(iam_delete(f->iam, &team, false), -EBUSY);
     assert_int_equal(iam_delete(f->iam, &own, false), -EBUSY);
     assert_int_equal(iam_delete(f->iam, &alice, false), -EBUSY);

@@ -19,9 +19,9 @@ static void add_user(struct fixture *f, struct iam_new_account wanted,
     assert_string_equal(account.name, wanted.name);
     assert_int_equal(account.is_operator, wanted.is_operator);
     assert_string_equal(key.session_token, "");
-    strcpy(made->id, account.id);
-    strcpy(made->access_key, key.access_key);
-    strcpy(made->secret_key, key.secret_key);
+    copy_string(made->id, sizeof(made->id), account.id);
+    copy_string(made->access_key, sizeof(made->access_key), key.access_key);
+    copy_string(made->secret_key, sizeof(made->secret_key), key.secret_key);
 }
 
 static int delete_user(struct fixture *f, const char *name)
