@@ -6,10 +6,12 @@
 #include "s3_fixture.h"
 
 #define OTHER_KEY "AKIAOTHER00000000001"
+#define USER_KEY  "AKIAUSER000000000001"
 
 static struct s3_fixture fixture;
 static uint64_t other_generation;
 static char other_id[65];
+static const char *other_key;
 
 static int setup(void **state)
 {
@@ -25,6 +27,7 @@ static int setup(void **state)
         iam_authenticate(fixture.service.iam, slice_from_string(OTHER_KEY),
                          other_generation, slice_of(NULL, 0), &identity),
         0);
+    other_key = OTHER_KEY;
     memcpy(other_id, identity.user, sizeof(other_id));
     iam_identity_release(&identity);
     return 0;
@@ -125,7 +128,7 @@ static void run_as(bool other, struct s3_answer *answer, struct s3_case c)
     uint64_t root = fixture.generation;
 
     if (other) {
-        c.access_key = OTHER_KEY;
+        c.access_key = other_key;
         fixture.generation = other_generation;
     }
     s3_run(&fixture, answer, c);
@@ -347,6 +350,54 @@ static void test_a_changed_policy_counts_at_once(void **state)
     }
 }
 
+/* A user of the owner's own account begins without rights. */
+static void add_user(void)
+{
+    struct iam *iam = fixture.service.iam;
+    struct iam_account account;
+    struct iam_new_entity user = {.name = {.kind = IAM_USER, .name = "ann"}};
+    struct iam_new_key key = {
+        .user = "ann", .access_key = USER_KEY, .secret_key = FIXTURE_SECRET};
+    struct iam_credentials made;
+    char message[POLICY_MESSAGE_MAX];
+    uint8_t derived[IAM_KEY_SIZE];
+
+    assert_int_equal(iam_account_get(iam, "tester", &account), 0);
+    user.name.account = key.account = account.number;
+    assert_int_equal(iam_create(iam, &user, NULL, message), 0);
+    assert_int_equal(iam_key_add(iam, &key, &made, message), 0);
+    iam_credentials_wipe(&made);
+    assert_int_equal(iam_signing_key(iam, slice_from_string(USER_KEY),
+                                     slice_from_string(FIXTURE_DATE),
+                                     slice_from_string(FIXTURE_REGION),
+                                     SLICE_LITERAL("s3"), derived,
+                                     &other_generation),
+                     0);
+    other_key = USER_KEY;
+}
+
+static void test_users_without_rights(void **state)
+{
+    const ProtobufCEnumDescriptor *all = &wire__operation__descriptor;
+
+    (void)state;
+    add_user();
+    for (unsigned i = 0; i < all->n_values; i++) {
+        Wire__Operation operation = (Wire__Operation)all->values[i].value;
+        const struct s3_permission *permission = s3_permission_find(operation);
+
+        if (s3_operation_find(operation) == NULL ||
+            (is_special(operation) &&
+             operation != WIRE__OPERATION__LIST_BUCKETS)) {
+            continue;
+        }
+        if (strcmp(outcome(permission, false), "AccessDenied") != 0) {
+            fail_msg("%s is not denied: %s", permission->action,
+                     outcome(permission, false));
+        }
+    }
+}
+
 /* --- what an object's owner decides ----------------------------------------*/
 static void put_ownership(const char *value)
 {
@@ -454,6 +505,8 @@ int main(void)
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_changed_policy_counts_at_once,
                                         setup, teardown),
+        cmocka_unit_test_setup_teardown(test_users_without_rights, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_objects_of_another_account, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_deletes_of_many, setup, teardown),

@@ -50,6 +50,7 @@ static void test_defaults(void **state)
     assert_int_equal(config->vault.cache_s, 60);
     assert_string_equal(config->region, "us-east-1");
     assert_string_equal(config->log, "");
+    assert_string_equal(config->audit_log, "");
     assert_int_equal(config->log_level, LOG_LEVEL_INFO);
     assert_int_equal(config->threads, 64);
     assert_int_equal(config->extent_size, 1ull << 30);
@@ -106,6 +107,7 @@ static void test_all_settings(void **state)
         "socket_group = \"www-data\"; admin_socket = \"/a/a\";\n"
         "metadata = \"/a/meta/\"; master_key = \"/k/key\";\n"
         "region = \"eu-central-1\"; log = \"/a/log\";\n"
+        "audit_log = \"/a/audit\";\n"
         "log_level = \"debug\"; threads = 2;\n"
         "extent_size = \"64M\"; reserve = 0;\n"
         "metadata_reserve = \"1G\"; extensions = true;\n"
@@ -134,6 +136,7 @@ static void test_all_settings(void **state)
     assert_int_equal(config->vault.cache_s, 120);
     assert_string_equal(config->region, "eu-central-1");
     assert_string_equal(config->log, "/a/log");
+    assert_string_equal(config->audit_log, "/a/audit");
     assert_int_equal(config->log_level, LOG_LEVEL_DEBUG);
     assert_int_equal(config->threads, 2);
     assert_int_equal(config->extent_size, 64ull << 20);
