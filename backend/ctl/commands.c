@@ -54,8 +54,8 @@ static void print_simulated(const json_t *result, const char *argument)
                                                              : "");
     if (json_object_get(result, "statement") != NULL) {
         printf("by statement %lld%s%s%s%s\n", number(result, "statement"),
-               sid[0] != '\0' ? " " : "", sid,
-               policy[0] != '\0' ? " of " : "", policy);
+               sid[0] != '\0' ? " " : "", sid, policy[0] != '\0' ? " of " : "",
+               policy);
     }
 }
 
@@ -168,7 +168,7 @@ static void print_status(const json_t *result, const char *argument)
 }
 
 /* --- the table -------------------------------------------------------------*/
-/* clang-format off: a line or two each */
+/* clang-format off */
 #define NAME     {"name", "NAME", false}
 #define POLICY   {"policy", "POLICY", false}
 #define GROUP    {"group", "GROUP", false}

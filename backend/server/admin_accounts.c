@@ -42,7 +42,7 @@ static int account_add(struct admin_call *call)
         .access_key = admin_text(call, "access_key"),
         .secret_key = admin_text(call, "secret_key"),
     };
-    struct iam_account account;
+    struct iam_account account = {0};
     struct iam_credentials key;
 
     if (wanted.name == NULL) {
@@ -92,7 +92,7 @@ static int find_account(struct admin_call *call, struct iam_account *account)
 
 static int account_show(struct admin_call *call)
 {
-    struct iam_account account;
+    struct iam_account account = {0};
     const int error = find_account(call, &account);
     if (error != 0) {
         return error;
@@ -105,7 +105,7 @@ static int account_show(struct admin_call *call)
 
 static int account_delete(struct admin_call *call)
 {
-    struct iam_account account;
+    struct iam_account account = {0};
     const int error = find_account(call, &account);
     return error != 0
                ? error
@@ -144,7 +144,7 @@ static bool parse_blocks(const char *text, unsigned *public_access)
 static int account_block(struct admin_call *call)
 {
     const char *text = admin_text(call, "public_access_block");
-    struct iam_account account;
+    struct iam_account account = {0};
     unsigned public_access;
     if (text == NULL || !parse_blocks(text, &public_access)) {
         return admin_refuse(call, -EINVAL,

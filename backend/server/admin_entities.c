@@ -146,7 +146,7 @@ static int add_key(struct admin_call *call, const struct subject *subject,
 
 static int entity_add(struct admin_call *call)
 {
-    struct subject subject;
+    struct subject subject = {0};
     char message[POLICY_MESSAGE_MAX] = "";
     struct iam_entity entity;
     int error = find_subject(call, &subject);
@@ -178,7 +178,7 @@ static int entity_add(struct admin_call *call)
 static int entity_list(struct admin_call *call)
 {
     const enum iam_kind kind = call->command->kind;
-    struct iam_account account;
+    struct iam_account account = {0};
     const int error = admin_account(call, &account);
     if (error != 0) {
         return error;
@@ -231,7 +231,7 @@ static void add_details(struct admin_call *call, const struct iam_name *name,
 
 static int entity_show(struct admin_call *call)
 {
-    struct subject subject;
+    struct subject subject = {0};
     struct iam_entity entity;
     int error = find_subject(call, &subject);
     if (error != 0) {
@@ -253,7 +253,7 @@ static int entity_show(struct admin_call *call)
 /* A user goes with keys and memberships: nobody else has those. */
 static int entity_delete(struct admin_call *call)
 {
-    struct subject subject;
+    struct subject subject = {0};
     const int error = find_subject(call, &subject);
     if (error != 0) {
         return error;
@@ -271,7 +271,7 @@ static int change_attached(struct admin_call *call,
 {
     const char *policy = admin_text(call, "policy");
     char arn[IAM_ARN_MAX + 1];
-    struct subject subject;
+    struct subject subject = {0};
     const int error = find_subject(call, &subject);
     if (error != 0) {
         return error;
@@ -297,7 +297,7 @@ static int inline_put(struct admin_call *call)
 {
     const char *policy = admin_text(call, "policy");
     char message[POLICY_MESSAGE_MAX] = "";
-    struct subject subject;
+    struct subject subject = {0};
     int error = find_subject(call, &subject);
     if (error != 0) {
         return error;
@@ -313,7 +313,7 @@ static int inline_put(struct admin_call *call)
 static int inline_delete(struct admin_call *call)
 {
     const char *policy = admin_text(call, "policy");
-    struct subject subject;
+    struct subject subject = {0};
     const int error = find_subject(call, &subject);
     if (error != 0) {
         return error;
@@ -329,7 +329,7 @@ static int inline_delete(struct admin_call *call)
 static int document_put(struct admin_call *call)
 {
     char message[POLICY_MESSAGE_MAX] = "";
-    struct subject subject;
+    struct subject subject = {0};
     int error = find_subject(call, &subject);
     if (error != 0) {
         return error;
@@ -344,7 +344,7 @@ static int change_group(struct admin_call *call,
                                       const char *))
 {
     const char *group = admin_text(call, "group");
-    struct subject subject;
+    struct subject subject = {0};
     const int error = find_subject(call, &subject);
     if (error != 0) {
         return error;

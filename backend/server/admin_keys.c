@@ -11,7 +11,7 @@ static int add(struct admin_call *call, bool service_account)
     const struct slice policy = admin_document(call, "document");
     char message[POLICY_MESSAGE_MAX] = "";
     struct iam_credentials key;
-    struct iam_account account;
+    struct iam_account account = {0};
     int error = admin_account(call, &account);
     if (error != 0) {
         return error;
@@ -71,7 +71,7 @@ static bool list_one(const struct iam_key *key, void *context)
 
 static int list(struct admin_call *call, bool service_accounts)
 {
-    struct iam_account account;
+    struct iam_account account = {0};
     int error = admin_account(call, &account);
     if (error != 0) {
         return error;

@@ -116,6 +116,7 @@ sub memory_holds {
         my ($from, $to, $mode) = $line =~ /^(\w+)-(\w+) (\S+)/ or next;
         next if $mode !~ /^rw/ || $line =~ /\[v/;
         my ($at, $end, $rest) = (hex $from, hex $to, '');
+        next if $end - $at > 1 << 32; # the shadow of a sanitizer
         while ($at < $end) {
             my $want = $end - $at < 1 << 20 ? $end - $at : 1 << 20;
             sysseek $mem, $at, 0;
