@@ -343,6 +343,7 @@ void s3_call_free(struct s3_call *call)
 {
     writer_abort(call->writer);
     sse_wipe(&call->sse);
+    sse_wipe_request(call->request);
     pieces_free(call);
     body_free(call);
     source_free(call);

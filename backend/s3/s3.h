@@ -43,7 +43,8 @@ struct s3_service {
 
 struct s3_call;
 
-/* The request stays the caller's until free. Never NULL. */
+/* The request stays the caller's until free, which wipes customers' keys in
+ * its headers. Never NULL. */
 struct s3_call *s3_call_begin(struct s3_service *service,
                               const Wire__Request *request);
 bool s3_call_wants_body(const struct s3_call *call);
@@ -81,6 +82,9 @@ void s3_call_refuse_segments(struct s3_call *call);
 void s3_call_log(struct s3_call *call, unsigned status);
 
 void s3_call_free(struct s3_call *call);
+
+/* Wipes customers' keys in the frame that a request was unpacked from. */
+void s3_wipe_frame(const Wire__Request *request, uint8_t *frame, size_t size);
 
 /* --- bucket policies, compiled; thread-safe --------------------------------*/
 struct s3_policy_cache *s3_policy_cache_new(void);

@@ -99,7 +99,9 @@ static int unwrap(struct s3_call *call, const Meta__Encryption *record,
         return -EBADMSG;
     }
     memcpy(envelope.wrapped, record->wrapped.data, record->wrapped.len);
-    memcpy(envelope.key_id, record->key_id.data, record->key_id.len);
+    if (record->key_id.len > 0) { /* a customer's key has none */
+        memcpy(envelope.key_id, record->key_id.data, record->key_id.len);
+    }
     if (record->mode == META__ENCRYPTION_MODE__SSE_C) {
         return crypt_unwrap_customer(customer->key, bound, &envelope, key);
     }

@@ -52,6 +52,8 @@ enum sse_whose { SSE_OBJECT, SSE_UPLOAD, SSE_COPY_SOURCE };
 /* False: the call has failed. The caller wipes the key. */
 bool sse_read_customer(struct s3_call *call, enum sse_whose whose,
                        struct sse_customer *customer);
+/* Customers' keys in the headers of a request that is done with. */
+void sse_wipe_request(const Wire__Request *request);
 /* The request itself says how the new object is to be encrypted. */
 bool sse_named(const struct s3_call *call);
 

@@ -342,6 +342,38 @@ bool sse_named(const struct s3_call *call)
            call_request_header(call, SSE CUSTOMER "algorithm").data != NULL;
 }
 
+static bool is_key(const Wire__Field *header)
+{
+    struct slice name = pb_slice(header->name);
+
+    return slice_equal_string(name, own_names[KEY]) ||
+           slice_equal_string(name, source_names[KEY]);
+}
+
+void sse_wipe_request(const Wire__Request *request)
+{
+    for (size_t i = 0; i < request->n_headers; i++) {
+        if (is_key(request->headers[i])) {
+            OPENSSL_cleanse(request->headers[i]->value.data,
+                            request->headers[i]->value.len);
+        }
+    }
+}
+
+void s3_wipe_frame(const Wire__Request *request, uint8_t *frame, size_t size)
+{
+    for (size_t i = 0; i < request->n_headers; i++) {
+        const ProtobufCBinaryData *value = &request->headers[i]->value;
+        uint8_t *found = value->len > 0 && is_key(request->headers[i])
+                             ? memmem(frame, size, value->data, value->len)
+                             : NULL;
+
+        if (found != NULL) {
+            OPENSSL_cleanse(found, value->len);
+        }
+    }
+}
+
 /* --- all of them
  * ------------------------------------------------------------------*/
 bool sse_check_request(struct s3_call *call)

@@ -68,6 +68,7 @@ static bool take_request(struct exchange *x, struct slice payload)
     if (x->request == NULL) {
         return false;
     }
+    s3_wipe_frame(x->request, (uint8_t *)payload.data, payload.size);
     atomic_fetch_add_explicit(&x->counters->in_flight, 1, memory_order_relaxed);
     x->call = s3_call_begin(x->service, x->request);
     return true;

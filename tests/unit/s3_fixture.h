@@ -218,7 +218,9 @@ static inline size_t fixture_fields(struct arena *arena,
         (*fields)[i] = arena_alloc(arena, sizeof(Wire__Field));
         wire__field__init((*fields)[i]);
         (*fields)[i]->name = fixture_string(pairs[2 * i]);
-        (*fields)[i]->value = fixture_string(pairs[2 * i + 1]);
+        /* A call wipes customers' keys. */
+        (*fields)[i]->value = fixture_string(arena_string(
+            arena, slice_from_string(pairs[2 * i + 1])));
     }
     return count;
 }
