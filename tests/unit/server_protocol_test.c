@@ -254,6 +254,16 @@ int s3_forget_completed(struct s3_service *service)
     return 0;
 }
 
+int s3_simulate(struct s3_service *service,
+                const struct s3_simulation *simulation,
+                struct s3_simulated *answer)
+{
+    (void)service;
+    (void)simulation;
+    (void)answer;
+    return -ENOENT;
+}
+
 void s3_wipe_frame(const Wire__Request *request, uint8_t *frame, size_t size)
 {
     (void)request;
