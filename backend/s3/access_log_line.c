@@ -186,9 +186,10 @@ static void put_key(struct buffer *out, struct slice key)
  * query that only looks like a pre-signed one, is not shown either. */
 static bool is_secret(struct slice name)
 {
-    static const char *const secrets[] = {"X-Amz-Signature", "X-Amz-Credential",
-                                          "X-Amz-Security-Token", "Signature",
-                                          "AWSAccessKeyId"};
+    static const char *const secrets[] = {
+        "X-Amz-Signature",      "X-Amz-Credential",
+        "X-Amz-Security-Token", "Signature",
+        "AWSAccessKeyId",       "x-amz-server-side-encryption-customer-key"};
 
     for (size_t i = 0; i < sizeof(secrets) / sizeof(secrets[0]); i++) {
         if (name.size == strlen(secrets[i]) &&
