@@ -14,6 +14,9 @@
  *       against the shard's descriptor, and the descriptor against the layout.
  *   B3  Only verified shards go into a decode.
  *   B4  No two shards of a chunk are on one drive.
+ *   B5  Whoever has shards written and a layout of them committed later holds
+ *       a blob_intent from before the first write to the end of the commit:
+ *       until then an extent with nothing live in it may be about to have.
  *
  * Nothing here knows buckets, keys or metadata. Functions block; they are
  * called from the worker pool. The store is thread-safe, a writer is not.
@@ -59,6 +62,19 @@ struct blob_spec {
     struct slice origin; /* at most 8 KiB; copied */
 };
 
+/* Of one thread at a time; lies where its owner keeps it. */
+struct blob_intent {
+    uint64_t number; /* 0: not begun */
+    struct blob_intent *older, *newer;
+};
+void blob_intent_begin(struct blob_store *store, struct blob_intent *intent);
+/* One that was not begun is allowed. */
+void blob_intent_end(struct blob_store *store, struct blob_intent *intent);
+/* The number that the next intent will have; the oldest one's that has not
+ * ended, or else the same. */
+uint64_t blob_intent_next(struct blob_store *store);
+uint64_t blob_intent_oldest(struct blob_store *store);
+
 struct blob_writer;
 
 /* -ENOSPC: the drives are full. -ENODEV: no drive, or one alone of several. */
@@ -84,7 +100,8 @@ unsigned blob_losses_left(const Layout__Layout *layout);
 
 /*
  * Reads verified bytes, reconstructing where a shard is bad or gone.
- * -EIO if too few shards are left. [offset, offset+size) is inside the blob.
+ * -EIO if too few shards are left: or if the layout is old, blob_generation().
+ * [offset, offset+size) is inside the blob.
  */
 int blob_read(struct blob_store *store, const Layout__Layout *layout,
               uint64_t offset, void *data, size_t size);
@@ -146,5 +163,44 @@ struct blob_repair {
 int blob_repair(struct blob_store *store, const Layout__Layout *layout,
                 const struct blob_pace *pace, Layout__Layout **repaired,
                 struct blob_repair *result);
+
+/* --- reclaim: moving shards out of extents
+ * -----------------------------------*/
+/* A shard of a blob: where its record is, and how many bytes of the extent are
+ * lost to others by it. */
+struct blob_shard {
+    unsigned chunk, shard, drive;
+    uint64_t extent, bytes;
+};
+typedef void (*blob_shard_fn)(void *context, const struct blob_shard *shard);
+/* Calls back for every shard that is not missing. -EBADMSG, before the first
+ * call, for a layout that no writer makes. */
+int blob_shards(const Layout__Layout *layout, blob_shard_fn fn, void *context);
+
+struct blob_moved {
+    unsigned shards, bad; /* moved; damaged, and left where they are */
+    uint64_t bytes;       /* written */
+};
+/*
+ * Copies the shards that are in the extent elsewhere, verified (B2, B4): to the
+ * same drive, or another one if that is full. *moved is the new layout, freed
+ * as a writer's, or NULL if nothing was moved; not durable before
+ * blob_sync_moved(). Errors as blob_repair(); with -ENOSPC some may be moved.
+ */
+int blob_move(struct blob_store *store, const Layout__Layout *layout,
+              unsigned drive, uint64_t extent, const struct blob_pace *pace,
+              Layout__Layout **moved, struct blob_moved *result);
+/* Makes durable (B1) what blob_move() wrote: every extent that a layout of
+ * `moved` names and that of `old` does not. */
+int blob_sync_moved(struct blob_store *store, Layout__Layout *const *old,
+                    Layout__Layout *const *moved, size_t count);
+bool blob_layouts_equal(const Layout__Layout *a, const Layout__Layout *b);
+
+/* To be called when all records name other places, before the extent is
+ * removed: readers learn that their layouts may be old. */
+void blob_retire_extents(struct blob_store *store);
+/* Changes with every such call. Who read a layout when it was the same, has
+ * one that names only extents that were not removed meanwhile. */
+uint64_t blob_generation(struct blob_store *store);
 
 #endif

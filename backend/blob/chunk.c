@@ -17,6 +17,7 @@ void chunk_open(struct chunk *chunk, struct blob_store *store,
 
     chunk->store = store;
     chunk->layout = layout;
+    chunk->generation = blob_generation(store);
     chunk->offset = 0;
     chunk->number = 0;
     while (offset - chunk->offset >= layout->chunks[chunk->number]->size) {
@@ -50,6 +51,9 @@ void chunk_damaged(struct chunk *chunk, unsigned shard, int error)
 
     if (chunk->reported & 1u << shard) {
         return;
+    }
+    if (error == -ENOENT && chunk->generation != blob_generation(store)) {
+        return; /* it was moved: the layout is old */
     }
     chunk->reported |= 1u << shard;
     log_debug("blob %llx chunk %u shard %u is damaged: error %d",
@@ -381,6 +385,43 @@ static int verify_origin(struct chunk *chunk, unsigned shard,
     return error;
 }
 
+static int read_label(struct chunk *chunk, unsigned shard, uint8_t *encoded,
+                      struct shard_label *label)
+{
+    uint64_t payload = geometry_shard_size(&chunk->geometry, shard);
+    size_t size = descriptor_size(payload);
+    /* A file that was removed is still read by whoever has it open. */
+    int error = chunk_check_path(chunk, shard);
+
+    if (error == 0) {
+        error = shard_read(chunk, shard, payload, encoded, size);
+    }
+    if (error == 0) {
+        error = descriptor_check(chunk, shard, slice_of(encoded, size),
+                                 &label->descriptor);
+    }
+    if (error == 0) {
+        error = verify_origin(chunk, shard, label);
+    }
+    return error;
+}
+
+static uint8_t *room_for_descriptor(const struct chunk *chunk, unsigned shard)
+{
+    return xmalloc(
+        descriptor_size(geometry_shard_size(&chunk->geometry, shard)));
+}
+
+int chunk_read_label(struct chunk *chunk, unsigned shard,
+                     struct shard_label *label)
+{
+    uint8_t *encoded = room_for_descriptor(chunk, shard);
+    int error = read_label(chunk, shard, encoded, label);
+
+    free(encoded);
+    return error;
+}
+
 static int verify_blocks(struct chunk *chunk, unsigned shard,
                          const struct blob_pace *pace, const uint8_t *encoded)
 {
@@ -409,22 +450,9 @@ static int verify_blocks(struct chunk *chunk, unsigned shard,
 int chunk_verify_shard(struct chunk *chunk, unsigned shard,
                        const struct blob_pace *pace, struct shard_label *label)
 {
-    uint64_t payload = geometry_shard_size(&chunk->geometry, shard);
-    size_t size = descriptor_size(payload);
-    uint8_t *encoded = xmalloc(size);
-    /* A file that was removed is still read by whoever has it open. */
-    int error = chunk_check_path(chunk, shard);
+    uint8_t *encoded = room_for_descriptor(chunk, shard);
+    int error = read_label(chunk, shard, encoded, label);
 
-    if (error == 0) {
-        error = shard_read(chunk, shard, payload, encoded, size);
-    }
-    if (error == 0) {
-        error = descriptor_check(chunk, shard, slice_of(encoded, size),
-                                 &label->descriptor);
-    }
-    if (error == 0) {
-        error = verify_origin(chunk, shard, label);
-    }
     if (error == 0) {
         error = verify_blocks(chunk, shard, pace, encoded);
     }

@@ -141,6 +141,10 @@ struct blob_store {
     blob_damage_fn on_damage;
     void *damage_context;
     struct cache cache;
+    atomic_uint_fast64_t generation; /* of retired extents */
+    pthread_mutex_t intents_lock;
+    uint64_t next_intent;
+    struct blob_intent *oldest_intent, *newest_intent;
 };
 
 /* NULL unless the locator names a drive that is there. */
@@ -166,7 +170,8 @@ struct chunk {
     const Layout__Layout *layout;
     const Layout__Chunk *message;
     unsigned number;
-    uint64_t offset; /* of the chunk in the blob */
+    uint64_t generation; /* of the store when it was opened */
+    uint64_t offset;     /* of the chunk in the blob */
     struct geometry geometry;
     uint32_t bad;      /* shards that cannot be used at all */
     uint32_t reported; /* shards told to on_damage */
@@ -201,18 +206,45 @@ unsigned chunk_copy(const struct chunk *chunk, unsigned i);
 unsigned chunk_source(const struct chunk *chunk, unsigned shard);
 /* The caller looks after damage itself: on_damage is not called. */
 void chunk_quiet(struct chunk *chunk);
-/* Checks the descriptor with its origin, which it gives, and all blocks, past
- * the cache. -ECANCELED by `pace`. */
 struct shard_label {
     struct descriptor descriptor;
     uint8_t origin[BLOB_ORIGIN_MAX];
 };
+/* The descriptor with its origin, checked, past the cache. */
+int chunk_read_label(struct chunk *chunk, unsigned shard,
+                     struct shard_label *label);
+/* Checks the label, which it gives, and all blocks, past the cache.
+ * -ECANCELED by `pace`. */
 int chunk_verify_shard(struct chunk *chunk, unsigned shard,
                        const struct blob_pace *pace, struct shard_label *label);
 static inline bool pace_spend(const struct blob_pace *pace, uint64_t bytes)
 {
     return pace == NULL || pace->spend(pace->context, bytes);
 }
+
+Layout__Layout *layout_copy(const Layout__Layout *layout);
+
+/* --- one shard being written anew (repair.c)
+ * --------------------------------*/
+struct rebuild {
+    struct chunk *chunk;
+    const struct blob_pace *pace;
+    const struct shard_label *label; /* of a good shard of the chunk */
+    unsigned shard;
+    /* Gives a block of the shard, as chunk_rebuild_block() does. */
+    int (*fetch)(struct chunk *chunk, unsigned shard, uint32_t block,
+                 uint8_t *out);
+    bool lazy; /* durable only after a later sync */
+    struct drive *drive;
+    struct extent_place place;
+    uint64_t reserved; /* bytes of the reservation that are not written */
+};
+/* Writes the shard to drive `index` and names it in `locator`. */
+int rebuild_on(struct rebuild *rebuild, unsigned index,
+               Layout__Locator *locator);
+/* On one drive after the other until it is there; `now` is the chunk of the
+ * layout to be. -ENODEV: on none. */
+int rebuild_shard(struct rebuild *rebuild, Layout__Chunk *now);
 
 /* Adds a chunk with `good` shards to what is known of its blob. */
 void health_add(struct blob_health *health, const struct chunk *chunk,

@@ -8,16 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct rebuild {
-    struct chunk *chunk;
-    const struct blob_pace *pace;
-    const struct shard_label *label; /* of a good shard of the chunk */
-    unsigned shard;
-    struct drive *drive;
-    struct extent_place place;
-    uint64_t reserved; /* bytes of the reservation that are not written */
-};
-
 static int rebuild_write(struct rebuild *rebuild, uint64_t position,
                          const void *data, size_t size)
 {
@@ -37,7 +27,7 @@ static int rebuild_blocks(struct rebuild *rebuild, uint32_t *table)
     const struct geometry *geometry = &chunk->geometry;
     uint32_t blocks =
         block_count(geometry_shard_size(geometry, rebuild->shard));
-    uint8_t *data = xmalloc(BLOB_BLOCK_SIZE);
+    uint8_t *data = xmalloc(BLOB_BLOCK_SIZE + BLOB_DESCRIPTOR_ROOM);
     int error = 0;
 
     for (uint32_t i = 0; i < blocks && error == 0; i++) {
@@ -47,7 +37,7 @@ static int rebuild_blocks(struct rebuild *rebuild, uint32_t *table)
             error = -ECANCELED;
             break;
         }
-        error = chunk_rebuild_block(chunk, rebuild->shard, i, data);
+        error = rebuild->fetch(chunk, rebuild->shard, i, data);
         if (error == 0) {
             table[i] = crc32c_bytes(data, size);
             error = rebuild_write(rebuild, (uint64_t)i * BLOB_BLOCK_SIZE, data,
@@ -91,7 +81,7 @@ static int rebuild_write_all(struct rebuild *rebuild, uint64_t payload,
         error = rebuild_tail(rebuild, table, crc);
     }
     free(table);
-    if (error == 0) {
+    if (error == 0 && !rebuild->lazy) {
         error = drive_sync(rebuild->drive, rebuild->place.extent); /* B1 */
     }
     if (error == 0 && old->drive_plus_one != 0 && old->descriptor_crc != *crc) {
@@ -103,9 +93,8 @@ static int rebuild_write_all(struct rebuild *rebuild, uint64_t payload,
     return error;
 }
 
-/* Writes the shard to drive `index` and names it in `locator`. */
-static int rebuild_on(struct rebuild *rebuild, unsigned index,
-                      Layout__Locator *locator)
+int rebuild_on(struct rebuild *rebuild, unsigned index,
+               Layout__Locator *locator)
 {
     struct chunk *chunk = rebuild->chunk;
     uint64_t payload = geometry_shard_size(&chunk->geometry, rebuild->shard);
@@ -159,8 +148,7 @@ static unsigned find_drives(struct blob_store *store, const Layout__Chunk *now,
     return count;
 }
 
-/* On one drive after the other until it is there. -ENODEV: on none. */
-static int rebuild_shard(struct rebuild *rebuild, Layout__Chunk *now)
+int rebuild_shard(struct rebuild *rebuild, Layout__Chunk *now)
 {
     struct blob_store *store = rebuild->chunk->store;
     struct placement_candidate *candidates =
@@ -192,7 +180,10 @@ static int repair_chunk(struct chunk *chunk, const struct blob_pace *pace,
                         Layout__Chunk *now, struct shard_label *label,
                         struct blob_repair *result)
 {
-    struct rebuild rebuild = {.chunk = chunk, .pace = pace, .label = label};
+    struct rebuild rebuild = {.chunk = chunk,
+                              .pace = pace,
+                              .label = label,
+                              .fetch = chunk_rebuild_block};
     unsigned shards = profile_shards(&chunk->geometry.profile), good;
     uint32_t bad;
     int error = examine_chunk(chunk, pace, &result->before, label, &bad);
@@ -221,7 +212,7 @@ static int repair_chunk(struct chunk *chunk, const struct blob_pace *pace,
     return 0;
 }
 
-static Layout__Layout *layout_copy(const Layout__Layout *layout)
+Layout__Layout *layout_copy(const Layout__Layout *layout)
 {
     size_t size = layout__layout__get_packed_size(layout);
     uint8_t *packed = xmalloc(size + 1);

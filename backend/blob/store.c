@@ -47,6 +47,9 @@ int blob_store_open(const struct blob_store_options *options,
         store->domains[i] = domain_of(store, i);
     }
     atomic_init(&store->random, seed);
+    atomic_init(&store->generation, 1);
+    pthread_mutex_init(&store->intents_lock, NULL);
+    store->next_intent = 1;
     tables_init(&store->cache);
     *out = store;
     return 0;
@@ -57,6 +60,8 @@ void blob_store_close(struct blob_store *store)
     if (store == NULL) {
         return;
     }
+    invariant(store->oldest_intent == NULL);
+    pthread_mutex_destroy(&store->intents_lock);
     tables_destroy(&store->cache);
     free(store->domains);
     free(store);

@@ -448,6 +448,7 @@ static Layout__Layout *make_layout(const struct blob_writer *writer)
     layout->k = writer->profile.k;
     layout->m = writer->profile.m;
     layout->unit = writer->geometry.unit;
+    layout->origin = (uint32_t)writer->spec.origin.size;
     layout->n_chunks = writer->chunk_count;
     layout->chunks = xcalloc(writer->chunk_count, sizeof(*layout->chunks));
     for (size_t i = 0; i < writer->chunk_count; i++) {

@@ -168,3 +168,18 @@ void file_cache_forget(struct drive *drive, struct cached_file *file)
     }
     pthread_mutex_unlock(&cache->mutex);
 }
+
+void file_cache_remove(struct drive *drive, uint64_t extent)
+{
+    struct file_cache *cache = &drive->cache;
+    pthread_mutex_lock(&cache->mutex);
+    struct cached_file *file = find(cache, extent);
+    if (file != NULL) {
+        unlist(cache, file);
+        file->forgotten = true;
+        if (file->users == 0) {
+            drop(file);
+        }
+    }
+    pthread_mutex_unlock(&cache->mutex);
+}

@@ -134,6 +134,33 @@ void drive_sync_start(struct drive *drive, uint64_t extent,
 void sync_latch_wait(struct sync_latch *latch);       /* all results are set */
 int drive_sync(struct drive *drive, uint64_t extent); /* start and wait */
 
+/* --- extents as wholes, for the reclaimer (remove.c)
+ * --------------------------*/
+/* Calls back for every extent on the drive; stops at a non-zero return. */
+typedef int (*drive_extent_fn)(void *context, uint64_t extent);
+int drive_extents(struct drive *drive, drive_extent_fn fn, void *context);
+
+struct extent_look {
+    uint64_t size; /* bytes of the file */
+    bool sealed;   /* takes no more records: but those reserved before */
+    bool ours;     /* of this run; else nothing was reserved in it */
+};
+int drive_extent_look(struct drive *drive, uint64_t extent,
+                      struct extent_look *look);
+/* The extent takes no more records, if it still did. */
+void drive_seal(struct drive *drive, uint64_t extent);
+
+/* Calls back for every record header found, with its blob. A header that was
+ * lost is passed over, and what looks like one inside a record may be found:
+ * a hint where to look, no proof that there is nothing else. */
+typedef int (*drive_record_fn)(void *context, uint64_t blob);
+int drive_records(struct drive *drive, uint64_t extent, drive_record_fn fn,
+                  void *context);
+
+/* Unlinks an extent that nobody references or will write to, durably. Who has
+ * it open reads on. -EBUSY: not sealed, or a sync of it is under way. */
+int drive_remove_extent(struct drive *drive, uint64_t extent);
+
 /* Path of an extent below a drive's directory: the same rule in the module.
  * "extents/0a/000000000000010a": id as 16 hex digits, in a folder named by
  * its lowest byte. */

@@ -101,6 +101,8 @@ int file_cache_get(struct drive *drive, uint64_t extent,
 void file_cache_put(struct drive *drive, struct cached_file *file);
 /* The next file_cache_get() opens the extent again. To be put all the same. */
 void file_cache_forget(struct drive *drive, struct cached_file *file);
+/* The same for whoever does not hold it, if it is there. */
+void file_cache_remove(struct drive *drive, uint64_t extent);
 
 /* --- extents open for writing ----------------------------------------------*/
 struct extent {

@@ -4,11 +4,18 @@
  */
 #include "meta/private.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 struct bucket_change {
     struct bucket_change *next;
     struct slice name, value; /* value empty: deleted; in the arena */
+};
+
+struct layout_change {
+    struct layout_change *next;
+    const Layout__Layout *layout;
+    bool added;
 };
 
 struct meta_batch {
@@ -17,6 +24,7 @@ struct meta_batch {
     struct arena *arena;
     struct buffer key; /* scratch */
     struct bucket_change *buckets, **buckets_end;
+    struct layout_change *layouts;
     bool committed;
 };
 
@@ -42,6 +50,27 @@ void meta_batch_free(struct meta_batch *batch)
     free(batch);
 }
 
+/* The watcher is told before anybody can take another snapshot. What a failed
+ * commit may have done after all (kv_commit) counts as done if it adds. */
+static int commit_layouts(struct meta_batch *batch)
+{
+    struct meta *meta = batch->meta;
+    struct layout_change *change;
+    bool added;
+    int rc;
+
+    pthread_rwlock_rdlock(&meta->watch_lock);
+    rc = kv_commit(meta->kv, batch->changes);
+    added = rc != -ENOSPC && rc != -E2BIG;
+    for (change = batch->layouts; change != NULL; change = change->next) {
+        if (meta->watch != NULL && (change->added ? added : rc == 0)) {
+            meta->watch(meta->watch_context, change->layout, change->added);
+        }
+    }
+    pthread_rwlock_unlock(&meta->watch_lock);
+    return rc;
+}
+
 int meta_commit(struct meta_batch *batch)
 {
     struct bucket_change *change;
@@ -49,7 +78,8 @@ int meta_commit(struct meta_batch *batch)
 
     invariant(!batch->committed);
     batch->committed = true;
-    rc = kv_commit(batch->meta->kv, batch->changes);
+    rc = batch->layouts != NULL ? commit_layouts(batch)
+                                : kv_commit(batch->meta->kv, batch->changes);
     if (rc != 0) {
         return rc;
     }
@@ -178,16 +208,67 @@ void meta_delete_completed(struct meta_batch *batch, struct slice upload)
     remove_key(batch);
 }
 
+static void note_layout(struct meta_batch *batch, const Meta__Blob *record,
+                        bool added)
+{
+    struct layout_change *change;
+
+    if (record->layout == NULL) {
+        return;
+    }
+    change = arena_alloc(batch->arena, sizeof(*change));
+    *change = (struct layout_change){batch->layouts, record->layout, added};
+    batch->layouts = change;
+}
+
 void meta_put_blob(struct meta_batch *batch, uint64_t blob,
                    const Meta__Blob *record, unsigned losses_left)
 {
     invariant(blob != 0);
+    note_layout(batch, record, true);
     key_blob(new_key(batch), META_KEY_BLOB, blob);
     put(batch, META_RECORD_BLOB, &record->base);
     if (record->layout != NULL && losses_left < record->layout->m) {
         meta_queue_heal(batch, &(struct meta_heal){.blob = blob,
                                                    .losses_left = losses_left});
     }
+}
+
+void meta_replace_blob(struct meta_batch *batch, uint64_t blob,
+                       const Meta__Blob *old, const Meta__Blob *record,
+                       unsigned losses_left)
+{
+    note_layout(batch, old, false);
+    meta_put_blob(batch, blob, record, losses_left);
+}
+
+void meta_delete_blob(struct meta_batch *batch, uint64_t blob,
+                      const Meta__Blob *record)
+{
+    struct meta_referrer composite = {.kind = META_REFERRER_BLOB, .blob = blob};
+
+    note_layout(batch, record, false);
+    for (size_t i = 0; i < record->n_parts; i++) {
+        if (record->parts[i]->blob != 0) {
+            meta_drop_ref(batch, record->parts[i]->blob, &composite);
+        }
+    }
+    key_blob(new_key(batch), META_KEY_BLOB, blob);
+    remove_key(batch);
+    meta_dequeue_reclaim(batch, blob);
+}
+
+void meta_queue_reclaim(struct meta_batch *batch, uint64_t blob)
+{
+    invariant(blob != 0);
+    key_blob(new_key(batch), META_KEY_RECLAIM, blob);
+    put_mark(batch);
+}
+
+void meta_dequeue_reclaim(struct meta_batch *batch, uint64_t blob)
+{
+    key_blob(new_key(batch), META_KEY_RECLAIM, blob);
+    remove_key(batch);
 }
 
 void meta_queue_heal(struct meta_batch *batch, const struct meta_heal *entry)
@@ -230,6 +311,5 @@ void meta_drop_ref(struct meta_batch *batch, uint64_t blob,
     invariant(blob != 0);
     key_reference(new_key(batch), blob, referrer);
     remove_key(batch);
-    key_blob(new_key(batch), META_KEY_RECLAIM, blob);
-    put_mark(batch);
+    meta_queue_reclaim(batch, blob);
 }

@@ -98,10 +98,14 @@ static pthread_mutex_t *key_stripe(struct meta *meta, uint64_t bucket,
     return &meta->locks->keys[stripe_of(bucket, key, KEY_STRIPES)];
 }
 
+static size_t blob_stripe_of(uint64_t blob)
+{
+    return stripe_of(blob, (struct slice){NULL, 0}, BLOB_STRIPES);
+}
+
 static pthread_mutex_t *blob_stripe(struct meta *meta, uint64_t blob)
 {
-    return &meta->locks
-                ->blobs[stripe_of(blob, (struct slice){NULL, 0}, BLOB_STRIPES)];
+    return &meta->locks->blobs[blob_stripe_of(blob)];
 }
 
 static pthread_rwlock_t *bucket_stripe(struct meta *meta, struct slice bucket)
@@ -156,7 +160,22 @@ void meta_key_unlock(struct meta *meta, uint64_t bucket, struct slice key)
     invariant(pthread_mutex_unlock(key_stripe(meta, bucket, key)) == 0);
 }
 
-/* The stripes of some keys, ascending, each once; returns how many. */
+/* Inserts a stripe into an ascending list, each once; returns its length. */
+static size_t add_stripe(size_t *stripes, size_t used, size_t stripe)
+{
+    size_t at = used;
+
+    while (at > 0 && stripes[at - 1] > stripe) {
+        at--;
+    }
+    if (at > 0 && stripes[at - 1] == stripe) {
+        return used;
+    }
+    memmove(stripes + at + 1, stripes + at, (used - at) * sizeof(*stripes));
+    stripes[at] = stripe;
+    return used + 1;
+}
+
 static size_t key_stripes(uint64_t bucket, const struct slice *keys,
                           size_t count, size_t stripes[META_KEYS_LOCKED_MAX])
 {
@@ -164,17 +183,8 @@ static size_t key_stripes(uint64_t bucket, const struct slice *keys,
 
     invariant(count > 0 && count <= META_KEYS_LOCKED_MAX);
     for (size_t i = 0; i < count; i++) {
-        size_t stripe = stripe_of(bucket, keys[i], KEY_STRIPES), at = used;
-
-        while (at > 0 && stripes[at - 1] > stripe) {
-            at--;
-        }
-        if (at > 0 && stripes[at - 1] == stripe) {
-            continue;
-        }
-        memmove(stripes + at + 1, stripes + at, (used - at) * sizeof(*stripes));
-        stripes[at] = stripe;
-        used++;
+        used =
+            add_stripe(stripes, used, stripe_of(bucket, keys[i], KEY_STRIPES));
     }
     return used;
 }
@@ -214,4 +224,39 @@ void meta_blob_unlock(struct meta *meta, uint64_t blob)
 {
     give(HELD_BLOB);
     invariant(pthread_mutex_unlock(blob_stripe(meta, blob)) == 0);
+}
+
+static size_t blob_stripes(const uint64_t *blobs, size_t count,
+                           size_t stripes[META_BLOBS_LOCKED_MAX])
+{
+    size_t used = 0;
+
+    invariant(count > 0 && count <= META_BLOBS_LOCKED_MAX);
+    for (size_t i = 0; i < count; i++) {
+        used = add_stripe(stripes, used, blob_stripe_of(blobs[i]));
+    }
+    return used;
+}
+
+void meta_blob_lock_many(struct meta *meta, const uint64_t *blobs, size_t count)
+{
+    size_t stripes[META_BLOBS_LOCKED_MAX];
+    size_t used = blob_stripes(blobs, count, stripes);
+
+    take(HELD_BLOB);
+    for (size_t i = 0; i < used; i++) {
+        lock_mutex(&meta->locks->blobs[stripes[i]]);
+    }
+}
+
+void meta_blob_unlock_many(struct meta *meta, const uint64_t *blobs,
+                           size_t count)
+{
+    size_t stripes[META_BLOBS_LOCKED_MAX];
+    size_t used = blob_stripes(blobs, count, stripes);
+
+    give(HELD_BLOB);
+    for (size_t i = 0; i < used; i++) {
+        invariant(pthread_mutex_unlock(&meta->locks->blobs[stripes[i]]) == 0);
+    }
 }

@@ -197,6 +197,8 @@ static void release(struct meta *meta)
 {
     bucket_cache_free(meta->buckets);
     locks_free(meta->locks);
+    pins_free(meta->pins);
+    pthread_rwlock_destroy(&meta->watch_lock);
     pthread_mutex_destroy(&meta->id_lock);
     free(meta);
 }
@@ -209,6 +211,8 @@ int meta_open(struct kv *kv, struct meta **out)
     meta->kv = kv;
     meta->buckets = bucket_cache_new();
     meta->locks = locks_new();
+    meta->pins = pins_new();
+    invariant(pthread_rwlock_init(&meta->watch_lock, NULL) == 0);
     invariant(pthread_mutex_init(&meta->id_lock, NULL) == 0);
     rc = load(meta);
     if (rc != 0) {

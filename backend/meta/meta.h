@@ -27,6 +27,8 @@
  *   M4  Whoever decides on the state of a key holds meta_key_lock() from the
  *       read to the end of the commit; whoever depends on the bucket's being
  *       there holds its lock shared. Lock order: bucket, key, blob.
+ *   M5  Nor is a blob freed while a reader has it pinned, and what it consists
+ *       of then stays too: a composite's references go with it.
  *
  * Records come unpacked in the caller's arena. Thread-safe.
  * Returns: 0, -ENOENT, -EBADMSG (bad envelope), -EIO.
@@ -64,6 +66,18 @@ void meta_key_unlock_many(struct meta *meta, uint64_t bucket,
                           const struct slice *keys, size_t count);
 void meta_blob_lock(struct meta *meta, uint64_t blob);
 void meta_blob_unlock(struct meta *meta, uint64_t blob);
+/* Several blobs at once, as one lock of the kind. */
+#define META_BLOBS_LOCKED_MAX 64
+void meta_blob_lock_many(struct meta *meta, const uint64_t *blobs,
+                         size_t count);
+void meta_blob_unlock_many(struct meta *meta, const uint64_t *blobs,
+                           size_t count);
+
+/* --- readers of blobs (M5): pins.c ------------------------------------------
+ * Cheap: no lock is held longer than a look at a table. */
+/* -ENOENT: the blob is being freed. Else to be unpinned, by any thread. */
+int meta_pin_blob(struct meta *meta, uint64_t blob);
+void meta_unpin_blob(struct meta *meta, uint64_t blob);
 
 /* --- cluster --------------------------------------------------------------*/
 int meta_get_cluster(struct meta *meta, struct arena *arena,
@@ -162,10 +176,15 @@ void meta_delete_part(struct meta_batch *batch, struct slice upload,
 void meta_put_completed(struct meta_batch *batch, struct slice upload,
                         const Meta__Completed *completed);
 void meta_delete_completed(struct meta_batch *batch, struct slice upload);
-/* A new blob, or a new layout of one; queued for healing in the same commit if
- * it bears fewer further losses than its layout's code does. */
+/* A new blob; queued for healing in the same commit if it bears fewer further
+ * losses than its layout's code does. Layouts stay until after the commit. */
 void meta_put_blob(struct meta_batch *batch, uint64_t blob,
                    const Meta__Blob *record, unsigned losses_left);
+/* The same for a blob whose record was `old`: its bytes have moved. Under the
+ * blob's lock. */
+void meta_replace_blob(struct meta_batch *batch, uint64_t blob,
+                       const Meta__Blob *old, const Meta__Blob *record,
+                       unsigned losses_left);
 
 /* A referrer of a blob: an object version, a part, or another blob. */
 struct meta_referrer {
@@ -210,14 +229,51 @@ int meta_next_blob(struct meta *meta, struct arena *arena, uint64_t after,
 /* True if somebody uses the blob. */
 int meta_blob_is_used(struct meta *meta, uint64_t blob, bool *used);
 
-int meta_get_scrub(struct meta *meta, struct arena *arena,
-                   Meta__Scrub **scrub);
+int meta_get_scrub(struct meta *meta, struct arena *arena, Meta__Scrub **scrub);
 void meta_put_scrub(struct meta_batch *batch, const Meta__Scrub *scrub);
 /* `day`: since 1970, UTC. */
 int meta_get_audit(struct meta *meta, struct arena *arena, uint32_t day,
                    Meta__Audit **audit);
 void meta_put_audit(struct meta_batch *batch, uint32_t day,
                     const Meta__Audit *audit);
+
+/* --- reclaim: blobs that nobody uses (reclaim.c)
+ * ----------------------------*/
+/* The blobs > after that lost a referrer, ascending; returns 0 or -EIO. */
+int meta_list_reclaim(struct meta *meta, uint64_t after, uint64_t *blobs,
+                      size_t max, size_t *count);
+void meta_queue_reclaim(struct meta_batch *batch, uint64_t blob);
+void meta_dequeue_reclaim(struct meta_batch *batch, uint64_t blob);
+/* The blob's record and what it uses go; its parts are queued. Under the
+ * blob's lock, nobody using it (M2), condemned (M5). */
+void meta_delete_blob(struct meta_batch *batch, uint64_t blob,
+                      const Meta__Blob *record);
+/* From a true answer to meta_absolve_blob() the blob cannot be pinned. False:
+ * it is. */
+bool meta_condemn_blob(struct meta *meta, uint64_t blob);
+void meta_absolve_blob(struct meta *meta, uint64_t blob);
+
+/* Told of every layout that a commit adds or takes away, by the committing
+ * thread, when it is durable. */
+typedef void (*meta_layout_fn)(void *context, const Layout__Layout *layout,
+                               bool added);
+struct meta_blobs;
+/* All blobs by id as of this moment, of whose changes `fn` is told from this
+ * moment on: each layout is either in the walk or told of. Waits for commits
+ * under way. NULL ends the telling, and gives NULL. */
+struct meta_blobs *meta_watch_blobs(struct meta *meta, meta_layout_fn fn,
+                                    void *context);
+/* -ENOENT at the end. A record that cannot be read: -EBADMSG, and the next
+ * call goes on. *used: somebody used it. */
+int meta_blobs_next(struct meta_blobs *blobs, struct arena *arena,
+                    uint64_t *blob, Meta__Blob **record, bool *used);
+void meta_blobs_free(struct meta_blobs *blobs);
+
+/* Drops the parts of at most `max` uploads whose own record is gone, from the
+ * one after *upload (in the arena; empty: the first) on, which becomes the
+ * last one looked at. *parts: how many were dropped. -ENOENT at the end. */
+int meta_drop_stray_parts(struct meta *meta, struct arena *arena,
+                          struct slice *upload, size_t max, size_t *parts);
 
 /* --- raw typed access for iam/
  * ----------------------------------------------*/

@@ -76,6 +76,12 @@ struct locks;
 struct locks *locks_new(void);
 void locks_free(struct locks *locks);
 
+/* --- pins
+ * -------------------------------------------------------------------*/
+struct pins;
+struct pins *pins_new(void);
+void pins_free(struct pins *pins); /* nothing is pinned */
+
 /* --- records whose key must agree with them
  * ---------------------------------*/
 /* Reads a record and empties the key. */
@@ -96,6 +102,12 @@ struct meta {
     struct kv *kv;
     struct bucket_cache *buckets;
     struct locks *locks;
+    struct pins *pins;
+
+    /* Held shared around a commit that changes layouts and its telling. */
+    pthread_rwlock_t watch_lock;
+    meta_layout_fn watch; /* NULL: nobody watches */
+    void *watch_context;
 
     pthread_mutex_t id_lock;
     uint64_t next_id;

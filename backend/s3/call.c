@@ -353,5 +353,6 @@ void s3_call_free(struct s3_call *call)
     if (call->layout != NULL) {
         layout__layout__free_unpacked(call->layout, NULL);
     }
+    blob_intent_end(call->service->blobs, &call->intent);
     arena_free(call->arena);
 }

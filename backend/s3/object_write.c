@@ -76,6 +76,9 @@ int object_open_blob(struct s3_call *call, const Meta__Object *object,
                              .size = size};
     int error;
 
+    if (call->intent.number == 0) {
+        blob_intent_begin(call->service->blobs, &call->intent);
+    }
     spec.origin = pack_origin(call, object, upload, part);
     /* Before the bytes: without a record they would only fill the drives. */
     error = kv_check_room(meta_kv(call->service->meta));

@@ -29,8 +29,10 @@ struct s3_reader {
     struct s3_service *service;
     uint64_t blob;
     struct composite *composites;
+    bool pinned; /* the blob stays (M5) */
     struct arena *leaf_arena;
     uint64_t leaf_blob;
+    uint64_t leaf_generation; /* of the store before the leaf was read */
     Meta__Blob *leaf;
     Meta__Blob written; /* the leaf of reader_open_layout() */
 
@@ -41,8 +43,8 @@ struct s3_reader {
     uint8_t *window; /* of sealed blocks; heap, when first needed */
 };
 
-struct s3_reader *reader_open(struct s3_service *service, uint64_t blob,
-                              const uint8_t *key)
+static struct s3_reader *reader_new(struct s3_service *service, uint64_t blob,
+                                    const uint8_t *key)
 {
     struct s3_reader *reader = xcalloc(1, sizeof(*reader));
 
@@ -55,10 +57,19 @@ struct s3_reader *reader_open(struct s3_service *service, uint64_t blob,
     return reader;
 }
 
+struct s3_reader *reader_open(struct s3_service *service, uint64_t blob,
+                              const uint8_t *key)
+{
+    struct s3_reader *reader = reader_new(service, blob, key);
+
+    reader->pinned = meta_pin_blob(service->meta, blob) == 0;
+    return reader;
+}
+
 struct s3_reader *reader_open_layout(struct s3_service *service, uint64_t blob,
                                      Layout__Layout *layout, const uint8_t *key)
 {
-    struct s3_reader *reader = reader_open(service, blob, key);
+    struct s3_reader *reader = reader_new(service, blob, key);
 
     meta__blob__init(&reader->written);
     reader->written.layout = layout;
@@ -71,6 +82,9 @@ void reader_close(struct s3_reader *reader)
 {
     if (reader == NULL) {
         return;
+    }
+    if (reader->pinned) {
+        meta_unpin_blob(reader->service->meta, reader->blob);
     }
     arena_free(reader->leaf_arena);
     while (reader->composites != NULL) {
@@ -92,13 +106,23 @@ bool reader_is_sealed(const struct s3_reader *reader)
 
 /* --- where bytes are
  * -----------------------------------------------------------*/
+/* An extent that the leaf named may have been removed since it was read; what
+ * was just written is not in the metadata and is not moved. */
+static bool leaf_is_old(const struct s3_reader *reader)
+{
+    return reader->leaf != &reader->written &&
+           reader->leaf_generation != blob_generation(reader->service->blobs);
+}
+
 static int fetch(struct s3_reader *reader, uint64_t blob, Meta__Blob **record)
 {
+    uint64_t generation = blob_generation(reader->service->blobs);
     struct composite *composite;
     struct arena *arena;
     int error;
 
-    if (reader->leaf != NULL && reader->leaf_blob == blob) {
+    if (reader->leaf != NULL && reader->leaf_blob == blob &&
+        !leaf_is_old(reader)) {
         *record = reader->leaf;
         return 0;
     }
@@ -123,6 +147,7 @@ static int fetch(struct s3_reader *reader, uint64_t blob, Meta__Blob **record)
         return 0;
     }
     arena_free(reader->leaf_arena);
+    reader->leaf_generation = generation;
     reader->leaf_arena = arena;
     reader->leaf_blob = blob;
     reader->leaf = *record;
@@ -164,6 +189,9 @@ int reader_find(struct s3_reader *reader, uint64_t offset,
 {
     uint64_t blob = reader->blob, left = UINT64_MAX;
 
+    if (!reader->pinned && reader->leaf != &reader->written) {
+        return -ENOENT;
+    }
     for (unsigned depth = 0; depth < DEPTH_MAX; depth++) {
         const Meta__Part *part;
         Meta__Blob *record;
@@ -278,6 +306,9 @@ int reader_read(struct s3_reader *reader, uint64_t offset, uint8_t *data,
 
             now = now < most ? now : most;
             error = read_sealed(reader, &place, data, now);
+        }
+        if (error != 0 && leaf_is_old(reader)) {
+            continue; /* its shards may have moved */
         }
         if (error != 0) {
             return error;

@@ -1,0 +1,224 @@
+/* Extents as wholes: which there are, what they hold, and their end. */
+#include "extent/private.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WINDOW_SIZE (64u << 10)
+
+/* --- which there are -------------------------------------------------------*/
+struct listing {
+    struct drive *drive;
+    const char *folder;
+    drive_extent_fn fn;
+    void *context;
+};
+
+static int list_file(void *context, const char *name)
+{
+    struct listing *listing = context;
+    uint8_t bytes[8];
+    struct slice hex = slice_from_string(name);
+    if (hex.size != 16 || hex_decode(bytes, hex) != 0) {
+        return 0;
+    }
+    return listing->fn(listing->context, get_u64be(bytes));
+}
+
+static int list_folder(void *context, const char *name)
+{
+    struct listing *listing = context;
+    uint8_t byte;
+    struct slice hex = slice_from_string(name);
+    if (hex.size != 2 || hex_decode(&byte, hex) != 0) {
+        return 0;
+    }
+    char path[DRIVE_PATH_SIZE];
+    drive_path(listing->folder, name, path);
+    int r = io_list(listing->drive->io, path, list_file, listing);
+    return r == -ENOTDIR ? 0 : r;
+}
+
+int drive_extents(struct drive *drive, drive_extent_fn fn, void *context)
+{
+    if (drive_state(drive) != DRIVE_OK) {
+        return -ENODEV;
+    }
+    char folder[DRIVE_PATH_SIZE];
+    drive_path(drive->config.directory, "extents", folder);
+    struct listing listing = {drive, folder, fn, context};
+    return io_list(drive->io, folder, list_folder, &listing);
+}
+
+static struct extent *find(struct drive *drive, uint64_t id)
+{
+    struct extent *extent = drive->extents;
+    while (extent != NULL && extent->id != id) {
+        extent = extent->next;
+    }
+    return extent;
+}
+
+int drive_extent_look(struct drive *drive, uint64_t extent,
+                      struct extent_look *look)
+{
+    *look = (struct extent_look){.sealed = true};
+    pthread_mutex_lock(&drive->mutex);
+    struct extent *open = find(drive, extent);
+    if (open != NULL) {
+        look->sealed = open->sealed;
+    }
+    look->ours = extent >= drive->first_id && extent < drive->next_id;
+    /* A file that is being made is in no list yet. */
+    if (look->ours && open == NULL && drive->creating) {
+        look->sealed = false;
+    }
+    pthread_mutex_unlock(&drive->mutex);
+    if (!drive_readable(drive)) {
+        return -ENODEV;
+    }
+    char path[DRIVE_PATH_SIZE];
+    drive_extent_path(drive, extent, path);
+    struct io_file *file; /* not from the cache: others need that more */
+    int r = io_open(drive->io, path, IO_READ, &file);
+    if (r == 0) {
+        r = io_size(file, &look->size);
+        io_close(file);
+    }
+    return r;
+}
+
+void drive_seal(struct drive *drive, uint64_t extent)
+{
+    uint64_t retired = 0;
+    pthread_mutex_lock(&drive->mutex);
+    if (drive->active != NULL && drive->active->id == extent) {
+        retired = extent_seal(drive, drive->active);
+    }
+    pthread_mutex_unlock(&drive->mutex);
+    if (retired != 0) {
+        drive_sync_start(drive, retired, NULL, NULL);
+    }
+}
+
+/* --- what they hold --------------------------------------------------------*/
+/* A part of the file in memory. */
+struct window {
+    struct drive *drive;
+    uint64_t extent, size; /* of the file */
+    uint64_t start;
+    size_t filled;
+    uint8_t *data;
+};
+
+/* RECORD_HEADER_SIZE bytes at `offset`; NULL past the end. */
+static const uint8_t *window_at(struct window *window, uint64_t offset, int *r)
+{
+    if (window->size < RECORD_HEADER_SIZE ||
+        offset > window->size - RECORD_HEADER_SIZE) {
+        return NULL;
+    }
+    if (offset < window->start ||
+        offset + RECORD_HEADER_SIZE > window->start + window->filled) {
+        uint64_t rest = window->size - offset;
+        window->start = offset;
+        window->filled = rest < WINDOW_SIZE ? (size_t)rest : WINDOW_SIZE;
+        *r = drive_read(window->drive, window->extent, offset, window->data,
+                        window->filled);
+        if (*r != 0) {
+            window->filled = 0;
+            return NULL;
+        }
+    }
+    return window->data + (offset - window->start);
+}
+
+int drive_records(struct drive *drive, uint64_t extent, drive_record_fn fn,
+                  void *context)
+{
+    struct extent_look look;
+    int r = drive_extent_look(drive, extent, &look);
+    if (r != 0) {
+        return r;
+    }
+    struct window window = {.drive = drive,
+                            .extent = extent,
+                            .size = look.size,
+                            .data = xmalloc(WINDOW_SIZE)};
+    uint64_t at = EXTENT_HEADER_SIZE;
+    const uint8_t *bytes;
+    while (r == 0 && (bytes = window_at(&window, at, &r)) != NULL) {
+        struct record_header header;
+        bool there = record_header_decode(bytes, &header) == 0 &&
+                     header.extent == extent &&
+                     header.offset == at + RECORD_HEADER_SIZE;
+        at += RECORD_ALIGN; /* past a gap, or a header that was lost */
+        if (!there) {
+            continue;
+        }
+        r = fn(context, header.blob);
+        if (header.payload <= look.size && header.descriptor <= look.size) {
+            uint64_t end =
+                record_end(header.offset, header.payload, header.descriptor);
+            at = end <= look.size ? end : at;
+        }
+    }
+    free(window.data);
+    return r;
+}
+
+/* --- their end -------------------------------------------------------------*/
+/* So that nobody finds it open for writing any more. */
+static int forget_extent(struct drive *drive, uint64_t id)
+{
+    int r = 0;
+    struct io_file *file = NULL;
+    pthread_mutex_lock(&drive->mutex);
+    struct extent **at = &drive->extents;
+    while (*at != NULL && (*at)->id != id) {
+        at = &(*at)->next;
+    }
+    struct extent *extent = *at;
+    if (extent != NULL && (!extent->sealed || extent->users > 0)) {
+        r = -EBUSY;
+    } else if (extent != NULL) {
+        *at = extent->next;
+        file = extent->file;
+        drive->open_count -= file != NULL;
+        free(extent);
+    }
+    pthread_mutex_unlock(&drive->mutex);
+    io_close(file);
+    return r;
+}
+
+int drive_remove_extent(struct drive *drive, uint64_t extent)
+{
+    if (drive_state(drive) != DRIVE_OK) {
+        return -ENODEV;
+    }
+    int r = extents_still_ours(drive); /* X5 */
+    if (r != 0) {
+        return drive_failed(drive, "removing an extent", r);
+    }
+    r = forget_extent(drive, extent);
+    if (r != 0) {
+        return r;
+    }
+    char path[DRIVE_PATH_SIZE];
+    drive_extent_path(drive, extent, path);
+    file_cache_remove(drive, extent);
+    r = io_unlink(drive->io, path);
+    if (r == 0 || r == -ENOENT) {
+        r = io_sync_parent(drive->io, path);
+    }
+    if (r != 0) {
+        return drive_failed(drive, "removing an extent", r);
+    }
+    pthread_mutex_lock(&drive->mutex);
+    drive->file_count -= drive->file_count > 0;
+    drive->space.checked_us = 0; /* ask the file system again */
+    pthread_mutex_unlock(&drive->mutex);
+    return 0;
+}
