@@ -612,6 +612,8 @@ ngx_http_s3_control_key(ngx_http_s3_control_t *control,
     request.date.len = auth->date.len;
     request.region.data = auth->region.data;
     request.region.len = auth->region.len;
+    request.service.data = auth->service.data;
+    request.service.len = auth->service.len;
 
     /* a lost connection is noticed by the read handler, not here */
 

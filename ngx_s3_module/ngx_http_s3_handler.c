@@ -15,8 +15,6 @@ static ngx_int_t ngx_http_s3_body_length(ngx_http_request_t *r,
     ngx_http_s3_ctx_t *ctx);
 static ngx_int_t ngx_http_s3_decoded_length(ngx_http_s3_ctx_t *ctx,
     uint64_t *length);
-static ngx_int_t ngx_http_s3_answer(ngx_http_request_t *r,
-    ngx_http_s3_ctx_t *ctx, ngx_int_t rc);
 static ngx_int_t ngx_http_s3_refuse(ngx_http_request_t *r,
     ngx_http_s3_ctx_t *ctx);
 static void *ngx_http_s3_alloc(void *pool, size_t size);
@@ -26,7 +24,6 @@ ngx_int_t
 ngx_http_s3_handler(ngx_http_request_t *r)
 {
     ngx_int_t           rc;
-    ngx_http_s3_key_t   key;
     ngx_http_s3_ctx_t  *ctx;
 
     ctx = ngx_http_s3_get_ctx(r);
@@ -63,32 +60,41 @@ ngx_http_s3_handler(ngx_http_request_t *r)
         rc = ngx_http_s3_route(r, ctx);
     }
 
-    if (rc == NGX_OK
-        && ctx->route.operation == WIRE__OPERATION__PREFLIGHT)
-    {
+    if (rc == NGX_OK) {
+        rc = (ctx->route.operation == WIRE__OPERATION__IAM_QUERY)
+             ? ngx_http_s3_query_read(r, ctx)
+             : ngx_http_s3_authenticate(r, ctx);
+    }
+
+    return ngx_http_s3_answer(r, ctx, rc);
+}
+
+
+/* Executes the request as well, now or when its key is there. */
+
+ngx_int_t
+ngx_http_s3_authenticate(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
+{
+    ngx_int_t          rc;
+    ngx_http_s3_key_t  key;
+
+    if (ctx->route.operation == WIRE__OPERATION__PREFLIGHT) {
         /* a browser signs no preflight, though the URL may be signed */
         ctx->auth.anonymous = 1;
 
-    } else if (rc == NGX_OK
-               && ctx->route.operation == WIRE__OPERATION__POST_OBJECT)
-    {
+    } else if (ctx->route.operation == WIRE__OPERATION__POST_OBJECT) {
         /* who sends it stands in the form, and s3d reads that */
         ctx->auth.anonymous = 1;
 
-    } else if (rc == NGX_OK
-               && s3_sigv4_parse(&ctx->memory, &ctx->sigv4, &ctx->auth,
-                                 &ctx->error)
-                  != S3_OK)
+    } else if (s3_sigv4_parse(&ctx->memory, &ctx->sigv4, &ctx->auth,
+                              &ctx->error)
+               != S3_OK)
     {
-        rc = NGX_DECLINED;
-    }
-
-    if (rc != NGX_OK) {
-        return ngx_http_s3_answer(r, ctx, rc);
+        return NGX_DECLINED;
     }
 
     if (ctx->auth.anonymous) {
-        return ngx_http_s3_answer(r, ctx, ngx_http_s3_execute(r, ctx));
+        return ngx_http_s3_execute(r, ctx);
     }
 
     rc = ngx_http_s3_find_key(r, ctx, &key);
@@ -114,11 +120,7 @@ ngx_http_s3_handler(ngx_http_request_t *r)
         return NGX_DONE;
     }
 
-    if (rc == NGX_OK) {
-        rc = ngx_http_s3_execute(r, ctx);
-    }
-
-    return ngx_http_s3_answer(r, ctx, rc);
+    return (rc == NGX_OK) ? ngx_http_s3_execute(r, ctx) : rc;
 }
 
 
@@ -183,6 +185,7 @@ ngx_http_s3_route(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
                                         ctx->sigv4.nheaders,
                                         "x-amz-copy-source")
                           != NULL;
+    request.form = ngx_http_s3_query_is_form(r);
 
     if (slcf->domains) {
         request.domains = slcf->domains->elts;
@@ -302,7 +305,7 @@ ngx_http_s3_decoded_length(ngx_http_s3_ctx_t *ctx, uint64_t *length)
 
 /* NGX_DECLINED says that ctx->error is to be sent. */
 
-static ngx_int_t
+ngx_int_t
 ngx_http_s3_answer(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
     ngx_int_t rc)
 {
@@ -320,14 +323,17 @@ ngx_http_s3_answer(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
 
 /*
  * What is refused of a bucket goes through s3d, which knows what the bucket
- * says of CORS and of logs.  If s3d is not there, then ctx->error is sent in
- * place of the page that says so.
+ * says of CORS and of logs; and what is IAM's or STS's, whose errors look
+ * otherwise.  If s3d is not there, then ctx->error is sent in place of the
+ * page that says so.
  */
 
 static ngx_int_t
 ngx_http_s3_refuse(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
 {
-    if (ctx->route.bucket.len == 0
+    if ((ctx->route.bucket.len == 0
+         && (ctx->route.operation != WIRE__OPERATION__IAM_QUERY
+             || ctx->error.code == S3_ERR_MethodNotAllowed))
         || ctx->error.code == S3_ERR_InvalidBucketName
         || s3_error_status(ctx->error.code) >= NGX_HTTP_INTERNAL_SERVER_ERROR)
     {

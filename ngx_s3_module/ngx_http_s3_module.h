@@ -5,6 +5,7 @@
  *   ngx_http_s3_module.c     directives, configuration, registration
  *   ngx_http_s3_handler.c    a request: route, authenticate, execute
  *   ngx_http_s3_auth.c       what SigV4 needs of a request, and its key
+ *   ngx_http_s3_query.c      the form of a request of IAM or STS
  *   ngx_http_s3_zone.c       derived keys in shared memory
  *   ngx_http_s3_control.c    a worker's control connection to s3d
  *   ngx_http_s3_frame.c      frames out of a stream of bytes
@@ -41,6 +42,7 @@
 #define NGX_HTTP_S3_REQUEST_ID_LEN  16
 #define NGX_HTTP_S3_OBJECT_MAX      (5LL * 1024 * 1024 * 1024)
 #define NGX_HTTP_S3_REFUSAL_MAX     (64 * 1024)
+#define NGX_HTTP_S3_QUERY_MAX       (64 * 1024)
 #define NGX_HTTP_S3_CODE_MAX        48    /* bytes of an error code */
 
 
@@ -156,6 +158,7 @@ typedef struct {
     ngx_chain_t                   *control;   /* ACK and NACK to be sent */
     ngx_chain_t                   *free;
     ngx_chain_t                   *busy;
+    ngx_buf_t                     *query;     /* all of a form */
 
     /* the reply */
 
@@ -185,6 +188,10 @@ typedef struct {
 /* ngx_http_s3_handler.c */
 
 ngx_int_t ngx_http_s3_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_s3_authenticate(ngx_http_request_t *r,
+    ngx_http_s3_ctx_t *ctx);
+ngx_int_t ngx_http_s3_answer(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
+    ngx_int_t rc);
 ngx_http_s3_ctx_t *ngx_http_s3_get_ctx(ngx_http_request_t *r);
 void ngx_http_s3_key_ready(ngx_http_request_t *r, ngx_http_s3_key_t *key);
 
@@ -197,6 +204,12 @@ ngx_int_t ngx_http_s3_renew_key(ngx_http_request_t *r,
     ngx_http_s3_ctx_t *ctx);
 ngx_int_t ngx_http_s3_verify(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
     ngx_http_s3_key_t *key);
+
+/* ngx_http_s3_query.c */
+
+ngx_uint_t ngx_http_s3_query_is_form(ngx_http_request_t *r);
+ngx_int_t ngx_http_s3_query_read(ngx_http_request_t *r,
+    ngx_http_s3_ctx_t *ctx);
 
 /* ngx_http_s3_zone.c */
 

@@ -166,6 +166,10 @@ ngx_http_s3_request_environment(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
     request->presigned = ctx->auth.presigned;
     request->signed_ms = (uint64_t) ctx->auth.time * 1000;
 
+    if (ctx->route.operation == WIRE__OPERATION__IAM_QUERY) {
+        ngx_http_s3_set(request->service, ctx->auth.service);
+    }
+
 #if (NGX_HTTP_SSL)
     request->secure = (r->connection->ssl != NULL);
 

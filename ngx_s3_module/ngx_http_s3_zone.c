@@ -21,7 +21,8 @@ typedef struct {
     time_t                      renewed;   /* s3d was asked again */
     ngx_http_s3_key_t           key;
     size_t                      len;
-    u_char                      id[1];     /* access key, date, region */
+    u_char                      id[1];     /* access key, date, region,
+                                              service */
 } ngx_http_s3_zone_node_t;
 
 
@@ -250,7 +251,8 @@ ngx_http_s3_zone_id(s3_sigv4_t *auth, ngx_str_t *id)
 {
     u_char  *p;
 
-    if (auth->access_key.len + auth->date.len + auth->region.len + 2
+    if (auth->access_key.len + auth->date.len + auth->region.len
+        + auth->service.len + 3
         > NGX_HTTP_S3_ID_MAX)
     {
         return NGX_DECLINED;
@@ -261,6 +263,8 @@ ngx_http_s3_zone_id(s3_sigv4_t *auth, ngx_str_t *id)
     p = ngx_cpymem(p, auth->date.data, auth->date.len);
     *p++ = '/';
     p = ngx_cpymem(p, auth->region.data, auth->region.len);
+    *p++ = '/';
+    p = ngx_cpymem(p, auth->service.data, auth->service.len);
 
     id->len = p - id->data;
 

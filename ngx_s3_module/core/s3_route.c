@@ -136,6 +136,12 @@ s3_route(s3_memory_t *memory, const s3_route_request_t *request,
 
     if (route->bucket.len == 0) {
 
+        if (method == S3_METHOD_POST && request->form && request->nargs == 0) {
+            route->operation = WIRE__OPERATION__IAM_QUERY;
+            route->has_body = 1;
+            return S3_OK;
+        }
+
         if (method != S3_METHOD_GET || args.subresource) {
             return S3_ERR_MethodNotAllowed;
         }

@@ -16,6 +16,7 @@ typedef struct {
     s3_field_t  *args;        /* decoded query */
     size_t       nargs;
     unsigned     copy_source:1;   /* x-amz-copy-source is there */
+    unsigned     form:1;          /* the body is a form, urlencoded */
     s3_str_t    *domains;     /* of virtual-hosted style, s3_domain */
     size_t       ndomains;
 } s3_route_request_t;

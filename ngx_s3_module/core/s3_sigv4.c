@@ -55,6 +55,7 @@ static enum s3_error s3_sigv4_parse_components(s3_sigv4_ctx_t *ctx,
 static enum s3_error s3_sigv4_parse_query(s3_sigv4_ctx_t *ctx);
 static enum s3_error s3_sigv4_parse_expires(s3_sigv4_ctx_t *ctx);
 static enum s3_error s3_sigv4_parse_credential(s3_sigv4_ctx_t *ctx);
+static enum s3_error s3_sigv4_check_service(s3_sigv4_ctx_t *ctx);
 static enum s3_error s3_sigv4_check_region(s3_sigv4_ctx_t *ctx);
 static enum s3_error s3_sigv4_parse_date(s3_sigv4_ctx_t *ctx);
 static enum s3_error s3_sigv4_check_date(s3_sigv4_ctx_t *ctx);
@@ -66,6 +67,7 @@ static enum s3_error s3_sigv4_check_signed_list(s3_sigv4_ctx_t *ctx);
 static int s3_sigv4_in_list(const s3_str_t *list, const s3_str_t *name);
 static enum s3_error s3_sigv4_check_signed(s3_sigv4_ctx_t *ctx);
 static enum s3_error s3_sigv4_parse_payload(s3_sigv4_ctx_t *ctx);
+static enum s3_error s3_sigv4_parse_query_payload(s3_sigv4_ctx_t *ctx);
 static int s3_sigv4_is_sha256(const s3_str_t *value);
 
 
@@ -90,6 +92,7 @@ s3_sigv4_parse(s3_memory_t *memory, const s3_sigv4_request_t *request,
 
     static enum s3_error (*const checks[])(s3_sigv4_ctx_t *ctx) = {
         s3_sigv4_parse_credential,
+        s3_sigv4_check_service,
         s3_sigv4_check_region,
         s3_sigv4_parse_date,
         s3_sigv4_check_date,
@@ -127,7 +130,8 @@ s3_sigv4_parse(s3_memory_t *memory, const s3_sigv4_request_t *request,
         }
     }
 
-    return s3_sigv4_parse_payload(&ctx);
+    return request->body_sha256.len ? s3_sigv4_parse_query_payload(&ctx)
+                                    : s3_sigv4_parse_payload(&ctx);
 }
 
 
@@ -501,6 +505,7 @@ s3_sigv4_parse_credential(s3_sigv4_ctx_t *ctx)
     auth->access_key = parts[0];
     auth->date = parts[1];
     auth->region = parts[2];
+    auth->service = parts[3];
 
     if (auth->access_key.len == 0) {
         return s3_sigv4_fail_credential(ctx,
@@ -520,11 +525,6 @@ s3_sigv4_parse_credential(s3_sigv4_ctx_t *ctx)
                    "the format \"yyyyMMdd\".");
     }
 
-    if (!s3_str_is(&parts[3], "s3")) {
-        return s3_sigv4_fail_credential(ctx, "incorrect service \"", &parts[3],
-                                   "\". This endpoint belongs to \"s3\".");
-    }
-
     if (!s3_str_is(&parts[4], "aws4_request")) {
         return s3_sigv4_fail_credential(ctx, "incorrect terminal \"",
                    &parts[4], "\". This endpoint uses \"aws4_request\".");
@@ -538,6 +538,35 @@ s3_sigv4_parse_credential(s3_sigv4_ctx_t *ctx)
 }
 
 
+/* What posts a form to the service is IAM's or STS's, if it is signed so. */
+
+static enum s3_error
+s3_sigv4_check_service(s3_sigv4_ctx_t *ctx)
+{
+    const s3_str_t  *service;
+
+    service = &ctx->auth->service;
+
+    if (ctx->request->body_sha256.len == 0) {
+
+        if (s3_str_is(service, "s3")) {
+            return S3_OK;
+        }
+
+        return s3_sigv4_fail_credential(ctx, "incorrect service \"", service,
+                                   "\". This endpoint belongs to \"s3\".");
+    }
+
+    if (s3_str_is(service, "iam") || s3_str_is(service, "sts")) {
+        return S3_OK;
+    }
+
+    return s3_sigv4_fail(ctx, S3_ERR_MethodNotAllowed, NULL);
+}
+
+
+/* Those of IAM and STS are signed for a region that is the client's choice. */
+
 static enum s3_error
 s3_sigv4_check_region(s3_sigv4_ctx_t *ctx)
 {
@@ -547,7 +576,9 @@ s3_sigv4_check_region(s3_sigv4_ctx_t *ctx)
 
     expected = &ctx->request->region;
 
-    if (expected->len == 0 || s3_str_same(expected, &ctx->auth->region)) {
+    if (expected->len == 0 || s3_str_same(expected, &ctx->auth->region)
+        || ctx->request->body_sha256.len)
+    {
         return S3_OK;
     }
 
@@ -960,6 +991,34 @@ s3_sigv4_parse_payload(s3_sigv4_ctx_t *ctx)
     s3_error_add(ctx->error, "ArgumentValue", value);
 
     return S3_ERR_InvalidArgument;
+}
+
+
+/* The body is there, and what is said of it is compared at once. */
+
+static enum s3_error
+s3_sigv4_parse_query_payload(s3_sigv4_ctx_t *ctx)
+{
+    s3_str_t         text;
+    s3_sigv4_t      *auth;
+    const s3_str_t  *value;
+
+    auth = ctx->auth;
+
+    auth->content_sha256 = ctx->request->body_sha256;
+    auth->payload = auth->anonymous ? S3_PAYLOAD_UNSIGNED : S3_PAYLOAD_SIGNED;
+
+    value = s3_sigv4_header(ctx, "x-amz-content-sha256");
+
+    if (value == NULL) {
+        return S3_OK;
+    }
+
+    text = s3_str_trim(value);
+
+    return s3_str_same(&text, &auth->content_sha256)
+           ? S3_OK
+           : s3_sigv4_fail(ctx, S3_ERR_XAmzContentSHA256Mismatch, NULL);
 }
 
 

@@ -4,7 +4,7 @@
  * https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.html
  *
  * parse: who signed, what and when; then the caller gets the derived key for
- * (access key, date, region); then verify.  The secret never comes here.
+ * (access key, date, region, service); then verify.  The secret never comes here.
  */
 
 #ifndef S3_SIGV4_H
@@ -40,6 +40,8 @@ typedef struct {
     size_t        nheaders;
     time_t        now;         /* seconds */
     s3_str_t      region;      /* required region, or empty: any */
+    s3_str_t      body_sha256; /* hex; set: the request is one of IAM or STS,
+                                  which sign it without sending it */
 } s3_sigv4_request_t;
 
 typedef struct {
@@ -48,6 +50,7 @@ typedef struct {
     s3_str_t      access_key;
     s3_str_t      date;        /* YYYYMMDD of the scope */
     s3_str_t      region;      /* of the scope */
+    s3_str_t      service;     /* of the scope: "s3", "iam" or "sts" */
     s3_str_t      amz_date;    /* YYYYMMDDTHHMMSSZ */
     s3_str_t      signed_headers;  /* "host;x-amz-date" */
     s3_str_t      signature;   /* hex */
@@ -78,6 +81,9 @@ typedef struct {
  */
 enum s3_error s3_sigv4_parse(s3_memory_t *memory,
     const s3_sigv4_request_t *request, s3_sigv4_t *auth, s3_error_t *error);
+
+/* The SHA-256 of a body, in hex: 0, or -1 without memory. */
+int s3_sigv4_digest(s3_memory_t *memory, const s3_str_t *body, s3_str_t *hex);
 
 /*
  * Compares signatures in constant time.  On SignatureDoesNotMatch error's

@@ -81,12 +81,35 @@ s3_sigv4_verify(s3_memory_t *memory, const s3_sigv4_request_t *request,
 }
 
 
+int
+s3_sigv4_digest(s3_memory_t *memory, const s3_str_t *body, s3_str_t *hex)
+{
+    unsigned       len;
+    unsigned char  hash[EVP_MAX_MD_SIZE];
+
+    hex->len = S3_SIGV4_SIGNATURE_LEN;
+    hex->data = s3_alloc(memory, S3_SIGV4_SIGNATURE_LEN);
+
+    if (hex->data == NULL
+        || EVP_Digest(body->data, body->len, hash, &len, EVP_sha256(), NULL)
+           != 1
+        || len != S3_SIGV4_KEY_LEN)
+    {
+        return -1;
+    }
+
+    (void) s3_hex_dump(hex->data, hash, len);
+
+    return 0;
+}
+
+
 static int
 s3_sigv4_string_to_sign(s3_memory_t *memory, const s3_sigv4_t *auth,
     const s3_str_t *canonical, s3_str_t *out)
 {
     unsigned       len;
-    s3_str_t       parts[8];
+    s3_str_t       parts[10];
     unsigned char  hash[EVP_MAX_MD_SIZE], hex[S3_SIGV4_SIGNATURE_LEN];
 
     if (EVP_Digest(canonical->data, canonical->len, hash, &len, EVP_sha256(),
@@ -104,9 +127,11 @@ s3_sigv4_string_to_sign(s3_memory_t *memory, const s3_sigv4_t *auth,
     parts[3] = auth->date;
     s3_str_set(&parts[4], "/");
     parts[5] = auth->region;
-    s3_str_set(&parts[6], "/s3/aws4_request\n");
-    parts[7].data = hex;
-    parts[7].len = sizeof(hex);
+    s3_str_set(&parts[6], "/");
+    parts[7] = auth->service;
+    s3_str_set(&parts[8], "/aws4_request\n");
+    parts[9].data = hex;
+    parts[9].len = sizeof(hex);
 
     return s3_str_join(memory, out, parts, s3_nelts(parts));
 }
