@@ -2,6 +2,7 @@
  * The configuration file: libconfig's syntax, a table of settings, every
  * value checked, unknown names refused.
  */
+#include "oidc/oidc.h"
 #include "server/server.h"
 #include <errno.h>
 #include <libconfig.h>
@@ -74,6 +75,13 @@ static const struct setting vault[] = {
     {"ca_file", PATH, AT(vault.ca_file), "", 0, 0},
     {"timeout", DURATION, AT(vault.timeout_s), "5s", 1, 60},
     {"cache", DURATION, AT(vault.cache_s), "1m", 0, 3600},
+};
+
+/* Of the first provider; those of others lie behind. */
+static const struct setting provider[] = {
+    {"issuer", TEXT, AT(providers[0].issuer), "", 0, 0},
+    {"audience", TEXT, AT(providers[0].audience), "", 0, 0},
+    {"jwks", PATH, AT(providers[0].jwks), "", 0, 0},
 };
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
@@ -295,7 +303,9 @@ static const struct setting *find(const struct setting *table, size_t count,
 static int read_group(struct loader *loader, const config_setting_t *group,
                       const struct setting *table, size_t count)
 {
-    const char *group_name = config_setting_name(group);
+    const char *group_name = config_setting_name(
+        config_setting_name(group) != NULL ? group
+                                           : config_setting_parent(group));
     if (config_setting_type(group) != CONFIG_TYPE_GROUP) {
         return fail(loader, group, "%s must be a group: { ... }", group_name);
     }
@@ -433,6 +443,53 @@ static void put_metadata_on_drives(struct server_config *config)
     }
 }
 
+/* --- identity providers ----------------------------------------------------*/
+static int set_fallbacks(struct loader *loader, const struct setting *table,
+                         size_t count);
+
+static int read_provider(struct loader *loader, const config_setting_t *group)
+{
+    const unsigned at = loader->config->provider_count++;
+    const struct server_provider_config *read = &loader->config->providers[at];
+    struct setting table[COUNT(provider)];
+    memcpy(table, provider, sizeof(table));
+    for (unsigned i = 0; i < COUNT(table); i++) {
+        table[i].offset += at * sizeof(*read);
+    }
+    int error = set_fallbacks(loader, table, COUNT(table));
+    if (error == 0) {
+        error = read_group(loader, group, table, COUNT(table));
+    }
+    if (error == 0 && (read->issuer[0] == '\0' || read->audience[0] == '\0' ||
+                       read->jwks[0] == '\0')) {
+        error = fail(loader, group,
+                     "an identity provider needs issuer, audience and jwks");
+    }
+    if (error == 0 && strlen(read->issuer) > OIDC_ISSUER_MAX) {
+        error = fail(loader, group, "issuer is longer than %u bytes",
+                     OIDC_ISSUER_MAX);
+    }
+    return error;
+}
+
+static int read_providers(struct loader *loader, const config_setting_t *list)
+{
+    const int count = config_setting_length(list);
+    if (config_setting_type(list) != CONFIG_TYPE_LIST ||
+        count > SERVER_PROVIDERS_MAX) {
+        return fail(loader, list,
+                    "identity_providers must be a list of at most %d groups: "
+                    "( { ... }, ... )",
+                    SERVER_PROVIDERS_MAX);
+    }
+    int error = 0;
+    for (int i = 0; i < count && error == 0; i++) {
+        error =
+            read_provider(loader, config_setting_get_elem(list, (unsigned)i));
+    }
+    return error;
+}
+
 static int read_entry(struct loader *loader, const config_setting_t *entry)
 {
     const char *name = config_setting_name(entry);
@@ -441,6 +498,9 @@ static int read_entry(struct loader *loader, const config_setting_t *entry)
     }
     if (strcmp(name, "drives") == 0) {
         return read_drives(loader, entry);
+    }
+    if (strcmp(name, "identity_providers") == 0) {
+        return read_providers(loader, entry);
     }
     if (strcmp(name, "limits") == 0) {
         return read_group(loader, entry, limits, COUNT(limits));
@@ -585,6 +645,11 @@ void config_free(struct server_config *config)
     for (unsigned i = 0; i < config->drive_count; i++) {
         free(config->drives[i].path);
         free(config->drives[i].domain);
+    }
+    for (unsigned i = 0; i < config->provider_count; i++) {
+        free(config->providers[i].issuer);
+        free(config->providers[i].audience);
+        free(config->providers[i].jwks);
     }
     free(config->socket);
     free(config->socket_group);

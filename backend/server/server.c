@@ -4,6 +4,7 @@
  * The loop ends by itself when every handle is closed: listeners at once,
  * connections as their requests end, timers and signals after the last one.
  */
+#include "oidc/oidc.h"
 #include "server/private.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -139,6 +140,17 @@ static void raise_file_limit(void)
     }
 }
 
+static struct oidc *open_providers(const struct server_config *config)
+{
+    struct oidc_provider providers[SERVER_PROVIDERS_MAX];
+    for (unsigned i = 0; i < config->provider_count; i++) {
+        const struct server_provider_config *from = &config->providers[i];
+        providers[i] =
+            (struct oidc_provider){from->issuer, from->audience, from->jwks};
+    }
+    return oidc_new(providers, config->provider_count);
+}
+
 int server_run(struct server_config *config, const char *config_path)
 {
     struct server *server = xcalloc(1, sizeof(*server));
@@ -176,6 +188,7 @@ int server_run(struct server_config *config, const char *config_path)
             .region = config->region,
             .policies = s3_policy_cache_new(),
             .audit = audit,
+            .oidc = open_providers(config),
             .extensions = config->extensions};
         server->service.access_log = s3_access_log_open(
             &server->service, config->logging_interval_s * 1000);
@@ -183,6 +196,7 @@ int server_run(struct server_config *config, const char *config_path)
         error = serve(server);
         s3_access_log_close(server->service.access_log);
         s3_policy_cache_free(server->service.policies);
+        oidc_free(server->service.oidc);
     }
     cluster_close(&server->cluster);
     s3_audit_close(audit);

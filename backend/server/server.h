@@ -8,8 +8,9 @@
 #include "kv/kv.h"
 #include <sys/types.h>
 
-#define S3D_VERSION       "0.1.0"
-#define SERVER_DRIVES_MAX 20
+#define S3D_VERSION          "0.1.0"
+#define SERVER_DRIVES_MAX    20
+#define SERVER_PROVIDERS_MAX 16
 
 struct server_drive_config {
     char *path;   /* absolute */
@@ -32,6 +33,12 @@ struct server_vault_config {
     char *ca_file; /* "": the system's */
     uint64_t timeout_s;
     uint64_t cache_s;
+};
+
+struct server_provider_config {
+    char *issuer;   /* "https://idp.example.org/realm" */
+    char *audience; /* that its tokens must be for */
+    char *jwks;     /* file of its keys */
 };
 
 /* What conf/s3d.conf says; docs are in that file. Strings are never NULL but
@@ -65,6 +72,8 @@ struct server_config {
     struct server_limits limits;
     struct server_drive_config drives[SERVER_DRIVES_MAX];
     unsigned drive_count;
+    struct server_provider_config providers[SERVER_PROVIDERS_MAX];
+    unsigned provider_count;
 };
 
 /* Returns 0, or -EINVAL with "file:line: what is wrong" in `error`. */

@@ -59,6 +59,20 @@ static bool same_vault(const struct server_vault_config *a,
            a->timeout_s == b->timeout_s && a->cache_s == b->cache_s;
 }
 
+static bool same_providers(const struct server_config *a,
+                           const struct server_config *b)
+{
+    bool same = a->provider_count == b->provider_count;
+    for (unsigned i = 0; i < a->provider_count && same; i++) {
+        const struct server_provider_config *one = &a->providers[i];
+        const struct server_provider_config *other = &b->providers[i];
+        same = strcmp(one->issuer, other->issuer) == 0 &&
+               strcmp(one->audience, other->audience) == 0 &&
+               strcmp(one->jwks, other->jwks) == 0;
+    }
+    return same;
+}
+
 /* What cannot change while s3d runs is named, and left as it was. */
 static void refuse_changes(const struct server_config *old,
                            const struct server_config *new)
@@ -77,6 +91,7 @@ static void refuse_changes(const struct server_config *old,
         {"master_key", strcmp(old->master_key, new->master_key) != 0},
         {"keyring", strcmp(old->keyring, new->keyring) != 0},
         {"vault", !same_vault(&old->vault, &new->vault)},
+        {"identity_providers", !same_providers(old, new)},
         {"region", strcmp(old->region, new->region) != 0},
         {"threads", old->threads != new->threads},
         {"extent_size", old->extent_size != new->extent_size},
