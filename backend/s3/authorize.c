@@ -29,8 +29,12 @@ static size_t append(char *out, size_t at, struct slice text)
 static struct slice write_resource(const struct s3_question *question,
                                    char out[RESOURCE_MAX])
 {
-    size_t size = append(out, 0, SLICE_LITERAL(ARN_PREFIX));
+    size_t size;
 
+    if (question->resource.data != NULL) {
+        return question->resource;
+    }
+    size = append(out, 0, SLICE_LITERAL(ARN_PREFIX));
     if (question->bucket_name.size == 0) {
         return slice_of(out, append(out, size, SLICE_LITERAL("*")));
     }
@@ -42,8 +46,8 @@ static struct slice write_resource(const struct s3_question *question,
     return slice_of(out, size);
 }
 
-static void fill_principal(const struct iam_identity *identity,
-                           struct policy_principal *principal)
+void access_principal(const struct iam_identity *identity,
+                      struct policy_principal *principal)
 {
     *principal = (struct policy_principal){
         .anonymous = identity->user[0] == '\0',
@@ -142,7 +146,7 @@ void access_decide(struct access_context *context,
         .context = context,
     };
 
-    fill_principal(&call->identity, &request.principal);
+    access_principal(&call->identity, &request.principal);
     if (!call_is_anonymous(call)) {
         iam_rights_inputs(&call->identity, &inputs);
     }

@@ -51,6 +51,7 @@ struct s3_question {
     struct slice key;           /* data == NULL: about the bucket */
     struct slice version_id;    /* data == NULL: none is named */
     const Meta__Object *object; /* NULL: not read, or not there */
+    struct slice resource;      /* an ARN, where it is not one of S3's */
 };
 
 /* Answers a question; the call goes on whatever the answer is. */

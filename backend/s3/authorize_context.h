@@ -33,6 +33,10 @@ void access_release(struct access_context *context);
 const char *access_policy_name(const struct iam_identity *identity,
                                const struct policy_decision *decision);
 
+/* Who asks, as policies name it. */
+void access_principal(const struct iam_identity *identity,
+                      struct policy_principal *principal);
+
 /* policy_request.values of a context. */
 size_t access_values(void *context, struct slice key, struct slice *values);
 

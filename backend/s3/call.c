@@ -293,6 +293,9 @@ const Wire__Reply *s3_call_reply(const struct s3_call *call)
 
 const char *s3_call_error(const struct s3_call *call)
 {
+    if (call->query_error != NULL) {
+        return call->query_error;
+    }
     return call->error == S3_OK ? "" : s3_error_code(call->error);
 }
 
@@ -350,6 +353,9 @@ void s3_call_free(struct s3_call *call)
     buffer_free(&call->xml);
     buffer_free(&call->error_fields);
     iam_identity_release(&call->identity);
+    if (call->secret_reply && call->reply_body.size > 0) {
+        explicit_bzero((void *)call->reply_body.data, call->reply_body.size);
+    }
     if (call->layout != NULL) {
         layout__layout__free_unpacked(call->layout, NULL);
     }

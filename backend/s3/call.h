@@ -63,6 +63,8 @@ struct s3_call {
     bool wants_body;
     bool done; /* reply is valid */
     enum s3_error error;
+    const char *query_error;  /* in place of `error`: query.h; or NULL */
+    bool secret_reply;        /* a secret is told: the reply is wiped */
     struct s3_body *body;     /* digests and checks of the body; see body.h */
     struct buffer xml;        /* the collected body of an XML operation; heap */
     struct sse sse;           /* of what is written; wiped at the reply */

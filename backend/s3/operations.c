@@ -1,6 +1,7 @@
 #include "s3/operations.h"
 
 #include "s3/cors.h"
+#include "s3/query.h"
 
 #define XML_MAX      (2u << 20) /* bytes */
 #define TAGS_MAX     (512u << 10)
@@ -177,6 +178,8 @@ static const struct s3_operation setting_operations[] = {
           .run = s3_get_public_access_run),
     PLAIN(DELETE_PUBLIC_ACCESS_BLOCK, "DeletePublicAccessBlock",
           .run = s3_delete_public_access_run),
+    OPERATION(IAM_QUERY, "IamQuery", .body = S3_BODY_XML,
+              .xml_max = QUERY_BODY_MAX, .run = query_run),
 };
 
 static const struct s3_operation *find(const struct s3_operation *table,

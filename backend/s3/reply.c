@@ -1,4 +1,4 @@
-#include "s3/call.h"
+#include "s3/query.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -92,6 +92,9 @@ static void reply_document(struct s3_call *call, unsigned status,
 {
     call_header(call, "Content-Type", "%s", type);
     call->reply_body = arena_copy(call->arena, document->data, document->size);
+    if (call->secret_reply) {
+        explicit_bzero(document->data, document->size);
+    }
     buffer_free(document);
     call->reply.has_content_length = true;
     call->reply.content_length = call->reply_body.size;
@@ -126,6 +129,10 @@ static void fail(struct s3_call *call, enum s3_error error,
     struct buffer xml = {0};
 
     call->error = error;
+    if (call->request->operation == WIRE__OPERATION__IAM_QUERY) {
+        query_reply_refusal(call, error, message);
+        return;
+    }
     if (status == 304 || is_head(call)) {
         call_reply_empty(call, status);
         return;
@@ -159,6 +166,11 @@ void call_refuse(struct s3_call *call)
         return;
     }
     call->error = error;
+    if (refusal->operation == WIRE__OPERATION__IAM_QUERY) {
+        query_reply_refusal(call, error,
+                            slice_from_string(s3_error_message(error)));
+        return;
+    }
     if (is_head(call)) {
         call_reply_empty(call, s3_error_status(error));
         return;

@@ -37,6 +37,7 @@ struct s3_service {
     struct s3_access_log *access_log; /* NULL: none is kept */
     struct s3_policy_cache *policies;
     struct s3_audit *audit; /* NULL: decisions are not logged */
+    struct oidc *oidc;      /* whose tokens are believed; NULL: nobody's */
     bool extensions; /* what S3 has for directory buckets only: renames and
                         appends; false: 501 NotImplemented */
 };
