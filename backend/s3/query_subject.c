@@ -46,7 +46,7 @@ void query_deny(struct query *query, const char *resource)
 bool query_allowed(struct query *query, const char *resource)
 {
     const char *policy = query_optional(query, "PolicyArn");
-    const struct access_given given = {
+    const struct s3_given given = {
         SLICE_LITERAL("iam:PolicyARN"),
         slice_from_string(policy != NULL ? policy : "")};
     char action[ACTION_MAX];
