@@ -26,6 +26,7 @@
 struct append {
     uint64_t offset;
     uint64_t size;                     /* of the body */
+    bool begins;                       /* there was no object */
     Meta__ChecksumAlgorithm algorithm; /* of `checksum` */
     Meta__Checksum *checksum;          /* of the body */
     Meta__Object *object;              /* the new version */
@@ -81,7 +82,8 @@ static bool check_current(struct s3_call *call, const struct append *append,
     return true;
 }
 
-/* What the checksum of the whole is made of. */
+/* What the checksum of the whole is made of; of an object that begins, unless
+ * the client names its own. */
 static Meta__ChecksumAlgorithm wanted_algorithm(const Meta__Object *current)
 {
     return current != NULL && current->checksum != NULL
@@ -132,6 +134,7 @@ void s3_append_open(struct s3_call *call)
         return;
     }
     current = live(current);
+    append->begins = current == NULL;
     append->algorithm = wanted_algorithm(current);
     if (check_current(call, append, current) &&
         body_open(call, append->algorithm) &&
@@ -157,7 +160,8 @@ static Meta__Part *new_part(struct s3_call *call, uint64_t blob, uint64_t size,
     return part;
 }
 
-/* An object in one blob was written by one PUT: its tag is that of a part. */
+/* An object without parts becomes one: its tag is that of a part, unless it
+ * is sealed. */
 static Meta__Part *single_part(struct s3_call *call,
                                const Meta__Object *current)
 {
@@ -174,10 +178,31 @@ static Meta__Part *single_part(struct s3_call *call,
     return part;
 }
 
-/* The parts of the object as it is, with room for one more. 0 or a negative
+/* The parts of an object that has none are its blobs': they become the slices
+ * of its one part. */
+static void join_slices(struct s3_call *call, const Meta__Object *current,
+                        Meta__Blob *composite)
+{
+    Meta__Part *whole = single_part(call, current);
+
+    for (size_t i = 0; i < composite->n_parts; i++) {
+        Meta__Part *slice = i == 0 ? whole : new_part(call, 0, 0, NULL);
+        const Meta__Part *old = composite->parts[i];
+
+        slice->number = whole->number;
+        slice->mtime_ms = whole->mtime_ms;
+        slice->blob = old->blob;
+        slice->offset = old->offset;
+        slice->size = old->size;
+        composite->parts[i] = slice;
+    }
+    whole->slices = (uint32_t)composite->n_parts;
+}
+
+/* The slices of the object as it is, with room for one more. 0 or a negative
  * errno; -E2BIG: there can be no more. */
-static int current_parts(struct s3_call *call, const Meta__Object *current,
-                         Meta__Blob *composite)
+static int current_slices(struct s3_call *call, const Meta__Object *current,
+                          Meta__Blob *composite)
 {
     Meta__Blob *record;
     int error =
@@ -197,6 +222,8 @@ static int current_parts(struct s3_call *call, const Meta__Object *current,
     }
     if (record->n_parts == 0) {
         composite->parts[0] = single_part(call, current);
+    } else if (current->parts == 0) {
+        join_slices(call, current, composite);
     }
     return 0;
 }
@@ -258,17 +285,16 @@ static Meta__Checksum *joined(struct s3_call *call, const Meta__Checksum *a,
 }
 
 /* The checksum of the parts' checksums; NULL if one has none of this kind. */
-static Meta__Checksum *composed(struct s3_call *call,
-                                const Meta__Blob *composite,
-                                Meta__ChecksumAlgorithm algorithm)
+static Meta__Checksum *composed(struct s3_call *call, Meta__Part **parts,
+                                size_t count, Meta__ChecksumAlgorithm algorithm)
 {
     enum digest digest = (enum digest)checksum_digest(algorithm);
     struct digester *digester = digester_new(digest);
     uint8_t value[DIGEST_SIZE_MAX];
     bool complete = true;
 
-    for (size_t i = 0; i < composite->n_parts; i++) {
-        const Meta__Checksum *part = composite->parts[i]->checksum;
+    for (size_t i = 0; i < count; i++) {
+        const Meta__Checksum *part = parts[i]->checksum;
 
         complete = complete && part != NULL && part->algorithm == algorithm &&
                    part->type == META__CHECKSUM_TYPE__FULL_OBJECT;
@@ -287,7 +313,7 @@ static Meta__Checksum *composed(struct s3_call *call,
 static Meta__Checksum *whole_checksum(struct s3_call *call,
                                       const struct append *append,
                                       const Meta__Object *current,
-                                      const Meta__Blob *composite)
+                                      Meta__Part **parts, size_t count)
 {
     const Meta__Checksum *before = current->checksum;
 
@@ -299,7 +325,7 @@ static Meta__Checksum *whole_checksum(struct s3_call *call,
         before->type == META__CHECKSUM_TYPE__FULL_OBJECT) {
         return joined(call, before, append->checksum, append->size);
     }
-    return composed(call, composite, before->algorithm);
+    return composed(call, parts, count, before->algorithm);
 }
 
 static int read_back(struct s3_call *call, struct digester *digester)
@@ -322,6 +348,9 @@ static int body_checksum_as(struct s3_call *call, struct append *append)
     int error;
 
     append->checksum = body_checksum(call);
+    if (append->begins && append->checksum != NULL) {
+        append->algorithm = append->checksum->algorithm;
+    }
     if (append->checksum != NULL &&
         append->checksum->algorithm == append->algorithm) {
         return 0;
@@ -367,8 +396,9 @@ static int fill_composite(struct s3_call *call, struct meta_batch *batch,
                           const Meta__Object *current, Meta__Object *object)
 {
     Meta__Blob composite = META__BLOB__INIT;
-    Meta__Part *part;
-    int error = current_parts(call, current, &composite);
+    Meta__Part *part, **parts;
+    size_t count;
+    int error = current_slices(call, current, &composite);
 
     if (error != 0) {
         return error;
@@ -377,9 +407,10 @@ static int fill_composite(struct s3_call *call, struct meta_batch *batch,
     part->md5 = pb_bytes(body_tag(call));
     part->number = composite.parts[composite.n_parts - 1]->number + 1;
     composite.parts[composite.n_parts++] = part;
-    object->parts = (uint32_t)composite.n_parts;
-    chain_etag(call, current, composite.n_parts, object);
-    object->checksum = whole_checksum(call, append, current, &composite);
+    parts = composite_parts(call->arena, &composite, &count);
+    object->parts = (uint32_t)count;
+    chain_etag(call, current, count, object);
+    object->checksum = whole_checksum(call, append, current, parts, count);
     object->blob = meta_next_id(call->service->meta);
     composite_put(batch, object->blob, composite.parts, composite.n_parts);
     return 0;
@@ -389,12 +420,8 @@ static int fill_composite(struct s3_call *call, struct meta_batch *batch,
 static bool same_key(const Meta__Object *object, const Meta__Object *current)
 {
     const Meta__Encryption *ours = object->encryption;
-    const Meta__Encryption *theirs;
+    const Meta__Encryption *theirs = current->encryption;
 
-    if (current == NULL) {
-        return true;
-    }
-    theirs = current->encryption;
     return ours == NULL || theirs == NULL
                ? ours == theirs
                : slice_equal(pb_slice(ours->wrapped),
@@ -446,8 +473,8 @@ static void append_locked(struct s3_call *call, struct meta_batch *batch,
         reply(call, current); /* nothing is to be done */
         return;
     }
-    if (wanted_algorithm(current) != append->algorithm ||
-        !same_key(append->object, current)) {
+    if (current != NULL && (wanted_algorithm(current) != append->algorithm ||
+                            !same_key(append->object, current))) {
         /* Another object of the same size has taken its place. */
         call_fail(call, S3_ERR_ConditionalRequestConflict);
         return;

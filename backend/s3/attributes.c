@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 
+#include "s3/multipart.h"
 #include "s3/object.h"
 #include "s3/operations.h"
 #include "s3/sse.h"
@@ -153,22 +154,22 @@ static void write_parts(struct s3_call *call, struct buffer *out,
                         const struct question *question,
                         const Meta__Blob *record)
 {
-    size_t first = 0, end;
+    size_t first = 0, end, count;
+    Meta__Part **parts = composite_parts(call->arena, record, &count);
 
-    while (first < record->n_parts &&
-           record->parts[first]->number <= question->after) {
+    while (first < count && parts[first]->number <= question->after) {
         first++;
     }
-    end = record->n_parts - first > question->max_parts
+    end = count - first > question->max_parts
               ? first + (size_t)question->max_parts
-              : record->n_parts;
-    xml_bool(out, "IsTruncated", end < record->n_parts);
+              : count;
+    xml_bool(out, "IsTruncated", end < count);
     xml_number(out, "MaxParts", question->max_parts);
     xml_number(out, "NextPartNumberMarker",
-               end > first ? record->parts[end - 1]->number : 0);
+               end > first ? parts[end - 1]->number : 0);
     xml_number(out, "PartNumberMarker", question->after);
     for (size_t i = first; i < end; i++) {
-        write_part(call, out, record->parts[i]);
+        write_part(call, out, parts[i]);
     }
 }
 

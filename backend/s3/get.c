@@ -3,6 +3,7 @@
  * https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
  */
 #include "s3/authorize.h"
+#include "s3/multipart.h"
 #include "s3/object.h"
 #include "s3/operations.h"
 #include "s3/sse.h"
@@ -251,6 +252,8 @@ static bool select_part(struct s3_call *call, const Meta__Object *object,
 {
     unsigned count = object->parts > 0 ? object->parts : 1;
     Meta__Blob *record = NULL;
+    Meta__Part **parts = NULL;
+    size_t found = 0;
     int error = 0;
 
     if (number > count) {
@@ -265,16 +268,19 @@ static bool select_part(struct s3_call *call, const Meta__Object *object,
         error = meta_get_blob(call->service->meta, call->arena, object->blob,
                               &record);
     }
-    if (error != 0 || record == NULL || record->n_parts != count) {
+    if (record != NULL) {
+        parts = composite_parts(call->arena, record, &found);
+    }
+    if (error != 0 || found != count) {
         call_fail_errno(call, error != 0 ? error : -EBADMSG,
                         "reading an object's parts");
         return false;
     }
     selection->offset = 0;
     for (uint64_t i = 0; i + 1 < number; i++) {
-        selection->offset += record->parts[i]->size;
+        selection->offset += parts[i]->size;
     }
-    selection->size = record->parts[number - 1]->size;
+    selection->size = parts[number - 1]->size;
     selection->whole = false;
     selection->partial = selection->size > 0;
     return true;

@@ -69,6 +69,10 @@ int part_commit(struct s3_call *call, struct meta_batch *batch,
 /* The record of a composite of stored blobs (U3), and its references. */
 void composite_put(struct meta_batch *batch, uint64_t id, Meta__Part **parts,
                    size_t count);
+/* The parts of an object that has them, each with all its bytes' number in
+ * `size`. In the arena. */
+Meta__Part **composite_parts(struct arena *arena, const Meta__Blob *composite,
+                             size_t *count);
 /* The number that a CRC's bytes are. */
 uint64_t checksum_crc(const Meta__Checksum *checksum);
 /* x-amz-checksum-<algorithm>: value. */

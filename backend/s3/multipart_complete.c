@@ -392,22 +392,6 @@ static bool check_whole(struct s3_call *call, const struct complete *complete)
 
 /* --- the commit
  * ----------------------------------------------------------------------*/
-void composite_put(struct meta_batch *batch, uint64_t id, Meta__Part **parts,
-                   size_t count)
-{
-    struct meta_referrer composite = {.kind = META_REFERRER_BLOB, .blob = id};
-    Meta__Blob record = META__BLOB__INIT;
-
-    record.n_parts = count;
-    record.parts = parts;
-    meta_put_blob(batch, id, &record, 0);
-    for (size_t i = 0; i < count; i++) {
-        if (parts[i]->blob != 0) {
-            meta_add_ref(batch, parts[i]->blob, &composite);
-        }
-    }
-}
-
 static void end_upload(struct s3_call *call, struct meta_batch *batch,
                        struct complete *complete)
 {

@@ -110,7 +110,8 @@ static void take_slices(struct copy *copy, const Meta__Blob *blob)
                 .blob = part->blob,
                 .offset = part->offset + from,
                 .size = to - from,
-                .whole = to - from == part->size ? part : NULL,
+                .whole =
+                    to - from == part->size && part->slices < 2 ? part : NULL,
             };
         }
         at += part->size;

@@ -259,19 +259,17 @@ class Objects(Machine):
             self.written(key, version, answer)
 
     @rule(key=KEYS, size=BODIES, wrong=st.sampled_from([0, 0, 0, 1, -1]),
-          condition=WRITE_CONDITIONS)
-    def append(self, key, size, wrong, condition):
+          condition=WRITE_CONDITIONS, algorithm=ALGORITHMS)
+    def append(self, key, size, wrong, condition, algorithm):
         before = self.model.live(key)
-        if before and before.pieces and before.algorithm != "CRC32":
-            return  # its pieces have no checksum of that kind
         offset = max(0, (len(before.body) if before else 0) + wrong)
         body = self.fresh(size)
         headers, words = self.write_conditions(key, condition)
         answer = self.call("put_object", Key=key, Body=body,
                            Metadata={"first": "1"}, WriteOffsetBytes=offset,
-                           **headers)
+                           ChecksumAlgorithm=algorithm, **headers)
         version = self.expect(answer, self.model.append, key, body, offset,
-                              {"first": "1"}, **words)
+                              {"first": "1"}, algorithm, **words)
         if not version:
             return
         assert answer["Size"] == len(version.body)

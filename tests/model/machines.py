@@ -46,7 +46,7 @@ class Plain(Objects, Reads, Uploads, Lists):
             self.put("b", 5, {"x": "1"}, "CRC32", condition)
             self.copy(("c", None), "b", "none", condition, None, None, None)
             self.delete_object("b", None)
-        self.append("b", 5, 0, "none")
+        self.append("b", 5, 0, "none", "CRC32")
         self.post("e", 5, {"x": "1"}, False, "201", False, (0, 9))
         for what in ("list", "list_v2", "list_versions", "list_uploads"):
             for delimiter in ("", "/"):

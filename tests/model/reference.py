@@ -83,7 +83,6 @@ class Version:
     checksum: str = ""      # base64; "...-N" for one of parts' checksums
     parts: tuple = ()       # Versions: what it was put together from
     numbers: tuple = ()     # that they were uploaded under
-    pieces: tuple = ()      # (parts, numbers) of what it is a copy of
     metadata: dict = dataclasses.field(default_factory=dict)
     tags: dict = dataclasses.field(default_factory=dict)
     marker: bool = False
@@ -116,10 +115,10 @@ class Version:
 
     def appended(self, body):
         """With a part more, and all it had besides. The tags of parts are
-        not all known, so its own is chained. A copy of an object of parts
-        has them again."""
+        not all known, so its own is chained. Without parts, it is the
+        first."""
         parts, numbers = (self.parts, self.numbers) if self.parts else \
-            self.pieces or ((Version.of(self.body, self.algorithm),), (1,))
+            ((Version.of(self.body, self.algorithm),), (1,))
         return Version.of_parts(
             parts + (Version.of(body, self.algorithm),),
             numbers + (numbers[-1] + 1,),
@@ -239,19 +238,18 @@ class Bucket:
         self.check(key, **written)
         return self.add(key, Version.of(
             found.body, algorithm or found.algorithm,
-            pieces=(found.parts, found.numbers) if found.parts
-            else found.pieces,
             metadata=dict(found.metadata if metadata is None else metadata),
             tags=dict(found.tags if tags is None else tags)))
 
-    def append(self, key, body, offset, metadata, **conditions):
-        """Metadata and tags stay; `metadata` is of an object that begins."""
+    def append(self, key, body, offset, metadata, algorithm, **conditions):
+        """Metadata and tags stay; `metadata` and `algorithm` are of an object
+        that begins."""
         self.check(key, **conditions)
         current = self.live(key)
         if offset != len(current.body if current else b""):
             raise Refused("InvalidWriteOffset")
         if current is None:
-            return self.add(key, Version.of(body, "CRC64NVME",
+            return self.add(key, Version.of(body, algorithm,
                                             metadata=metadata))
         if not body:
             return current

@@ -58,6 +58,27 @@ static char *checksum_of(const char *text, enum digest which, char out[64])
     return out;
 }
 
+/* The header that the SHA-256 of the parts' own has. */
+static char *composite_of(const char *const *texts, size_t count, char out[64])
+{
+    struct digester *whole = digester_new(DIGEST_SHA256), *part;
+    uint8_t value[DIGEST_SIZE_MAX];
+    size_t size;
+
+    for (size_t i = 0; i < count; i++) {
+        part = digester_new(DIGEST_SHA256);
+        digester_update(part, texts[i], strlen(texts[i]));
+        size = digester_final(part, DIGEST_SHA256, value);
+        digester_free(part);
+        digester_update(whole, value, size);
+    }
+    size = digester_final(whole, DIGEST_SHA256, value);
+    digester_free(whole);
+    base64_encode(out, value, size);
+    snprintf(out + strlen(out), 4, "-%zu", count);
+    return out;
+}
+
 static void test_appends(void **state)
 {
     struct s3_answer answer;
@@ -122,6 +143,24 @@ static void test_first(void **state)
     assert_int_equal(answer.status, 200);
     assert_header(&answer, "ETag", "\"5d41402abc4b2a76b9719d911017c592\"");
     assert_header(&answer, "x-amz-object-size", "5");
+    s3_answer_free(&answer);
+}
+
+/* An object that begins keeps the checksum that its client sent. */
+static void test_first_checksum(void **state)
+{
+    struct s3_answer answer;
+    char first[64], whole[64];
+    (void)state;
+    s3_run(&fixture, &answer,
+           APPEND("new", "one", "0", "x-amz-checksum-crc32",
+                  checksum_of("one", DIGEST_CRC32, first)));
+    assert_int_equal(answer.status, 200);
+    assert_header(&answer, "x-amz-checksum-crc32", first);
+    s3_answer_free(&answer);
+    s3_run(&fixture, &answer, APPEND("new", "two", "3"));
+    assert_header(&answer, "x-amz-checksum-crc32",
+                  checksum_of("onetwo", DIGEST_CRC32, whole));
     s3_answer_free(&answer);
 }
 
@@ -201,6 +240,55 @@ static void test_copies(void **state)
     holds("c", "onetwoC");
     s3_expect(&fixture, 200, APPEND("c", "D", "7"));
     holds("c", "onetwoCD");
+}
+
+/* What a copy hides of its source's parts an append does not bring back. */
+static void test_parts_of_copies(void **state)
+{
+    char one[64], part[256], whole[64];
+    struct s3_answer answer;
+    (void)state;
+    s3_expect(&fixture, 200, PUT("a", "one"));
+    s3_expect(&fixture, 200, APPEND("a", "two", "3"));
+    s3_run(&fixture, &answer,
+           S3_CASE(COPY_OBJECT, "c",
+                   .headers = FIELDS("x-amz-copy-source", "/b/a",
+                                     "x-amz-checksum-algorithm", "SHA256")));
+    assert_int_equal(answer.status, 200);
+    s3_answer_free(&answer);
+    s3_run(&fixture, &answer, APPEND("c", "three", "6"));
+    assert_int_equal(answer.status, 200);
+    assert_non_null(strstr(s3_header(&answer, "ETag"), "-2\""));
+    assert_string_equal(
+        s3_header(&answer, "x-amz-checksum-sha256"),
+        composite_of((const char *[]){"onetwo", "three"}, 2, whole));
+    s3_answer_free(&answer);
+    s3_run(&fixture, &answer, APPEND("c", "4", "11"));
+    assert_int_equal(answer.status, 200);
+    assert_string_equal(
+        s3_header(&answer, "x-amz-checksum-sha256"),
+        composite_of((const char *[]){"onetwo", "three", "4"}, 3, whole));
+    s3_answer_free(&answer);
+    s3_run(&fixture, &answer, GET("c", .args = FIELDS("partNumber", "1")));
+    assert_header(&answer, "x-amz-mp-parts-count", "3");
+    assert_string_equal((char *)answer.body.data, "onetwo");
+    s3_answer_free(&answer);
+    s3_run(&fixture, &answer, GET("c", .args = FIELDS("partNumber", "2")));
+    assert_string_equal((char *)answer.body.data, "three");
+    s3_answer_free(&answer);
+    s3_run(
+        &fixture, &answer,
+        S3_CASE(GET_OBJECT_ATTRIBUTES, "c",
+                .headers = FIELDS("x-amz-object-attributes", "ObjectParts")));
+    snprintf(part, sizeof(part),
+             "<Part><ChecksumSHA256>%s</ChecksumSHA256>"
+             "<PartNumber>1</PartNumber><Size>6</Size></Part>",
+             checksum_of("onetwo", DIGEST_SHA256, one));
+    assert_contains(&answer, part);
+    assert_contains(&answer, "<PartNumber>3</PartNumber><Size>1</Size></Part>"
+                             "<PartsCount>3</PartsCount>");
+    s3_answer_free(&answer);
+    holds("c", "onetwothree4");
 }
 
 static void test_versions(void **state)
@@ -339,6 +427,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
         cmocka_unit_test_setup_teardown(test_checksums, setup, teardown),
         cmocka_unit_test_setup_teardown(test_copies, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_parts_of_copies, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_first_checksum, setup, teardown),
         cmocka_unit_test_setup_teardown(test_versions, setup, teardown),
         cmocka_unit_test_setup_teardown(test_limit, setup, teardown),
         cmocka_unit_test_setup_teardown(test_threads, setup, teardown),
