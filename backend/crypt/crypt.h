@@ -5,13 +5,16 @@
  *   (keyring, Vault,      (random, one an         (HMAC over
  *    the customer's)       object or upload)       the blob's id)
  *
+ * Between master and object key there may be a bucket key: random, and wrapped
+ * by the master key, it wraps the keys of many objects of a bucket.
+ *
  * A blob is cut into blocks of CRYPT_BLOCK_SIZE bytes; each is stored with its
  * tag behind it. The nonce is the block's number and whether it is the last:
  * a blob key seals one blob, once, so no nonce is used twice. Blocks that are
  * swapped, cut off, or of another blob do not open.
  *
  * Invariants:
- *   E1  No byte of an object key, blob key or master key is written anywhere
+ *   E1  No byte of an object, blob, bucket or master key is written anywhere
  *       but inside an envelope.
  *   E2  Bytes leave only after their block's tag was checked.
  *   E3  Keys are wiped by who held them.
@@ -103,6 +106,18 @@ void crypt_provider_close(struct crypt_provider *provider);
 int crypt_wrap(struct crypt_provider *provider, struct slice key,
                struct slice bound, const uint8_t object_key[CRYPT_KEY_SIZE],
                struct crypt_envelope *envelope);
+/* The same under a key of the bucket's own, which wraps many objects' before
+ * the provider is asked to wrap another one: as many as 65536, for as long as
+ * Vault's cache_ms, or 5 minutes of the keyring. `bucket`, 1..255 bytes, is
+ * what the bucket's key is bound to. The envelope holds that key's, and is
+ * unwrapped and rewrapped as any other. -EMSGSIZE: both are too long. */
+int crypt_wrap_in_bucket(struct crypt_provider *provider, struct slice key,
+                         struct slice bucket, struct slice bound,
+                         const uint8_t object_key[CRYPT_KEY_SIZE],
+                         struct crypt_envelope *envelope);
+/* What is wrapped from now on is so by keys that are made from now on: of the
+ * newest version. crypt_key_rotate() does it. */
+void crypt_forget_bucket_keys(struct crypt_provider *provider);
 /* -EBADMSG: not an envelope of this provider, or bound to something else. */
 int crypt_unwrap(struct crypt_provider *provider, struct slice bound,
                  const struct crypt_envelope *envelope,
@@ -117,7 +132,14 @@ bool crypt_wrapped_by(const struct crypt_provider *provider,
 int crypt_rewrap(struct crypt_provider *from, struct crypt_provider *to,
                  struct slice key, struct slice bound,
                  struct crypt_envelope *envelope);
-/* Does the key exist and serve? 0, or as crypt_wrap(). */
+/* The master key that an envelope names, which need not be there: pure.
+ * `name` points into the envelope. -EBADMSG. */
+int crypt_wrapping_key(const struct crypt_envelope *envelope,
+                       struct slice *name, uint64_t *version);
+/* The version that wraps now. 0, or as crypt_wrap(). */
+int crypt_newest_version(struct crypt_provider *provider, struct slice key,
+                         uint64_t *version);
+/* Does the key exist and serve? The same errors. */
 int crypt_check_key(struct crypt_provider *provider, struct slice key);
 
 /* --- administration of a keyring ------------------------------------------*/

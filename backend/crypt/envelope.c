@@ -1,5 +1,6 @@
 /*
- * Envelopes whose key is at hand: a customer's, or one of the keyring.
+ * Envelopes whose key is at hand: a customer's, one of the keyring, or a
+ * bucket's.
  *
  *    0   1  version, 1
  *    1   1  kind: enum envelope_kind
@@ -23,10 +24,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SALT_SIZE     32u
-#define KEY_AT        (ENVELOPE_HEAD + SALT_SIZE)
-#define TAG_AT        (KEY_AT + CRYPT_KEY_SIZE)
-#define ENVELOPE_SIZE (TAG_AT + CRYPT_TAG_SIZE)
+#define SALT_SIZE 32u
+#define KEY_AT    (ENVELOPE_HEAD + SALT_SIZE)
+#define TAG_AT    (KEY_AT + CRYPT_KEY_SIZE)
+_Static_assert(ENVELOPE_SIZE == TAG_AT + CRYPT_TAG_SIZE, "as drawn above");
 
 static const uint8_t no_nonce[GCM_NONCE_SIZE];
 

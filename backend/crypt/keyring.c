@@ -15,6 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define BUCKET_KEY_LIFE_MS (5 * 60 * 1000)
+
 struct keyring {
     struct crypt_provider provider;
     char *path;
@@ -98,12 +100,16 @@ static int keyring_unwrap(struct crypt_provider *provider, struct slice bound,
     return error;
 }
 
-static int keyring_check_key(struct crypt_provider *provider, struct slice key)
+static int keyring_newest(struct crypt_provider *provider, struct slice key,
+                          uint64_t *version)
 {
     struct keyring *keyring = keyring_of(provider);
     struct master_key found;
     pthread_rwlock_rdlock(&keyring->lock);
     const int error = find(keyring, key, 0, &found);
+    if (error == 0) {
+        *version = found.version;
+    }
     pthread_rwlock_unlock(&keyring->lock);
     return error;
 }
@@ -112,6 +118,7 @@ static void keyring_close(struct crypt_provider *provider)
 {
     struct keyring *keyring = keyring_of(provider);
     keyring_file_free(&keyring->file);
+    cache_free(provider->bucket_keys);
     pthread_rwlock_destroy(&keyring->lock);
     pthread_mutex_destroy(&keyring->writer);
     free(keyring->path);
@@ -257,7 +264,7 @@ int crypt_keyring_open(const char *path, struct crypt_provider **provider)
         .kind = ENVELOPE_KEYRING,
         .wrap = keyring_wrap,
         .unwrap = keyring_unwrap,
-        .check = keyring_check_key,
+        .newest = keyring_newest,
         .close = keyring_close,
         .add = keyring_add,
         .rotate = keyring_rotate,
@@ -275,6 +282,7 @@ int crypt_keyring_open(const char *path, struct crypt_provider **provider)
     }
     struct keyring *keyring = xcalloc(1, sizeof(*keyring));
     keyring->provider.calls = &calls;
+    keyring->provider.bucket_keys = bucket_keys_new(BUCKET_KEY_LIFE_MS);
     keyring->path = xstrdup(path);
     keyring->file = file;
     pthread_mutex_init(&keyring->writer, NULL);

@@ -29,9 +29,11 @@ enum envelope_kind { /* on disk: never renumber */
                      ENVELOPE_CUSTOMER = 1,
                      ENVELOPE_KEYRING = 2,
                      ENVELOPE_VAULT = 3,
+                     ENVELOPE_BUCKET = 4,
 };
 #define ENVELOPE_VERSION 1
-#define ENVELOPE_HEAD    2u /* version and kind */
+#define ENVELOPE_HEAD    2u  /* version and kind */
+#define ENVELOPE_SIZE    82u /* of one whose key is at hand (envelope.c) */
 
 /* Is it of this kind, and long enough to have a head? */
 bool envelope_is(const struct crypt_envelope *envelope,
@@ -62,7 +64,8 @@ struct provider_calls {
     int (*unwrap)(struct crypt_provider *provider, struct slice bound,
                   const struct crypt_envelope *envelope,
                   uint8_t object_key[CRYPT_KEY_SIZE]);
-    int (*check)(struct crypt_provider *provider, struct slice key);
+    int (*newest)(struct crypt_provider *provider, struct slice key,
+                  uint64_t *version);
     void (*close)(struct crypt_provider *provider);
     /* Administration: NULL where it is not s3d's. */
     int (*add)(struct crypt_provider *provider, struct slice key);
@@ -74,6 +77,7 @@ struct provider_calls {
 /* The first member of every provider. */
 struct crypt_provider {
     const struct provider_calls *calls;
+    struct cache *bucket_keys; /* bucket_keys_new() */
 };
 /* 1..64 of A-Za-z0-9/_- */
 #define KEY_NAME_MAX 64u
@@ -114,17 +118,40 @@ int keyring_load(const char *path, struct keyring_file *file);
 int keyring_save(const char *path, const struct keyring_file *file,
                  bool replace);
 
-/* --- key_cache.c: keys that were unwrapped a moment ago ---------------------
+/* --- cache.c: what was said a moment ago, by what it depends on -------------
  * Thread-safe, bounded, in memory for secrets. */
-struct key_cache;
-struct key_cache *key_cache_new(unsigned life_ms); /* 0: keeps nothing */
-void key_cache_free(struct key_cache *cache);
-bool key_cache_get(struct key_cache *cache, struct slice bound,
-                   const struct crypt_envelope *envelope,
-                   uint8_t object_key[CRYPT_KEY_SIZE]);
-void key_cache_put(struct key_cache *cache, struct slice bound,
-                   const struct crypt_envelope *envelope,
-                   const uint8_t object_key[CRYPT_KEY_SIZE]);
+struct cache;
+struct cache_shape {
+    unsigned sets; /* 1..256, of 4 values each */
+    size_t value_size;
+    unsigned life_ms; /* 0: keeps nothing */
+    uint64_t uses;    /* of one value; 0: any number */
+};
+struct cache *cache_new(const struct cache_shape *shape);
+void cache_free(struct cache *cache);
+bool cache_get(struct cache *cache, const struct slice *parts, size_t count,
+               void *value);
+/* asked_us: clock_monotonic_us() before the value was asked for. Its life
+ * begins then, and a cache_clear() since then keeps it out. */
+void cache_put(struct cache *cache, const struct slice *parts, size_t count,
+               const void *value, uint64_t asked_us);
+void cache_clear(struct cache *cache);
+
+/* --- bucket_key.c: keys of buckets, between master and object keys ----------
+ */
+struct cache *bucket_keys_new(unsigned life_ms);
+/* What crypt_wrap_in_bucket() and crypt_unwrap() do. */
+int bucket_wrap(struct crypt_provider *provider, struct slice key,
+                struct slice bucket, struct slice bound,
+                const uint8_t object_key[CRYPT_KEY_SIZE],
+                struct crypt_envelope *envelope);
+int bucket_unwrap(struct crypt_provider *provider, struct slice bound,
+                  const struct crypt_envelope *envelope,
+                  uint8_t object_key[CRYPT_KEY_SIZE]);
+/* The bucket key's envelope, and what it is bound to, which points into
+ * `envelope`. -EBADMSG: it is not of a bucket key. */
+int bucket_envelope_split(const struct crypt_envelope *envelope,
+                          struct slice *bucket, struct crypt_envelope *outer);
 
 /* --- vault_http.c: one question to Vault, one answer -------------------------
  * Thread-safe; keeps a few connections open. */

@@ -30,10 +30,38 @@ int crypt_wrap(struct crypt_provider *provider, struct slice key,
     return provider->calls->wrap(provider, key, bound, object_key, envelope);
 }
 
+int crypt_wrap_in_bucket(struct crypt_provider *provider, struct slice key,
+                         struct slice bucket, struct slice bound,
+                         const uint8_t object_key[CRYPT_KEY_SIZE],
+                         struct crypt_envelope *envelope)
+{
+    if (key.size > 0 && !valid_key_name(key)) {
+        return -ENOENT;
+    }
+    return bucket_wrap(provider, key, bucket, bound, object_key, envelope);
+}
+
+void crypt_forget_bucket_keys(struct crypt_provider *provider)
+{
+    cache_clear(provider->bucket_keys);
+}
+
 bool crypt_wrapped_by(const struct crypt_provider *provider,
                       const struct crypt_envelope *envelope)
 {
+    struct crypt_envelope outer;
+    struct slice bucket;
+
+    if (bucket_envelope_split(envelope, &bucket, &outer) == 0) {
+        envelope = &outer;
+    }
     return envelope_is(envelope, provider->calls->kind);
+}
+
+int crypt_wrapping_key(const struct crypt_envelope *envelope,
+                       struct slice *name, uint64_t *version)
+{
+    return key_id_parse(envelope, name, version);
 }
 
 int crypt_unwrap(struct crypt_provider *provider, struct slice bound,
@@ -43,6 +71,9 @@ int crypt_unwrap(struct crypt_provider *provider, struct slice bound,
     if (!crypt_wrapped_by(provider, envelope)) {
         return -EBADMSG;
     }
+    if (envelope_is(envelope, ENVELOPE_BUCKET)) {
+        return bucket_unwrap(provider, bound, envelope, object_key);
+    }
     return provider->calls->unwrap(provider, bound, envelope, object_key);
 }
 
@@ -51,11 +82,15 @@ int crypt_rewrap(struct crypt_provider *from, struct crypt_provider *to,
                  struct crypt_envelope *envelope)
 {
     uint8_t object_key[CRYPT_KEY_SIZE];
-    struct crypt_envelope fresh;
+    struct crypt_envelope fresh = {.size = 0}, outer;
+    struct slice bucket;
     int error = crypt_unwrap(from, bound, envelope, object_key);
 
     if (error == 0) {
-        error = crypt_wrap(to, key, bound, object_key, &fresh);
+        error = bucket_envelope_split(envelope, &bucket, &outer) == 0
+                    ? crypt_wrap_in_bucket(to, key, bucket, bound, object_key,
+                                           &fresh)
+                    : crypt_wrap(to, key, bound, object_key, &fresh);
     }
     if (error == 0) {
         *envelope = fresh;
@@ -64,12 +99,19 @@ int crypt_rewrap(struct crypt_provider *from, struct crypt_provider *to,
     return error;
 }
 
-int crypt_check_key(struct crypt_provider *provider, struct slice key)
+int crypt_newest_version(struct crypt_provider *provider, struct slice key,
+                         uint64_t *version)
 {
     if (key.size > 0 && !valid_key_name(key)) {
         return -ENOENT;
     }
-    return provider->calls->check(provider, key);
+    return provider->calls->newest(provider, key, version);
+}
+
+int crypt_check_key(struct crypt_provider *provider, struct slice key)
+{
+    uint64_t version;
+    return crypt_newest_version(provider, key, &version);
 }
 
 void crypt_provider_close(struct crypt_provider *provider)
@@ -90,9 +132,12 @@ int crypt_key_add(struct crypt_provider *provider, struct slice key)
 
 int crypt_key_rotate(struct crypt_provider *provider, struct slice key)
 {
-    return provider->calls->rotate != NULL
-               ? provider->calls->rotate(provider, key)
-               : -ENOTSUP;
+    if (provider->calls->rotate == NULL) {
+        return -ENOTSUP;
+    }
+    const int error = provider->calls->rotate(provider, key);
+    crypt_forget_bucket_keys(provider);
+    return error;
 }
 
 int crypt_key_enable(struct crypt_provider *provider, struct slice key,

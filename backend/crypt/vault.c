@@ -20,7 +20,7 @@ struct vault {
     struct crypt_provider provider;
     char *default_key;
     struct vault_http *http;
-    struct key_cache *cache;
+    struct cache *keys; /* unwrapped a moment ago */
 };
 
 static struct vault *vault_of(struct crypt_provider *provider)
@@ -85,6 +85,14 @@ static const char *data_text(const json_t *answer, const char *name)
 {
     return json_string_value(
         json_object_get(json_object_get(answer, "data"), name));
+}
+
+static bool data_version(const json_t *answer, uint64_t *version)
+{
+    const json_int_t latest = json_integer_value(
+        json_object_get(json_object_get(answer, "data"), "latest_version"));
+    *version = (uint64_t)latest;
+    return latest > 0;
 }
 
 /* Jansson does not wipe what it frees. */
@@ -156,7 +164,7 @@ static bool seals_with_data(const json_t *answer)
     return false;
 }
 
-static int check_name(struct vault *vault, struct slice name)
+static int newest_of(struct vault *vault, struct slice name, uint64_t *version)
 {
     char path[PATH_SIZE];
     json_t *answer;
@@ -166,9 +174,18 @@ static int check_name(struct vault *vault, struct slice name)
     if (error == 0 && !seals_with_data(answer)) {
         log_error("vault: %s: its type cannot be used", path);
         error = -EACCES;
+    } else if (error == 0 && !data_version(answer, version)) {
+        log_error("vault: %s: the answer is not Vault's", path);
+        error = -EAGAIN;
     }
     json_decref(answer);
     return error == -EBADMSG ? -EACCES : error;
+}
+
+static bool name_is_gone(struct vault *vault, struct slice name)
+{
+    uint64_t version;
+    return newest_of(vault, name, &version) == -ENOENT;
 }
 
 static int resolve(const struct vault *vault, struct slice key,
@@ -178,11 +195,42 @@ static int resolve(const struct vault *vault, struct slice key,
     return vault_key_name(*name) ? 0 : -ENOENT;
 }
 
-static int vault_check_key(struct crypt_provider *provider, struct slice key)
+static int vault_newest(struct crypt_provider *provider, struct slice key,
+                        uint64_t *version)
 {
     struct slice name;
     const int error = resolve(vault_of(provider), key, &name);
-    return error != 0 ? error : check_name(vault_of(provider), name);
+    return error != 0 ? error : newest_of(vault_of(provider), name, version);
+}
+
+/* --- keys that are kept ----------------------------------------------------*/
+/* All that unwrapping depends on. */
+struct unwrapping {
+    struct slice parts[3];
+};
+
+static struct unwrapping unwrapping_of(struct slice bound,
+                                       const struct crypt_envelope *envelope)
+{
+    return (struct unwrapping){{slice_from_string(envelope->key_id),
+                                slice_of(envelope->wrapped, envelope->size),
+                                bound}};
+}
+
+static bool recall(struct vault *vault, struct slice bound,
+                   const struct crypt_envelope *envelope,
+                   uint8_t object_key[CRYPT_KEY_SIZE])
+{
+    const struct unwrapping from = unwrapping_of(bound, envelope);
+    return cache_get(vault->keys, from.parts, 3, object_key);
+}
+
+static void keep(struct vault *vault, struct slice bound,
+                 const struct crypt_envelope *envelope,
+                 const uint8_t object_key[CRYPT_KEY_SIZE], uint64_t asked_us)
+{
+    const struct unwrapping from = unwrapping_of(bound, envelope);
+    cache_put(vault->keys, from.parts, 3, object_key, asked_us);
 }
 
 /* --- wrapping --------------------------------------------------------------*/
@@ -215,6 +263,7 @@ static int vault_wrap(struct crypt_provider *provider, struct slice key,
     struct slice name;
     json_t *answer;
 
+    const uint64_t asked_us = clock_monotonic_us();
     int error = resolve(vault, key, &name);
     if (error != 0) {
         return error;
@@ -230,11 +279,11 @@ static int vault_wrap(struct crypt_provider *provider, struct slice key,
     } else if (error == -EACCES || error == -EBADMSG) {
         /* Vault forbids to encrypt under a key that is not there: making one
          * is another right. */
-        error = check_name(vault, name) == -ENOENT ? -ENOENT : -EACCES;
+        error = name_is_gone(vault, name) ? -ENOENT : -EACCES;
     }
     json_decref(answer);
     if (error == 0) {
-        key_cache_put(vault->cache, bound, envelope, object_key);
+        keep(vault, bound, envelope, object_key, asked_us);
     }
     return error;
 }
@@ -294,12 +343,13 @@ static int vault_unwrap(struct crypt_provider *provider, struct slice bound,
         version != sealed_with) {
         return -EBADMSG;
     }
-    if (key_cache_get(vault->cache, bound, envelope, object_key)) {
+    if (recall(vault, bound, envelope, object_key)) {
         return 0;
     }
+    const uint64_t asked_us = clock_monotonic_us();
     const int error = ask_plaintext(vault, name, bound, ciphertext, object_key);
     if (error == 0) {
-        key_cache_put(vault->cache, bound, envelope, object_key);
+        keep(vault, bound, envelope, object_key, asked_us);
     }
     return error;
 }
@@ -309,7 +359,8 @@ static void vault_close(struct crypt_provider *provider)
 {
     struct vault *vault = vault_of(provider);
     vault_http_free(vault->http);
-    key_cache_free(vault->cache);
+    cache_free(vault->keys);
+    cache_free(provider->bucket_keys);
     free(vault->default_key);
     free(vault);
 }
@@ -321,7 +372,7 @@ int crypt_vault_open(const struct crypt_vault *config,
         .kind = ENVELOPE_VAULT,
         .wrap = vault_wrap,
         .unwrap = vault_unwrap,
-        .check = vault_check_key,
+        .newest = vault_newest,
         .close = vault_close,
     };
     const char *key = config->default_key != NULL ? config->default_key : "";
@@ -338,7 +389,10 @@ int crypt_vault_open(const struct crypt_vault *config,
     vault->provider.calls = &calls;
     vault->default_key = xstrdup(key);
     vault->http = http;
-    vault->cache = key_cache_new(config->cache_ms);
+    vault->keys = cache_new(&(struct cache_shape){.sets = 256,
+                                                  .value_size = CRYPT_KEY_SIZE,
+                                                  .life_ms = config->cache_ms});
+    vault->provider.bucket_keys = bucket_keys_new(config->cache_ms);
     *provider = &vault->provider;
     return 0;
 }

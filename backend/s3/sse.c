@@ -65,24 +65,45 @@ static struct slice key_name(struct slice key)
     return key;
 }
 
-static int wrap_kms(struct s3_call *call, struct slice kms_key,
+/* What a bucket key is bound to: the bucket's id and its ARN. */
+#define BUCKET_ARN       "arn:aws:s3:::"
+#define BUCKET_BOUND_MAX (8 + sizeof(BUCKET_ARN) - 1 + 63)
+
+static struct slice bucket_bound(const Meta__Bucket *bucket,
+                                 uint8_t out[BUCKET_BOUND_MAX])
+{
+    const size_t arn_size = sizeof(BUCKET_ARN) - 1;
+
+    invariant(bucket->name.len <= 63);
+    put_u64be(out, bucket->id);
+    memcpy(out + 8, BUCKET_ARN, arn_size);
+    memcpy(out + 8 + arn_size, bucket->name.data, bucket->name.len);
+    return slice_of(out, 8 + arn_size + bucket->name.len);
+}
+
+static int wrap_kms(struct s3_call *call, const struct sse_wish *wish,
                     struct slice bound, const uint8_t key[CRYPT_KEY_SIZE],
                     struct crypt_envelope *envelope)
 {
     struct crypt_provider *kms = call->service->kms;
-    struct slice name = key_name(kms_key);
+    struct slice name = key_name(wish->kms_key);
+    uint8_t bucket[BUCKET_BOUND_MAX];
     int error;
 
     if (kms == NULL) {
         return -ENOTSUP;
     }
-    if (name.size == 0 || kms_key.size > CRYPT_KEY_ID_MAX) {
+    if (name.size == 0 || wish->kms_key.size > CRYPT_KEY_ID_MAX) {
         return -ENOENT;
     }
     if (slice_equal_string(name, KMS_DEFAULT_KEY)) {
         name = SLICE_LITERAL("");
     }
-    error = crypt_wrap(kms, name, bound, key, envelope);
+    error = wish->bucket_key
+                ? crypt_wrap_in_bucket(kms, name,
+                                       bucket_bound(call->bucket, bucket),
+                                       bound, key, envelope)
+                : crypt_wrap(kms, name, bound, key, envelope);
     return error == -EINVAL ? -ENOENT : error; /* no key has such a name */
 }
 
@@ -174,7 +195,7 @@ static bool enclose(struct s3_call *call, const struct sse_wish *wish,
     if (wish->mode == META__ENCRYPTION_MODE__SSE_C) {
         crypt_wrap_customer(wish->customer.key, bound, sse->key, &envelope);
     } else if (wish->mode == META__ENCRYPTION_MODE__SSE_KMS) {
-        error = wrap_kms(call, wish->kms_key, bound, sse->key, &envelope);
+        error = wrap_kms(call, wish, bound, sse->key, &envelope);
     } else if (call->service->keyring == NULL) {
         error = -ENOTSUP;
     } else {
