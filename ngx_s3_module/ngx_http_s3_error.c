@@ -149,7 +149,7 @@ ngx_http_s3_error_header(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
         r->headers_out.content_length = NULL;
     }
 
-    return ngx_http_s3_add_ids(r, ctx);
+    return ngx_http_s3_add_headers(r, ctx);
 }
 
 
@@ -176,11 +176,20 @@ ngx_http_s3_add_header(ngx_http_request_t *r, const char *name,
 }
 
 
-/* HostId is the request id too, as in s3d's own documents. */
+/*
+ * What the worker knows.  HostId is the request id too, as in s3d's own
+ * documents.
+ */
 
 ngx_int_t
-ngx_http_s3_add_ids(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
+ngx_http_s3_add_headers(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
 {
+    if (ctx->error.code == S3_ERR_MethodNotAllowed && ctx->allow.len
+        && ngx_http_s3_add_header(r, "Allow", &ctx->allow) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     if (ngx_http_s3_add_header(r, "x-amz-request-id", &ctx->request_id)
         != NGX_OK)
     {

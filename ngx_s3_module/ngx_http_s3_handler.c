@@ -9,6 +9,10 @@
 
 static ngx_int_t ngx_http_s3_route(ngx_http_request_t *r,
     ngx_http_s3_ctx_t *ctx);
+static ngx_int_t ngx_http_s3_route_error(ngx_http_request_t *r,
+    ngx_http_s3_ctx_t *ctx, enum s3_error error);
+static ngx_int_t ngx_http_s3_add_sizes(ngx_http_request_t *r,
+    ngx_http_s3_ctx_t *ctx, const char *name, uint64_t size, uint64_t max);
 static ngx_int_t ngx_http_s3_execute(ngx_http_request_t *r,
     ngx_http_s3_ctx_t *ctx);
 static ngx_int_t ngx_http_s3_body_length(ngx_http_request_t *r,
@@ -195,7 +199,7 @@ ngx_http_s3_route(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
     error = s3_route(&ctx->memory, &request, &ctx->route);
 
     if (error != S3_OK) {
-        return ngx_http_s3_set_error(ctx, error);
+        return ngx_http_s3_route_error(r, ctx, error);
     }
 
     ngx_log_debug5(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
@@ -204,6 +208,65 @@ ngx_http_s3_route(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
                    ctx->route.key.len, ctx->route.key.data);
 
     return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_s3_route_error(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
+    enum s3_error error)
+{
+    s3_str_t  value;
+
+    (void) ngx_http_s3_set_error(ctx, error);
+
+    if (error == S3_ERR_KeyTooLongError) {
+        return ngx_http_s3_add_sizes(r, ctx, "Size", ctx->route.key.len,
+                                     S3_ROUTE_KEY_MAX);
+    }
+
+    if (error == S3_ERR_MethodNotAllowed) {
+        s3_error_add(&ctx->error, "Method", &ctx->sigv4.method);
+
+        value.data = (u_char *) ctx->route.type;
+        value.len = ngx_strlen(value.data);
+
+        s3_error_add(&ctx->error, "ResourceType", &value);
+
+        ctx->allow.data = (u_char *) ctx->route.allow;
+        ctx->allow.len = ngx_strlen(ctx->allow.data);
+    }
+
+    return NGX_DECLINED;
+}
+
+
+/* What was sent, and what is the most. */
+
+static ngx_int_t
+ngx_http_s3_add_sizes(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
+    const char *name, uint64_t size, uint64_t max)
+{
+    u_char    *p;
+    s3_str_t   value;
+
+    p = ngx_pnalloc(r->pool, 2 * NGX_INT64_LEN);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    value.data = p;
+    value.len = ngx_sprintf(p, "%uL", size) - p;
+
+    s3_error_add(&ctx->error, name, &value);
+
+    p += value.len;
+
+    value.data = p;
+    value.len = ngx_sprintf(p, "%uL", max) - p;
+
+    s3_error_add(&ctx->error, "MaxSizeAllowed", &value);
+
+    return NGX_DECLINED;
 }
 
 
@@ -227,8 +290,6 @@ ngx_http_s3_execute(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
 static ngx_int_t
 ngx_http_s3_body_length(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
 {
-    u_char      buf[NGX_INT64_LEN];
-    s3_str_t    value;
     ngx_uint_t  object;
 
     object = (ctx->route.operation == WIRE__OPERATION__PUT_OBJECT
@@ -256,22 +317,9 @@ ngx_http_s3_body_length(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
 
         (void) ngx_http_s3_set_error(ctx, S3_ERR_EntityTooLarge);
 
-        value.data = buf;
-        value.len = ngx_sprintf(buf, "%uL", ctx->content_length) - buf;
-
-        value.data = ngx_pstrdup(r->pool, (ngx_str_t *) &value);
-        if (value.data == NULL) {
-            return NGX_ERROR;
-        }
-
-        s3_error_add(&ctx->error, "ProposedSize", &value);
-
-        value.data = (u_char *) "5368709120";
-        value.len = sizeof("5368709120") - 1;
-
-        s3_error_add(&ctx->error, "MaxSizeAllowed", &value);
-
-        return NGX_DECLINED;
+        return ngx_http_s3_add_sizes(r, ctx, "ProposedSize",
+                                     ctx->content_length,
+                                     NGX_HTTP_S3_OBJECT_MAX);
     }
 
     return NGX_OK;

@@ -144,6 +144,7 @@ typedef struct {
     s3_str_t                       host;
     uint64_t                       key_generation;
     s3_error_t                     error;
+    ngx_str_t                      allow;     /* MethodNotAllowed */
     ngx_str_t                      refusal;   /* its document, for s3d */
 
     ngx_http_s3_waiter_t          *waiter;
@@ -270,7 +271,7 @@ ngx_int_t ngx_http_s3_send_error(ngx_http_request_t *r,
     ngx_http_s3_ctx_t *ctx);
 ngx_int_t ngx_http_s3_add_header(ngx_http_request_t *r, const char *name,
     ngx_str_t *value);
-ngx_int_t ngx_http_s3_add_ids(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx);
+ngx_int_t ngx_http_s3_add_headers(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx);
 void ngx_http_s3_error_init(void);
 
 /* ngx_http_s3_variables.c */

@@ -203,7 +203,7 @@ ngx_http_s3_process_header(ngx_http_request_t *r)
 
             if (!ctx->reply_empty) {
                 ctx->replied = 1;
-                return ngx_http_s3_add_ids(r, ctx);
+                return ngx_http_s3_add_headers(r, ctx);
             }
 
             break;
@@ -221,7 +221,7 @@ ngx_http_s3_process_header(ngx_http_request_t *r)
             b->pos = b->last;
 
             ctx->replied = 1;
-            return ngx_http_s3_add_ids(r, ctx);
+            return ngx_http_s3_add_headers(r, ctx);
 
         default:
             goto invalid;

@@ -23,6 +23,7 @@ static void fail_marker(struct s3_call *call, const Meta__Object *marker,
         return;
     }
     call_header(call, "Allow", "DELETE");
+    call_error_field(call, "Method", pb_slice(call->request->method));
     call_error_field(call, "ResourceType", SLICE_LITERAL("DeleteMarker"));
     call_fail(call, S3_ERR_MethodNotAllowed);
 }

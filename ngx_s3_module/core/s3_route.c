@@ -8,7 +8,6 @@
 #include "wire.pb-c.h"
 
 
-#define S3_ROUTE_KEY_MAX  1024
 
 
 typedef enum {
@@ -38,6 +37,14 @@ typedef struct {
 } s3_route_args_t;
 
 
+static enum s3_error s3_route_operation(s3_method_e method,
+    const s3_route_request_t *request, const s3_route_args_t *args,
+    s3_route_t *route);
+static const char *s3_route_type(const s3_route_args_t *args,
+    const s3_route_t *route);
+static enum s3_error s3_route_allow(s3_memory_t *memory,
+    const s3_route_request_t *request, const s3_route_args_t *args,
+    s3_route_t *route);
 static s3_method_e s3_route_method(const s3_str_t *method);
 static s3_str_t s3_route_hostname(const s3_str_t *host);
 static int s3_route_virtual(const s3_route_request_t *request,
@@ -91,6 +98,8 @@ static const char *const  s3_route_methods[] = {
     "GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS"
 };
 
+#define S3_ROUTE_ALLOW_ALL  "GET, HEAD, PUT, POST, DELETE"
+
 
 enum s3_error
 s3_route(s3_memory_t *memory, const s3_route_request_t *request,
@@ -123,13 +132,29 @@ s3_route(s3_memory_t *memory, const s3_route_request_t *request,
         return S3_OK;
     }
 
+    rc = s3_route_operation(method, request, &args, route);
+
+    if (rc == S3_ERR_MethodNotAllowed) {
+        route->type = s3_route_type(&args, route);
+
+        return s3_route_allow(memory, request, &args, route);
+    }
+
+    return rc;
+}
+
+
+static enum s3_error
+s3_route_operation(s3_method_e method, const s3_route_request_t *request,
+    const s3_route_args_t *args, s3_route_t *route)
+{
     if (method == S3_METHOD_OTHER) {
         return S3_ERR_MethodNotAllowed;
     }
 
-    if (args.location + args.uploads + args.upload_id + args.delete
-        + (args.subresource != NULL) > 1
-        || args.conflict)
+    if (args->location + args->uploads + args->upload_id + args->delete
+        + (args->subresource != NULL) > 1
+        || args->conflict)
     {
         return S3_ERR_InvalidArgument;
     }
@@ -142,7 +167,7 @@ s3_route(s3_memory_t *memory, const s3_route_request_t *request,
             return S3_OK;
         }
 
-        if (method != S3_METHOD_GET || args.subresource) {
+        if (method != S3_METHOD_GET || args->subresource) {
             return S3_ERR_MethodNotAllowed;
         }
 
@@ -150,15 +175,91 @@ s3_route(s3_memory_t *memory, const s3_route_request_t *request,
         return S3_OK;
     }
 
-    if (args.subresource) {
-        return s3_route_subresource(request, &args, route);
+    if (args->subresource) {
+        return s3_route_subresource(request, args, route);
     }
 
     if (route->key.len == 0) {
-        return s3_route_bucket(method, request, &args, route);
+        return s3_route_bucket(method, request, args, route);
     }
 
-    return s3_route_object(method, request, &args, route);
+    return s3_route_object(method, request, args, route);
+}
+
+
+static const char *
+s3_route_type(const s3_route_args_t *args, const s3_route_t *route)
+{
+    if (route->bucket.len == 0) {
+        return "SERVICE";
+    }
+
+    if (args->subresource) {
+        return args->subresource->type;
+    }
+
+    if (args->location) {
+        return "LOCATION";
+    }
+
+    if (args->uploads) {
+        return "UPLOADS";
+    }
+
+    if (args->upload_id) {
+        return "UPLOAD";
+    }
+
+    if (args->delete) {
+        return "MULTI_OBJECT_DELETE";
+    }
+
+    return route->key.len ? "OBJECT" : "BUCKET";
+}
+
+
+/* The methods with which the request would have been one that is served. */
+
+static enum s3_error
+s3_route_allow(s3_memory_t *memory, const s3_route_request_t *request,
+    const s3_route_args_t *args, s3_route_t *route)
+{
+    char                *allow;
+    size_t               i;
+    s3_route_t           other;
+    s3_route_request_t   asked;
+
+    allow = s3_alloc(memory, sizeof(S3_ROUTE_ALLOW_ALL));
+    if (allow == NULL) {
+        return S3_ERR_InternalError;
+    }
+
+    *allow = '\0';
+    route->allow = allow;
+
+    asked = *request;
+    asked.copy_source = 0;
+
+    for (i = 0; i < S3_METHOD_OPTIONS; i++) {
+        asked.method.data = (unsigned char *) s3_route_methods[i];
+        asked.method.len = strlen(s3_route_methods[i]);
+
+        other = *route;
+
+        if (s3_route_operation((s3_method_e) i, &asked, args, &other) != S3_OK
+            || other.operation == WIRE__OPERATION__NOT_IMPLEMENTED)
+        {
+            continue;
+        }
+
+        if (*allow) {
+            strcat(allow, ", ");
+        }
+
+        strcat(allow, s3_route_methods[i]);
+    }
+
+    return S3_ERR_MethodNotAllowed;
 }
 
 

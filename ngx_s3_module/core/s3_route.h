@@ -9,6 +9,8 @@
 #include "s3_core.h"
 #include "wire/wire.h"
 
+#define S3_ROUTE_KEY_MAX  1024
+
 typedef struct {
     s3_str_t     method;
     s3_str_t     path;        /* raw */
@@ -25,15 +27,17 @@ typedef struct {
     int           operation;  /* Wire__Operation */
     s3_str_t      bucket;
     s3_str_t      key;        /* decoded */
+    const char   *type;       /* MethodNotAllowed: "OBJECT", "ACL" ... */
+    const char   *allow;      /* MethodNotAllowed: "GET, PUT" */
     unsigned      has_body:1; /* the operation reads a body */
 } s3_route_t;
 
 /*
  * Returns S3_OK, or the error: InvalidURI, KeyTooLongError, InvalidBucketName,
  * MethodNotAllowed; InvalidArgument and InvalidRequest for a query that does
- * not fit the method or the target; InternalError without memory.  Known sub-resources that are not implemented, and
- * methods that S3 has elsewhere, give operation NOT_IMPLEMENTED: never a
- * neighbour's.
+ * not fit the method or the target; InternalError without memory.  Known
+ * sub-resources that are not implemented, and methods that S3 has elsewhere,
+ * give operation NOT_IMPLEMENTED: never a neighbour's.
  */
 enum s3_error s3_route(s3_memory_t *memory, const s3_route_request_t *request,
     s3_route_t *route);

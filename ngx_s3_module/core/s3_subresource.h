@@ -17,6 +17,7 @@ typedef struct {
 
 typedef struct {
     const char                *name;
+    const char                *type;      /* as errors and logs call it */
     s3_subresource_methods_t   bucket;
     s3_subresource_methods_t   object;
 } s3_subresource_t;

@@ -143,12 +143,28 @@ $r = $t->put('/bkt/' . 'k' x 1024, body => 'x');
 is($r->{status}, 200, 'key of 1024 bytes');
 $r = $t->put('/bkt/' . 'k' x 1025, body => 'x');
 is("$r->{status} $r->{code}", '400 KeyTooLongError', 'key of 1025 bytes');
+like($r->{body}, qr{<Size>1025</Size><MaxSizeAllowed>1024</MaxSizeAllowed>}, 'sizes of keys');
 $r = $t->put('/bkt/m', body => 'x', headers => [ [ 'x-amz-meta-a' => 'v' x 2048 ] ]);
 is("$r->{status} $r->{code}", '400 MetadataTooLarge', 'metadata over 2 KiB');
 $r = $t->put('/nosuch/k', body => 'x');
 is("$r->{status} $r->{code}", '404 NoSuchBucket', 'no bucket');
 $r = $t->put('/bkt/k', no_length => 1, sign => 1);
 is("$r->{status} $r->{code}", '411 MissingContentLength', 'no length');
+
+# What is not allowed of what, and what is.
+for ([ POST => '/', 'SERVICE', 'GET' ], [ PATCH => '/bkt', 'BUCKET', 'GET, HEAD, PUT, POST, DELETE' ],
+    [ POST => '/bkt/k', 'OBJECT', 'GET, HEAD, PUT, DELETE' ],
+    [ POST => '/bkt?policy', 'BUCKETPOLICY', 'GET, PUT, DELETE' ],
+    [ DELETE => '/bkt/k?acl', 'ACL', 'GET, PUT' ])
+{
+    my ($method, $target, $type, $allow) = @$_;
+    $r = $t->request($method, $target);
+    is("$r->{status} $r->{code}", '405 MethodNotAllowed', "$method $target");
+    is($r->{headers}{allow}, $allow, 'and what is allowed');
+    like($r->{body}, qr{<Method>$method</Method><ResourceType>$type</ResourceType>}, 'of what');
+}
+$r = $t->head('/bkt/k?tagging');
+is("$r->{status} $r->{headers}{allow} $r->{body}", '405 GET, PUT, DELETE ', 'HEAD of a sub-resource');
 
 # What is not there yet says so.
 for my $target ('/bkt?metadataTable', '/bkt?session', '/bkt/k?restore',

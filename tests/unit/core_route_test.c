@@ -57,6 +57,32 @@ static void refused(const char *method, const char *target, enum s3_error error)
                  s3_error_code(rc), s3_error_code(error), route.operation);
 }
 
+/* What is not allowed of what, and what is. */
+static void forbids(const char *method, const char *target, const char *type,
+                    const char *allow)
+{
+    refused(method, target, S3_ERR_MethodNotAllowed);
+    assert_string_equal(route.type, type);
+    assert_string_equal(route.allow, allow);
+}
+
+static void allowed_methods(void **state)
+{
+    (void)state;
+    forbids("POST", "/", "SERVICE", "GET");
+    forbids("PATCH", "/bucket", "BUCKET", "GET, HEAD, PUT, POST, DELETE");
+    forbids("POST", "/bucket/key", "OBJECT", "GET, HEAD, PUT, DELETE");
+    forbids("HEAD", "/bucket?acl", "ACL", "GET, PUT");
+    forbids("HEAD", "/bucket/key?tagging", "TAGGING", "GET, PUT, DELETE");
+    forbids("POST", "/bucket?policy", "BUCKETPOLICY", "GET, PUT, DELETE");
+    forbids("PUT", "/bucket?policyStatus", "POLICY_STATUS", "GET");
+    forbids("POST", "/bucket?website", "WEBSITE", "GET, DELETE");
+    forbids("HEAD", "/bucket?uploads", "UPLOADS", "GET");
+    forbids("HEAD", "/bucket?location", "LOCATION", "GET");
+    forbids("GET", "/bucket?delete", "MULTI_OBJECT_DELETE", "POST");
+    forbids("HEAD", "/bucket/key?uploadId=u", "UPLOAD", "GET, POST, DELETE");
+}
+
 static void every_operation(void **state)
 {
     (void)state;
@@ -339,6 +365,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         core_test(every_operation),
+        core_test(allowed_methods),
         core_test(copies),
         core_test(subresources_of_other_operations),
         core_test(methods_that_s3_has_elsewhere),
