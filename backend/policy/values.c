@@ -12,23 +12,31 @@ bool value_number(struct slice text, double *number)
 {
     size_t i = text.size > 0 && (text.data[0] == '-' || text.data[0] == '+');
     bool negative = i > 0 && text.data[0] == '-';
-    bool fraction = false;
-    unsigned digits = 0;
+    bool fraction = false, seen = false;
+    unsigned digits = 0; /* from the first that is no zero */
     double mantissa = 0, scale = 1;
 
     for (; i < text.size; i++) {
         uint8_t byte = text.data[i];
-        if (byte == '.' && !fraction && digits > 0) {
+        if (byte == '.' && !fraction && seen) {
             fraction = true;
             continue;
         }
-        if (byte < '0' || byte > '9' || ++digits > DIGITS_MAX) {
+        if (byte < '0' || byte > '9') {
+            return false;
+        }
+        /* Who counts keys takes any zeros before a number. */
+        seen = true;
+        if (digits > 0 || fraction || byte != '0') {
+            digits++;
+        }
+        if (digits > DIGITS_MAX) {
             return false;
         }
         mantissa = mantissa * 10 + (byte - '0');
         scale *= fraction ? 10 : 1;
     }
-    if (digits == 0 || text.data[text.size - 1] == '.') {
+    if (!seen || text.data[text.size - 1] == '.') {
         return false;
     }
     *number = (negative ? -mantissa : mantissa) / scale;

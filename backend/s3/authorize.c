@@ -82,12 +82,24 @@ static bool lists_allow(const struct s3_call *call,
                       question->action, ignore_public);
 }
 
-/* Its root can always mend a bucket's policy. */
-static bool mends_policy(const char *action)
+/* Its root can always mend a bucket's policy, but for keys of the root's that
+ * a policy of their own narrows. */
+static bool mends_policy(const struct policy_inputs *inputs, const char *action)
 {
-    return strcmp(action, "s3:GetBucketPolicy") == 0 ||
-           strcmp(action, "s3:PutBucketPolicy") == 0 ||
-           strcmp(action, "s3:DeleteBucketPolicy") == 0;
+    return inputs->same_account && inputs->root && !inputs->has_session &&
+           (strcmp(action, "s3:GetBucketPolicy") == 0 ||
+            strcmp(action, "s3:PutBucketPolicy") == 0 ||
+            strcmp(action, "s3:DeleteBucketPolicy") == 0);
+}
+
+/* A foreign object's list is held against the bucket's policy, too. */
+static bool is_restricted(const struct s3_call *call,
+                          const struct s3_question *question,
+                          const struct policy *policy, bool restrict_public)
+{
+    return restrict_public && policy_is_public(policy) &&
+           !slice_equal_string(pb_slice(question->bucket->owner),
+                               call->identity.user);
 }
 
 /* --- the decision ----------------------------------------------------------*/
@@ -105,8 +117,7 @@ static void decide_on_bucket(struct access_context *context,
 
     inputs->same_account =
         call->identity.root || slice_equal_string(owner, call->identity.user);
-    if (inputs->same_account && inputs->root &&
-        mends_policy(question->action)) {
+    if (mends_policy(inputs, question->action)) {
         *decision =
             (struct policy_decision){.allowed = true, .source = POLICY_BY_ROOT};
         return;
@@ -127,6 +138,8 @@ static void decide_on_bucket(struct access_context *context,
         !slice_equal(owner, pb_slice(question->bucket->owner)) &&
         policy_evaluate(policy, request, NULL) != POLICY_DENY) {
         inputs->resource = NULL;
+        inputs->acl_allows &=
+            !is_restricted(call, question, policy, block.restrict_buckets);
     }
     *decision = policy_decide(inputs, request);
     context->policy = policy;
@@ -284,6 +297,9 @@ static bool authorize_write(struct s3_call *call)
  * allowed to read. That a key is taken is told to who may write it. */
 static bool authorize_conditions(struct s3_call *call)
 {
+    const struct slice none_match = call_request_header(call, "if-none-match");
+    bool wanted =
+        none_match.data != NULL && !slice_equal_string(none_match, "*");
     static const char *const names[] = {
         "if-match",
         "if-modified-since",
@@ -293,11 +309,10 @@ static bool authorize_conditions(struct s3_call *call)
     };
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (has_header(call, names[i])) {
-            return call_authorize_object(call, "s3:GetObject", call->key, NULL);
-        }
+        wanted |= has_header(call, names[i]);
     }
-    return true;
+    return !wanted ||
+           call_authorize_object(call, "s3:GetObject", call->key, NULL);
 }
 
 bool call_authorize_creation(struct s3_call *call)

@@ -260,6 +260,16 @@ static size_t if_none_match(struct access_context *context,
     return one(values, call_request_header(context->call, "if-none-match"));
 }
 
+/* One object has many spellings there: all are the same to a policy. */
+static size_t copy_source(struct access_context *context, struct slice *values)
+{
+    struct slice path, version_id;
+
+    return object_copy_source_path(context->call, &path, &version_id) == 0
+               ? one(values, path)
+               : 0;
+}
+
 /* --- Object Lock: from the body, else from headers -------------------------*/
 static size_t lock_mode(struct access_context *context, struct slice *values)
 {
@@ -402,6 +412,7 @@ static const struct {
     {"s3:prefix", prefix},
     {"s3:signatureAge", signature_age},
     {"s3:signatureversion", signature_version},
+    {"s3:x-amz-copy-source", copy_source},
 };
 
 static bool is_key(struct slice key, const char *name)

@@ -328,6 +328,10 @@ struct copy_source {
     struct slice bucket, key, version_id; /* version_id.data may be NULL */
 };
 bool object_parse_copy_source(struct s3_call *call, struct copy_source *source);
+/* The same as "bucket/key", however it was written: what policies see.
+ * version_id->data may be NULL. 0; -ENOENT: none is sent; -EINVAL. */
+int object_copy_source_path(const struct s3_call *call, struct slice *path,
+                            struct slice *version_id);
 
 /* --- reply bodies from blobs (source.c)
  * --------------------------------------------*/

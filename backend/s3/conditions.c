@@ -1,4 +1,4 @@
-#include "s3/call.h"
+#include "s3/object.h"
 
 /* The next element of a comma-separated list; a quoted tag may hold commas. */
 static bool next_tag(struct slice list, size_t *at, struct slice *tag)
@@ -136,7 +136,7 @@ bool object_check_write_conditions(struct s3_call *call,
         return false;
     }
     if (match.data != NULL && current == NULL) {
-        call_fail_no_key(call, call->key);
+        object_fail_absent(call, call->bucket, call->key, slice_of(NULL, 0));
         return false;
     }
     if (match.data != NULL &&

@@ -34,30 +34,46 @@ static struct slice cut_version(struct slice *path)
     return slice_of(rest.data + size, rest.size - size);
 }
 
+int object_copy_source_path(const struct s3_call *call, struct slice *path,
+                            struct slice *version_id)
+{
+    struct slice header = call_request_header(call, "x-amz-copy-source");
+
+    *version_id = slice_of(NULL, 0);
+    if (header.size == 0) {
+        return -ENOENT;
+    }
+    *version_id = cut_version(&header);
+    if (uri_decode(call->arena, header, path) != 0) {
+        return -EINVAL;
+    }
+    if (path->size > 0 && path->data[0] == '/') {
+        *path = slice_of(path->data + 1, path->size - 1);
+    }
+    return 0;
+}
+
 bool object_parse_copy_source(struct s3_call *call, struct copy_source *source)
 {
     struct slice header = call_request_header(call, "x-amz-copy-source");
-    struct slice path = header, decoded;
+    struct slice path;
     const uint8_t *slash;
+    int error = object_copy_source_path(call, &path, &source->version_id);
 
-    if (header.data == NULL || header.size == 0) {
+    if (error == -ENOENT) {
         return fail_source(call, header,
                            "You must specify a copy source in the "
                            "x-amz-copy-source header");
     }
-    source->version_id = cut_version(&path);
-    if (uri_decode(call->arena, path, &decoded) != 0) {
+    if (error != 0) {
         return fail_source(call, header, "Invalid copy source encoding");
     }
-    if (decoded.size > 0 && decoded.data[0] == '/') {
-        decoded = slice_of(decoded.data + 1, decoded.size - 1);
-    }
-    slash = memchr(decoded.data, '/', decoded.size);
-    if (slash == NULL || slash == decoded.data) {
+    slash = memchr(path.data, '/', path.size);
+    if (slash == NULL || slash == path.data) {
         return fail_source(call, header, "Invalid copy source bucket name");
     }
-    source->bucket = slice_of(decoded.data, (size_t)(slash - decoded.data));
-    source->key = slice_of(slash + 1, decoded.size - source->bucket.size - 1);
+    source->bucket = slice_of(path.data, (size_t)(slash - path.data));
+    source->key = slice_of(slash + 1, path.size - source->bucket.size - 1);
     if (!object_valid_key(source->key)) {
         return fail_source(call, header, "Invalid copy source object key");
     }

@@ -63,7 +63,7 @@ void s3_delete_object_run(struct s3_call *call)
         call_fail_no_bucket(call, call->bucket_name);
         break;
     case S3_ERR_NoSuchKey:
-        call_fail_no_key(call, call->key);
+        object_fail_absent(call, call->bucket, call->key, slice_of(NULL, 0));
         break;
     case S3_ERR_PreconditionFailed:
         call_fail_condition(call, deletion->failed);

@@ -124,7 +124,7 @@ static void write_error(struct buffer *out, const struct entry *entry)
     xml_close(out, "Error");
 }
 
-/* As DeleteObject; a condition on the ETag tells what is there. */
+/* As DeleteObject; whether a condition holds tells what is there. */
 static bool allowed(struct s3_call *call, const struct object_doomed *doomed)
 {
     struct s3_question question = {
@@ -136,11 +136,15 @@ static bool allowed(struct s3_call *call, const struct object_doomed *doomed)
         .version_id = doomed->version_id,
     };
 
+    const struct delete_conditions *conditions = &doomed->conditions;
+
     if (!call_ask(call, &question)) {
         return false;
     }
     question.action = "s3:GetObject";
-    return doomed->conditions.match.data == NULL || call_ask(call, &question);
+    return (conditions->match.data == NULL && !conditions->has_size &&
+            !conditions->has_mtime) ||
+           call_ask(call, &question);
 }
 
 /* What can be said of it before it is looked at. */
@@ -203,6 +207,17 @@ static void delete_all(struct s3_call *call, struct entry *entries,
     delete_group(call, &group);
 }
 
+/* That a key is not there is told to who may list. */
+static void hide_absence(struct s3_call *call, struct entry *entry)
+{
+    if (entry->doomed.error == S3_ERR_NoSuchKey &&
+        !call_may(call, "s3:ListBucket", call->bucket, slice_of(NULL, 0),
+                  NULL)) {
+        entry->doomed.error = S3_ERR_AccessDenied;
+        entry->message = s3_error_message(S3_ERR_AccessDenied);
+    }
+}
+
 static void write_entry(struct buffer *out, struct entry *entry, bool quiet)
 {
     if (entry->doomed.error == S3_OK) {
@@ -254,6 +269,7 @@ void s3_delete_objects_run(struct s3_call *call)
     delete_all(call, entries, count);
     xml_open_document(&out, "DeleteResult");
     for (size_t i = 0; i < count; i++) {
+        hide_absence(call, &entries[i]);
         write_entry(&out, &entries[i], quiet);
         log_entry(call, &entries[i].doomed);
     }

@@ -143,7 +143,7 @@ static void test_headers(void **state)
                       "if-none-match", "*", "x-amz-copy-source", "/b/k"));
     is("s3:x-amz-acl", "private");
     is("S3:X-AMZ-ACL", "private");
-    is("s3:x-amz-copy-source", "/b/k");
+    is("s3:x-amz-copy-source", "b/k");
     is("s3:x-amz-grant-read", "");
     is("s3:x-amz-", "");
     is("s3:referer", "");
@@ -155,6 +155,22 @@ static void test_headers(void **state)
     is("s3:ObjectCreationOperation", "true");
     request.operation = WIRE__OPERATION__UPLOAD_PART;
     is("s3:ObjectCreationOperation", "false");
+}
+
+/* What is read has one name, whatever the header looks like. */
+static void test_copy_sources(void **state)
+{
+    static const char *const spellings[] = {"b/k", "/b/k", "%62/%6b",
+                                            "%2Fb%2Fk?versionId=null"};
+
+    (void)state;
+    is("s3:x-amz-copy-source", "");
+    for (size_t i = 0; i < sizeof(spellings) / sizeof(spellings[0]); i++) {
+        take(NULL, FIELDS("x-amz-copy-source", spellings[i]));
+        is("s3:x-amz-copy-source", "b/k");
+    }
+    take(NULL, FIELDS("x-amz-copy-source", "b/%6"));
+    is("s3:x-amz-copy-source", ""); /* nothing can be read so */
 }
 
 static void test_object_lock(void **state)
@@ -234,6 +250,7 @@ int main(void)
         TEST(test_the_caller),
         TEST(test_arguments_are_of_lists),
         TEST(test_headers),
+        TEST(test_copy_sources),
         TEST(test_object_lock),
         TEST(test_tags),
         TEST(test_what_is_asked_about),
