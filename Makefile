@@ -29,7 +29,7 @@ S3D_LIBS := -pthread -lleveldb -lerasurecode \
 
 # Each folder of backend/ is an archive; what it may use is listed here, and
 # nothing else: dependencies point one way.
-FOLDERS := base wire io extent erasure placement blob kv meta crypt policy iam oidc s3 server
+FOLDERS := base wire io extent erasure placement blob kv meta crypt policy iam oidc care s3 server
 uses.base      :=
 uses.wire      :=
 uses.core      := wire
@@ -44,8 +44,9 @@ uses.crypt     := base gen
 uses.policy    := base
 uses.iam       := policy meta kv io base gen
 uses.oidc      := base
+uses.care      := meta kv blob placement erasure extent io base gen
 uses.s3        := oidc iam policy crypt meta kv blob placement erasure extent io wire base gen
-uses.server    := s3 oidc iam policy crypt meta kv blob placement erasure extent io wire base gen
+uses.server    := s3 care oidc iam policy crypt meta kv blob placement erasure extent io wire base gen
 
 PROTOS := backend/wire/wire.proto backend/blob/layout.proto backend/meta/records.proto
 PB     := wire layout records

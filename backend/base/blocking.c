@@ -1,7 +1,10 @@
 #include "base/base.h"
 
-static void (*volatile on_begin)(void);
-static void (*volatile on_end)(void);
+#include <stdatomic.h>
+
+/* Read once for each call: threads go on while the hooks are taken away. */
+static void (*_Atomic on_begin)(void);
+static void (*_Atomic on_end)(void);
 
 void blocking_hooks(void (*begin)(void), void (*end)(void))
 {
@@ -11,15 +14,19 @@ void blocking_hooks(void (*begin)(void), void (*end)(void))
 
 void blocking_begin(void)
 {
-    if (on_begin != NULL) {
-        on_begin();
+    void (*hook)(void) = on_begin;
+
+    if (hook != NULL) {
+        hook();
     }
 }
 
 void blocking_end(void)
 {
-    if (on_end != NULL) {
-        on_end();
+    void (*hook)(void) = on_end;
+
+    if (hook != NULL) {
+        hook();
     }
 }
 

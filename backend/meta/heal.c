@@ -5,22 +5,55 @@
 #include "meta/private.h"
 
 #include <errno.h>
+#include <stdlib.h>
+
+struct meta_heal_scan {
+    struct kv_iterator *it;
+    bool begun;
+};
+
+static struct meta_heal_scan *scan_from(struct meta *meta,
+                                        const struct meta_heal *entry)
+{
+    struct meta_heal_scan *scan = xcalloc(1, sizeof(*scan));
+    struct buffer from = {0};
+
+    scan->it = kv_iterate(meta->kv);
+    key_heal(&from, entry);
+    kv_seek(scan->it, buffer_slice(&from));
+    buffer_free(&from);
+    return scan;
+}
+
+struct meta_heal_scan *meta_scan_heal(struct meta *meta)
+{
+    return scan_from(meta, &(struct meta_heal){0});
+}
+
+int meta_heal_scan_next(struct meta_heal_scan *scan, struct meta_heal *entry)
+{
+    if (scan->begun && kv_valid(scan->it)) {
+        kv_next(scan->it);
+    }
+    scan->begun = true;
+    if (kv_valid(scan->it) && kv_key(scan->it).data[0] == META_KEY_HEAL) {
+        return key_heal_decode(kv_key(scan->it), entry);
+    }
+    return kv_error(scan->it) != 0 ? kv_error(scan->it) : -ENOENT;
+}
+
+void meta_heal_scan_free(struct meta_heal_scan *scan)
+{
+    kv_iterator_free(scan->it);
+    free(scan);
+}
 
 int meta_next_heal(struct meta *meta, struct meta_heal *entry)
 {
-    struct kv_iterator *it = kv_iterate(meta->kv);
-    struct buffer from = {0};
-    int rc = -ENOENT;
+    struct meta_heal_scan *scan = scan_from(meta, entry);
+    int rc = meta_heal_scan_next(scan, entry);
 
-    key_heal(&from, entry);
-    kv_seek(it, buffer_slice(&from));
-    if (kv_valid(it) && kv_key(it).data[0] == META_KEY_HEAL) {
-        rc = key_heal_decode(kv_key(it), entry);
-    } else if (kv_error(it) != 0) {
-        rc = kv_error(it);
-    }
-    kv_iterator_free(it);
-    buffer_free(&from);
+    meta_heal_scan_free(scan);
     return rc;
 }
 
@@ -80,21 +113,6 @@ int meta_next_blob(struct meta *meta, struct arena *arena, uint64_t after,
     }
     kv_iterator_free(it);
     buffer_free(&from);
-    return rc;
-}
-
-int meta_blob_is_used(struct meta *meta, uint64_t blob, bool *used)
-{
-    struct kv_iterator *it = kv_iterate(meta->kv);
-    struct buffer prefix = {0};
-    int rc;
-
-    key_blob(&prefix, META_KEY_REFERENCE, blob);
-    kv_seek(it, buffer_slice(&prefix));
-    *used = kv_valid(it) && slice_has_prefix(kv_key(it), buffer_slice(&prefix));
-    rc = kv_error(it);
-    kv_iterator_free(it);
-    buffer_free(&prefix);
     return rc;
 }
 

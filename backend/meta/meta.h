@@ -220,14 +220,18 @@ void meta_dequeue_heal(struct meta_batch *batch, const struct meta_heal *entry);
 /* The first entry from *entry on (zeros: of all): those that do not wait come
  * first, among them the most endangered. -ENOENT. */
 int meta_next_heal(struct meta *meta, struct meta_heal *entry);
+/* All entries in that order, of one moment. */
+struct meta_heal_scan;
+struct meta_heal_scan *meta_scan_heal(struct meta *meta);
+/* -ENOENT at the end. */
+int meta_heal_scan_next(struct meta_heal_scan *scan, struct meta_heal *entry);
+void meta_heal_scan_free(struct meta_heal_scan *scan);
 /* The entry of a blob whose code bears `m` losses; -ENOENT. */
 int meta_find_heal(struct meta *meta, uint64_t blob, unsigned m,
                    struct meta_heal *entry);
 /* The blob record with the lowest id > after; -ENOENT at the end. */
 int meta_next_blob(struct meta *meta, struct arena *arena, uint64_t after,
                    uint64_t *blob, Meta__Blob **record);
-/* True if somebody uses the blob. */
-int meta_blob_is_used(struct meta *meta, uint64_t blob, bool *used);
 
 int meta_get_scrub(struct meta *meta, struct arena *arena, Meta__Scrub **scrub);
 void meta_put_scrub(struct meta_batch *batch, const Meta__Scrub *scrub);

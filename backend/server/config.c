@@ -2,6 +2,7 @@
  * The configuration file: libconfig's syntax, a table of settings, every
  * value checked, unknown names refused.
  */
+#include "care/care.h"
 #include "oidc/oidc.h"
 #include "server/server.h"
 #include <errno.h>
@@ -17,7 +18,7 @@ enum setting_type {
     SOCKET,   /* a path that fits a socket address */
     NUMBER,   /* 64 */
     SIZE,     /* 4096, "64K", "1M", "2G", "1T" */
-    DURATION, /* 30, "30s", "5m", "2h": seconds */
+    DURATION, /* 30, "30s", "5m", "2h", "14d": seconds */
     MODE,     /* "0660" */
     LEVEL,    /* "debug", "info", "warn", "error" */
     SWITCH,   /* true, false */
@@ -84,6 +85,28 @@ static const struct setting provider[] = {
     {"jwks", PATH, AT(providers[0].jwks), "", 0, 0},
 };
 
+static const struct setting scrub[] = {
+    {"period", DURATION, AT(care.scrub_period_s), "14d", 60, 366 * DAY_S},
+    {"rate", SIZE, AT(care.scrub_rate), "64M", 1 << 20, 1ull << 40},
+};
+
+static const struct setting heal[] = {
+    {"rate", SIZE, AT(care.heal_rate), "256M", 1 << 20, 1ull << 40},
+    {"workers", NUMBER, AT(care.heal_workers), "2", 0, CARE_WORKERS_MAX},
+};
+
+/* The groups of the file. */
+static const struct group {
+    const char *name;
+    const struct setting *table;
+    size_t count;
+} groups[] = {
+    {"limits", limits, sizeof(limits) / sizeof(limits[0])},
+    {"vault", vault, sizeof(vault) / sizeof(vault[0])},
+    {"scrub", scrub, sizeof(scrub) / sizeof(scrub[0])},
+    {"heal", heal, sizeof(heal) / sizeof(heal[0])},
+};
+
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
 struct loader {
@@ -123,7 +146,8 @@ static const struct suffix sizes[] = {{'K', 1ull << 10},
                                       {'G', 1ull << 30},
                                       {'T', 1ull << 40},
                                       {0, 0}};
-static const struct suffix times[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {0, 0}};
+static const struct suffix times[] = {
+    {'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}, {0, 0}};
 static const struct suffix plain[] = {{0, 0}};
 
 /* "64", or "64" with one of the letters. */
@@ -199,7 +223,7 @@ static int set_number(struct loader *loader, const config_setting_t *where,
         result = parse_number(text, sizes, field);
         break;
     case DURATION:
-        form = "a number of seconds, or one with s, m or h";
+        form = "a number of seconds, or one with s, m, h or d";
         result = parse_number(text, times, field);
         break;
     case MODE:
@@ -502,11 +526,10 @@ static int read_entry(struct loader *loader, const config_setting_t *entry)
     if (strcmp(name, "identity_providers") == 0) {
         return read_providers(loader, entry);
     }
-    if (strcmp(name, "limits") == 0) {
-        return read_group(loader, entry, limits, COUNT(limits));
-    }
-    if (strcmp(name, "vault") == 0) {
-        return read_group(loader, entry, vault, COUNT(vault));
+    for (unsigned i = 0; i < COUNT(groups); i++) {
+        if (strcmp(name, groups[i].name) == 0) {
+            return read_group(loader, entry, groups[i].table, groups[i].count);
+        }
     }
     const struct setting *setting = find(settings, COUNT(settings), name);
     if (setting == NULL) {
@@ -619,11 +642,8 @@ int config_load(const char *path, struct server_config **config,
     config_t file;
     config_init(&file);
     int result = set_fallbacks(&loader, settings, COUNT(settings));
-    if (result == 0) {
-        result = set_fallbacks(&loader, limits, COUNT(limits));
-    }
-    if (result == 0) {
-        result = set_fallbacks(&loader, vault, COUNT(vault));
+    for (unsigned i = 0; i < COUNT(groups) && result == 0; i++) {
+        result = set_fallbacks(&loader, groups[i].table, groups[i].count);
     }
     invariant(result == 0);
     result = read_file(&loader, &file);

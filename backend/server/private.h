@@ -8,6 +8,7 @@
 #ifndef SERVER_PRIVATE_H
 #define SERVER_PRIVATE_H
 
+#include "care/care.h"
 #include "s3/s3.h"
 #include "server/server.h"
 #include <stdatomic.h>
@@ -217,6 +218,7 @@ struct server {
     struct server_config *config;
     const char *config_path;
     struct cluster cluster;
+    struct care *care;
     struct s3_service service;
     struct listener listeners[2];
     struct connection *connections;

@@ -151,6 +151,31 @@ static struct oidc *open_providers(const struct server_config *config)
     return oidc_new(providers, config->provider_count);
 }
 
+/* --- care ------------------------------------------------------------------*/
+static bool is_busy(void *context)
+{
+    struct server *server = context;
+    return atomic_load(&server->counters.in_flight) > 0;
+}
+
+static struct care *open_care(struct server *server)
+{
+    const struct server_care_config *config = &server->config->care;
+    const struct care_options options = {
+        .meta = server->cluster.meta,
+        .blobs = server->cluster.blobs,
+        .drives = server->cluster.drives,
+        .drive_count = server->cluster.drive_count,
+        .heal_workers = (unsigned)config->heal_workers,
+        .heal_rate = config->heal_rate,
+        .scrub_rate = config->scrub_rate,
+        .scrub_period_s = config->scrub_period_s,
+        .busy = is_busy,
+        .context = server,
+    };
+    return care_open(&options);
+}
+
 int server_run(struct server_config *config, const char *config_path)
 {
     struct server *server = xcalloc(1, sizeof(*server));
@@ -193,7 +218,9 @@ int server_run(struct server_config *config, const char *config_path)
         server->service.access_log = s3_access_log_open(
             &server->service, config->logging_interval_s * 1000);
         server->usable = cluster_usable(&server->cluster);
+        server->care = open_care(server);
         error = serve(server);
+        care_close(server->care);
         s3_access_log_close(server->service.access_log);
         s3_policy_cache_free(server->service.policies);
         oidc_free(server->service.oidc);

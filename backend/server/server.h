@@ -41,6 +41,12 @@ struct server_provider_config {
     char *jwks;     /* file of its keys */
 };
 
+struct server_care_config {
+    uint64_t scrub_period_s;
+    uint64_t scrub_rate, heal_rate; /* bytes a second */
+    uint64_t heal_workers;
+};
+
 /* What conf/s3d.conf says; docs are in that file. Strings are never NULL but
  * where it is said. */
 struct server_config {
@@ -70,6 +76,7 @@ struct server_config {
     bool encrypt_by_default;     /* with SSE-S3 */
     uint64_t logging_interval_s; /* of access logs */
     struct server_limits limits;
+    struct server_care_config care;
     struct server_drive_config drives[SERVER_DRIVES_MAX];
     unsigned drive_count;
     struct server_provider_config providers[SERVER_PROVIDERS_MAX];

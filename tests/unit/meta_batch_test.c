@@ -331,18 +331,14 @@ static void test_the_most_endangered_first(void **state)
 static void test_blobs_in_order(void **state)
 {
     struct fixture *f = *state;
-    struct meta_referrer part = {
-        .kind = META_REFERRER_PART, .upload = KEY("u"), .number = 1};
     struct meta_batch *batch = meta_batch_new(f->meta);
     Meta__Blob record = META__BLOB__INIT, *found;
     uint64_t blob = 0;
-    bool used;
 
     assert_int_equal(meta_next_blob(f->meta, f->arena, 0, &blob, &found),
                      -ENOENT);
     meta_put_blob(batch, 256, &record, 0);
     meta_put_blob(batch, 3, &record, 0);
-    meta_add_ref(batch, 3, &part);
     assert_int_equal(meta_commit(batch), 0);
     meta_batch_free(batch);
     assert_int_equal(meta_next_blob(f->meta, f->arena, 0, &blob, &found), 0);
@@ -353,10 +349,6 @@ static void test_blobs_in_order(void **state)
                      -ENOENT);
     assert_int_equal(
         meta_next_blob(f->meta, f->arena, UINT64_MAX, &blob, &found), -ENOENT);
-    assert_int_equal(meta_blob_is_used(f->meta, 3, &used), 0);
-    assert_true(used);
-    assert_int_equal(meta_blob_is_used(f->meta, 256, &used), 0);
-    assert_false(used);
 }
 
 /* --- ids

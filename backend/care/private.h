@@ -1,0 +1,148 @@
+/*
+ * Private to care/: one structure, four kinds of threads.
+ *
+ *   care.c        opening, closing, status
+ *   pace.c        the limit of bytes a second
+ *   queue.c       the queue of blobs that are short of shards
+ *   watch.c       the thread that takes damage reports, watches the drives and
+ *                 keeps the audit
+ *   heal.c        the threads that repair
+ *   scrub.c       the thread that verifies; walk.c, references.c: its parts
+ */
+#ifndef CARE_PRIVATE_H
+#define CARE_PRIVATE_H
+
+#include "care/care.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* --- pace.c ----------------------------------------------------------------*/
+#define PACE_BUSY_SHARE 4 /* of the rate, while requests are under way */
+
+struct pace {
+    pthread_mutex_t lock;
+    uint64_t rate;    /* bytes a second */
+    int64_t tokens;   /* bytes; negative: owed */
+    uint64_t last_us; /* of the last refill */
+    bool (*busy)(void *context);
+    bool (*stop)(void *context); /* asked at least every 50 ms of waiting */
+    void *context;
+};
+void pace_init(struct pace *pace, uint64_t rate);
+void pace_set_rate(struct pace *pace, uint64_t rate);
+/* Takes what time has brought; pure but for the structure. */
+void pace_refill(struct pace *pace, uint64_t now_us, bool busy);
+/* Waits until the bytes may be read. False: stop. */
+bool pace_take(struct pace *pace, uint64_t bytes);
+
+/* --- audit -----------------------------------------------------------------*/
+struct audit {
+    pthread_mutex_t lock;
+    Meta__Audit day; /* what is not yet in the store */
+    bool dirty;
+};
+/* Adds to one counter, a member of Meta__Audit. */
+#define audit_add(care, member, amount)                                        \
+    do {                                                                       \
+        pthread_mutex_lock(&(care)->audit.lock);                               \
+        (care)->audit.day.member += (amount);                                  \
+        (care)->audit.dirty = true;                                            \
+        pthread_mutex_unlock(&(care)->audit.lock);                             \
+    } while (0)
+
+/* --- the whole -------------------------------------------------------------*/
+#define DAMAGE_MAX         1024u
+#define DRIVE_STAMP_SIZE   (1 + DRIVE_UUID_SIZE)
+#define DRIVES_STAMPED_MAX 64u
+
+struct damage {
+    uint64_t blob;
+    bool retry; /* whatever it waits for: bytes are wrong */
+};
+
+/* State and uuid of every drive, in order. */
+struct drive_stamp {
+    uint8_t bytes[DRIVE_STAMP_SIZE * DRIVES_STAMPED_MAX];
+    size_t size;
+    unsigned usable;
+};
+
+struct care {
+    struct care_options options;
+    atomic_bool stopping;
+    struct audit audit;
+    struct pace heal_pace, scrub_pace;
+
+    pthread_mutex_t lock; /* everything below */
+    pthread_cond_t work;  /* CLOCK_MONOTONIC; for all threads */
+    struct damage damage[DAMAGE_MAX];
+    unsigned damage_count;
+    unsigned damage_lost; /* reports without room: only a pass can tell */
+    bool retry;           /* what waits is to be queued again */
+    uint64_t active[CARE_WORKERS_MAX]; /* blobs, 0: none */
+    unsigned active_count;
+    uint64_t healed, healed_bytes, heal_began_ms;
+    Meta__Scrub scrub; /* as last saved, and since */
+    uint8_t walked[DRIVE_STAMP_SIZE * DRIVES_STAMPED_MAX];
+    bool scrub_forced, scrub_stopped, scrub_restart, walking;
+    unsigned scrub_lost; /* damage_lost when the pass began */
+
+    struct worker {
+        struct care *care;
+        unsigned number;
+        pthread_t thread;
+    } workers[CARE_WORKERS_MAX];
+    pthread_t watch_thread, scrub_thread;
+};
+
+/* Waits for work at most so long; with the lock held. */
+void care_wait(struct care *care, unsigned ms);
+/* The first call of every thread here: requests go before it. */
+void care_thread_begin(const char *name);
+void care_stamp(const struct care *care, struct drive_stamp *stamp);
+
+/* --- queue.c ---------------------------------------------------------------*/
+/* What is known of a blob's redundancy. */
+struct finding {
+    uint64_t blob;
+    unsigned m;
+    int losses_left; /* negative: unreadable */
+    bool retry;      /* it is to be tried though it waits */
+};
+/* Puts it into the batch unless the queue says as much already. */
+int queue_finding(struct care *care, struct meta_batch *batch,
+                  const struct finding *finding, bool *changed);
+/* Queues a blob whose layout is still `examined` (NULL: whatever it is; then
+ * m and what it bears are the record's, less one loss). *current: it was. */
+int queue_blob(struct care *care, const struct finding *finding,
+               const Layout__Layout *examined, bool *current);
+bool layouts_equal(const Layout__Layout *a, const Layout__Layout *b);
+int queue_count(struct care *care, struct care_ledger *ledger);
+/* Everything that waits, to be tried again. */
+int queue_retry(struct care *care);
+
+/* --- watch.c ---------------------------------------------------------------*/
+void *watch_run(void *care);
+void care_on_damage(void *care, uint64_t blob, unsigned chunk, unsigned shard,
+                    int error);
+/* Adds what is not yet in the store to the day's record. */
+int audit_save(struct care *care);
+/* Of today, with what is not yet saved. */
+int audit_today(struct care *care, struct arena *arena, Meta__Audit **audit);
+
+/* --- heal.c, scrub.c, walk.c, references.c ---------------------------------*/
+void *heal_run(void *worker);
+void *scrub_run(void *care);
+int scrub_load(struct care *care);
+int scrub_save(struct care *care);
+/* True if the scrub's thread is to leave off what it does. */
+bool scrub_interrupted(struct care *care);
+/* Compares all blobs with the files on the drives. -ECANCELED. */
+int walk_blobs(struct care *care, const struct drive_stamp *stamp);
+/* Counts objects, and slices of blobs, whose blob is not there. */
+int count_dangling(struct care *care, uint64_t *dangling);
+int blob_count_dangling(struct care *care, uint64_t blob,
+                        const Meta__Blob *record, uint64_t *dangling);
+
+#endif

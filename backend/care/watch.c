@@ -1,0 +1,240 @@
+/*
+ * The thread that takes what readers report, watches the drives, and keeps
+ * the books of each day.
+ */
+#include "care/private.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define TICK_MS   1000
+#define SAVE_MS   30000
+#define RETRY_MS  (3600u * 1000)
+#define DAY_MS    (24u * 3600 * 1000)
+#define COUNT_MAX 20 /* of the time goes to counting the queue: one part in */
+
+/* --- damage ----------------------------------------------------------------*/
+/* That a drive is away is known; wrong bytes are news whatever is known. */
+void care_on_damage(void *context, uint64_t blob, unsigned chunk,
+                    unsigned shard, int error)
+{
+    struct care *care = context;
+    const bool retry = error == -EBADMSG || error == -ENODATA;
+    unsigned i = 0;
+
+    (void)chunk;
+    (void)shard;
+    pthread_mutex_lock(&care->lock);
+    while (i < care->damage_count && care->damage[i].blob != blob) {
+        i++;
+    }
+    if (i < care->damage_count) {
+        care->damage[i].retry |= retry;
+    } else if (i < DAMAGE_MAX) {
+        care->damage[care->damage_count++] = (struct damage){blob, retry};
+        pthread_cond_broadcast(&care->work);
+    } else {
+        care->damage_lost++;
+    }
+    pthread_mutex_unlock(&care->lock);
+}
+
+/* A report leaves the list only when it is in the queue (H3). */
+static bool queue_damage(struct care *care)
+{
+    for (;;) {
+        struct finding finding = {0};
+        unsigned i = 0;
+        bool current;
+        int error;
+
+        pthread_mutex_lock(&care->lock);
+        if (care->damage_count > 0) {
+            finding.blob = care->damage[0].blob;
+            finding.retry = care->damage[0].retry;
+        }
+        pthread_mutex_unlock(&care->lock);
+        if (finding.blob == 0) {
+            return true;
+        }
+        error = queue_blob(care, &finding, NULL, &current);
+        if (error != 0) {
+            log_error("blob %llx is damaged and could not be queued: %s",
+                      (unsigned long long)finding.blob, strerror(-error));
+            return false;
+        }
+        audit_add(care, shards_bad, current);
+        pthread_mutex_lock(&care->lock);
+        while (care->damage[i].blob != finding.blob) {
+            i++;
+        }
+        care->damage[i] = care->damage[--care->damage_count];
+        pthread_mutex_unlock(&care->lock);
+    }
+}
+
+/* --- drives ----------------------------------------------------------------*/
+struct watch {
+    struct drive_stamp stamp;
+    struct care_ledger ledger; /* as last counted */
+    uint64_t counted_ms, count_again_ms;
+    uint64_t ticked_ms, saved_ms, retried_ms; /* monotonic */
+};
+
+static uint64_t now_ms(void)
+{
+    return clock_monotonic_us() / 1000;
+}
+
+static void watch_drives(struct care *care, struct watch *watch)
+{
+    struct drive_stamp now;
+    bool changed;
+
+    for (unsigned i = 0; i < care->options.drive_count; i++) {
+        struct drive_usage usage;
+
+        drive_usage(care->options.drives[i], &usage); /* it looks (X5) */
+    }
+    care_stamp(care, &now);
+    changed = now.size != watch->stamp.size ||
+              memcmp(now.bytes, watch->stamp.bytes, now.size) != 0;
+    if (changed) {
+        if (now.usable < watch->stamp.usable) {
+            audit_add(care, drives_lost, watch->stamp.usable - now.usable);
+        }
+        watch->stamp = now;
+    }
+    pthread_mutex_lock(&care->lock);
+    changed =
+        changed || care->retry || now_ms() - watch->retried_ms >= RETRY_MS;
+    care->retry = false;
+    pthread_mutex_unlock(&care->lock);
+    if (changed && queue_retry(care) == 0) {
+        watch->retried_ms = now_ms();
+        pthread_mutex_lock(&care->lock);
+        pthread_cond_broadcast(&care->work);
+        pthread_mutex_unlock(&care->lock);
+    }
+}
+
+/* --- the books -------------------------------------------------------------*/
+static uint32_t today(void)
+{
+    return (uint32_t)(clock_wall_ms() / DAY_MS);
+}
+
+static void audit_sum(Meta__Audit *into, const Meta__Audit *from)
+{
+    into->bytes_verified += from->bytes_verified;
+    into->shards_verified += from->shards_verified;
+    into->shards_bad += from->shards_bad;
+    into->shards_repaired += from->shards_repaired;
+    into->bytes_repaired += from->bytes_repaired;
+    into->blobs_repaired += from->blobs_repaired;
+    into->blobs_unreadable += from->blobs_unreadable;
+    into->drives_lost += from->drives_lost;
+    into->watched_ms += from->watched_ms;
+    into->reduced_ms += from->reduced_ms;
+    into->reduced_blob_ms += from->reduced_blob_ms;
+    into->critical_blob_ms += from->critical_blob_ms;
+}
+
+static int audit_read(struct care *care, struct arena *arena, uint32_t day,
+                      const Meta__Audit *more, Meta__Audit **audit)
+{
+    int error = meta_get_audit(care->options.meta, arena, day, audit);
+
+    if (error == -ENOENT) {
+        *audit = arena_zalloc(arena, sizeof(**audit));
+        meta__audit__init(*audit);
+        error = 0;
+    }
+    if (error == 0) {
+        audit_sum(*audit, more);
+    }
+    return error;
+}
+
+int audit_today(struct care *care, struct arena *arena, Meta__Audit **audit)
+{
+    int error;
+
+    pthread_mutex_lock(&care->audit.lock);
+    error = audit_read(care, arena, today(), &care->audit.day, audit);
+    pthread_mutex_unlock(&care->audit.lock);
+    return error;
+}
+
+int audit_save(struct care *care)
+{
+    struct arena *arena = arena_new();
+    struct meta_batch *batch = meta_batch_new(care->options.meta);
+    Meta__Audit *sum;
+    int error = 0;
+
+    pthread_mutex_lock(&care->audit.lock);
+    if (care->audit.dirty) {
+        error = audit_read(care, arena, today(), &care->audit.day, &sum);
+        if (error == 0) {
+            meta_put_audit(batch, today(), sum);
+            error = meta_commit(batch);
+        }
+        if (error == 0) {
+            meta__audit__init(&care->audit.day);
+            care->audit.dirty = false;
+        }
+    }
+    pthread_mutex_unlock(&care->audit.lock);
+    meta_batch_free(batch);
+    arena_free(arena);
+    return error;
+}
+
+/* The queue is counted now and then, the more rarely the longer it is. */
+static void watch_queue(struct care *care, struct watch *watch)
+{
+    const uint64_t began = now_ms();
+    const uint64_t passed = began - watch->ticked_ms;
+    uint64_t spent;
+
+    if (began >= watch->count_again_ms &&
+        queue_count(care, &watch->ledger) == 0) {
+        spent = now_ms() - began;
+        watch->count_again_ms = began + spent * COUNT_MAX;
+    }
+    audit_add(care, watched_ms, passed);
+    if (watch->ledger.queued > 0) {
+        audit_add(care, reduced_ms, passed);
+        audit_add(care, reduced_blob_ms, passed * watch->ledger.queued);
+        audit_add(care, critical_blob_ms, passed * watch->ledger.left[0]);
+    }
+    watch->ticked_ms = began;
+}
+
+void *watch_run(void *argument)
+{
+    struct care *care = argument;
+    struct watch watch = {.ticked_ms = now_ms(), .saved_ms = now_ms()};
+
+    care_thread_begin("care");
+    while (!atomic_load(&care->stopping)) {
+        const bool queued = queue_damage(care);
+
+        watch_drives(care, &watch);
+        watch_queue(care, &watch);
+        if (now_ms() - watch.saved_ms >= SAVE_MS) {
+            watch.saved_ms = now_ms();
+            if (audit_save(care) != 0) {
+                log_warn("what care saw today could not be saved");
+            }
+        }
+        pthread_mutex_lock(&care->lock);
+        if (!queued || (care->damage_count == 0 && !care->retry)) {
+            care_wait(care, TICK_MS);
+        }
+        pthread_mutex_unlock(&care->lock);
+    }
+    (void)queue_damage(care);
+    return NULL;
+}

@@ -1,0 +1,128 @@
+/*
+ * Scrub and heal, for people.
+ */
+#include "ctl/ctl.h"
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define BAR_WIDTH 40
+
+static long long number(const json_t *object, const char *name)
+{
+    return json_integer_value(json_object_get(object, name));
+}
+
+static bool is_true(const json_t *object, const char *name)
+{
+    return json_is_true(json_object_get(object, name));
+}
+
+static const char *time_text(long long ms, char text[32])
+{
+    const time_t seconds = (time_t)(ms / 1000);
+    struct tm parts;
+    text[0] = '\0';
+    if (gmtime_r(&seconds, &parts) != NULL) {
+        strftime(text, 32, "%Y-%m-%d %H:%M:%S", &parts);
+    }
+    return text;
+}
+
+static void print_redundancy(const json_t *result)
+{
+    const json_t *ledger = json_object_get(result, "ledger");
+    json_t *left = json_object_get(ledger, "by_losses_left"), *count;
+    const char *losses;
+    printf("redundancy   %s\n", is_true(result, "fully_redundant")
+                                    ? "full: proven by the last scrub"
+                                : number(ledger, "queued") > 0
+                                    ? "reduced"
+                                    : "not proven: no scrub has passed since "
+                                      "the drives changed, or one is away");
+    printf("drives       %lld of %lld usable\n", number(result, "drives_ok"),
+           number(result, "drives"));
+    json_object_foreach(left, losses, count)
+    {
+        printf("blobs        %lld bear the loss of %s more\n",
+               (long long)json_integer_value(count), losses);
+    }
+    if (number(ledger, "unreadable") > 0) {
+        printf("blobs        %lld UNREADABLE: too few shards are there\n",
+               number(ledger, "unreadable"));
+    }
+    if (number(ledger, "waiting") > 0) {
+        printf("waiting      %lld, for a drive\n", number(ledger, "waiting"));
+    }
+}
+
+void print_heal(const json_t *result, const char *argument)
+{
+    const json_t *heal = json_object_get(result, "heal");
+    const json_t *today = json_object_get(result, "today");
+    (void)argument;
+    print_redundancy(result);
+    printf("healing      %lld now, %lld done, %lld bytes written",
+           number(heal, "active"), number(heal, "healed"),
+           number(heal, "bytes"));
+    if (json_object_get(heal, "estimate_seconds") != NULL) {
+        printf(", about %lld s to go", number(heal, "estimate_seconds"));
+    }
+    printf("\ntoday        %lld shards bad, %lld rebuilt (%lld bytes)\n",
+           number(today, "shards_bad"), number(today, "shards_repaired"),
+           number(today, "bytes_repaired"));
+}
+
+static void print_pass(const char *name, const json_t *pass)
+{
+    char text[32];
+    if (pass == NULL) {
+        return;
+    }
+    printf("%-12s began %s: %lld blobs, %lld bytes; %lld shards bad, "
+           "%lld references dangle\n",
+           name, time_text(number(pass, "started_ms"), text),
+           number(pass, "blobs"), number(pass, "bytes"),
+           number(pass, "shards_bad"), number(pass, "dangling"));
+}
+
+void print_scrub(const json_t *result, const char *argument)
+{
+    const json_t *scrub = json_object_get(result, "scrub");
+    (void)argument;
+    print_redundancy(result);
+    printf("scrub        %s, %lld passes, up to %lld bytes a second\n",
+           is_true(scrub, "walking")   ? "looks for what changed drives held"
+           : is_true(scrub, "running") ? "runs"
+           : is_true(scrub, "stopped") ? "stopped"
+                                       : "rests",
+           number(scrub, "passes"), number(scrub, "rate"));
+    print_pass("this pass", json_object_get(scrub, "pass"));
+    print_pass("last pass", json_object_get(scrub, "last"));
+}
+
+/* One line that is drawn over: what is healed of what was to be. */
+bool watch_heal(const json_t *result)
+{
+    const json_t *ledger = json_object_get(result, "ledger");
+    const json_t *heal = json_object_get(result, "heal");
+    const long long rest = number(ledger, "queued") - number(ledger, "waiting");
+    const long long done = number(heal, "healed");
+    const int filled =
+        rest + done > 0 ? (int)(BAR_WIDTH * done / (rest + done)) : BAR_WIDTH;
+    char bar[BAR_WIDTH + 1];
+    memset(bar, '.', BAR_WIDTH);
+    memset(bar, '#', (size_t)filled);
+    bar[BAR_WIDTH] = '\0';
+    printf("%s[%s] %lld of %lld", isatty(STDOUT_FILENO) ? "\r\033[K" : "", bar,
+           done, rest + done);
+    if (rest > 0 && json_object_get(heal, "estimate_seconds") != NULL) {
+        printf(", about %lld s to go", number(heal, "estimate_seconds"));
+    }
+    if (!isatty(STDOUT_FILENO) || rest == 0) {
+        putchar('\n');
+    }
+    fflush(stdout);
+    return rest == 0;
+}
