@@ -102,7 +102,7 @@ void print_scrub(const json_t *result, const char *argument)
     print_pass("last pass", json_object_get(scrub, "last"));
 }
 
-/* One line that is drawn over: what is healed of what was to be. */
+/* On a terminal the line is drawn over. */
 bool watch_heal(const json_t *result)
 {
     const json_t *ledger = json_object_get(result, "ledger");

@@ -33,6 +33,7 @@ enum ctl_option {
     CTL_DESCRIPTION = 1 << 5,
     CTL_POLICY = 1 << 6,  /* --policy-file */
     CTL_CONTEXT = 1 << 7, /* --context, any number of them */
+    CTL_WATCH = 1 << 8,   /* --watch, of healing */
 };
 
 #define CTL_ARGUMENTS_MAX 3
@@ -57,5 +58,11 @@ extern const struct ctl_command ctl_commands[];
 
 /* kms.c */
 void print_kms_keys(const json_t *result, const char *argument);
+
+/* care.c */
+void print_heal(const json_t *result, const char *argument);
+void print_scrub(const json_t *result, const char *argument);
+/* A line in brief; true when nothing is left to be healed. */
+bool watch_heal(const json_t *result);
 
 #endif

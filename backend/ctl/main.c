@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define FILE_MAX (64u << 10) /* bytes of a policy */
 
@@ -29,6 +30,7 @@ static const char usage_options[] =
     "  --description TEXT       of a role, policy or service account\n"
     "  --context KEY=VALUE      policy simulate: of a condition, repeatable\n"
     "  --policy-file FILE       service-account add: narrows what it may\n"
+    "  --watch                  heal: until nothing is left to be healed\n"
     "\n"
     "  -s, --socket SOCKET      s3d's admin socket ($" CTL_SOCKET_ENV ", or\n"
     "                           " CTL_SOCKET ")\n"
@@ -68,6 +70,7 @@ enum {
     OPTION_DESCRIPTION,
     OPTION_POLICY,
     OPTION_CONTEXT,
+    OPTION_WATCH,
 };
 
 static const struct option long_options[] = {
@@ -81,6 +84,7 @@ static const struct option long_options[] = {
     {"path", required_argument, NULL, OPTION_PATH},
     {"description", required_argument, NULL, OPTION_DESCRIPTION},
     {"policy-file", required_argument, NULL, OPTION_POLICY},
+    {"watch", no_argument, NULL, OPTION_WATCH},
     {"context", required_argument, NULL, OPTION_CONTEXT},
     {NULL, 0, NULL, 0},
 };
@@ -140,6 +144,9 @@ static void take_option(struct options *options, int option)
         break;
     case OPTION_DESCRIPTION:
         give(options, CTL_DESCRIPTION, &options->description);
+        break;
+    case OPTION_WATCH:
+        options->given |= CTL_WATCH;
         break;
     case OPTION_POLICY:
         give(options, CTL_POLICY, &options->policy_file);
@@ -317,6 +324,31 @@ static void print(const struct ctl_command *command, const json_t *result,
     }
 }
 
+/* Once, or with --watch every second until there is nothing more to see. */
+static enum ctl_exit run(const struct ctl_command *command,
+                         const json_t *arguments, const char *argument,
+                         const struct options *options)
+{
+    const bool watch = (options->given & CTL_WATCH) != 0;
+    enum ctl_exit status;
+    bool done = true;
+    do {
+        json_t *result = NULL;
+        if (!done) {
+            sleep(1);
+        }
+        status =
+            client_ask(options->socket, command->command, arguments, &result);
+        if (status == CTL_OK && watch) {
+            done = watch_heal(result);
+        } else if (status != CTL_UNREACHABLE) {
+            print(command, result, argument, options, status);
+        }
+        json_decref(result);
+    } while (status == CTL_OK && !done);
+    return status;
+}
+
 int main(int argc, char **argv)
 {
     struct options options = {0};
@@ -332,13 +364,7 @@ int main(int argc, char **argv)
     const char *argument = count > used ? words[used] : "";
     json_t *arguments =
         make_arguments(command, count - used, words + used, &options);
-    json_t *result = NULL;
-    const enum ctl_exit status =
-        client_ask(options.socket, command->command, arguments, &result);
-    if (status != CTL_UNREACHABLE) {
-        print(command, result, argument, &options, status);
-    }
-    json_decref(result);
+    const enum ctl_exit status = run(command, arguments, argument, &options);
     json_decref(arguments);
     return status;
 }

@@ -179,6 +179,7 @@ static const struct admin_command server_commands[] = {
 static const struct admin_command *const tables[] = {
     server_commands,    admin_account_commands, admin_entity_commands,
     admin_key_commands, admin_kms_commands,     admin_policy_commands,
+    admin_care_commands,
 };
 
 static const struct admin_command *find(struct slice name)

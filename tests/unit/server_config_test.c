@@ -64,6 +64,10 @@ static void test_defaults(void **state)
     assert_int_equal(config->limits.idle_timeout_s, 3600);
     assert_int_equal(config->limits.body_timeout_s, 300);
     assert_int_equal(config->limits.shutdown_timeout_s, 30);
+    assert_int_equal(config->care.scrub_period_s, 14 * 86400);
+    assert_int_equal(config->care.scrub_rate, 64 << 20);
+    assert_int_equal(config->care.heal_rate, 256 << 20);
+    assert_int_equal(config->care.heal_workers, 2);
     assert_int_equal(config->drive_count, 1);
     assert_string_equal(config->drives[0].path, "/d/0");
     assert_string_equal(config->drives[0].domain, "");
@@ -118,6 +122,8 @@ static void test_all_settings(void **state)
         "  timeout = 7; cache = \"2m\"; };\n"
         "drives = ( { path = \"/d/0\"; domain = \"left\"; },\n"
         "           { domain = \"right\"; path = \"/d/1\"; } );\n"
+        "scrub = { period = \"3d\"; rate = \"5M\"; };\n"
+        "heal = { workers = 0; rate = \"1G\"; };\n"
         "limits = { connections = 3; idle_timeout = \"2m\";\n"
         "  body_timeout = 7; shutdown_timeout = \"0s\";\n"
         "  control_pending = \"9\"; };\n";
@@ -152,6 +158,10 @@ static void test_all_settings(void **state)
     assert_int_equal(config->limits.idle_timeout_s, 120);
     assert_int_equal(config->limits.body_timeout_s, 7);
     assert_int_equal(config->limits.shutdown_timeout_s, 0);
+    assert_int_equal(config->care.scrub_period_s, 3 * 86400);
+    assert_int_equal(config->care.scrub_rate, 5 << 20);
+    assert_int_equal(config->care.heal_rate, 1 << 30);
+    assert_int_equal(config->care.heal_workers, 0);
     assert_int_equal(config->limits.control_pending, 9);
     config_free(config);
 }
