@@ -185,7 +185,7 @@ static const struct {
     {REQUIRED "limits = { connections = 0; };",
      ":2: connections must be from 1 to 65536"},
     {REQUIRED "limits = { idle_timeout = \"3d\"; };",
-     ":2: idle_timeout must be a number of seconds, or one with s, m or h"},
+     ":2: idle_timeout must be a number of seconds, or one with s, m, h or d"},
     {REQUIRED "threads = 1;", ":2: threads must be from 2 to 1024"},
     {REQUIRED "threads = 1025;", ":2: threads must be from 2 to 1024"},
     {REQUIRED "threads = -4;", ":2: threads must be a whole number"},
