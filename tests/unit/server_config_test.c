@@ -184,7 +184,7 @@ static const struct {
     {REQUIRED "limits = 3;", ":2: limits must be a group: { ... }"},
     {REQUIRED "limits = { connections = 0; };",
      ":2: connections must be from 1 to 65536"},
-    {REQUIRED "limits = { idle_timeout = \"3d\"; };",
+    {REQUIRED "limits = { idle_timeout = \"3w\"; };",
      ":2: idle_timeout must be a number of seconds, or one with s, m, h or d"},
     {REQUIRED "threads = 1;", ":2: threads must be from 2 to 1024"},
     {REQUIRED "threads = 1025;", ":2: threads must be from 2 to 1024"},
