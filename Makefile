@@ -123,7 +123,16 @@ folder_of = $(firstword $(subst _, ,$(1)))
 $(BUILD)/unit/%: tests/unit/%.c $$(call archives,$$(call folder_of,$$*))
 	@mkdir -p $(@D)
 	@echo "  CC  $@"
-	@$(CC) $(S3D_CFLAGS) -MMD -MP -Itests/unit -o $@ $< $(filter %.a,$^) -lcmocka $(S3D_LIBS)
+	@$(CC) $(S3D_CFLAGS) -MMD -MP -Itests/unit -o $@ $< $(filter %.o %.a,$^) -lcmocka $(S3D_LIBS)
+
+# LevelDB's files on the simulated disk.
+$(BUILD)/unit/sim_env.o: tests/unit/sim_env.cc tests/unit/sim_env.h backend/io/io.h
+	@mkdir -p $(@D)
+	@echo "  CXX $@"
+	@$(CXX) -std=c++17 -pthread -Wall -Wextra -Werror $(CFLAGS.$(VARIANT)) -Ibackend -Itests/unit -c -o $@ $<
+
+$(BUILD)/unit/kv_leveldb_crash_test: $(BUILD)/unit/sim_env.o
+$(BUILD)/unit/kv_leveldb_crash_test: S3D_LIBS += -lstdc++
 
 unit: $(UNIT)
 	@tools/unit $(UNIT)

@@ -113,6 +113,9 @@ struct io *io_sim_new(uint64_t seed, uint64_t capacity_bytes);
 /* Power cut: loses a random subset of unsynced sectors and names. Open files
  * become unusable (-EIO) and must be closed. */
 void io_sim_crash(struct io *io);
+/* From now on a crash loses the last changes of names only, as ext4, XFS and
+ * btrfs do: LevelDB relies on it. */
+void io_sim_order_names(struct io *io);
 /* The next calls: after `calls` more, every call fails with -error, `times`
  * times (UINT64_MAX: for ever). calls counts all operations but close. */
 void io_sim_fail_after(struct io *io, uint64_t calls, int error,

@@ -26,6 +26,7 @@ static struct sim *begin(struct io *io, const char *given, char **path, int *r)
     struct sim *sim = (struct sim *)io;
     *path = sim_path(given);
     pthread_mutex_lock(&sim->mutex);
+    sim->operations++;
     *r = sim_fault(sim, *path);
     return sim;
 }

@@ -33,6 +33,7 @@ struct sim_name {
     char *path;
     struct sim_inode *seen;    /* NULL: removed, or not yet there */
     struct sim_inode *durable; /* since its directory was last synced */
+    uint64_t changed;          /* sim.operations at the last change of `seen` */
 };
 
 struct sim_failing {
@@ -48,6 +49,8 @@ struct sim {
     uint64_t power;          /* counts crashes: handles of before are dead */
     struct sim_name *names;  /* by path */
     size_t name_count, name_capacity;
+    uint64_t operations; /* on names, so far */
+    bool ordered;        /* names become durable in order */
     uint64_t calls;
     uint64_t fail_after, fail_times;
     int fail_error;

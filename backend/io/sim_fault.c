@@ -65,16 +65,39 @@ void io_sim_fail_path(struct io *io, const char *prefix, int error)
     free(path);
 }
 
+void io_sim_order_names(struct io *io)
+{
+    struct sim *sim = (struct sim *)io;
+    pthread_mutex_lock(&sim->mutex);
+    sim->ordered = true;
+    pthread_mutex_unlock(&sim->mutex);
+}
+
+/* The last operation whose change of a name the crash keeps, if in order. */
+static uint64_t choose_last(struct sim *sim)
+{
+    uint64_t pending = 0, last = 0;
+    for (size_t i = 0; i < sim->name_count; i++) {
+        struct sim_name *name = &sim->names[i];
+        if (name->seen != name->durable &&
+            sim_random(sim) % (++pending + 1) != 0) {
+            last = name->changed;
+        }
+    }
+    return last;
+}
+
 /* Names of before and after that are not yet durable are each kept or lost;
  * what then has no directory is gone too. */
 static void crash_names(struct sim *sim)
 {
+    uint64_t last = choose_last(sim);
     for (size_t i = 0; i < sim->name_count; i++) {
         struct sim_name *name = &sim->names[i];
         if (name->seen == name->durable) {
             continue;
         }
-        if (sim_coin(sim)) {
+        if (sim->ordered ? name->changed <= last : sim_coin(sim)) {
             sim_set_durable(sim, name, name->seen);
         } else {
             sim_set_seen(sim, name->path, name->durable);

@@ -131,6 +131,7 @@ void sim_set_seen(struct sim *sim, const char *path, struct sim_inode *inode)
         sim->names[at] = (struct sim_name){.path = xstrdup(path)};
         sim->name_count++;
     }
+    sim->names[at].changed = sim->operations;
     replace(sim, &sim->names[at].seen, inode);
 }
 

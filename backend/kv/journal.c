@@ -25,6 +25,7 @@ struct segment {
 struct journal {
     struct io *io;
     char *directory;
+    uint64_t segment_max;
     struct io_file *file; /* of the last segment, if it was made by this run */
     bool failed;
     pthread_mutex_t lock;     /* what follows: cursors read it */
@@ -211,13 +212,15 @@ static int segments_load(struct journal *journal)
     return 0;
 }
 
-int journal_open(struct io *io, const char *directory, struct journal **out)
+int journal_open(struct io *io, const char *directory, uint64_t segment_max,
+                 struct journal **out)
 {
     struct journal *journal = xcalloc(1, sizeof(*journal));
     int error;
 
     journal->io = io;
     journal->directory = xstrdup(directory);
+    journal->segment_max = segment_max;
     journal->next = 1;
     invariant(pthread_mutex_init(&journal->lock, NULL) == 0);
     error = io_mkdir(io, directory);
@@ -345,7 +348,7 @@ int journal_append(struct journal *journal, uint64_t epoch,
         return -EIO;
     }
     if (journal->file == NULL ||
-        journal->segments[journal->count - 1].end >= JOURNAL_SEGMENT_MAX) {
+        journal->segments[journal->count - 1].end >= journal->segment_max) {
         error = journal->file != NULL ? io_fdatasync(journal->file) : 0;
         if (error == 0) {
             error = segment_begin(journal);

@@ -17,13 +17,14 @@
 #include "io/io.h"
 
 #define JOURNAL_GROUP_MAX   (64u << 20) /* bytes of a payload */
-#define JOURNAL_SEGMENT_MAX (16u << 20) /* then the next one begins */
+#define JOURNAL_SEGMENT_MAX (16u << 20) /* unless a test wants less */
 
 struct journal;
 
 /* Makes the directory if it is not there, finds what is whole, and makes that
- * durable. -EBADMSG by J3. */
-int journal_open(struct io *io, const char *directory,
+ * durable. A segment of `segment_max` bytes is followed by the next one.
+ * -EBADMSG by J3. */
+int journal_open(struct io *io, const char *directory, uint64_t segment_max,
                  struct journal **journal);
 void journal_close(struct journal *journal); /* NULL is allowed */
 /* The numbers of the first group kept and of the last one; first is last + 1

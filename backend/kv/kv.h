@@ -70,9 +70,10 @@ struct kv_mirror_options {
     struct io *io;
     const char *const *directories; /* absolute; made if their parent exists */
     unsigned count;
-    bool accept_lost;     /* start with half of the members or fewer (S4) */
-    unsigned answer_ms;   /* a member that is silent so long is expelled */
-    uint64_t learn_bytes; /* a second, to rebuild a mirror; 0: no limit */
+    bool accept_lost;       /* start with half of the members or fewer (S4) */
+    unsigned answer_ms;     /* a member that is silent so long is expelled */
+    uint64_t learn_bytes;   /* a second, to rebuild a mirror; 0: no limit */
+    uint64_t segment_bytes; /* of a file of the journal; 0: 16 MiB */
 };
 /* Creates the store if all directories are blank. -EINVAL by S4; -EIO, logged;
  * -EAGAIN: another process has it. */

@@ -234,8 +234,9 @@ static void set_options(struct leveldb_kv *self, bool sync)
     leveldb_writeoptions_set_sync(self->write, sync);
 }
 
-/* LevelDB's own lock comes too late for the log, and to close its file once
- * more in this process would release it. */
+/* Of a store by itself: a mirror's has a lock of its own. LevelDB's comes too
+ * late for the log, and to close its file once more in this process would
+ * release it. */
 static int lock_directory(const char *path)
 {
     int fd, error;
@@ -312,7 +313,23 @@ int kv_open_leveldb(const char *directory, struct kv **kv)
     return open_database(self, directory, kv);
 }
 
-int leveldb_open_unsynced(const char *directory, struct kv **kv)
+/* LevelDB names its newest manifest last, and does not sync that. */
+static int open_unsynced(struct leveldb_kv *self, struct io *io,
+                         const char *directory, struct kv **kv)
+{
+    int error = open_database(self, directory, kv);
+
+    if (error == 0) {
+        error = io_sync_dir(io, directory);
+        if (error != 0) {
+            leveldb_kv_close(*kv);
+        }
+    }
+    return error;
+}
+
+int leveldb_open_unsynced(struct io *io, struct leveldb_env_t *env,
+                          const char *directory, struct kv **kv)
 {
     static const struct kv_ops ops = {
         .close = leveldb_kv_close,
@@ -321,28 +338,38 @@ int leveldb_open_unsynced(const char *directory, struct kv **kv)
         .iterate = leveldb_kv_iterate,
         .checkpoint = leveldb_kv_checkpoint,
     };
-    struct leveldb_kv *self = xcalloc(1, sizeof(*self));
-    int error;
+    struct leveldb_kv *self;
+    int error = io_mkdir(io, directory);
 
-    self->kv.ops = &ops;
-    set_options(self, false);
-    self->directory = lock_directory(directory);
-    error = self->directory < 0 ? self->directory
-                                : log_tail_discard(self->directory);
+    if (error == 0) {
+        error = log_tail_discard(io, directory);
+    }
+    if (error == 0) {
+        error = manifest_repair(io, directory);
+    }
     if (error != 0) {
         log_error("metadata: %s cannot be used: %s", directory,
                   strerror(-error));
-        leveldb_kv_close(&self->kv);
         return -EIO;
     }
-    return open_database(self, directory, kv);
+    self = xcalloc(1, sizeof(*self));
+    self->kv.ops = &ops;
+    self->directory = -1;
+    set_options(self, false);
+    if (env != NULL) {
+        leveldb_options_set_env(self->options, env);
+    }
+    return open_unsynced(self, io, directory, kv);
 }
 
-int leveldb_wipe(const char *directory)
+int leveldb_wipe(struct leveldb_env_t *env, const char *directory)
 {
     leveldb_options_t *options = leveldb_options_create();
     char *error = NULL;
 
+    if (env != NULL) {
+        leveldb_options_set_env(options, env);
+    }
     leveldb_destroy_db(options, directory, &error);
     leveldb_options_destroy(options);
     if (error != NULL) {

@@ -17,6 +17,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -183,20 +184,32 @@ static int find_newest(int directory, char out[NAME_MAX + 1])
     return error != 0 ? error : out[0] != '\0';
 }
 
-static int unlink_log(void *context, const char *name, uint64_t number)
+struct discard {
+    struct io *io;
+    const char *directory;
+};
+
+static int discard_log(void *context, const char *name)
 {
-    (void)number;
-    return unlinkat(*(int *)context, name, 0) != 0 ? -errno : 0;
+    const struct discard *discard = context;
+    char path[PATH_MAX];
+    uint64_t number;
+    int n;
+
+    if (!log_number(name, &number)) {
+        return 0;
+    }
+    n = snprintf(path, sizeof(path), "%s/%s", discard->directory, name);
+    invariant(n > 0 && n < PATH_MAX);
+    return io_unlink(discard->io, path);
 }
 
-int log_tail_discard(int directory)
+int log_tail_discard(struct io *io, const char *directory)
 {
-    int error = each_log(directory, unlink_log, &directory);
+    struct discard discard = {io, directory};
+    int error = io_list(io, directory, discard_log, &discard);
 
-    if (error == 0 && fsync(directory) != 0) {
-        error = -errno;
-    }
-    return error;
+    return error != 0 ? error : io_sync_dir(io, directory);
 }
 
 static int read_all(int fd, uint8_t *data, size_t size)

@@ -55,6 +55,9 @@ struct mirror_database {
     int (*wipe)(struct io *io, const char *directory);
 };
 extern const struct mirror_database mirror_leveldb;
+/* As its open(); `env`: as of leveldb_open_unsynced(). */
+int mirror_leveldb_open(struct io *io, struct leveldb_env_t *env,
+                        const char *directory, bool create, struct kv **kv);
 int mirrors_open(const struct kv_mirror_options *options,
                  const struct mirror_database *database, struct kv **kv);
 
@@ -109,7 +112,7 @@ struct mirrors {
     struct io *io;
     const struct mirror_database *database;
     unsigned answer_ms;
-    uint64_t learn_bytes;
+    uint64_t learn_bytes, segment_bytes;
     uint8_t store[MIRROR_ID_SIZE];
     unsigned count;
     struct mirror mirrors[KV_MIRRORS_MAX];

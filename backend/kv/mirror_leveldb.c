@@ -18,18 +18,24 @@ static int check_there(struct io *io, const char *directory)
     return io_node_at(io, path, &node);
 }
 
-static int open_database(struct io *io, const char *directory, bool create,
-                         struct kv **kv)
+int mirror_leveldb_open(struct io *io, struct leveldb_env_t *env,
+                        const char *directory, bool create, struct kv **kv)
 {
     int error = create ? 0 : check_there(io, directory);
 
-    return error != 0 ? error : leveldb_open_unsynced(directory, kv);
+    return error != 0 ? error : leveldb_open_unsynced(io, env, directory, kv);
+}
+
+static int open_database(struct io *io, const char *directory, bool create,
+                         struct kv **kv)
+{
+    return mirror_leveldb_open(io, NULL, directory, create, kv);
 }
 
 static int wipe_database(struct io *io, const char *directory)
 {
     (void)io;
-    return leveldb_wipe(directory);
+    return leveldb_wipe(NULL, directory);
 }
 
 const struct mirror_database mirror_leveldb = {

@@ -115,7 +115,8 @@ int mirror_open_files(struct mirror *mirror, bool create)
     int error;
 
     path_in(mirror, "journal", path);
-    error = journal_open(io, path, &mirror->journal);
+    error =
+        journal_open(io, path, mirror->all->segment_bytes, &mirror->journal);
     if (error != 0) {
         return error;
     }
@@ -488,6 +489,8 @@ static struct mirrors *mirrors_new(const struct kv_mirror_options *options,
     all->database = database;
     all->answer_ms = options->answer_ms;
     all->learn_bytes = options->learn_bytes;
+    all->segment_bytes = options->segment_bytes != 0 ? options->segment_bytes
+                                                     : JOURNAL_SEGMENT_MAX;
     all->count = options->count;
     for (unsigned i = 0; i < all->count; i++) {
         all->mirrors[i].all = all;

@@ -4,6 +4,7 @@
 #ifndef KV_PRIVATE_H
 #define KV_PRIVATE_H
 
+#include "io/io.h"
 #include "kv/kv.h"
 
 #include <pthread.h>
@@ -65,13 +66,15 @@ struct slice kv_batch_bytes(const struct kv_batch *batch);
 /* Replaces the changes by such bytes; -EBADMSG if they are not well-formed. */
 int kv_batch_load(struct kv_batch *batch, struct slice bytes);
 
-/* --- leveldb.c: a database whose changes a journal keeps
- * --------------------*/
+/* --- leveldb.c: a database whose changes a journal keeps -------------------*/
+struct leveldb_env_t; /* LevelDB's file interface; NULL: the system's files */
 /* Throws LevelDB's own log away: the journal has what it held. Commits are
- * not synced; -EIO, logged. */
-int leveldb_open_unsynced(const char *directory, struct kv **kv);
+ * not synced; -EIO, logged. `io` and `env` lead to the same files, and the
+ * caller holds a lock on them. */
+int leveldb_open_unsynced(struct io *io, struct leveldb_env_t *env,
+                          const char *directory, struct kv **kv);
 /* Removes the database; 0 if there is none. */
-int leveldb_wipe(const char *directory);
+int leveldb_wipe(struct leveldb_env_t *env, const char *directory);
 
 /* --- log_tail.c: LevelDB's log after a power cut ---------------------------*/
 /* How many bytes of a log are whole records: `size`, or fewer if the last one
@@ -82,6 +85,11 @@ int log_tail_find(const uint8_t *log, size_t size, size_t *whole);
  * as lost-tail-<n>. Whoever calls has the directory for itself. */
 int log_tail_repair(int directory);
 /* Unlinks every log in the directory: what they hold is elsewhere. */
-int log_tail_discard(int directory);
+int log_tail_discard(struct io *io, const char *directory);
+
+/* --- manifest.c: LevelDB's manifest after a power cut ----------------------*/
+/* Cuts off a last record that is in pieces; 0 if there is no database yet.
+ * -EBADMSG if a record begins behind the damage. */
+int manifest_repair(struct io *io, const char *directory);
 
 #endif

@@ -25,7 +25,8 @@ static int setup(void **state)
     fixture->io = io_sim_new(7, UINT64_C(1) << 30);
     assert_int_equal(io_mkdir(fixture->io, "/m"), 0);
     assert_int_equal(io_sync_dir(fixture->io, "/"), 0);
-    assert_int_equal(journal_open(fixture->io, DIRECTORY, &fixture->journal),
+    assert_int_equal(journal_open(fixture->io, DIRECTORY, JOURNAL_SEGMENT_MAX,
+                                  &fixture->journal),
                      0);
     *state = fixture;
     return 0;
@@ -64,7 +65,8 @@ static int reopen(struct fixture *fixture)
 {
     journal_close(fixture->journal);
     fixture->journal = NULL;
-    return journal_open(fixture->io, DIRECTORY, &fixture->journal);
+    return journal_open(fixture->io, DIRECTORY, JOURNAL_SEGMENT_MAX,
+                        &fixture->journal);
 }
 
 static void expect_groups(struct fixture *fixture, uint64_t from, uint64_t last,
@@ -166,7 +168,8 @@ static void test_damage_with_groups_behind(void **state)
     assert_int_equal(reopen(fixture), -EBADMSG);
     byte ^= 0x10;
     assert_int_equal(io_pwrite(file, &byte, 1, 2500), 0);
-    assert_int_equal(journal_open(fixture->io, DIRECTORY, &fixture->journal),
+    assert_int_equal(journal_open(fixture->io, DIRECTORY, JOURNAL_SEGMENT_MAX,
+                                  &fixture->journal),
                      0);
     expect_range(fixture, 1, 5);
     journal_close(fixture->journal);
@@ -174,7 +177,8 @@ static void test_damage_with_groups_behind(void **state)
     assert_int_equal(io_pread(file, &byte, 1, 4 * 1032 + 100), 0);
     byte ^= 0x10;
     assert_int_equal(io_pwrite(file, &byte, 1, 4 * 1032 + 100), 0);
-    assert_int_equal(journal_open(fixture->io, DIRECTORY, &fixture->journal),
+    assert_int_equal(journal_open(fixture->io, DIRECTORY, JOURNAL_SEGMENT_MAX,
+                                  &fixture->journal),
                      0);
     expect_range(fixture, 1, 4);
     io_close(file);
