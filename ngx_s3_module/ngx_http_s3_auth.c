@@ -13,6 +13,7 @@
 
 static ngx_int_t ngx_http_s3_gather_headers(ngx_http_request_t *r,
     ngx_http_s3_ctx_t *ctx);
+static ngx_uint_t ngx_http_s3_is_host(ngx_http_request_t *r, s3_str_t *host);
 static ngx_int_t ngx_http_s3_gather_args(ngx_http_request_t *r,
     ngx_http_s3_ctx_t *ctx);
 static ngx_int_t ngx_http_s3_ask_key(ngx_http_request_t *r,
@@ -143,7 +144,29 @@ ngx_http_s3_gather_headers(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
         ctx->host = field->value;
     }
 
+    if (r->host_start && !ngx_http_s3_is_host(r, &ctx->host)) {
+        return ngx_http_s3_set_error(ctx, S3_ERR_InvalidURI);
+    }
+
     return NGX_OK;
+}
+
+
+/*
+ * A target "http://host/..." has chosen the server, and the signature covers
+ * the Host header: both must be of one host.
+ */
+
+static ngx_uint_t
+ngx_http_s3_is_host(ngx_http_request_t *r, s3_str_t *host)
+{
+    size_t  len;
+
+    len = r->host_end - r->host_start;
+
+    return host->len >= len
+           && ngx_strncasecmp(host->data, r->host_start, len) == 0
+           && (host->len == len || host->data[len] == ':');
 }
 
 
