@@ -19,20 +19,29 @@
 #define MIRROR_ID_SIZE 16
 
 /* --- the set file ----------------------------------------------------------*/
+struct mirror_epoch {
+    uint64_t number; /* from 1 */
+    uint64_t ballot; /* random: tells epochs of one number apart */
+    unsigned count;
+    uint8_t members[KV_MIRRORS_MAX][MIRROR_ID_SIZE];
+};
+bool mirror_epoch_same(const struct mirror_epoch *a,
+                       const struct mirror_epoch *b);
+bool mirror_epoch_names(const struct mirror_epoch *epoch,
+                        const uint8_t id[MIRROR_ID_SIZE]);
+
 struct mirror_set {
     uint8_t store[MIRROR_ID_SIZE]; /* the same on all mirrors of a store */
     uint8_t self[MIRROR_ID_SIZE];  /* new whenever the mirror is emptied */
-    uint64_t epoch;                /* from 1 */
-    unsigned count;
-    uint8_t members[KV_MIRRORS_MAX][MIRROR_ID_SIZE];
+    struct mirror_epoch epoch;     /* recorded last */
+    bool stands;                   /* every member has recorded it */
+    struct mirror_epoch base;      /* the one before, which stands */
 };
 /* -ENOENT; -EBADMSG. */
 int mirror_set_read(struct io *io, const char *directory,
                     struct mirror_set *set);
 int mirror_set_write(struct io *io, const char *directory,
                      const struct mirror_set *set);
-bool mirror_set_names(const struct mirror_set *set,
-                      const uint8_t id[MIRROR_ID_SIZE]);
 
 /* What a start knows of a mirror. */
 struct mirror_candidate {
@@ -40,11 +49,12 @@ struct mirror_candidate {
     bool readable; /* its journal and database too */
     struct mirror_set set;
 };
-/* Which of them hold every acknowledged group (S4): marks them in `trusted`
- * and returns the one whose set counts. -ENOENT: none has a set; -EINVAL: too
- * few are there. Pure. */
+/* Which of them hold every acknowledged group (S4): marks them in `trusted`,
+ * and says which epoch they are of. -ENOENT: none has a set; -EINVAL: too few
+ * are there. Pure. */
 int mirror_choose(const struct mirror_candidate *candidates, unsigned count,
-                  bool accept_lost, bool trusted[KV_MIRRORS_MAX]);
+                  bool accept_lost, struct mirror_epoch *epoch,
+                  bool trusted[KV_MIRRORS_MAX]);
 
 /* --- the database of a mirror ----------------------------------------------*/
 /* LevelDB, or what a test puts there. */
@@ -121,10 +131,10 @@ struct mirrors {
     pthread_cond_t work;     /* for the mirrors' threads */
     pthread_cond_t progress; /* for everybody else */
     struct writer *first, *last;
-    struct group *group; /* being journaled, or NULL */
-    uint64_t epoch;
-    uint64_t committed; /* last group that J1 holds for */
-    uint64_t visible;   /* last group that reads may have seen */
+    struct group *group;       /* being journaled, or NULL */
+    struct mirror_epoch epoch; /* it stands */
+    uint64_t committed;        /* last group that J1 holds for */
+    uint64_t visible;          /* last group that reads may have seen */
     struct mirror *primary;
     bool closing;
     pthread_t learner; /* rebuilds one mirror */

@@ -12,6 +12,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 
 #define GROUP_BYTES_MAX (1u << 20) /* no further batch joins a larger group */
@@ -93,62 +94,81 @@ static bool stays(const struct mirror *mirror, const struct mirror *joining)
     return mirror_alive(mirror) || (mirror == joining && !mirror->failed);
 }
 
-/* The members of the next epoch. Returns how many. */
-static unsigned make_set(struct mirrors *all, const struct mirror *joining,
-                         uint64_t epoch, struct mirror_set *set)
+static void make_epoch(struct mirrors *all, const struct mirror *joining,
+                       uint64_t number, struct mirror_epoch *epoch)
 {
-    memset(set, 0, sizeof(*set));
-    memcpy(set->store, all->store, MIRROR_ID_SIZE);
-    set->epoch = epoch;
+    memset(epoch, 0, sizeof(*epoch));
+    epoch->number = number;
+    invariant(getrandom(&epoch->ballot, sizeof(epoch->ballot), 0) ==
+              sizeof(epoch->ballot));
     for (unsigned i = 0; i < all->count; i++) {
         if (stays(&all->mirrors[i], joining)) {
-            memcpy(set->members[set->count++], all->mirrors[i].id,
+            memcpy(epoch->members[epoch->count++], all->mirrors[i].id,
                    MIRROR_ID_SIZE);
         }
     }
-    return set->count;
 }
 
-/* On every member of the set, all or none counts. Without the lock: drives
- * are slow. False: one has failed. */
-static bool record_set(struct mirrors *all, struct mirror *joining,
+/* S3: is at least half of `before` in `next`? */
+static bool keeps_half(const struct mirror_epoch *next,
+                       const struct mirror_epoch *before)
+{
+    unsigned kept = 0;
+
+    for (unsigned i = 0; i < before->count; i++) {
+        kept += mirror_epoch_names(next, before->members[i]);
+    }
+    return 2 * kept >= before->count;
+}
+
+/* Without the lock: drives are slow. */
+static void record(struct mirrors *all, struct mirror *mirror,
+                   struct mirror_set *set)
+{
+    int error;
+
+    memcpy(set->self, mirror->id, MIRROR_ID_SIZE);
+    pthread_mutex_unlock(&all->lock);
+    error = mirror_set_write(all->io, mirror->directory, set);
+    pthread_mutex_lock(&all->lock);
+    if (error != 0) {
+        mirror_fail(mirror, "the epoch cannot be recorded", error);
+    }
+}
+
+/* On every member of the next epoch. False: one has failed. */
+static bool record_all(struct mirrors *all, struct mirror *joining,
                        struct mirror_set *set)
 {
-    bool recorded = true;
-
-    for (unsigned i = 0; i < all->count && recorded; i++) {
-        struct mirror *mirror = &all->mirrors[i];
-        int error;
-
-        if (!stays(mirror, joining)) {
-            continue;
-        }
-        memcpy(set->self, mirror->id, MIRROR_ID_SIZE);
-        pthread_mutex_unlock(&all->lock);
-        error = mirror_set_write(all->io, mirror->directory, set);
-        pthread_mutex_lock(&all->lock);
-        if (error != 0) {
-            mirror_fail(mirror, "the epoch cannot be recorded", error);
-            recorded = false;
-        }
-    }
-    return recorded;
-}
-
-static void take_epoch(struct mirrors *all, const struct mirror *joining,
-                       const struct mirror_set *set)
-{
-    all->epoch = set->epoch;
     for (unsigned i = 0; i < all->count; i++) {
         struct mirror *mirror = &all->mirrors[i];
 
-        if (stays(mirror, joining)) {
+        if (mirror_epoch_names(&set->epoch, mirror->id) &&
+            (mirror->state == KV_MIRROR_MEMBER || mirror == joining)) {
+            record(all, mirror, set);
+            if (mirror->failed) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+static void take_epoch(struct mirrors *all, const struct mirror *joining,
+                       const struct mirror_epoch *epoch)
+{
+    all->epoch = *epoch;
+    for (unsigned i = 0; i < all->count; i++) {
+        struct mirror *mirror = &all->mirrors[i];
+
+        if (mirror_epoch_names(epoch, mirror->id) &&
+            (mirror->state == KV_MIRROR_MEMBER || mirror == joining)) {
             mirror->state = KV_MIRROR_MEMBER;
         } else if (mirror->state == KV_MIRROR_MEMBER) {
             mirror->state = KV_MIRROR_FAILED;
             log_error("metadata mirror %s: expelled, epoch %" PRIu64
                       " goes on with %u",
-                      mirror->directory, set->epoch, set->count);
+                      mirror->directory, epoch->number, epoch->count);
         }
     }
     if (all->primary == NULL) {
@@ -156,37 +176,36 @@ static void take_epoch(struct mirrors *all, const struct mirror *joining,
     }
 }
 
-static unsigned members(const struct mirrors *all)
-{
-    unsigned count = 0;
-
-    for (unsigned i = 0; i < all->count; i++) {
-        count += all->mirrors[i].state == KV_MIRROR_MEMBER;
-    }
-    return count;
-}
-
-/* An attempt that failed may stand on some mirrors: the next one has a higher
- * number, and S3 counts from the largest set that may stand. */
+/* An attempt that failed may be recorded on some mirrors, even on all of them:
+ * the next one keeps half of it, too. */
 int mirrors_next_epoch(struct mirrors *all, struct mirror *joining)
 {
-    unsigned largest = members(all);
-    uint64_t epoch = all->epoch;
-    struct mirror_set set;
+    struct mirror_epoch tried[KV_MIRRORS_MAX + 2] = {all->epoch};
+    struct mirror_set set = {.base = all->epoch};
+    unsigned tries = 1;
 
+    memcpy(set.store, all->store, MIRROR_ID_SIZE);
     for (;;) {
-        unsigned count = make_set(all, joining, ++epoch, &set);
+        bool kept;
 
-        if (count == 0 || 2 * count < largest) {
+        make_epoch(all, joining, all->epoch.number + tries, &set.epoch);
+        kept = set.epoch.count > 0 && tries < sizeof(tried) / sizeof(tried[0]);
+        for (unsigned i = 0; i < tries && kept; i++) {
+            kept = keeps_half(&set.epoch, &tried[i]);
+        }
+        if (!kept) {
             log_error("metadata: too few mirrors are left to go on");
             return -EIO;
         }
-        largest = count > largest ? count : largest;
-        if (record_set(all, joining, &set)) {
-            take_epoch(all, joining, &set);
-            return 0;
+        tried[tries++] = set.epoch;
+        if (record_all(all, joining, &set)) {
+            break;
         }
     }
+    take_epoch(all, joining, &set.epoch);
+    set.stands = true;
+    record_all(all, joining, &set);
+    return 0;
 }
 
 static int expel_failed(struct mirrors *all)
@@ -296,7 +315,7 @@ static void lead_group(struct mirrors *all, struct writer *writer)
      * may take its number. */
     error = atomic_load(&all->kv.poisoned) ? -EIO : expel_failed(all);
     if (error == 0) {
-        group->epoch = all->epoch;
+        group->epoch = all->epoch.number;
         error = replicate(all, group);
         if (error != 0) {
             atomic_store(&all->kv.poisoned, true);

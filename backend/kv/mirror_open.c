@@ -206,11 +206,11 @@ static int create_all(struct mirrors *all)
             return error;
         }
     }
-    all->epoch = 0;
+    memset(&all->epoch, 0, sizeof(all->epoch));
     return 0;
 }
 
-/* Epoch 1 on some, nothing on the others, and no group anywhere. */
+/* Epoch 1 was recorded by some, but stood nowhere: no group can have come. */
 static bool creation_was_interrupted(const struct mirrors *all,
                                      const struct mirror_candidate *candidates)
 {
@@ -221,7 +221,8 @@ static bool creation_was_interrupted(const struct mirrors *all,
         if (mirror->state == KV_MIRROR_BLANK) {
             continue;
         }
-        if (!candidates[i].readable || candidates[i].set.epoch != 1) {
+        if (!candidates[i].readable || candidates[i].set.stands ||
+            candidates[i].set.epoch.number != 1) {
             return false;
         }
         journal_range(mirror->journal, &first, &last);
@@ -353,33 +354,53 @@ static void take_states(struct mirrors *all, const bool trusted[KV_MIRRORS_MAX],
     }
 }
 
+/* By the operator's word the absent members know nothing: S3 need not count
+ * them. */
+static void forget_absent(struct mirrors *all,
+                          const bool trusted[KV_MIRRORS_MAX])
+{
+    struct mirror_epoch *epoch = &all->epoch;
+
+    memset(epoch->members, 0, sizeof(epoch->members));
+    epoch->count = 0;
+    for (unsigned i = 0; i < all->count; i++) {
+        if (trusted[i]) {
+            memcpy(epoch->members[epoch->count++], all->mirrors[i].id,
+                   MIRROR_ID_SIZE);
+        }
+    }
+}
+
 static int recover(struct mirrors *all, struct mirror_candidate *candidates,
                    bool accept_lost)
 {
     bool trusted[KV_MIRRORS_MAX] = {false};
-    int failed, chosen;
+    int failed, error;
 
     do {
-        chosen = mirror_choose(candidates, all->count, accept_lost, trusted);
-        if (chosen < 0) {
+        error = mirror_choose(candidates, all->count, accept_lost, &all->epoch,
+                              trusted);
+        if (error != 0) {
             break;
         }
-        all->epoch = candidates[chosen].set.epoch;
-        failed = bring_up_all(all, trusted, all->epoch);
+        failed = bring_up_all(all, trusted, all->epoch.number);
         if (failed >= 0) {
             candidates[failed].readable = false;
             mirror_stop(&all->mirrors[failed]);
         }
     } while (failed >= 0);
-    if (chosen == -EINVAL) {
+    if (error == -EINVAL) {
         log_error("metadata: half of the mirrors or fewer are here, and those "
                   "that are missing may know more: bring them back");
-    } else if (chosen == -ENOENT) {
+    } else if (error == -ENOENT) {
         log_error("metadata: no mirror is left, and some directories are not "
                   "blank: a new store is not made over them");
     }
-    if (chosen < 0) {
+    if (error != 0) {
         return -EINVAL;
+    }
+    if (accept_lost) {
+        forget_absent(all, trusted);
     }
     take_states(all, trusted, candidates);
     return 0;
@@ -404,28 +425,24 @@ static void start_members(struct mirrors *all)
     }
 }
 
-/* Is the epoch that was found the one of all who are here, and recorded by
- * all of them? */
+/* Are all members here, and know that the epoch stands? */
 static bool epoch_stands(const struct mirrors *all,
                          const struct mirror_candidate *candidates)
 {
     unsigned here = 0;
 
     for (unsigned i = 0; i < all->count; i++) {
+        const struct mirror_set *set = &candidates[i].set;
+
         if (all->mirrors[i].state != KV_MIRROR_MEMBER) {
             continue;
         }
-        here++;
-        if (candidates[i].set.epoch != all->epoch) {
+        if (!set->stands || !mirror_epoch_same(&set->epoch, &all->epoch)) {
             return false;
         }
+        here++;
     }
-    for (unsigned i = 0; i < all->count; i++) {
-        if (all->mirrors[i].state == KV_MIRROR_MEMBER) {
-            return candidates[i].set.count == here;
-        }
-    }
-    return false;
+    return here == all->epoch.count;
 }
 
 static int serve(struct mirrors *all, bool new_epoch)
@@ -557,7 +574,7 @@ unsigned kv_mirrors(struct kv *kv, uint64_t *epoch,
         return 0;
     }
     pthread_mutex_lock(&all->lock);
-    *epoch = all->epoch;
+    *epoch = all->epoch.number;
     for (unsigned i = 0; i < all->count; i++) {
         const struct mirror *mirror = &all->mirrors[i];
 

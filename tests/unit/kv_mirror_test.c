@@ -423,51 +423,129 @@ static void test_creation_is_cut(void **state)
 
 /* --- choosing: pure --------------------------------------------------------*/
 
-static struct mirror_candidate candidate(uint8_t self, uint64_t epoch,
-                                         const char *members)
+static struct mirror_epoch epoch_made(uint64_t number, uint64_t ballot,
+                                      const char *members)
+{
+    struct mirror_epoch epoch = {.number = number, .ballot = ballot};
+
+    for (; *members != '\0'; members++) {
+        epoch.members[epoch.count++][0] = (uint8_t)*members;
+    }
+    return epoch;
+}
+
+static struct mirror_candidate candidate(char self, struct mirror_epoch epoch,
+                                         struct mirror_epoch base, bool stands)
 {
     struct mirror_candidate candidate = {.has_set = true, .readable = true};
 
-    candidate.set.self[0] = self;
+    candidate.set.self[0] = (uint8_t)self;
     candidate.set.epoch = epoch;
-    for (; *members != '\0'; members++) {
-        candidate.set.members[candidate.set.count++][0] = (uint8_t)*members;
-    }
+    candidate.set.base = base;
+    candidate.set.stands = stands;
     return candidate;
+}
+
+/* `expected`: the mirrors that are trusted, "" if the start is refused. */
+static void expect_choice(const struct mirror_candidate *candidates,
+                          unsigned count, uint64_t ballot, const char *expected)
+{
+    bool trusted[KV_MIRRORS_MAX] = {false};
+    struct mirror_epoch epoch = {0};
+    int error = mirror_choose(candidates, count, false, &epoch, trusted);
+
+    assert_int_equal(error, expected[0] == '\0' ? -EINVAL : 0);
+    assert_int_equal(epoch.ballot, error == 0 ? ballot : 0);
+    for (unsigned i = 0; i < count; i++) {
+        const char *at = strchr(expected, candidates[i].set.self[0]);
+
+        assert_int_equal(trusted[i], candidates[i].has_set && at != NULL &&
+                                         expected[0] != '\0');
+    }
 }
 
 static void test_choosing(void **state)
 {
-    struct mirror_candidate three[3];
+    const struct mirror_epoch none = {0}, first = epoch_made(1, 1, "abc"),
+                              ab = epoch_made(2, 2, "ab"),
+                              bc = epoch_made(2, 3, "bc"),
+                              b = epoch_made(3, 4, "b"),
+                              ac = epoch_made(3, 5, "ac");
+    struct mirror_candidate three[3], gone = {0};
     bool trusted[KV_MIRRORS_MAX];
+    struct mirror_epoch epoch;
 
     (void)state;
-    /* An epoch that only one has recorded was never established. */
-    three[0] = candidate('a', 2, "ab");
-    three[1] = candidate('b', 1, "abc");
-    three[2] = candidate('c', 1, "abc");
-    assert_int_equal(mirror_choose(three, 3, false, trusted), 0);
-    assert_true(trusted[0] && trusted[1] && !trusted[2]);
-    /* Without the one that knows of it, the others have a majority. */
-    three[0] = (struct mirror_candidate){0};
-    assert_int_equal(mirror_choose(three, 3, false, trusted), 1);
-    assert_true(!trusted[0] && trusted[1] && trusted[2]);
-    /* The same number for two sets: the one that more have recorded. */
-    three[0] = candidate('a', 2, "ab");
-    three[1] = candidate('b', 2, "bc");
-    three[2] = candidate('c', 2, "bc");
-    assert_int_equal(mirror_choose(three, 3, false, trusted), 1);
-    assert_true(!trusted[0] && trusted[1] && trusted[2]);
-    /* One of each: neither. */
-    three[1] = (struct mirror_candidate){0};
-    assert_int_equal(mirror_choose(three, 3, false, trusted), -EINVAL);
-    /* A set that can be read counts, even if the mirror cannot. */
-    three[0] = candidate('a', 3, "a");
-    three[0].readable = false;
-    three[1] = candidate('b', 1, "abc");
-    three[2] = candidate('c', 1, "abc");
-    assert_int_equal(mirror_choose(three, 3, false, trusted), -EINVAL);
-    assert_int_equal(mirror_choose(three, 0, false, trusted), -ENOENT);
+    three[0] = candidate('a', first, none, true);
+    three[1] = candidate('b', first, none, true);
+    three[2] = candidate('c', first, none, true);
+    expect_choice(three, 3, 1, "abc");
+    three[1] = gone;
+    expect_choice(three, 3, 1, "ac");
+    three[0] = gone;
+    expect_choice(three, 3, 0, "");
+
+    /* An epoch that one of two has not recorded was never established. */
+    three[0] = candidate('a', ab, first, false);
+    three[1] = candidate('b', first, none, true);
+    three[2] = gone;
+    expect_choice(three, 3, 1, "ab");
+    /* Without the other one nobody knows. */
+    three[1] = gone;
+    three[2] = candidate('c', first, none, true);
+    expect_choice(three, 3, 0, "");
+    /* Established, it wins; c is of before. */
+    three[0] = candidate('a', ab, first, true);
+    three[1] = candidate('b', ab, first, false);
+    expect_choice(three, 3, 2, "ab");
+
+    /* One number, two sets. */
+    three[0] = candidate('a', ab, first, false);
+    three[1] = candidate('b', bc, first, true);
+    three[2] = candidate('c', bc, first, true);
+    expect_choice(three, 3, 3, "bc");
+    three[1] = gone;
+    expect_choice(three, 3, 0, "");
+
+    /* {a, c} was tried and cut; {b, c} stood, then b alone. Neither a nor c
+     * may speak for what they tried. */
+    three[0] = candidate('a', ac, first, false);
+    three[1] = candidate('b', b, bc, true);
+    three[2] = candidate('c', bc, first, true);
+    expect_choice(three, 3, 4, "b");
+    three[1] = gone;
+    expect_choice(three, 3, 0, "");
+
+    /* A mirror that cannot be read supports nothing. */
+    three[0] = candidate('a', first, none, true);
+    three[1] = candidate('b', first, none, true);
+    three[1].readable = false;
+    three[2] = gone;
+    expect_choice(three, 3, 0, "");
+    assert_int_equal(mirror_choose(three, 0, false, &epoch, trusted), -ENOENT);
+    assert_int_equal(mirror_choose(three, 3, true, &epoch, trusted), 0);
+    assert_true(trusted[0] && !trusted[1]);
+}
+
+/* Of five, the two that recorded an epoch which was given up must not be taken
+ * for most of its three members: the other three may have gone on. */
+static void test_choosing_of_five(void **state)
+{
+    const struct mirror_epoch none = {0}, first = epoch_made(1, 1, "abcde"),
+                              abc = epoch_made(2, 2, "abc"),
+                              cde = epoch_made(2, 3, "cde");
+    struct mirror_candidate five[5] = {0};
+
+    (void)state;
+    five[0] = candidate('a', abc, first, false);
+    five[1] = candidate('b', abc, first, false);
+    expect_choice(five, 5, 0, "");
+    five[2] = candidate('c', cde, first, true);
+    five[3] = candidate('d', cde, first, true);
+    expect_choice(five, 5, 3, "cd");
+    five[2] = candidate('c', first, none, true);
+    five[3] = candidate('d', first, none, true);
+    expect_choice(five, 5, 1, "abcd");
 }
 
 static void test_random_histories(void **state)
@@ -607,6 +685,7 @@ int main(void)
         TEST(test_foreign_mirrors_are_left_alone),
         TEST(test_creation_is_cut),
         cmocka_unit_test(test_choosing),
+        cmocka_unit_test(test_choosing_of_five),
         cmocka_unit_test(test_random_histories),
         TEST(test_power_goes_at_any_call),
         TEST(test_a_late_primary_is_waited_for),
