@@ -24,10 +24,10 @@ int scrub_load(struct care *care)
     if (error == 0) {
         care->scrub = *saved;
         care->scrub.base.n_unknown_fields = 0;
-        if (saved->walked.len <= sizeof(care->walked)) {
-            memcpy(care->walked, saved->walked.data, saved->walked.len);
-        } else {
+        if (saved->walked.len > sizeof(care->walked)) {
             care->scrub.walked.len = 0;
+        } else if (saved->walked.len > 0) {
+            memcpy(care->walked, saved->walked.data, saved->walked.len);
         }
     }
     care->scrub.walked.data = care->walked;
