@@ -95,6 +95,7 @@ static const struct action actions[] = {
     {"s3:ReplicateObject", LEVEL_OBJECT},
     {"s3:ReplicateTags", LEVEL_OBJECT},
     {"s3:RestoreObject", LEVEL_OBJECT},
+    {"s3:TagResource", LEVEL_BUCKET},
 };
 
 /* What a key goes with. */

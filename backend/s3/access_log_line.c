@@ -336,7 +336,8 @@ void access_log_line(const struct s3_call *call, const Meta__Bucket *bucket,
     put_word(out, version);
     put_word(out, pb_slice(request->request_id)); /* HostId, as in errors */
     put_security(out, request);
-    buffer_append_string(out, "- - "); /* access point, ACL required */
+    put_string(out, ""); /* access point */
+    put_string(out, call->acl_required ? "Yes" : "");
     put_word(out, pb_slice(bucket->region));
     out->data[out->size - 1] = '\n';
 }

@@ -377,6 +377,7 @@ static void keep(const Meta__Object *current, Meta__Object *object)
     object->n_tags = current->n_tags;
     object->tags = current->tags;
     object->storage_class = current->storage_class;
+    object->website_redirect = current->website_redirect;
     object->encryption = current->encryption;
     object->owner = current->owner;
     object->acl = current->acl;

@@ -205,6 +205,9 @@ bool call_ask(struct s3_call *call, const struct s3_question *question)
 
     access_decide(&context, &decision);
     access_release(&context);
+    if (decision.allowed && decision.source == POLICY_BY_ACL) {
+        call->acl_required = true;
+    }
     return decision.allowed;
 }
 
@@ -322,6 +325,8 @@ bool call_authorize_creation(struct s3_call *call)
     return call_authorize_bucket(call, "s3:CreateBucket") &&
            (!acl_in_request(call) ||
             call_authorize_bucket(call, "s3:PutBucketAcl")) &&
+           (call->asked.object == NULL || call->asked.object->n_tags == 0 ||
+            call_authorize_bucket(call, "s3:TagResource")) &&
            (!has_header(call, "x-amz-object-ownership") ||
             call_authorize_bucket(call, "s3:PutBucketOwnershipControls")) &&
            (!lock || (call_authorize_bucket(

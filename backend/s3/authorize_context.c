@@ -337,6 +337,12 @@ static size_t legal_hold(struct access_context *context, struct slice *values)
 }
 
 /* --- tags ------------------------------------------------------------------*/
+/* Tags of buckets and of objects have names of their own in policies. */
+static bool of_bucket(const struct access_context *context)
+{
+    return context->question->key.data == NULL;
+}
+
 /* The tags that the request sets: of its body, or of its header. */
 static void request_tags(struct access_context *context, struct tag_set *set)
 {
@@ -345,7 +351,7 @@ static void request_tags(struct access_context *context, struct tag_set *set)
     *set = (struct tag_set){NULL, 0};
     if (asked != NULL) {
         *set = (struct tag_set){asked->tags, asked->n_tags};
-    } else {
+    } else if (!of_bucket(context)) {
         tags_read_header(context->call, set);
     }
 }
@@ -360,6 +366,18 @@ static size_t request_tag_keys(struct access_context *context,
         values[i] = pb_slice(set.tags[i]->name);
     }
     return set.count < POLICY_VALUES_MAX ? set.count : POLICY_VALUES_MAX;
+}
+
+static size_t bucket_tag_keys(struct access_context *context,
+                              struct slice *values)
+{
+    return of_bucket(context) ? request_tag_keys(context, values) : 0;
+}
+
+static size_t object_tag_keys(struct access_context *context,
+                              struct slice *values)
+{
+    return of_bucket(context) ? 0 : request_tag_keys(context, values);
 }
 
 static size_t tag_value(Meta__Field *const *tags, size_t count,
@@ -390,13 +408,14 @@ static const struct {
     {"aws:ResourceAccount", resource_account},
     {"aws:SecureTransport", secure_transport},
     {"aws:SourceIp", source_ip},
+    {"aws:TagKeys", bucket_tag_keys},
     {"aws:TokenIssueTime", issue_time},
     {"aws:UserAgent", user_agent},
     {"aws:userid", user_id},
     {"aws:username", user_name},
     {"s3:LocationConstraint", location_constraint},
     {"s3:ObjectCreationOperation", creation},
-    {"s3:RequestObjectTagKeys", request_tag_keys},
+    {"s3:RequestObjectTagKeys", object_tag_keys},
     {"s3:ResourceAccount", resource_account},
     {"s3:TlsVersion", tls_version},
     {"s3:VersionId", version_id},
@@ -464,7 +483,8 @@ static size_t named_values(struct access_context *context, struct slice key,
                    ? tag_value(object->tags, object->n_tags, rest, values)
                    : 0;
     }
-    rest = behind(key, "s3:RequestObjectTag/");
+    rest = behind(key, of_bucket(context) ? "aws:RequestTag/"
+                                          : "s3:RequestObjectTag/");
     if (rest.data != NULL) {
         request_tags(context, &set);
         return tag_value(set.tags, set.count, rest, values);

@@ -9,11 +9,13 @@
 
 #include "s3/acl.h"
 #include "s3/authorize.h"
+#include "s3/document.h"
 #include "s3/list_common.h"
 #include "s3/multipart.h"
 #include "s3/operations.h"
 #include "s3/ownership.h"
 #include "s3/public_access.h"
+#include "s3/tags.h"
 #include "s3/xml_in.h"
 
 #define BUCKETS_MAX     10000
@@ -249,9 +251,11 @@ static bool creation_lock(struct s3_call *call, bool *lock)
     return false;
 }
 
+/* us-east-1 is S3's null location: no constraint names it. */
 static bool check_constraint(struct s3_call *call, struct slice constraint)
 {
-    if (!bucket_valid_region(constraint)) {
+    if (!bucket_valid_region(constraint) ||
+        slice_equal_string(constraint, DEFAULT_REGION)) {
         call_error_field(call, "LocationConstraint", constraint);
         call_fail(call, S3_ERR_InvalidLocationConstraint);
         return false;
@@ -268,35 +272,74 @@ static bool check_constraint(struct s3_call *call, struct slice constraint)
     return true;
 }
 
-/* The region asked for in the body, or the endpoint's. */
-static bool creation_region(struct s3_call *call, struct slice *region)
+/* What a new bucket is to have. */
+struct creation {
+    struct slice region;
+    struct tag_set tags;
+    bool lock;
+    Meta__Acl *acl;
+};
+
+/* Takes the one child of this name out. NULL: there is none. */
+static struct xml_node *take_child(struct xml_node *parent, const char *name)
 {
-    *region = bucket_endpoint_region(call);
+    struct xml_node **at = &parent->first, *found;
+
+    while (*at != NULL && !slice_equal_string((*at)->name, name)) {
+        at = &(*at)->next;
+    }
+    found = *at;
+    if (found != NULL) {
+        *at = found->next;
+    }
+    return found;
+}
+
+/* The document: region and tags. What is for directory buckets (Location,
+ * Bucket) is not of a general purpose bucket's. */
+static bool creation_document(struct s3_call *call, struct creation *creation)
+{
+    struct xml_leaf leaf = {.name = "LocationConstraint"};
+    struct xml_node *root, *tags;
+
+    creation->region = bucket_endpoint_region(call);
+    creation->tags.count = 0;
     if (call->xml.size == 0) {
         return true;
     }
-    struct xml_node *root =
-        xml_in_parse(call->arena, slice_of(call->xml.data, call->xml.size),
-                     "CreateBucketConfiguration");
-    struct xml_leaf leaf = {.name = "LocationConstraint"};
-    for (struct xml_node *node = root ? root->first : NULL; node != NULL;
-         node = node->next) {
-        if (slice_equal_string(node->name, "Location") ||
-            slice_equal_string(node->name, "Bucket") ||
-            slice_equal_string(node->name, "Tags")) {
-            call_fail(call, S3_ERR_NotImplemented);
-            return false;
-        }
+    root = document_request(call, "CreateBucketConfiguration");
+    if (root == NULL) {
+        return false;
     }
-    if (root == NULL || !xml_in_leaves(root, &leaf, 1)) {
+    tags = take_child(root, "Tags");
+    if (!xml_in_leaves(root, &leaf, 1)) {
         call_fail(call, S3_ERR_MalformedXML);
         return false;
     }
+    if (tags != NULL &&
+        !tags_take_elements(call, TAGS_OF_BUCKET, tags, &creation->tags)) {
+        return false;
+    }
     if (leaf.value.size > 0) {
-        *region = call->asked.location = leaf.value;
+        creation->region = call->asked.location = leaf.value;
         return check_constraint(call, leaf.value);
     }
     return true;
+}
+
+/* Policies can put conditions on the tags. */
+static bool creation_authorize(struct s3_call *call,
+                               const struct creation *creation)
+{
+    Meta__Object asked = META__OBJECT__INIT;
+    bool allowed;
+
+    asked.tags = creation->tags.tags;
+    asked.n_tags = creation->tags.count;
+    call->asked.object = &asked;
+    allowed = call_authorize_creation(call);
+    call->asked.object = NULL;
+    return allowed;
 }
 
 static void reply_created(struct s3_call *call)
@@ -320,13 +363,6 @@ static void reply_exists(struct s3_call *call, const Meta__Bucket *bucket)
         call_fail(call, S3_ERR_BucketAlreadyOwnedByYou);
     }
 }
-
-/* What a new bucket is to have. */
-struct creation {
-    struct slice region;
-    bool lock;
-    Meta__Acl *acl;
-};
 
 /* Under the exclusive bucket lock. */
 static void create_locked(struct s3_call *call, const struct creation *creation)
@@ -352,6 +388,10 @@ static void create_locked(struct s3_call *call, const struct creation *creation)
         }
         ownership_create(call, &bucket);
         public_access_create(call, &bucket);
+        if (creation->tags.count > 0) {
+            document_set(call, &bucket, DOCUMENT_TAGGING,
+                         tags_document(call, &creation->tags));
+        }
         struct meta_batch *batch = meta_batch_new(meta);
         meta_put_bucket(batch, &bucket);
         rc = meta_commit(batch);
@@ -375,8 +415,8 @@ void s3_create_bucket_run(struct s3_call *call)
     if (!ownership_check_header(call) ||
         !acl_take_creation(call, &creation.acl) ||
         !creation_lock(call, &creation.lock) ||
-        !creation_region(call, &creation.region) ||
-        !call_authorize_creation(call)) {
+        !creation_document(call, &creation) ||
+        !creation_authorize(call, &creation)) {
         return;
     }
     meta_bucket_lock(call->service->meta, call->bucket_name, true);

@@ -81,6 +81,7 @@ struct s3_call {
     uint64_t began_us, body_us, done_us; /* the body's end, the reply's begin */
     uint64_t bytes_sent, last_segments;  /* of the reply's body */
     struct s3_log_entry *log_entries;    /* access_log.h */
+    bool acl_required; /* no policy allowed it, but an access control list */
 
     Wire__Reply reply;
     size_t header_capacity;

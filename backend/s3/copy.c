@@ -119,6 +119,9 @@ static bool changes_nothing(struct s3_call *call, const struct copy *copy)
                      pb_slice(source->storage_class))) {
         return false;
     }
+    if (copy->object->website_redirect.len > 0) {
+        return false;
+    }
     return copy->algorithm == META__CHECKSUM_ALGORITHM__NO_CHECKSUM ||
            (source->checksum != NULL &&
             source->checksum->algorithm == copy->algorithm);

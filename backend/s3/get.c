@@ -406,6 +406,10 @@ static void object_headers(struct s3_call *call, const Meta__Object *object,
         call_header_slice(call, "x-amz-storage-class",
                           pb_slice(object->storage_class));
     }
+    if (object->website_redirect.len > 0) {
+        call_header_slice(call, "x-amz-website-redirect-location",
+                          pb_slice(object->website_redirect));
+    }
     if (object->n_tags > 0) {
         call_header(call, "x-amz-tagging-count", "%zu", object->n_tags);
     }

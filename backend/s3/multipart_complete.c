@@ -455,6 +455,7 @@ static int commit(struct s3_call *call, struct complete *complete)
     object.n_tags = upload->n_tags;
     object.tags = upload->tags;
     object.storage_class = upload->storage_class;
+    object.website_redirect = upload->website_redirect;
     object.retention = upload->retention;
     object.legal_hold = upload->legal_hold;
     object.acl = upload->acl;

@@ -210,6 +210,7 @@ static bool take_request(struct s3_call *call, Meta__Upload *record)
     record->n_tags = object.n_tags;
     record->tags = object.tags;
     record->storage_class = object.storage_class;
+    record->website_redirect = object.website_redirect;
     record->retention = object.retention;
     record->legal_hold = object.legal_hold;
     record->acl = object.acl;

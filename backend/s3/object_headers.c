@@ -9,6 +9,8 @@
 #include <string.h>
 #include <strings.h>
 
+#define REDIRECT_MAX 2048u /* bytes */
+
 static const char *const system_headers[] = {
     "cache-control",    "content-disposition", "content-encoding",
     "content-language", "content-type",        "expires",
@@ -133,6 +135,32 @@ static bool take_storage_class(struct s3_call *call, Meta__Object *object)
     return false;
 }
 
+/* For the website: the object's own bytes are what a GET gives. */
+static bool take_redirect(struct s3_call *call, Meta__Object *object)
+{
+    struct slice value =
+        call_request_header(call, "x-amz-website-redirect-location");
+
+    if (value.data == NULL) {
+        return true;
+    }
+    if (!slice_has_prefix(value, SLICE_LITERAL("/")) &&
+        !slice_has_prefix(value, SLICE_LITERAL("http://")) &&
+        !slice_has_prefix(value, SLICE_LITERAL("https://"))) {
+        call_fail(call, S3_ERR_InvalidRedirectLocation);
+        return false;
+    }
+    if (value.size > REDIRECT_MAX) {
+        call_fail_message(call, S3_ERR_InvalidRedirectLocation,
+                          "The length of website redirect location cannot "
+                          "exceed %u characters.",
+                          REDIRECT_MAX);
+        return false;
+    }
+    object->website_redirect = pb_bytes(value);
+    return true;
+}
+
 bool object_take_headers(struct s3_call *call, Meta__Object *object)
 {
     const Wire__Request *request = call->request;
@@ -156,7 +184,7 @@ bool object_take_headers(struct s3_call *call, Meta__Object *object)
         return false;
     }
     object->owner = pb_bytes(ownership_of_request(call));
-    return take_storage_class(call, object) && object_take_tags(call, object) &&
-           worm_take(call, object) &&
+    return take_storage_class(call, object) && take_redirect(call, object) &&
+           object_take_tags(call, object) && worm_take(call, object) &&
            acl_take_request(call, pb_slice(object->owner), &object->acl);
 }

@@ -87,7 +87,6 @@ void s3_get_object_tagging_run(struct s3_call *call)
 void s3_put_bucket_tagging_run(struct s3_call *call)
 {
     struct slice document = {NULL, 0}; /* an empty set is none */
-    struct buffer out = {NULL, 0, 0};
     struct tag_set set;
 
     if (!document_require_integrity(call) ||
@@ -95,8 +94,7 @@ void s3_put_bucket_tagging_run(struct s3_call *call)
         return;
     }
     if (set.count > 0) {
-        tags_write(&out, set.tags, set.count);
-        document = document_take(call, &out);
+        document = tags_document(call, &set);
     }
     if (document_commit(call, DOCUMENT_TAGGING, document)) {
         call_reply_empty(call, 204);

@@ -243,6 +243,20 @@ static bool add_element(struct s3_call *call, enum tags_of of,
     return add_tag(call, of, set, leaves[0].value, leaves[1].value);
 }
 
+bool tags_take_elements(struct s3_call *call, enum tags_of of,
+                        const struct xml_node *list, struct tag_set *set)
+{
+    open_set(call, of, set);
+    for (const struct xml_node *node = list->first; node != NULL;
+         node = node->next) {
+        if (!add_element(call, of, set, node)) {
+            return false;
+        }
+    }
+    sort_set(set);
+    return true;
+}
+
 bool tags_take_document(struct s3_call *call, enum tags_of of,
                         struct tag_set *set)
 {
@@ -257,15 +271,7 @@ bool tags_take_document(struct s3_call *call, enum tags_of of,
         call_fail(call, S3_ERR_MalformedXML);
         return false;
     }
-    open_set(call, of, set);
-    for (const struct xml_node *node = list->first; node != NULL;
-         node = node->next) {
-        if (!add_element(call, of, set, node)) {
-            return false;
-        }
-    }
-    sort_set(set);
-    return true;
+    return tags_take_elements(call, of, list, set);
 }
 
 void tags_write(struct buffer *out, Meta__Field *const *tags, size_t count)
@@ -280,4 +286,12 @@ void tags_write(struct buffer *out, Meta__Field *const *tags, size_t count)
     }
     xml_close(out, "TagSet");
     xml_close(out, "Tagging");
+}
+
+struct slice tags_document(struct s3_call *call, const struct tag_set *set)
+{
+    struct buffer out = {NULL, 0, 0};
+
+    tags_write(&out, set->tags, set->count);
+    return document_take(call, &out);
 }

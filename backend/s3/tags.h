@@ -6,6 +6,7 @@
 #define S3_TAGS_H
 
 #include "s3/call.h"
+#include "s3/xml_in.h"
 
 /* What the tags are of decides how many there may be, and some messages. */
 enum tags_of { TAGS_OF_OBJECT, TAGS_OF_BUCKET };
@@ -23,7 +24,12 @@ void tags_read_header(struct s3_call *call, struct tag_set *set);
 /* The request's Tagging document. False: the call has failed. */
 bool tags_take_document(struct s3_call *call, enum tags_of of,
                         struct tag_set *set);
+/* The children of `list`, each a Tag. False: the call has failed. */
+bool tags_take_elements(struct s3_call *call, enum tags_of of,
+                        const struct xml_node *list, struct tag_set *set);
 /* Tagging, as it is given back. */
 void tags_write(struct buffer *out, Meta__Field *const *tags, size_t count);
+/* The same in the call's arena. */
+struct slice tags_document(struct s3_call *call, const struct tag_set *set);
 
 #endif

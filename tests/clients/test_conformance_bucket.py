@@ -54,6 +54,12 @@ CREATIONS = {
                        (400, "IllegalLocationConstraintException")),
     "no region": (constraint(b"no region"), {},
                   (400, "InvalidLocationConstraint")),
+    "the null region": (constraint(b"us-east-1"), {},
+                        (400, "InvalidLocationConstraint")),
+    "a directory bucket": (
+        b"<CreateBucketConfiguration><Location><Name>az1</Name>"
+        b"<Type>AvailabilityZone</Type></Location>"
+        b"</CreateBucketConfiguration>", {}, (400, "MalformedXML")),
     "half a document": (b"<CreateBucketConf", {}, (400, "MalformedXML")),
     "another document": (b"<Delete/>", {}, (400, "MalformedXML")),
     "unknown element": (b"<CreateBucketConfiguration><X>1</X>"

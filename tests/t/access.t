@@ -94,6 +94,20 @@ table('a home', \@ann,
     [ PUT => '/annsbucket/k', '403 AccessDenied', body => 'x' ],
     [ DELETE => '/annsbucket', '403 AccessDenied' ]);
 answers($t->delete('/annsbucket'), '204 ', 'it is the account\'s');
+
+# Tags of a new bucket are a permission of their own.
+my @tagged = (body => '<CreateBucketConfiguration><Tags><Tag><Key>team</Key>'
+    . '<Value>a</Value></Tag></Tags></CreateBucketConfiguration>');
+table('tags', \@ann, [ PUT => '/annsbucket', '403 AccessDenied', @tagged ]);
+for my $team (qw(b a)) {
+    user_policy('ann', 'tag', document(statement('Allow', 's3:TagResource', '*',
+        Condition => { StringEquals => { 'aws:RequestTag/team' => $team },
+            'ForAllValues:StringEquals' => { 'aws:TagKeys' => 'team' } })));
+    table("tag $team", \@ann,
+        [ PUT => '/annsbucket', $team eq 'a' ? '200 ' : '403 AccessDenied', @tagged ]);
+}
+like($t->get('/annsbucket?tagging')->{body}, qr{<Key>team</Key><Value>a</Value>}, 'tagged');
+answers($t->delete('/annsbucket'), '204 ', 'and deleted');
 answers($t->get('/bkt/home/ann/g'), '200 ', 'as are its objects');
 
 # The bucket's policy alone lets a user of the account in, or keeps it out.

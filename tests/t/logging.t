@@ -85,10 +85,24 @@ is($t->request('POST', '/source?delete', body => $delete,
         headers => [ [ 'Content-MD5' => md5_base64($delete) . '==' ] ])->{status},
     200, 'deletes of many');
 is($t->request('PATCH', '/source/a%20key')->{status}, 405, 'no such method');
+
+# Who is nobody needs an access control list; the key of a form is in its body.
+is($t->put('/source?ownershipControls', body => '<OwnershipControls><Rule>'
+    . '<ObjectOwnership>ObjectWriter</ObjectOwnership></Rule></OwnershipControls>')
+    ->{status}, 200, 'lists count');
+is($t->delete('/source?publicAccessBlock')->{status}, 204, 'nothing is blocked');
+is($t->put('/source?acl', headers => [ [ 'x-amz-acl' => 'public-read-write' ] ])
+    ->{status}, 200, 'a list');
+my $form = join "\r\n", '--b', 'Content-Disposition: form-data; name="key"', '',
+    'by a form', '--b', 'Content-Disposition: form-data; name="file"; filename="f"', '',
+    'text', '--b--', '';
+is($t->post('/source', sign => 0, body => $form,
+    headers => [ [ 'Content-Type' => 'multipart/form-data; boundary=b' ] ])
+    ->{status}, 204, 'a form');
 is($t->head('/source/last')->{status}, 404, 'the last one');
 
 my @lines = lines_with('last');
-ok(!(grep { !/^$hex source $time 127\.0\.0\.1 (?:$hex|-) \w+ (?:REST|BATCH)\.[A-Z]+\.\w+ \S+ "[^"]*" \d{3} \S+ (?:\d+|-) (?:\d+|-) \d+ \d+ "[^"]*" "[^"]*" \S+ \S+ \S+ \S+ \S+ \S+ \S+ - - us-east-1\n$/ } @lines),
+ok(!(grep { !/^$hex source $time 127\.0\.0\.1 (?:$hex|-) \w+ (?:REST|BATCH)\.[A-Z]+\.\w+ \S+ "[^"]*" \d{3} \S+ (?:\d+|-) (?:\d+|-) \d+ \d+ "[^"]*" "[^"]*" \S+ \S+ \S+ \S+ \S+ \S+ \S+ - (?:-|Yes) us-east-1\n$/ } @lines),
     'every line has its fields');
 my $host = quotemeta $t->host();
 my ($line) = grep { / $id / } @lines;
@@ -108,6 +122,8 @@ like(join('', @lines), qr{ - \w+ REST\.GET\.OBJECT a%20key "[^"]*" 403 Signature
     'what the worker refused');
 like(join('', @lines), qr{REST\.PATCH\.OBJECT a%20key "[^"]*" 405 MethodNotAllowed \d+ - },
     'a method that is none');
+like(join('', @lines), qr{ - \w+ REST\.POST\.OBJECT by%20a%20form "POST /source HTTP/1\.1" 204 - - .* $host - - Yes us-east-1\n},
+    'a form, by a list');
 my $uri = '"PUT /source/copied HTTP/1\.1"';
 like(join('', @lines), qr{REST\.COPY\.OBJECT copied $uri 200 - \d+ - }, 'a copy, written');
 like(join('', @lines), qr{REST\.COPY\.OBJECT_GET big $uri 200 - - - }, 'a copy, read');

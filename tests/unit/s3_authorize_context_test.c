@@ -208,6 +208,7 @@ static void test_tags(void **state)
     Meta__Object object = META__OBJECT__INIT;
 
     (void)state;
+    question.key = SLICE_LITERAL("k");
     is("s3:RequestObjectTagKeys", "");
     take(NULL, FIELDS("x-amz-tagging", "a=1&b=x%20y+z&empty"));
     is("s3:RequestObjectTagKeys", "a|b|empty");
@@ -226,6 +227,16 @@ static void test_tags(void **state)
     is("s3:ExistingObjectTag/", "");
     call.asked.object = &object;
     is("s3:RequestObjectTag/a", "2");
+    is("aws:RequestTag/a", "");
+    is("aws:TagKeys", "");
+    /* Of a bucket that is made. */
+    question.key = slice_of(NULL, 0);
+    is("aws:RequestTag/a", "2");
+    is("aws:TagKeys", "a");
+    is("s3:RequestObjectTag/a", "");
+    is("s3:RequestObjectTagKeys", "");
+    call.asked.object = NULL;
+    is("aws:TagKeys", ""); /* no bucket has them in a header */
 }
 
 static void test_what_is_asked_about(void **state)

@@ -115,6 +115,30 @@ static void expect_error(const char *region, struct s3_case c, const char *code,
     s3_answer_free(&answer);
 }
 
+static void test_tags(void **state)
+{
+    struct s3_answer answer;
+    (void)state;
+    s3_expect(
+        &fixture, 200,
+        create("tagged", CONFIGURATION("<Tags><Tag><Key>b</Key><Value>2</Value>"
+                                       "</Tag><Tag><Key>a</Key><Value/></Tag>"
+                                       "</Tags>")));
+    s3_run(&fixture, &answer,
+           (struct s3_case){.operation = WIRE__OPERATION__GET_BUCKET_TAGGING,
+                            .bucket = "tagged"});
+    assert_contains(&answer,
+                    "<TagSet><Tag><Key>a</Key><Value></Value></Tag>"
+                    "<Tag><Key>b</Key><Value>2</Value></Tag></TagSet>");
+    s3_answer_free(&answer);
+    s3_expect(&fixture, 200, create("bare", CONFIGURATION("<Tags/>")));
+    s3_run(&fixture, &answer,
+           (struct s3_case){.operation = WIRE__OPERATION__GET_BUCKET_TAGGING,
+                            .bucket = "bare"});
+    assert_error(&answer, "NoSuchTagSet", 404);
+    s3_answer_free(&answer);
+}
+
 static void test_configuration(void **state)
 {
     struct s3_answer answer;
@@ -122,8 +146,23 @@ static void test_configuration(void **state)
     expect_error(NULL, create("conf", "<Wrong/>"), "MalformedXML", 400);
     expect_error(NULL, create("conf", CONFIGURATION("<What/>")), "MalformedXML",
                  400);
-    expect_error(NULL, create("conf", CONFIGURATION("<Tags/>")),
-                 "NotImplemented", 501);
+    expect_error(NULL, create("conf", CONFIGURATION("<Tags><X/></Tags>")),
+                 "MalformedXML", 400);
+    expect_error(NULL, create("conf", CONFIGURATION("<Tags/><Tags/>")),
+                 "MalformedXML", 400);
+    expect_error(NULL,
+                 create("conf", CONFIGURATION("<Tags><Tag><Key>aws:x</Key>"
+                                              "<Value/></Tag></Tags>")),
+                 "InvalidTag", 400);
+    /* What is of directory buckets. */
+    expect_error(NULL,
+                 create("conf", CONFIGURATION("<Bucket><Type>Directory</Type>"
+                                              "</Bucket>")),
+                 "MalformedXML", 400);
+    expect_error(NULL, create("conf", CONSTRAINT("us-east-1")),
+                 "InvalidLocationConstraint", 400);
+    expect_error("us-east-1", create("conf", CONSTRAINT("us-east-1")),
+                 "InvalidLocationConstraint", 400);
     expect_error(NULL, create("conf", CONSTRAINT("no such place")),
                  "InvalidLocationConstraint", 400);
     expect_error("eu-west-1", create("conf", CONSTRAINT("eu-west-2")),
@@ -355,13 +394,10 @@ static void test_delete(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_create),
-        cmocka_unit_test(test_names),
-        cmocka_unit_test(test_configuration),
-        cmocka_unit_test(test_region),
-        cmocka_unit_test(test_list),
-        cmocka_unit_test(test_list_arguments),
-        cmocka_unit_test(test_delete),
+        cmocka_unit_test(test_create),         cmocka_unit_test(test_names),
+        cmocka_unit_test(test_configuration),  cmocka_unit_test(test_tags),
+        cmocka_unit_test(test_region),         cmocka_unit_test(test_list),
+        cmocka_unit_test(test_list_arguments), cmocka_unit_test(test_delete),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

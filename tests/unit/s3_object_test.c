@@ -94,6 +94,95 @@ static void refused(const char *name, const char *value, const char *code,
     s3_expect(&fixture, 404, HEAD("refused"));
 }
 
+/* Each that S3 documents. */
+static void storage_classes(void **state)
+{
+    static const char *const kept[] = {"REDUCED_REDUNDANCY", "STANDARD_IA",
+                                       "ONEZONE_IA", "INTELLIGENT_TIERING",
+                                       "GLACIER_IR"};
+    static const char *const elsewhere[] = {
+        "OUTPOSTS", "SNOW", "EXPRESS_ONEZONE", "FSX_OPENZFS", "FSX_ONTAP",
+        "standard", ""};
+    struct s3_answer answer;
+    char name[96];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(kept) / sizeof(*kept); i++) {
+        s3_expect(&fixture, 200,
+                  PUT("class", "x",
+                      .headers = FIELDS("x-amz-storage-class", kept[i])));
+        s3_run(&fixture, &answer, HEAD("class"));
+        assert_header(&answer, "x-amz-storage-class", kept[i]);
+        s3_answer_free(&answer);
+        s3_run(
+            &fixture, &answer,
+            S3_CASE(LIST_OBJECTS_V2, NULL, .args = FIELDS("prefix", "class")));
+        snprintf(name, sizeof(name), "<StorageClass>%s</StorageClass>",
+                 kept[i]);
+        assert_contains(&answer, name);
+        s3_answer_free(&answer);
+    }
+    s3_expect(&fixture, 200,
+              PUT("class", "x",
+                  .headers = FIELDS("x-amz-storage-class", "STANDARD")));
+    s3_run(&fixture, &answer, HEAD("class"));
+    assert_no_header(&answer, "x-amz-storage-class");
+    s3_answer_free(&answer);
+    /* Nothing can be restored from an archive. */
+    refused("x-amz-storage-class", "GLACIER", "NotImplemented", 501);
+    refused("x-amz-storage-class", "DEEP_ARCHIVE", "NotImplemented", 501);
+    for (size_t i = 0; i < sizeof(elsewhere) / sizeof(*elsewhere); i++) {
+        refused("x-amz-storage-class", elsewhere[i], "InvalidStorageClass",
+                400);
+    }
+}
+
+/* Kept with the object, not copied with its metadata. */
+static void redirects(void **state)
+{
+    static const char name[] = "x-amz-website-redirect-location";
+    char *url = xmalloc(2050);
+    struct s3_answer answer;
+
+    (void)state;
+    s3_expect(&fixture, 200,
+              PUT("redirect", "page",
+                  .headers = FIELDS(name, "https://example.com/a?b")));
+    s3_run(&fixture, &answer, HEAD("redirect"));
+    assert_int_equal(answer.status, 200);
+    assert_header(&answer, name, "https://example.com/a?b");
+    s3_answer_free(&answer);
+    s3_run(&fixture, &answer, GET("redirect"));
+    assert_string_equal((char *)answer.body.data, "page");
+    assert_header(&answer, name, "https://example.com/a?b");
+    s3_answer_free(&answer);
+    s3_expect(&fixture, 200,
+              S3_CASE(COPY_OBJECT, "copied",
+                      .headers = FIELDS("x-amz-copy-source", "/b/redirect")));
+    s3_run(&fixture, &answer, HEAD("copied"));
+    assert_no_header(&answer, name);
+    s3_answer_free(&answer);
+    /* It is a change that a copy to itself may make. */
+    s3_expect(&fixture, 200,
+              S3_CASE(COPY_OBJECT, "copied",
+                      .headers = FIELDS("x-amz-copy-source", "/b/copied", name,
+                                        "/other")));
+    s3_run(&fixture, &answer, HEAD("copied"));
+    assert_header(&answer, name, "/other");
+    s3_answer_free(&answer);
+    refused(name, "example.com", "InvalidRedirectLocation", 400);
+    refused(name, "ftp://example.com/", "InvalidRedirectLocation", 400);
+    refused(name, "", "InvalidRedirectLocation", 400);
+    memset(url, 'x', 2049);
+    url[0] = '/';
+    url[2049] = '\0';
+    refused(name, url, "InvalidRedirectLocation", 400);
+    url[2048] = '\0';
+    s3_expect(&fixture, 200,
+              PUT("redirect", "x", .headers = FIELDS(name, url)));
+    free(url);
+}
+
 static void refuses_what_it_cannot_do(void **state)
 {
     char *large = xmalloc(2100);
@@ -102,10 +191,7 @@ static void refuses_what_it_cannot_do(void **state)
     refused("x-amz-object-lock-mode", "GOVERNANCE", "InvalidRequest", 400);
     refused("x-amz-acl", "no-such-acl", "InvalidArgument", 400);
     refused("x-amz-grant-read", "id=1", "InvalidArgument", 400);
-    refused("x-amz-website-redirect-location", "/x", "NotImplemented", 501);
     refused("x-amz-write-offset-bytes", "0", "NotImplemented", 501);
-    refused("x-amz-storage-class", "GLACIER", "NotImplemented", 501);
-    refused("x-amz-storage-class", "BOGUS", "InvalidStorageClass", 400);
     refused("x-amz-tagging", "a=1&a=2", "InvalidArgument", 400);
     refused("x-amz-tagging", "a=%zz", "InvalidArgument", 400);
     refused("x-amz-tagging", "=1", "InvalidTag", 400);
@@ -282,6 +368,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(headers_are_kept),
         cmocka_unit_test(refuses_what_it_cannot_do),
+        cmocka_unit_test(storage_classes),
+        cmocka_unit_test(redirects),
         cmocka_unit_test(keys),
         cmocka_unit_test(who_may),
         cmocka_unit_test(strangers_may_not),
