@@ -131,8 +131,9 @@ $(BUILD)/unit/sim_env.o: tests/unit/sim_env.cc tests/unit/sim_env.h backend/io/i
 	@echo "  CXX $@"
 	@$(CXX) -std=c++17 -pthread -Wall -Wextra -Werror $(CFLAGS.$(VARIANT)) -Ibackend -Itests/unit -c -o $@ $<
 
-$(BUILD)/unit/kv_leveldb_crash_test: $(BUILD)/unit/sim_env.o
-$(BUILD)/unit/kv_leveldb_crash_test: S3D_LIBS += -lstdc++
+ON_SIMULATED_DISK := $(BUILD)/unit/kv_leveldb_crash_test $(BUILD)/unit/s3_crash_test
+$(ON_SIMULATED_DISK): $(BUILD)/unit/sim_env.o
+$(ON_SIMULATED_DISK): S3D_LIBS += -lstdc++
 
 unit: $(UNIT)
 	@tools/unit $(UNIT)

@@ -90,28 +90,50 @@ struct s3_answer {
     unsigned segment_windows, data_pieces;
 };
 
-static inline void s3_fixture_drives(struct s3_fixture *fixture)
+static const uint8_t fixture_cluster[DRIVE_UUID_SIZE] = "a cluster's uuid";
+
+static inline struct drive_config fixture_drive(unsigned index, char path[16])
 {
-    static const uint8_t cluster[DRIVE_UUID_SIZE] = "a cluster's uuid";
+    snprintf(path, 16, "/drive%u", index);
+    return (struct drive_config){
+        .directory = path, .domain = "", .index = index};
+}
+
+/* Opens the drives, as at a start. */
+static inline void s3_fixture_attach(struct s3_fixture *fixture)
+{
     struct drive_options options = {.extent_size = 16u << 20};
     struct blob_store_options store = {
         .drives = fixture->drives, .drive_count = FIXTURE_DRIVES, .seed = 1};
 
-    memcpy(options.cluster, cluster, sizeof(cluster));
-    fixture->io = io_sim_new(1, 4ull << 30);
+    memcpy(options.cluster, fixture_cluster, sizeof(fixture_cluster));
     for (unsigned i = 0; i < FIXTURE_DRIVES; i++) {
         char path[16];
-        struct drive_config config = {.domain = "", .index = i};
+        struct drive_config config = fixture_drive(i, path);
 
-        snprintf(path, sizeof(path), "/drive%u", i);
-        config.directory = path;
-        assert_int_equal(io_mkdir(fixture->io, path), 0);
-        assert_int_equal(drive_format(fixture->io, &config, cluster), 0);
         assert_int_equal(
             drive_open(fixture->io, &config, &options, &fixture->drives[i]), 0);
         assert_int_equal(drive_state(fixture->drives[i]), DRIVE_OK);
     }
     assert_int_equal(blob_store_open(&store, &fixture->service.blobs), 0);
+}
+
+/* Blank drives on a disk of this seed, opened. */
+static inline void s3_fixture_begin(struct s3_fixture *fixture, uint64_t seed)
+{
+    memset(fixture, 0, sizeof(*fixture));
+    log_set_level(LOG_LEVEL_ERROR);
+    assert_int_equal(erasure_init(), 0);
+    fixture->io = io_sim_new(seed, 4ull << 30);
+    for (unsigned i = 0; i < FIXTURE_DRIVES; i++) {
+        char path[16];
+        struct drive_config config = fixture_drive(i, path);
+
+        assert_int_equal(io_mkdir(fixture->io, path), 0);
+        assert_int_equal(drive_format(fixture->io, &config, fixture_cluster),
+                         0);
+    }
+    s3_fixture_attach(fixture);
 }
 
 /* The generation of an access key. */
@@ -148,23 +170,25 @@ static inline uint64_t s3_add_account(struct s3_fixture *fixture,
     return s3_key_generation(fixture, access_key);
 }
 
-static inline void s3_fixture_open(struct s3_fixture *fixture)
+/* Opens what is in the metadata, as at a start; takes over kv. */
+static inline void s3_fixture_reopen(struct s3_fixture *fixture, struct kv *kv)
 {
-    struct kv *kv = kv_open_memory();
-
-    memset(fixture, 0, sizeof(*fixture));
-    log_set_level(LOG_LEVEL_ERROR);
-    assert_int_equal(erasure_init(), 0);
-    s3_fixture_drives(fixture);
     assert_int_equal(meta_open(kv, &fixture->service.meta), 0);
+    assert_int_equal(iam_open(meta_kv(fixture->service.meta),
+                              fixture->master_key, &fixture->service.iam),
+                     0);
+    fixture->service.policies = s3_policy_cache_new();
+}
+
+/* The service, on metadata that are blank; takes over kv. */
+static inline void s3_fixture_serve(struct s3_fixture *fixture, struct kv *kv)
+{
     snprintf(fixture->directory, sizeof(fixture->directory),
              "/tmp/s3-fixture-XXXXXX");
     assert_non_null(mkdtemp(fixture->directory));
     snprintf(fixture->master_key, sizeof(fixture->master_key), "%s/key",
              fixture->directory);
-    assert_int_equal(iam_open(meta_kv(fixture->service.meta),
-                              fixture->master_key, &fixture->service.iam),
-                     0);
+    s3_fixture_reopen(fixture, kv);
     fixture->generation =
         s3_add_account(fixture, "tester", true, FIXTURE_KEY, FIXTURE_SECRET);
     snprintf(fixture->keyring, sizeof(fixture->keyring), "%s/keyring",
@@ -173,18 +197,31 @@ static inline void s3_fixture_open(struct s3_fixture *fixture)
         crypt_keyring_open(fixture->keyring, &fixture->service.keyring), 0);
     fixture->service.kms = fixture->service.keyring;
     fixture->service.region = FIXTURE_REGION;
-    fixture->service.policies = s3_policy_cache_new();
+}
+
+static inline void s3_fixture_open(struct s3_fixture *fixture)
+{
+    s3_fixture_begin(fixture, 1);
+    s3_fixture_serve(fixture, kv_open_memory());
+}
+
+/* Closes drives and metadata: s3_fixture_attach() and s3_fixture_reopen()
+ * open them again. */
+static inline void s3_fixture_detach(struct s3_fixture *fixture)
+{
+    s3_policy_cache_free(fixture->service.policies);
+    blob_store_close(fixture->service.blobs);
+    for (unsigned i = 0; i < FIXTURE_DRIVES; i++) {
+        drive_close(fixture->drives[i]);
+    }
+    iam_close(fixture->service.iam);
+    meta_close(fixture->service.meta);
 }
 
 static inline void s3_fixture_close(struct s3_fixture *fixture)
 {
-    s3_policy_cache_free(fixture->service.policies);
-    blob_store_close(fixture->service.blobs);
-    for (unsigned i = 0; i < FIXTURE_DRIVES; i++)
-        drive_close(fixture->drives[i]);
-    iam_close(fixture->service.iam);
+    s3_fixture_detach(fixture);
     crypt_provider_close(fixture->service.keyring);
-    meta_close(fixture->service.meta);
     io_free(fixture->io);
     erasure_exit();
     unlink(fixture->master_key);
@@ -219,8 +256,8 @@ static inline size_t fixture_fields(struct arena *arena,
         wire__field__init((*fields)[i]);
         (*fields)[i]->name = fixture_string(pairs[2 * i]);
         /* A call wipes customers' keys. */
-        (*fields)[i]->value = fixture_string(arena_string(
-            arena, slice_from_string(pairs[2 * i + 1])));
+        (*fields)[i]->value = fixture_string(
+            arena_string(arena, slice_from_string(pairs[2 * i + 1])));
     }
     return count;
 }
