@@ -50,8 +50,10 @@ static bool take_action(struct query *query)
 /* Only who comes from elsewhere, with a token, need not sign. */
 static bool take_caller(struct query *query)
 {
+    const char *action = query_form_find(&query->form, "Action");
+
     if (!call_is_anonymous(query->call) ||
-        strcmp(query->action->name, "AssumeRoleWithWebIdentity") == 0) {
+        (action != NULL && strcmp(action, "AssumeRoleWithWebIdentity") == 0)) {
         return true;
     }
     query_fail(query, QUERY_MISSING_AUTHENTICATION,
@@ -91,7 +93,7 @@ void query_run(struct s3_call *call)
                                        services[QUERY_IAM].name)
                         ? QUERY_IAM
                         : QUERY_STS;
-    if (take_form(&query) && take_action(&query) && take_caller(&query) &&
+    if (take_form(&query) && take_caller(&query) && take_action(&query) &&
         take_supported(&query) && query_subject(&query)) {
         query.action->run(&query);
         if (!query.failed) {

@@ -83,6 +83,50 @@ static void allowed_methods(void **state)
     forbids("HEAD", "/bucket/key?uploadId=u", "UPLOAD", "GET, POST, DELETE");
 }
 
+/* A form that is posted to the service is IAM's. */
+static void forms(void **state)
+{
+    static const struct {
+        const char *method, *host, *path, *query;
+        enum s3_error error;
+        int operation;
+    } cases[] = {
+        {"POST", "localhost", "/", "", S3_OK, OP(IAM_QUERY)},
+        {"POST", "s3.example.com", "/", "", S3_OK, OP(IAM_QUERY)},
+        {"POST", "bucket.s3.example.com", "/", "", S3_OK, OP(POST_OBJECT)},
+        {"POST", "localhost", "/bucket", "", S3_OK, OP(POST_OBJECT)},
+        {"POST", "localhost", "/", "Action", S3_ERR_MethodNotAllowed, 0},
+        {"GET", "localhost", "/", "", S3_OK, OP(LIST_BUCKETS)},
+        {"PUT", "localhost", "/", "", S3_ERR_MethodNotAllowed, 0},
+    };
+    s3_route_request_t request;
+    enum s3_error rc;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        memset(&request, 0, sizeof(request));
+        request.method = core_str(cases[i].method);
+        request.host = core_str(cases[i].host);
+        request.path = core_str(cases[i].path);
+        request.domains = domains;
+        request.ndomains = 3;
+        request.form = 1;
+        args[0].name = core_str(cases[i].query);
+        args[0].value = core_str("");
+        request.args = args;
+        request.nargs = cases[i].query[0] != '\0';
+        rc = s3_route(&core_memory, &request, &route);
+        assert_int_equal(rc, cases[i].error);
+        if (rc == S3_OK) {
+            assert_int_equal(route.operation, cases[i].operation);
+            assert_int_equal(route.has_body,
+                             cases[i].operation != OP(LIST_BUCKETS));
+        }
+    }
+    refused("POST", "/", S3_ERR_MethodNotAllowed);
+}
+
 static void every_operation(void **state)
 {
     (void)state;
@@ -366,6 +410,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         core_test(every_operation),
         core_test(allowed_methods),
+        core_test(forms),
         core_test(copies),
         core_test(subresources_of_other_operations),
         core_test(methods_that_s3_has_elsewhere),

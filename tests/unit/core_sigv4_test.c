@@ -82,6 +82,8 @@ static void add_headers(const char *lines)
     }
 }
 
+static const char *body_sha256; /* of a form of IAM; NULL: it is S3's */
+
 static enum s3_error parse_at(time_t now, const char *method,
                               const char *target, const char *lines)
 {
@@ -93,6 +95,8 @@ static enum s3_error parse_at(time_t now, const char *method,
     memset(&error, 0x5a, sizeof(error));
     request.region = region;
     request.now = now;
+    if (body_sha256 != NULL)
+        request.body_sha256 = core_str(body_sha256);
     request.method = core_str(method);
     assert_int_equal(s3_uri_split(&text, &request.path, &request.query), 0);
     nargs = s3_uri_parse_query(&core_memory, &request.query, args, 64);
@@ -168,6 +172,100 @@ static void get_object(void **state)
     "x-amz-storage-class: REDUCED_REDUNDANCY\n" AUTHORIZE(                     \
         "date;host;x-amz-content-sha256;x-amz-date;x-amz-storage-class",       \
         "98ad721746da40c64f1a55b78f14c238d841ea1380cd77a1b5971af0ece108bd")
+
+/* https://docs.aws.amazon.com/IAM/latest/UserGuide/create-signed-request.html:
+ * not by POST, but the signature does not care. */
+#define IAM_DATE "20150830T123600Z"
+#define IAM_HEADERS                                                            \
+    "content-type: application/x-www-form-urlencoded; charset=utf-8\n"         \
+    "host: iam.amazonaws.com\nx-amz-date: " IAM_DATE "\n"
+#define IAM_AUTHORIZE(service, region)                                         \
+    "authorization: AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/" region  \
+    "/" service "/aws4_request, SignedHeaders=content-type;host;x-amz-date, "  \
+    "Signature=5d672d79c15b13162d9279b0855cfba6789a8edb4c82c400e06b5924a6f2b5" \
+    "d7\n"
+#define IAM_TARGET "/?Action=ListUsers&Version=2010-05-08"
+#define IAM_NOW    1440938160
+
+static enum s3_error parse_iam(const char *lines)
+{
+    return parse_at(IAM_NOW, "GET", IAM_TARGET, lines);
+}
+
+static void forms_of_iam(void **state)
+{
+    static const char secret[] = "AWS4wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+    static const char lines[] = IAM_HEADERS IAM_AUTHORIZE("iam", "us-east-1");
+    s3_str_t body = core_str(""), hex;
+
+    (void)state;
+    mac(key, secret, sizeof(secret) - 1, "20150830");
+    mac(key, key, sizeof(key), "us-east-1");
+    mac(key, key, sizeof(key), "iam");
+    mac(key, key, sizeof(key), "aws4_request");
+
+    assert_int_equal(s3_sigv4_digest(&core_memory, &body, &hex), 0);
+    core_assert_str(hex, EMPTY_SHA256);
+    body_sha256 = EMPTY_SHA256;
+    assert_int_equal(parse_iam(lines), S3_OK);
+    core_assert_str(auth.service, "iam");
+    core_assert_str(auth.content_sha256, EMPTY_SHA256);
+    assert_int_equal(auth.payload, S3_PAYLOAD_SIGNED);
+    assert_int_equal(verify(), S3_OK);
+    /* the service and the body are part of what is signed */
+    assert_int_equal(parse_iam(IAM_HEADERS IAM_AUTHORIZE("sts", "us-east-1")),
+                     S3_OK);
+    assert_int_equal(verify(), S3_ERR_SignatureDoesNotMatch);
+    body_sha256 = ZEROS64;
+    assert_int_equal(parse_iam(lines), S3_OK);
+    assert_int_equal(verify(), S3_ERR_SignatureDoesNotMatch);
+
+    body_sha256 = EMPTY_SHA256;
+    request.region = core_str("eu-west-1"); /* clients choose their own */
+    assert_int_equal(parse_iam(lines), S3_OK);
+    request.region = core_str("");
+    assert_int_equal(parse_iam(IAM_HEADERS IAM_AUTHORIZE("s3", "us-east-1")),
+                     S3_ERR_MethodNotAllowed);
+    assert_int_equal(parse_iam(IAM_HEADERS IAM_AUTHORIZE("ec2", "us-east-1")),
+                     S3_ERR_MethodNotAllowed);
+    assert_int_equal(parse_iam(IAM_HEADERS), S3_OK);
+    assert_true(auth.anonymous);
+    assert_int_equal(auth.payload, S3_PAYLOAD_UNSIGNED);
+
+    body_sha256 = NULL; /* nothing but a form is signed for IAM */
+    assert_int_equal(parse_iam(lines), S3_ERR_AuthorizationHeaderMalformed);
+    derive(NULL);
+}
+
+static void forms_say_what_they_are(void **state)
+{
+    static const struct {
+        const char *sha256;
+        enum s3_error error;
+    } cases[] = {
+        {EMPTY_SHA256, S3_OK},
+        {" " EMPTY_SHA256 " ", S3_OK},
+        {ZEROS64, S3_ERR_XAmzContentSHA256Mismatch},
+        {"UNSIGNED-PAYLOAD", S3_ERR_XAmzContentSHA256Mismatch},
+        {"STREAMING-UNSIGNED-PAYLOAD-TRAILER",
+         S3_ERR_XAmzContentSHA256Mismatch},
+        {"", S3_ERR_XAmzContentSHA256Mismatch},
+    };
+    char lines[1024];
+    size_t i;
+
+    (void)state;
+    body_sha256 = EMPTY_SHA256;
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        snprintf(lines, sizeof(lines),
+                 "host: h\nx-amz-date: " IAM_DATE "\nx-amz-content-sha256: %s\n"
+                 "authorization: AWS4-HMAC-SHA256 Credential=A/20150830/r/iam/"
+                 "aws4_request,SignedHeaders=" LIST ",Signature=s\n",
+                 cases[i].sha256);
+        assert_int_equal(parse_iam(lines), cases[i].error);
+    }
+    body_sha256 = NULL;
+}
 
 static void put_object(void **state)
 {
@@ -859,6 +957,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         core_test(get_object),
+        core_test(forms_of_iam),
+        core_test(forms_say_what_they_are),
         core_test(put_object),
         core_test(get_lifecycle),
         core_test(list_objects),

@@ -309,9 +309,10 @@ sub canonical_query {
 }
 
 sub signing_key {
-    my ($secret, $date, $region) = @_;
+    my ($secret, $date, $region, $service) = @_;
     my $key = "AWS4$secret";
-    $key = hmac_sha256($_, $key) for $date, $region, 's3', 'aws4_request';
+    $key = hmac_sha256($_, $key) for $date, $region, $service // 's3',
+        'aws4_request';
     return $key;
 }
 
@@ -321,7 +322,8 @@ sub string_to_sign {
     my ($path, $query) = split /\?/, $target, 2;
     my $when = $o{amz_date};
     my $region = $o{region} // $REGION;
-    my $scope = substr($when, 0, 8) . "/$region/s3/aws4_request";
+    my $service = $o{service} // 's3';
+    my $scope = substr($when, 0, 8) . "/$region/$service/aws4_request";
 
     my %signed;
     for my $h (@$headers) {
@@ -340,7 +342,7 @@ sub string_to_sign {
     my $string = join "\n", 'AWS4-HMAC-SHA256', $when, $scope,
         sha256_hex($canonical);
     my $key = signing_key($o{secret_key} // $self->{secret_key},
-        substr($when, 0, 8), $region);
+        substr($when, 0, 8), $region, $service);
     return ($string, $key, $scope, $names);
 }
 
@@ -373,7 +375,8 @@ sub presign {
 
 # Options: body, headers ([[name, value], ...]), sign (0: anonymous), sha256,
 # amz_date, region, access_key, secret_key, unsigned ([names]), host,
-# no_length, socket, raw (appended instead of the body).
+# no_length, socket, raw (appended instead of the body), service (not S3's:
+# then x-amz-content-sha256 is signed without being sent).
 sub compose {
     my ($self, $method, $target, %o) = @_;
     my $body = $o{body} // '';
@@ -383,8 +386,8 @@ sub compose {
     if ($o{sign} // 1) {
         my $when = $o{amz_date} // amz_date();
         my $sha256 = $o{sha256} // sha256_hex($body);
-        push @headers, [ 'x-amz-date' => $when ],
-            [ 'x-amz-content-sha256' => $sha256 ];
+        push @headers, [ 'x-amz-date' => $when ];
+        push @headers, [ 'x-amz-content-sha256' => $sha256 ] unless $o{service};
         my ($string, $key, $scope, $names) = $self->string_to_sign(
             $method, $target, \@headers, %o, amz_date => $when,
             sha256 => $sha256);
@@ -414,6 +417,19 @@ sub head   { my $self = shift; return $self->request('HEAD', @_) }
 sub put    { my $self = shift; return $self->request('PUT', @_) }
 sub post   { my $self = shift; return $self->request('POST', @_) }
 sub delete { my $self = shift; return $self->request('DELETE', @_) }
+
+# A form for "iam" or "sts": fields as [name, value, ...].
+sub query {
+    my ($self, $service, $fields, %o) = @_;
+    my @pairs = @$fields;
+    my @form;
+    push @form, uri_escape(shift @pairs) . '=' . uri_escape(shift @pairs)
+        while @pairs;
+    return $self->post('/', body => join('&', @form), service => $service, %o,
+        headers => [ [ 'Content-Type' =>
+            'application/x-www-form-urlencoded; charset=utf-8' ],
+            @{ $o{headers} || [] } ]);
+}
 
 sub connect {
     my ($self) = @_;
