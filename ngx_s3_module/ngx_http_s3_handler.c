@@ -94,7 +94,9 @@ ngx_http_s3_authenticate(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
                               &ctx->error)
                != S3_OK)
     {
-        return NGX_DECLINED;
+        return (ctx->error.code == S3_ERR_MethodNotAllowed)
+               ? ngx_http_s3_route_error(r, ctx, S3_ERR_MethodNotAllowed)
+               : NGX_DECLINED;
     }
 
     if (ctx->auth.anonymous) {

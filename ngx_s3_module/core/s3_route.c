@@ -164,6 +164,11 @@ s3_route_operation(s3_method_e method, const s3_route_request_t *request,
         if (method == S3_METHOD_POST && request->form && request->nargs == 0) {
             route->operation = WIRE__OPERATION__IAM_QUERY;
             route->has_body = 1;
+
+            /* should it turn out to be signed for S3 */
+
+            route->type = "SERVICE";
+            route->allow = "GET";
             return S3_OK;
         }
 

@@ -27,8 +27,8 @@ typedef struct {
     int           operation;  /* Wire__Operation */
     s3_str_t      bucket;
     s3_str_t      key;        /* decoded */
-    const char   *type;       /* MethodNotAllowed: "OBJECT", "ACL" ... */
-    const char   *allow;      /* MethodNotAllowed: "GET, PUT" */
+    const char   *type;       /* MethodNotAllowed, IAM_QUERY: "OBJECT" ... */
+    const char   *allow;      /* the same: "GET, PUT" */
     unsigned      has_body:1; /* the operation reads a body */
 } s3_route_t;
 

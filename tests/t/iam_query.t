@@ -73,6 +73,8 @@ like($t->query('sts', [ Action => 'GetCallerIdentity', Version => '2011-06-15' ]
 $r = answers($t->post('/', body => 'Action=ListUsers', @form),
     '405 MethodNotAllowed', 'a form signed for S3 is S3\'s');
 like($r->{body}, qr{^<\?xml [^>]*>\n<Error><Code>}, 'and refused by S3');
+like($r->{body}, qr{<Method>POST</Method><ResourceType>SERVICE</}, 'which says of what');
+is($r->{headers}{allow}, 'GET', 'and what is allowed');
 answers($t->post('/', body => 'Action=ListUsers'), '405 MethodNotAllowed',
     'no form');
 answers($t->post('/', body => 'Action=ListUsers', service => 'iam'),
