@@ -3,6 +3,7 @@
  * overwrites and crashes, and nothing is called whole that is not.
  */
 #include "care_fixture.h"
+#include "kv/private.h"
 
 static void test_any_two_drives_replaced(void **unused)
 {
@@ -223,30 +224,40 @@ static void test_the_most_endangered_first(void **unused)
     care_fixture_close(&f);
 }
 
-static uint64_t calls_before;
+/* Waits until all is healed (true), or what is to fail has failed. */
+static bool healed_before_it_failed(struct care_fixture *f, uint64_t call)
+{
+    bool healed = false, failed = false;
 
-/* The n-th call from now on and all that follow fail; then the power goes. */
+    while (!healed && !failed) {
+        struct arena *arena = arena_new();
+
+        usleep(200);
+        failed = io_sim_calls(f->fixture.io) > call || f->kv->poisoned;
+        healed = care_now(f, arena).fully_redundant;
+        arena_free(arena);
+    }
+    return healed;
+}
+
+/* The n-th call (or commit) from now on and all that follow fail; then the
+ * power goes. */
 static bool crash_at(uint64_t n, bool commits)
 {
+    uint64_t call = UINT64_MAX;
     struct care_fixture f;
-    bool healed = false;
+    bool healed;
 
     care_fixture_open(&f, CARE_DRIVES, n + 20);
     care_replace(&f, (unsigned)(n % CARE_DRIVES));
-    calls_before = io_sim_calls(f.fixture.io);
     if (commits) {
         kv_memory_fail_after(f.kv, n);
     } else {
+        call = io_sim_calls(f.fixture.io) + n;
         io_sim_fail_after(f.fixture.io, n, EIO, UINT64_MAX);
     }
     care_start(&f);
-    for (unsigned i = 0; i < 100 && !healed; i++) {
-        struct arena *arena = arena_new();
-
-        healed = care_now(&f, arena).fully_redundant;
-        arena_free(arena);
-        usleep(200);
-    }
+    healed = healed_before_it_failed(&f, call);
     care_stop(&f);
     io_sim_fail_after(f.fixture.io, 0, 0, 0);
     io_sim_crash(f.fixture.io);
