@@ -42,13 +42,11 @@ void query_get_policy(struct query *query)
 }
 
 /* --- versions --------------------------------------------------------------*/
-static void show_version(struct query *query, struct buffer *out,
-                         const struct iam_entity *policy,
+static void show_version(struct buffer *out, const struct iam_entity *policy,
                          const struct buffer *json)
 {
     char version[16];
 
-    (void)query;
     snprintf(version, sizeof(version), "v%u", policy->version);
     if (json != NULL) {
         query_show_document(out, "Document", json);
@@ -78,7 +76,7 @@ void query_get_policy_version(struct query *query)
     error = iam_document_get(query->iam, &query->name, &json);
     if (error == 0) {
         xml_open(&query->result, "PolicyVersion");
-        show_version(query, &query->result, query->entity, &json);
+        show_version(&query->result, query->entity, &json);
         xml_close(&query->result, "PolicyVersion");
     } else {
         query_fail_errno(query, error, NULL);
@@ -94,7 +92,7 @@ void query_list_policy_versions(struct query *query)
     if (query_list_open(query, "Versions", &list)) {
         xml = query_list_add(&list, "v");
         if (xml != NULL) {
-            show_version(query, xml, query->entity, NULL);
+            show_version(xml, query->entity, NULL);
         }
         query_list_close(&list, 0);
     }
@@ -127,7 +125,7 @@ void query_create_policy_version(struct query *query)
         return;
     }
     xml_open(&query->result, "PolicyVersion");
-    show_version(query, &query->result, &policy, NULL);
+    show_version(&query->result, &policy, NULL);
     xml_close(&query->result, "PolicyVersion");
 }
 

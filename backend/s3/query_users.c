@@ -243,6 +243,7 @@ void query_access_key_last_used(struct query *query)
     struct buffer *out = &query->result;
     char arn[IAM_ARN_MAX + 1] = "*";
     const char *access_key;
+    struct iam_entity user;
     struct iam_key key;
     bool found;
 
@@ -252,7 +253,12 @@ void query_access_key_last_used(struct query *query)
     found = iam_key_get(query->iam, access_key, &key) == 0 &&
             strcmp(key.account, query->name.account) == 0;
     if (found && key.user[0] != '\0') {
-        query_arn(query, IAM_USER, "/", key.user, arn);
+        const struct iam_name name = {IAM_USER, key.account, key.user};
+
+        found = iam_get(query->iam, &name, &user) == 0;
+        if (found) {
+            copy_string(arn, sizeof(arn), user.arn);
+        }
     }
     if (!query_allowed(query, arn)) {
         return;

@@ -82,4 +82,11 @@ is(curl('-I', '-o', '/dev/null', '-w', '%{http_code}',
     '-H', 'x-amz-content-sha256: UNSIGNED-PAYLOAD', "$url/bkt/h2"), '200',
     'HTTP/2 HEAD');
 
+# forms of IAM, small and as large as they may be
+my $form = 'Action=ListUsers&Version=2010-05-08&Pad=';
+$t->write_file('form', $form . 'x' x (65536 - length $form));
+like(curl('--aws-sigv4', 'aws:amz:us-east-1:iam', '-w', '%{http_code} %{http_version}',
+    '-d', $_, "$url/"), qr{^<ListUsersResponse .*200 2$}, 'HTTP/2 form')
+    for $form, "\@$t->{dir}/form";
+
 $t->done();
