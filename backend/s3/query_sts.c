@@ -68,23 +68,33 @@ struct wish {
     size_t arn_count;
 };
 
-/* PolicyArns.member.1.arn and so on. */
+static size_t count_prefixed(const struct query *query, struct slice prefix)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < query->form.count; i++) {
+        count += slice_has_prefix(query->form.fields[i].name, prefix);
+    }
+    return count;
+}
+
+/* PolicyArns.member.1.arn and so on, all of them: one that were overlooked
+ * would not narrow the session. */
 static bool read_arns(struct query *query, struct wish *wish)
 {
+    const size_t count = count_prefixed(query, SLICE_LITERAL("PolicyArns."));
     char name[40];
 
-    for (unsigned i = 1; i <= IAM_SESSION_ARNS_MAX + 1; i++) {
-        const char *arn;
-
-        snprintf(name, sizeof(name), "PolicyArns.member.%u.arn", i);
-        arn = query_optional(query, name);
-        if (arn == NULL) {
-            return true;
+    for (; wish->arn_count < count && count <= IAM_SESSION_ARNS_MAX;
+         wish->arn_count++) {
+        snprintf(name, sizeof(name), "PolicyArns.member.%u.arn",
+                 (unsigned)wish->arn_count + 1);
+        if (!query_required(query, name, &wish->arns[wish->arn_count])) {
+            return false;
         }
-        if (wish->arn_count == IAM_SESSION_ARNS_MAX) {
-            break;
-        }
-        wish->arns[wish->arn_count++] = arn;
+    }
+    if (wish->arn_count == count) {
+        return true;
     }
     query_fail(query, QUERY_VALIDATION_ERROR,
                "1 validation error detected: Value at 'policyArns' failed to "
@@ -96,7 +106,8 @@ static bool read_arns(struct query *query, struct wish *wish)
 
 static bool read_wish(struct query *query, struct wish *wish)
 {
-    const char *policy = query_optional(query, "Policy");
+    /* An empty one is a mistake, and narrows nothing. */
+    const char *policy = query_form_find(&query->form, "Policy");
 
     memset(wish, 0, sizeof(*wish));
     if (!query_required(query, "RoleArn", &wish->role_arn) ||

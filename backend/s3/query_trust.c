@@ -109,6 +109,11 @@ bool query_trusts_caller(struct query *query, const struct iam_entity *role)
     iam_rights_inputs(who, &inputs);
     inputs.resource = asked.trust;
     inputs.same_account = strcmp(role->account, who->account) == 0;
+    /* In its account, too, a role is whose its trust policy says: nobody's own
+     * policies are enough. */
+    if (policy_evaluate(asked.trust, &request, NULL) == POLICY_NO_MATCH) {
+        inputs.identity_count = 0;
+    }
     return decide(&asked, &inputs, &request);
 }
 
