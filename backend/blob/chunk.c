@@ -17,7 +17,6 @@ void chunk_open(struct chunk *chunk, struct blob_store *store,
 
     chunk->store = store;
     chunk->layout = layout;
-    chunk->generation = blob_generation(store);
     chunk->offset = 0;
     chunk->number = 0;
     while (offset - chunk->offset >= layout->chunks[chunk->number]->size) {
@@ -52,7 +51,7 @@ void chunk_damaged(struct chunk *chunk, unsigned shard, int error)
     if (chunk->reported & 1u << shard) {
         return;
     }
-    if (error == -ENOENT && chunk->generation != blob_generation(store)) {
+    if (error == -ESTALE) {
         return; /* it was moved: the layout is old */
     }
     chunk->reported |= 1u << shard;
@@ -240,7 +239,7 @@ int chunk_read_blocks(struct chunk *chunk, unsigned shard, uint32_t first,
     invariant(first + count <= table->blocks);
     error =
         shard_read(chunk, shard, (uint64_t)first * BLOB_BLOCK_SIZE, out, size);
-    if (error == -ENODEV || error == -ENOENT) {
+    if (error == -ENODEV || error == -ENOENT || error == -ESTALE) {
         return shard_unusable(chunk, shard, error);
     }
     for (uint32_t i = 0; i < count && error == 0; i++) {

@@ -170,8 +170,7 @@ struct chunk {
     const Layout__Layout *layout;
     const Layout__Chunk *message;
     unsigned number;
-    uint64_t generation; /* of the store when it was opened */
-    uint64_t offset;     /* of the chunk in the blob */
+    uint64_t offset; /* of the chunk in the blob */
     struct geometry geometry;
     uint32_t bad;      /* shards that cannot be used at all */
     uint32_t reported; /* shards told to on_damage */

@@ -130,6 +130,9 @@ int file_cache_get(struct drive *drive, uint64_t extent,
     drive_extent_path(drive, extent, path);
     struct io_file *opened;
     int r = io_open(drive->io, path, IO_READ, &opened);
+    if (r == -ENOENT) {
+        r = extent_gone(drive, extent);
+    }
     if (r != 0) {
         return r;
     }
@@ -141,6 +144,9 @@ int file_cache_get(struct drive *drive, uint64_t extent,
     }
     pthread_mutex_unlock(&cache->mutex);
     io_close(opened); /* another thread was first */
+    if (extent_gone(drive, extent) == -ESTALE) {
+        file_cache_forget(drive, *file); /* or it would keep the space */
+    }
     return 0;
 }
 

@@ -182,6 +182,7 @@ void drive_close(struct drive *drive)
     pthread_mutex_destroy(&drive->queue.mutex);
     pthread_cond_destroy(&drive->created);
     pthread_mutex_destroy(&drive->mutex);
+    free(drive->removed);
     free((char *)(uintptr_t)drive->config.directory);
     free((char *)(uintptr_t)drive->config.domain);
     free(drive);

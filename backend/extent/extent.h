@@ -106,7 +106,8 @@ void drive_release(struct drive *drive, uint64_t bytes);
 int drive_write(struct drive *drive, const struct extent_place *place,
                 uint64_t position, const void *data, size_t size);
 
-/* Reads; -ENODATA if the extent is shorter, -ENOENT if it is gone. Checks
+/* Reads; -ENODATA if the extent is shorter, -ENOENT if it is gone, -ESTALE if
+ * that was by drive_remove_extent() (also in drive_check_path()). Checks
  * nothing. Descriptors of files are cached. A drive that failed while in use
  * (DRIVE_FAILED) still tries: what it can give may be needed. */
 int drive_read(struct drive *drive, uint64_t extent, uint64_t offset,

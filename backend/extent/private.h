@@ -151,6 +151,8 @@ struct drive {
     unsigned open_count;
     uint64_t first_id, next_id; /* of this run: [first, next) */
     uint64_t file_count;
+    uint64_t *removed; /* extents that were removed in this run, oldest first */
+    size_t removed_count, removed_room;
     struct space space;
 
     struct sync_queue queue;
@@ -164,6 +166,10 @@ void drive_extent_path(struct drive *drive, uint64_t extent,
 /* Takes note of a failed write or sync: the drive fails, unless it is only
  * full or the process is short of something. Returns the error to report. */
 int drive_failed(struct drive *drive, const char *what, int error);
+
+/* --- remove.c --------------------------------------------------------------*/
+/* -ENOENT for an extent: -ESTALE if it was removed on purpose. */
+int extent_gone(struct drive *drive, uint64_t extent);
 
 /* --- extent.c --------------------------------------------------------------*/
 /* Finds the ids in use and counts files. */

@@ -189,9 +189,12 @@ int drive_check_path(struct drive *drive, uint64_t extent)
     drive_extent_path(drive, extent, path);
     r = io_is_at(file->file, path);
     if (r == -ENOENT) {
+        r = extent_gone(drive, extent);
+        file_cache_forget(drive, file);
+    }
+    if (r == -ENOENT) {
         log_warn("drive %u: %s was replaced or removed", drive->config.index,
                  path);
-        file_cache_forget(drive, file);
     }
     file_cache_put(drive, file);
     return r;

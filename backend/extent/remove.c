@@ -193,6 +193,30 @@ static int forget_extent(struct drive *drive, uint64_t id)
     return r;
 }
 
+static void note_removed(struct drive *drive, uint64_t extent)
+{
+    pthread_mutex_lock(&drive->mutex);
+    if (drive->removed_count == drive->removed_room) {
+        drive->removed_room =
+            drive->removed_room == 0 ? 64 : 2 * drive->removed_room;
+        drive->removed = xrealloc(drive->removed, drive->removed_room *
+                                                      sizeof(*drive->removed));
+    }
+    drive->removed[drive->removed_count++] = extent;
+    pthread_mutex_unlock(&drive->mutex);
+}
+
+int extent_gone(struct drive *drive, uint64_t extent)
+{
+    bool removed = false;
+    pthread_mutex_lock(&drive->mutex);
+    for (size_t i = drive->removed_count; i > 0 && !removed; i--) {
+        removed = drive->removed[i - 1] == extent;
+    }
+    pthread_mutex_unlock(&drive->mutex);
+    return removed ? -ESTALE : -ENOENT;
+}
+
 int drive_remove_extent(struct drive *drive, uint64_t extent)
 {
     if (drive_state(drive) != DRIVE_OK) {
@@ -208,6 +232,7 @@ int drive_remove_extent(struct drive *drive, uint64_t extent)
     }
     char path[DRIVE_PATH_SIZE];
     drive_extent_path(drive, extent, path);
+    note_removed(drive, extent);
     file_cache_remove(drive, extent);
     r = io_unlink(drive->io, path);
     if (r == 0 || r == -ENOENT) {
