@@ -94,11 +94,12 @@ static int commit_repair(struct care *care, const struct meta_heal *entry,
                          const struct blob_repair *result)
 {
     struct meta_batch *batch = meta_batch_new(care->options.meta);
+    const Meta__Blob old = *record;
     int error;
 
     if (repaired != NULL) {
         record->layout = repaired;
-        meta_put_blob(batch, entry->blob, record, repaired->m);
+        meta_replace_blob(batch, entry->blob, &old, record, repaired->m);
     }
     meta_dequeue_heal(batch, entry);
     if (result->after.bad > 0) {
@@ -154,6 +155,7 @@ static int heal_record(struct care *care, const struct meta_heal *entry,
                        const Meta__Blob *record)
 {
     const struct blob_pace pace = {spend, care};
+    struct blob_intent intent = {0};
     Layout__Layout *repaired = NULL;
     struct blob_repair result;
     int error;
@@ -161,6 +163,7 @@ static int heal_record(struct care *care, const struct meta_heal *entry,
     if (record->layout == NULL) {
         return leave_queue(care, entry);
     }
+    blob_intent_begin(care->options.blobs, &intent); /* B5 */
     error = blob_repair(care->options.blobs, record->layout, &pace, &repaired,
                         &result);
     if (error == -EBADMSG) { /* no layout: it stands for nothing readable */
@@ -170,6 +173,7 @@ static int heal_record(struct care *care, const struct meta_heal *entry,
     if (error == 0) {
         error = finish(care, entry, record->layout, repaired, &result);
     }
+    blob_intent_end(care->options.blobs, &intent);
     layout__layout__free_unpacked(repaired, NULL);
     return error;
 }

@@ -33,6 +33,21 @@ int meta_list_reclaim(struct meta *meta, uint64_t after, uint64_t *blobs,
     return rc;
 }
 
+int meta_blob_is_used(struct meta *meta, uint64_t blob, bool *used)
+{
+    struct kv_iterator *it = kv_iterate(meta->kv);
+    struct buffer prefix = {0};
+    int rc;
+
+    key_blob(&prefix, META_KEY_REFERENCE, blob);
+    kv_seek(it, buffer_slice(&prefix));
+    *used = kv_valid(it) && slice_has_prefix(kv_key(it), buffer_slice(&prefix));
+    rc = kv_error(it);
+    kv_iterator_free(it);
+    buffer_free(&prefix);
+    return rc;
+}
+
 /* --- all blobs of one moment
  * -------------------------------------------------------*/
 struct meta_blobs {

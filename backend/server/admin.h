@@ -30,6 +30,7 @@ extern const struct admin_command admin_entity_commands[];
 extern const struct admin_command admin_key_commands[];
 extern const struct admin_command admin_kms_commands[];
 extern const struct admin_command admin_care_commands[];
+extern const struct admin_command admin_reclaim_commands[];
 extern const struct admin_command admin_policy_commands[];
 
 /* NULL if it is missing or not a string. */

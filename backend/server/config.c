@@ -95,6 +95,12 @@ static const struct setting heal[] = {
     {"workers", NUMBER, AT(care.heal_workers), "2", 0, CARE_WORKERS_MAX},
 };
 
+static const struct setting reclaim[] = {
+    {"interval", DURATION, AT(care.reclaim_interval_s), "1m", 1, DAY_S},
+    {"live", NUMBER, AT(care.reclaim_live), "50", 0, 90},
+    {"rate", SIZE, AT(care.reclaim_rate), "128M", 1 << 20, 1ull << 40},
+};
+
 /* The groups of the file. */
 static const struct group {
     const char *name;
@@ -105,6 +111,7 @@ static const struct group {
     {"vault", vault, sizeof(vault) / sizeof(vault[0])},
     {"scrub", scrub, sizeof(scrub) / sizeof(scrub[0])},
     {"heal", heal, sizeof(heal) / sizeof(heal[0])},
+    {"reclaim", reclaim, sizeof(reclaim) / sizeof(reclaim[0])},
 };
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))

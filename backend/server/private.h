@@ -9,6 +9,7 @@
 #define SERVER_PRIVATE_H
 
 #include "care/care.h"
+#include "care/reclaim.h"
 #include "s3/s3.h"
 #include "server/server.h"
 #include <stdatomic.h>
@@ -219,6 +220,7 @@ struct server {
     const char *config_path;
     struct cluster cluster;
     struct care *care;
+    struct reclaim *reclaim;
     struct s3_service service;
     struct listener listeners[2];
     struct connection *connections;

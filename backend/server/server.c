@@ -176,6 +176,27 @@ static struct care *open_care(struct server *server)
     return care_open(&options);
 }
 
+/* The share of an extent that is garbage when it is closed before its time. */
+#define SEAL_SHARE 8
+
+static struct reclaim *open_reclaim(struct server *server)
+{
+    const struct server_config *config = server->config;
+    const struct reclaim_options options = {
+        .meta = server->cluster.meta,
+        .blobs = server->cluster.blobs,
+        .drives = server->cluster.drives,
+        .drive_count = server->cluster.drive_count,
+        .rate = config->care.reclaim_rate,
+        .live_percent = (unsigned)config->care.reclaim_live,
+        .seal_bytes = config->extent_size / SEAL_SHARE,
+        .interval_s = config->care.reclaim_interval_s,
+        .busy = is_busy,
+        .context = server,
+    };
+    return reclaim_open(&options);
+}
+
 int server_run(struct server_config *config, const char *config_path)
 {
     struct server *server = xcalloc(1, sizeof(*server));
@@ -219,7 +240,9 @@ int server_run(struct server_config *config, const char *config_path)
             &server->service, config->logging_interval_s * 1000);
         server->usable = cluster_usable(&server->cluster);
         server->care = open_care(server);
+        server->reclaim = open_reclaim(server);
         error = serve(server);
+        reclaim_close(server->reclaim);
         care_close(server->care);
         s3_access_log_close(server->service.access_log);
         s3_policy_cache_free(server->service.policies);

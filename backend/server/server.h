@@ -45,6 +45,9 @@ struct server_care_config {
     uint64_t scrub_period_s;
     uint64_t scrub_rate, heal_rate; /* bytes a second */
     uint64_t heal_workers;
+    uint64_t reclaim_rate; /* bytes a second */
+    uint64_t reclaim_live; /* percent */
+    uint64_t reclaim_interval_s;
 };
 
 /* What conf/s3d.conf says; docs are in that file. Strings are never NULL but
