@@ -58,7 +58,7 @@ struct reclaim_status {
     uint64_t blobs_freed;                /* nobody used them any more */
     uint64_t blobs_read;                 /* last pass: still being read */
     uint64_t parts_dropped;              /* of uploads that are gone */
-    uint64_t extents, bytes, live_bytes; /* last pass: there, of all drives */
+    uint64_t extents, bytes, live_bytes; /* last pass: left, of all drives */
     uint64_t extents_busy;               /* last pass: may be written to */
     uint64_t extents_removed, bytes_removed;
     uint64_t shards_moved, bytes_moved;

@@ -144,6 +144,8 @@ int remove_if_dead(struct reclaim *reclaim, const struct victim *victim)
     }
     count_forget(reclaim, victim->drive, victim->extent);
     pthread_mutex_lock(&reclaim->lock);
+    reclaim->status.extents--;
+    reclaim->status.bytes -= victim->size;
     reclaim->status.extents_removed++;
     reclaim->status.bytes_removed += victim->size;
     pthread_mutex_unlock(&reclaim->lock);

@@ -128,4 +128,3 @@ like($said, qr/^reclaim      rests, \d+ passes$/m, 'reclaim status');
 like($said, qr/^unlinked     \d+ extents, \d+ bytes$/m, 'what was unlinked');
 
 $t->done();
-done_testing();
