@@ -1,6 +1,8 @@
 /*
  * The meaning of "public": an Allow for everybody that no condition ties to
- * fixed values of something that strangers cannot choose.
+ * fixed values of something that strangers cannot choose. S3 also counts
+ * s3:x-amz-server-side-encryption-aws-kms-key-id: there KMS asks who may use a
+ * key, here everybody may name one.
  * https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-control-block-public-access.html#access-control-block-public-access-policy-status
  */
 #include "policy/private.h"
@@ -23,7 +25,6 @@ static const char *const fixing_keys[] = {
     "aws:SourceVpce",
     "aws:userid",
     "s3:DataAccessPointAccount",
-    "s3:x-amz-server-side-encryption-aws-kms-key-id",
 };
 
 static bool is_key(const struct condition *condition, const char *name)

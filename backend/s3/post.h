@@ -36,6 +36,7 @@ struct post {
     uint64_t file_size;          /* bytes so far */
     uint64_t file_guess;         /* bytes, if nothing follows it */
     uint64_t size_min, size_max; /* bytes that are allowed */
+    uint64_t signed_ms;          /* when, as X-Amz-Date says; 0: nobody did */
     Meta__Object object;
 };
 
@@ -54,6 +55,6 @@ bool post_fail_missing(struct s3_call *call, const char *name);
 /* --- post_auth.c ---------------------------------------------------------- */
 /* Who signed the policy, nobody if there is none: sets call->identity. False:
  * the call has failed. */
-bool post_authenticate(struct s3_call *call, const struct post *post);
+bool post_authenticate(struct s3_call *call, struct post *post);
 
 #endif

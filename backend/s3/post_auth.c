@@ -11,6 +11,7 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <stdio.h>
 #include <string.h>
 
 #define ACCESS_KEY_MAX 128u /* bytes; as the worker bounds it */
@@ -162,16 +163,27 @@ static bool read_scope(struct s3_call *call, struct slice credential,
     return check_region(call, credential, scope->region);
 }
 
-/* 20130524T000000Z, of the credential's day. */
-static bool check_date(struct s3_call *call, struct slice date,
+/* 20130524T000000Z: 2013-05-24T00:00:00Z without what separates. */
+static int parse_date(struct slice date, uint64_t *ms)
+{
+    const char *text = (const char *)date.data;
+    char full[32];
+
+    if (date.size != 16 || text[8] != 'T' || text[15] != 'Z') {
+        return -EINVAL;
+    }
+    snprintf(full, sizeof(full), "%.4s-%.2s-%.2sT%.2s:%.2s:%.2sZ", text,
+             text + 4, text + 6, text + 9, text + 11, text + 13);
+    return time_parse_iso8601(slice_from_string(full), ms);
+}
+
+/* It must be of the credential's day. */
+static bool check_date(struct s3_call *call, struct post *post,
                        struct slice credential, const struct scope *scope)
 {
-    bool valid = date.size == 16 && date.data[8] == 'T' && date.data[15] == 'Z';
+    struct slice date = post_value(post, "x-amz-date");
 
-    for (size_t i = 0; valid && i < 15; i++) {
-        valid = i == 8 || (date.data[i] >= '0' && date.data[i] <= '9');
-    }
-    if (!valid) {
+    if (parse_date(date, &post->signed_ms) != 0) {
         call_fail_argument(call, "X-Amz-Date", date,
                            "X-Amz-Date must be formated via ISO8601 Long "
                            "format");
@@ -247,7 +259,7 @@ static bool verify(struct s3_call *call, const struct post *post,
     return true;
 }
 
-bool post_authenticate(struct s3_call *call, const struct post *post)
+bool post_authenticate(struct s3_call *call, struct post *post)
 {
     struct slice algorithm = post_value(post, "x-amz-algorithm");
     struct slice credential = post_value(post, "x-amz-credential");
@@ -267,8 +279,7 @@ bool post_authenticate(struct s3_call *call, const struct post *post)
         return false;
     }
     return read_scope(call, credential, &scope) &&
-           check_date(call, post_value(post, "x-amz-date"), credential,
-                      &scope) &&
+           check_date(call, post, credential, &scope) &&
            verify(call, post, &scope, &generation) &&
            call_authenticate(call, scope.access_key, generation,
                              post_value(post, "x-amz-security-token"));

@@ -246,6 +246,7 @@ bool post_take_headers(struct s3_call *call, const struct post *post)
     Wire__Request *request = arena_alloc(call->arena, sizeof(*request));
 
     *request = *sent;
+    request->signed_ms = post->signed_ms;
     request->content_length = UINT64_MAX; /* of the file: nobody knows */
     request->n_headers = 0;
     request->headers = arena_alloc(

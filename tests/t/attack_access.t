@@ -151,6 +151,9 @@ my %seems = (
         Condition => { StringLike => { 'aws:Referer' => 'http://www.example.com/*' } }),
     'TLS' => allow('*', 's3:GetObject', 'bkt/*',
         Condition => { Bool => { 'aws:SecureTransport' => 'false' } }),
+    'a key that anybody can name' => allow('*', 's3:PutObject', 'bkt/*',
+        Condition => { StringEquals =>
+            { 's3:x-amz-server-side-encryption-aws-kms-key-id' => 'aws/s3' } }),
     'until later' => allow('*', 's3:GetObject', 'bkt/*',
         Condition => { DateLessThan => { 'aws:CurrentTime' => '2099-01-01T00:00:00Z' } }),
 );
@@ -217,7 +220,7 @@ is($t->get('/bkt/drop/../k')->{body}, 'x', 'a way out is a key of its own');
 
 # --- forms -------------------------------------------------------------------------------
 
-my $when = Test::S3::amz_date();
+our $when = Test::S3::amz_date();
 my $credential = "$t->{access_key}/" . substr($when, 0, 8) . '/us-east-1/s3/aws4_request';
 
 # A form whose policy lets user/ be written, with more or other than it says.
@@ -266,6 +269,20 @@ is(form(key => 'user/plain', headers => [ [ 'x-amz-acl' => 'public-read' ],
 $r = $t->head('/bkt/user/plain');
 ok(!grep({ /^x-amz-(meta|tagging|storage)/ } keys %{ $r->{headers} }), 'do not count');
 answers($t->get('/bkt/other/in'), '404 NoSuchKey', 'nothing beside user/');
+
+# A policy of the bucket that knows how old a signature may be knows it of forms.
+is(policy('bkt', { Effect => 'Deny', Principal => '*', Action => 's3:PutObject',
+    Resource => 'arn:aws:s3:::bkt/*', Condition => { NumericGreaterThan =>
+        { 's3:signatureAge' => 600_000 } } })->{status}, 204, 'signatures of ten minutes');
+is(form()->{status}, 204, 'a fresh form');
+$when = Test::S3::amz_date(-700);
+$credential = "$t->{access_key}/" . substr($when, 0, 8) . '/us-east-1/s3/aws4_request';
+answers(form(), $denied, 'an older one');
+for my $date (substr($when, 0, 8) . 'T240000Z', substr($when, 0, 8) . 'T0000:0Z') {
+    local $when = $date;
+    answers(form(), '400 InvalidArgument', "X-Amz-Date: $date");
+}
+$t->delete('/bkt?policy');
 
 # The form of the documentation: its signature is right, and its time is over.
 # https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-post-example.html
