@@ -385,8 +385,10 @@ static int fill_key(struct iam *iam, struct arena *arena,
     key->temporary = record->token_digest.len > 0;
     if (key->temporary) {
         memcpy(key->token_digest, record->token_digest.data, TOKEN_DIGEST_SIZE);
-        memcpy(key->session_name, record->session_name.data,
-               record->session_name.len);
+        if (record->session_name.len > 0) { /* a user's session has none */
+            memcpy(key->session_name, record->session_name.data,
+                   record->session_name.len);
+        }
         key->expires_ms = record->expires_ms;
     }
     if (key->account == NULL ||
