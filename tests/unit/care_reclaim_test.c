@@ -477,6 +477,109 @@ static void test_damage_is_not_moved(void **unused)
     world_close(&world);
 }
 
+/* What is counted is what records take, to the byte but for the last one. */
+static void test_small_records_are_counted_whole(void **unused)
+{
+    struct reclaim_status status;
+    struct world world;
+
+    (void)unused;
+    world_open(&world, 3, 16);
+    for (unsigned i = 0; i < 100; i++) {
+        world_put(&world, 1 + 37 * i);
+    }
+    status = world_quiesce(&world);
+    assert_int_equal(status.extents, 3);
+    assert_true(status.live_bytes + 3 * 4096 >= status.bytes);
+    assert_true(status.live_bytes + 3 * 4096 < status.bytes + 3 * 64);
+    world_close(&world);
+}
+
+/* A commit of which nobody knows what it did counts if it adds. */
+static void count_added(void *count, const Layout__Layout *layout, bool added)
+{
+    (void)layout;
+    *(int *)count += added ? 1 : -1;
+}
+
+static void test_doubtful_commits_count(void **unused)
+{
+    Layout__Layout layout = LAYOUT__LAYOUT__INIT;
+    Meta__Blob record = META__BLOB__INIT;
+    struct meta_batch *batch;
+    struct world world;
+    int count = 0;
+
+    (void)unused;
+    world_open(&world, 3, 17);
+    record.layout = &layout;
+    meta_blobs_free(meta_watch_blobs(world.meta, count_added, &count));
+    kv_memory_fail_after(world.kv, 0);
+    batch = meta_batch_new(world.meta);
+    meta_put_blob(batch, 5, &record, 0);
+    assert_int_not_equal(meta_commit(batch), 0);
+    meta_batch_free(batch);
+    assert_int_equal(count, 1);
+    batch = meta_batch_new(world.meta);
+    meta_delete_blob(batch, 5, &record);
+    assert_int_not_equal(meta_commit(batch), 0);
+    meta_batch_free(batch);
+    assert_int_equal(count, 1);
+    world_close(&world);
+}
+
+/* Somebody else gives the blob another layout while it is copied (C3). */
+struct rival {
+    struct world *world;
+    uint64_t blob; /* 0: done */
+};
+
+static bool replace_layout(void *context)
+{
+    struct rival *rival = context;
+    struct meta *meta = rival->world->meta;
+    struct arena *arena = arena_new();
+    struct meta_batch *batch = meta_batch_new(meta);
+    Meta__Blob *old, *record;
+
+    if (rival->blob != 0) {
+        assert_int_equal(meta_get_blob(meta, arena, rival->blob, &old), 0);
+        assert_int_equal(meta_get_blob(meta, arena, rival->blob, &record), 0);
+        record->layout->chunks[0]->shards[1]->drive_plus_one = 0;
+        meta_replace_blob(batch, rival->blob, old, record, record->layout->m);
+        assert_int_equal(meta_commit(batch), 0);
+        rival->blob = 0;
+    }
+    meta_batch_free(batch);
+    arena_free(arena);
+    return false;
+}
+
+static void test_other_movers_win(void **unused)
+{
+    struct arena *arena = arena_new();
+    Meta__Blob *record;
+    struct world world;
+    struct rival rival = {.world = &world};
+    struct thing *kept;
+
+    (void)unused;
+    world_open(&world, 3, 18);
+    kept = world_put(&world, 50000);
+    thin_out(&world, 10, 900000, 20);
+    seal_all(&world);
+    rival.blob = kept->blob;
+    world.reclaim->options.busy = replace_layout;
+    world.reclaim->options.context = &rival;
+    world_quiesce(&world);
+    assert_int_equal(rival.blob, 0);
+    assert_int_equal(meta_get_blob(world.meta, arena, kept->blob, &record), 0);
+    assert_int_equal(record->layout->chunks[0]->shards[1]->drive_plus_one, 0);
+    world_check(&world);
+    arena_free(arena);
+    world_close(&world);
+}
+
 /* --- readers ---------------------------------------------------------------*/
 static atomic_uint reported;
 
@@ -767,6 +870,9 @@ int main(void)
         cmocka_unit_test(test_old_metadata_removes_nothing),
         cmocka_unit_test(test_a_lost_header_loses_nothing),
         cmocka_unit_test(test_damage_is_not_moved),
+        cmocka_unit_test(test_small_records_are_counted_whole),
+        cmocka_unit_test(test_doubtful_commits_count),
+        cmocka_unit_test(test_other_movers_win),
         cmocka_unit_test(test_old_layouts_are_told_from_damage),
         cmocka_unit_test(test_readers_do_not_notice),
         cmocka_unit_test(test_histories),
