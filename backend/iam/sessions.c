@@ -11,8 +11,10 @@
 #include <string.h>
 
 #define SESSIONS_MAX 65536u
-#define PURGE_LOOKS  64u         /* keys looked at when a session is made */
-#define KEPT_MS      86400000ull /* so long it is told that one ran out */
+#define ACCOUNT_MAX  (SESSIONS_MAX / 4) /* one account leaves room for others  \
+                                         */
+#define PURGE_LOOKS 64u         /* keys looked at when a session is made */
+#define KEPT_MS     86400000ull /* so long it is told that one ran out */
 
 void session_token_digest(struct slice token, uint8_t digest[TOKEN_DIGEST_SIZE])
 {
@@ -109,6 +111,18 @@ static int narrow_by_arns(struct iam *iam, const struct iam_new_session *wanted,
     return 0;
 }
 
+static size_t count_of(const struct iam *iam, const struct iam_account *account)
+{
+    const struct access_key *key;
+    size_t count = 0, i;
+
+    for (i = 0; i < iam->keys.count; i++) {
+        key = iam->keys.items[i];
+        count += key->temporary && key->account == account;
+    }
+    return count;
+}
+
 /* Takes the session over. */
 static int add_session(struct iam *iam, const struct iam_new_session *wanted,
                        struct access_key *session,
@@ -122,7 +136,8 @@ static int add_session(struct iam *iam, const struct iam_new_session *wanted,
     if (rc == 0) {
         rc = narrow_by_arns(iam, wanted, session);
     }
-    if (rc == 0 && iam->sessions >= SESSIONS_MAX) {
+    if (rc == 0 && (iam->sessions >= SESSIONS_MAX ||
+                    count_of(iam, session->account) >= ACCOUNT_MAX)) {
         rc = -EDQUOT;
     }
     if (rc == 0 && key_find(iam, slice_from_string(made->access_key)) != NULL) {

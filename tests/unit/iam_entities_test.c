@@ -561,6 +561,29 @@ static void test_refused_sessions(void **state)
     assert_int_equal(iam_session_add(f->iam, &good, &key, message), -ENOENT);
 }
 
+/* Who needs no leave to ask for sessions cannot take them from others. */
+static void test_sessions_of_one_account(void **state)
+{
+    struct fixture *f = *state;
+    struct iam_account other;
+    struct iam_credentials own, theirs, made;
+    struct iam_new_session wanted = {.access_key = own.access_key,
+                                     .seconds = 900};
+    unsigned count = 0;
+
+    create(f, IAM_USER, "greedy", (struct slice){0});
+    add_key(f, "greedy", &own);
+    add_account(f, "other", false, &other, &theirs);
+    while (iam_session_add(f->iam, &wanted, &made, message) == 0) {
+        count++;
+        assert_true(count <= 16384);
+    }
+    assert_int_equal(count, 16384);
+    assert_int_equal(iam_session_add(f->iam, &wanted, &made, message), -EDQUOT);
+    wanted.access_key = theirs.access_key;
+    assert_int_equal(iam_session_add(f->iam, &wanted, &made, message), 0);
+}
+
 /* Moves the end of a session in the store. */
 static void set_expiry(struct fixture *f, const char *access_key,
                        uint64_t expires_ms)
@@ -663,6 +686,7 @@ int main(void)
         TEST_ACCOUNT(test_narrowed_session),
         TEST_ACCOUNT(test_session_token_of_a_user),
         TEST_ACCOUNT(test_refused_sessions),
+        TEST_ACCOUNT(test_sessions_of_one_account),
         TEST_ACCOUNT(test_expired_session),
         TEST_ACCOUNT(test_failed_commit_changes_nothing),
     };
