@@ -58,6 +58,7 @@ extern const struct ctl_command ctl_commands[];
 
 /* kms.c */
 void print_kms_keys(const json_t *result, const char *argument);
+void print_rewrap(const json_t *result, const char *argument);
 
 /* reclaim.c */
 void print_reclaim(const json_t *result, const char *argument);

@@ -33,3 +33,15 @@ void print_kms_keys(const json_t *result, const char *argument)
         print_time(json_integer_value(json_object_get(key, "created")));
     }
 }
+
+void print_rewrap(const json_t *result, const char *argument)
+{
+    static const char *const counts[] = {"examined", "rewrapped", "failed"};
+    (void)argument;
+    printf("%-10s %s\n", "state",
+           json_string_value(json_object_get(result, "state")));
+    for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+        printf("%-10s %lld\n", counts[i],
+               json_integer_value(json_object_get(result, counts[i])));
+    }
+}

@@ -290,6 +290,12 @@ void meta_put_scrub(struct meta_batch *batch, const Meta__Scrub *scrub)
     put(batch, META_RECORD_SCRUB, &scrub->base);
 }
 
+void meta_put_rewrap(struct meta_batch *batch, const Meta__Rewrap *rewrap)
+{
+    key_rewrap(new_key(batch));
+    put(batch, META_RECORD_REWRAP, &rewrap->base);
+}
+
 void meta_put_audit(struct meta_batch *batch, uint32_t day,
                     const Meta__Audit *audit)
 {

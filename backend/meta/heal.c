@@ -1,6 +1,6 @@
 /*
  * What care reads: the queue of blobs that are short of shards, blobs by id,
- * the scrub's progress and the audited days.
+ * the scrub's progress and that of the walk over envelopes, the audited days.
  */
 #include "meta/private.h"
 
@@ -123,6 +123,16 @@ int meta_get_scrub(struct meta *meta, struct arena *arena, Meta__Scrub **scrub)
     key_scrub(&key);
     return read_record(meta, arena, &key, META_RECORD_SCRUB,
                        &meta__scrub__descriptor, (ProtobufCMessage **)scrub);
+}
+
+int meta_get_rewrap(struct meta *meta, struct arena *arena,
+                    Meta__Rewrap **rewrap)
+{
+    struct buffer key = {0};
+
+    key_rewrap(&key);
+    return read_record(meta, arena, &key, META_RECORD_REWRAP,
+                       &meta__rewrap__descriptor, (ProtobufCMessage **)rewrap);
 }
 
 int meta_get_audit(struct meta *meta, struct arena *arena, uint32_t day,

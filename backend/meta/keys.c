@@ -142,6 +142,12 @@ void key_scrub(struct buffer *out)
     key_tag(out, 's');
 }
 
+void key_rewrap(struct buffer *out)
+{
+    key_tag(out, META_KEY_CARE);
+    key_tag(out, 'r');
+}
+
 void key_audit(struct buffer *out, uint32_t day)
 {
     uint8_t bytes[4];

@@ -14,6 +14,7 @@
  *   G <blob>                         blob that lost a referrer: reclaimer looks
  *   H <urgency> <blob>               blob that is short of shards: healer looks
  *   A s | A d <day>                  care: the scrub's progress, audited days
+ *   A r                              the progress of the walk over envelopes
  *   I..., K...                       users and access keys
  * Before 00 01 every 00 is written as 00 FF, so that order is kept.
  *
@@ -281,6 +282,11 @@ void meta_blobs_free(struct meta_blobs *blobs);
 int meta_drop_stray_parts(struct meta *meta, struct arena *arena,
                           struct slice *upload, size_t max, size_t *parts);
 
+/* The walk over envelopes. -ENOENT: there was none. */
+int meta_get_rewrap(struct meta *meta, struct arena *arena,
+                    Meta__Rewrap **rewrap);
+void meta_put_rewrap(struct meta_batch *batch, const Meta__Rewrap *rewrap);
+
 /* --- raw typed access for iam/
  * ----------------------------------------------*/
 /* Envelope types: values are on disk, never renumber. */
@@ -298,6 +304,7 @@ enum meta_record {
     META_RECORD_ENTITY = 11,
     META_RECORD_SCRUB = 12,
     META_RECORD_AUDIT = 13,
+    META_RECORD_REWRAP = 14,
 };
 /* Packs a message into an envelope, in the arena. */
 struct slice meta_pack(struct arena *arena, enum meta_record type,

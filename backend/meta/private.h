@@ -47,6 +47,7 @@ void key_heal(struct buffer *out, const struct meta_heal *entry);
 /* -EBADMSG */
 int key_heal_decode(struct slice key, struct meta_heal *entry);
 void key_scrub(struct buffer *out);
+void key_rewrap(struct buffer *out);
 void key_audit(struct buffer *out, uint32_t day);
 void key_reference(struct buffer *out, uint64_t blob,
                    const struct meta_referrer *referrer);

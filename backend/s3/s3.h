@@ -105,6 +105,28 @@ void s3_audit_close(struct s3_audit *audit); /* NULL is allowed */
  * negative errno. */
 int s3_forget_completed(struct s3_service *service);
 
+/* --- envelopes after a rotation -------------------------------------------
+ * A walk over all objects and uploads that wraps their keys anew where the
+ * master key has a newer version: in the metadata alone. Its progress is
+ * there too: it goes on after a restart. Thread-safe. */
+struct s3_rewrap;
+int s3_rewrap_open(struct s3_service *service, struct s3_rewrap **rewrap);
+void s3_rewrap_close(struct s3_rewrap *rewrap); /* NULL is allowed */
+/* From the beginning, also if one is under way. 0 or a negative errno. */
+int s3_rewrap_start(struct s3_rewrap *rewrap);
+bool s3_rewrap_due(struct s3_rewrap *rewrap); /* does not block */
+/* Goes on, for about `for_ms`. Blocks. */
+void s3_rewrap_run(struct s3_rewrap *rewrap, unsigned for_ms);
+
+struct s3_rewrap_status {
+    bool under_way;
+    bool waits; /* for a provider that cannot be reached */
+    uint64_t started_ms, completed_ms;
+    uint64_t examined, rewrapped, failed;
+};
+/* -ENOENT: there was none yet. */
+int s3_rewrap_status(struct s3_rewrap *rewrap, struct s3_rewrap_status *status);
+
 /* --- who may do what, and why ----------------------------------------------*/
 struct s3_given {
     struct slice key, value; /* "aws:SourceIp", "192.0.2.1" */

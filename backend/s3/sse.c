@@ -107,30 +107,50 @@ static int wrap_kms(struct s3_call *call, const struct sse_wish *wish,
     return error == -EINVAL ? -ENOENT : error; /* no key has such a name */
 }
 
+int sse_envelope(const Meta__Encryption *record,
+                 struct crypt_envelope *envelope)
+{
+    memset(envelope, 0, sizeof(*envelope));
+    if (record->wrapped.len > sizeof(envelope->wrapped) ||
+        record->key_id.len >= sizeof(envelope->key_id)) {
+        return -EBADMSG;
+    }
+    if (record->wrapped.len > 0) {
+        memcpy(envelope->wrapped, record->wrapped.data, record->wrapped.len);
+    }
+    if (record->key_id.len > 0) { /* a customer's key has none */
+        memcpy(envelope->key_id, record->key_id.data, record->key_id.len);
+    }
+    envelope->size = record->wrapped.len;
+    return 0;
+}
+
+/* Envelopes stay what they are when another provider is configured. */
+struct crypt_provider *sse_provider(const struct s3_service *service,
+                                    const Meta__Encryption *record,
+                                    const struct crypt_envelope *envelope)
+{
+    bool kms = record->mode == META__ENCRYPTION_MODE__SSE_KMS &&
+               service->kms != NULL && crypt_wrapped_by(service->kms, envelope);
+
+    return kms ? service->kms : service->keyring;
+}
+
 static int unwrap(struct s3_call *call, const Meta__Encryption *record,
                   const struct sse_customer *customer, uint8_t *key)
 {
-    struct s3_service *service = call->service;
-    struct crypt_provider *provider = service->keyring;
     struct slice bound = pb_slice(record->bound);
-    struct crypt_envelope envelope = {.size = record->wrapped.len};
+    struct crypt_provider *provider;
+    struct crypt_envelope envelope;
+    int error = sse_envelope(record, &envelope);
 
-    if (record->wrapped.len > sizeof(envelope.wrapped) ||
-        record->key_id.len >= sizeof(envelope.key_id)) {
-        return -EBADMSG;
-    }
-    memcpy(envelope.wrapped, record->wrapped.data, record->wrapped.len);
-    if (record->key_id.len > 0) { /* a customer's key has none */
-        memcpy(envelope.key_id, record->key_id.data, record->key_id.len);
+    if (error != 0) {
+        return error;
     }
     if (record->mode == META__ENCRYPTION_MODE__SSE_C) {
         return crypt_unwrap_customer(customer->key, bound, &envelope, key);
     }
-    /* Envelopes stay what they are when another provider is configured. */
-    if (record->mode == META__ENCRYPTION_MODE__SSE_KMS &&
-        service->kms != NULL && crypt_wrapped_by(service->kms, &envelope)) {
-        provider = service->kms;
-    }
+    provider = sse_provider(call->service, record, &envelope);
     return provider != NULL ? crypt_unwrap(provider, bound, &envelope, key)
                             : -ENOTSUP;
 }

@@ -74,6 +74,14 @@ bool sse_open(struct s3_call *call, Meta__Encryption *record,
 bool sse_may_read(struct s3_call *call, Meta__Encryption *record,
                   enum sse_whose whose);
 
+/* The envelope of a record. -EBADMSG. */
+int sse_envelope(const Meta__Encryption *record,
+                 struct crypt_envelope *envelope);
+/* Who wrapped it, where that was not a customer. NULL: there is none. */
+struct crypt_provider *sse_provider(const struct s3_service *service,
+                                    const Meta__Encryption *record,
+                                    const struct crypt_envelope *envelope);
+
 /* --- replies (sse.c) -------------------------------------------------------*/
 /* `written`: the reply to what made the object or the upload. */
 void sse_headers(struct s3_call *call, const Meta__Encryption *record,

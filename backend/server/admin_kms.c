@@ -1,5 +1,5 @@
 /*
- * The master keys of the keyring: s3ctl kms.
+ * The master keys of the keyring, and what they wrapped: s3ctl kms.
  */
 #include "server/admin.h"
 #include <errno.h>
@@ -83,11 +83,42 @@ static int list(struct admin_call *call)
     return crypt_key_list(call->server->cluster.keyring, call->out);
 }
 
+/* --- envelopes after a rotation --------------------------------------------*/
+static int rewrap(struct admin_call *call)
+{
+    const int error = s3_rewrap_start(call->server->rewrap);
+    return error != 0 ? admin_refuse(call, error, strerror(-error))
+                      : admin_reply(call, json_object());
+}
+
+static int rewrap_status(struct admin_call *call)
+{
+    struct s3_rewrap_status status;
+    const int error = s3_rewrap_status(call->server->rewrap, &status);
+    if (error != 0) {
+        return admin_refuse(call, error,
+                            error == -ENOENT ? "there was none yet"
+                                             : strerror(-error));
+    }
+    const char *state = !status.under_way ? "done"
+                        : status.waits    ? "waits"
+                                          : "under way";
+    json_t *object = json_pack("{s:s,s:I,s:I,s:I}", "state", state, "examined",
+                               (json_int_t)status.examined, "rewrapped",
+                               (json_int_t)status.rewrapped, "failed",
+                               (json_int_t)status.failed);
+    admin_add_time(object, "started", status.started_ms);
+    admin_add_time(object, "completed", status.completed_ms);
+    return admin_reply(call, object);
+}
+
 const struct admin_command admin_kms_commands[] = {
     {.name = "kms.key.add", .run = add},
     {.name = "kms.key.rotate", .run = rotate},
     {.name = "kms.key.enable", .run = enable},
     {.name = "kms.key.disable", .run = disable},
     {.name = "kms.key.list", .run = list},
+    {.name = "kms.rewrap", .run = rewrap},
+    {.name = "kms.rewrap.status", .run = rewrap_status},
     {.name = NULL},
 };

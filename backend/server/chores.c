@@ -37,10 +37,22 @@ static void mend_mirrors(struct server *server)
     cluster_mend_mirrors(&server->cluster);
 }
 
+static bool rewrap_due(struct server *server)
+{
+    return s3_rewrap_due(server->rewrap);
+}
+
+/* Half of a thread's time at most: requests come first. */
+static void rewrap(struct server *server)
+{
+    s3_rewrap_run(server->rewrap, SECOND_MS / 2);
+}
+
 static const struct chore_kind kinds[SERVER_CHORES] = {
     {SECOND_MS, logs_due, deliver_logs},
     {HOUR_MS, NULL, forget_completed},
     {SECOND_MS, NULL, mend_mirrors},
+    {SECOND_MS, rewrap_due, rewrap},
 };
 
 static void chore_run(struct job *job)

@@ -201,7 +201,7 @@ void listener_close(struct listener *listener);
 #define SERVER_SIGNALS 4
 /* --- chores (chores.c): what is done now and then, on a pool thread
  * ---------*/
-#define SERVER_CHORES 3
+#define SERVER_CHORES 4
 struct chore {
     struct job job;
     struct server *server;
@@ -228,6 +228,7 @@ struct server {
     struct counters counters;
     uv_signal_t signals[SERVER_SIGNALS];
     uv_timer_t sweep, deadline;
+    struct s3_rewrap *rewrap;
     struct chore chores[SERVER_CHORES];
     uint64_t started_ms;
     uint32_t usable; /* drives, as last told to the workers */

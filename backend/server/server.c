@@ -241,7 +241,13 @@ int server_run(struct server_config *config, const char *config_path)
         server->usable = cluster_usable(&server->cluster);
         server->care = open_care(server);
         server->reclaim = open_reclaim(server);
-        error = serve(server);
+        error = s3_rewrap_open(&server->service, &server->rewrap);
+        if (error == 0) {
+            error = serve(server);
+        } else {
+            log_error("the progress of rewrap: %s", strerror(-error));
+        }
+        s3_rewrap_close(server->rewrap);
         reclaim_close(server->reclaim);
         care_close(server->care);
         s3_access_log_close(server->service.access_log);
