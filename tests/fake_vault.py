@@ -14,6 +14,7 @@ been asked so far: {"asked": N, "connections": N}.
     {"mode": "ok" | "sealed" | "silent" | "garbage" | "huge" | "redirect" |
              "other" | "cut"}
     {"rotate": NAME}, {"retire": NAME} (the oldest version), {"token": TOKEN}
+    {"plaintexts": true} (all that were encrypted, base64)
 """
 
 import argparse
@@ -83,6 +84,7 @@ class State:
         self.token = "s.test-token"
         self.mode = "ok"
         self.asked = self.connections = 0
+        self.plaintexts = []
         self.lock = threading.Lock()
         self.leaving = threading.Event()
 
@@ -135,6 +137,7 @@ class Handler(BaseHTTPRequestHandler):
             # Without the capability "create", as docs/encryption.md says.
             key = self.key(name, Refused(403, "permission denied"))
             plain = base64.b64decode(question["plaintext"], validate=True)
+            self.state.plaintexts.append(question["plaintext"])
             return {"ciphertext": key.seal(plain, self.associated(key, question)),
                     "key_version": len(key.versions)}
         if verb == "decrypt" and self.command == "POST":
@@ -177,8 +180,10 @@ class Handler(BaseHTTPRequestHandler):
             state.keys[wish["rotate"]].versions.append(os.urandom(32))
         if "retire" in wish:
             state.keys[wish["retire"]].oldest += 1
-        self.answer(200, {"asked": state.asked,
-                          "connections": state.connections})
+        answer = {"asked": state.asked, "connections": state.connections}
+        if wish.get("plaintexts"):
+            answer["plaintexts"] = state.plaintexts
+        self.answer(200, answer)
 
     def serve(self):
         question = self.body()

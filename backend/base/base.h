@@ -42,6 +42,8 @@ int slice_to_u64(struct slice a, uint64_t *value);
 struct arena;
 struct arena *arena_new(void);
 void arena_free(struct arena *arena);                /* NULL is allowed */
+/* Overwrites all that is in it, which is not to be used any more. */
+void arena_wipe(struct arena *arena);
 void *arena_alloc(struct arena *arena, size_t size); /* aligned to 16 */
 void *arena_zalloc(struct arena *arena, size_t size);
 struct slice arena_copy(struct arena *arena, const void *data, size_t size);

@@ -99,6 +99,15 @@ struct arena *arena_new(void)
     return arena;
 }
 
+void arena_wipe(struct arena *arena)
+{
+    for (struct block *block = arena->blocks; block != NULL;
+         block = block->next) {
+        explicit_bzero((uint8_t *)block + BLOCK_HEADER, block->used);
+        block->used = block->capacity;
+    }
+}
+
 void arena_free(struct arena *arena)
 {
     struct block *block, *next;

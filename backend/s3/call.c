@@ -127,6 +127,11 @@ static bool is_form(const struct s3_call *call)
     return call->operation != NULL && call->operation->body == S3_BODY_FORM;
 }
 
+bool s3_call_body_is_secret(const struct s3_call *call)
+{
+    return is_form(call);
+}
+
 static void take_end(struct s3_call *call)
 {
     call->wants_body = false;
@@ -360,5 +365,8 @@ void s3_call_free(struct s3_call *call)
         layout__layout__free_unpacked(call->layout, NULL);
     }
     blob_intent_end(call->service->blobs, &call->intent);
+    if (s3_call_body_is_secret(call)) {
+        arena_wipe(call->arena);
+    }
     arena_free(call->arena);
 }

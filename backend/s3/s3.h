@@ -49,6 +49,9 @@ struct s3_call;
 struct s3_call *s3_call_begin(struct s3_service *service,
                               const Wire__Request *request);
 bool s3_call_wants_body(const struct s3_call *call);
+/* A form, in which there may be a customer's key: its bytes are the caller's
+ * to wipe. */
+bool s3_call_body_is_secret(const struct s3_call *call);
 void s3_call_data(struct s3_call *call, const void *data, size_t size);
 void s3_call_chunk(struct s3_call *call, const Wire__Chunk *chunk);
 void s3_call_trailers(struct s3_call *call, const Wire__Trailers *trailers);
@@ -140,8 +143,8 @@ struct s3_simulation {
 };
 struct s3_simulated {
     bool allowed, explicit_deny;
-    const char *source; /* as in the audit log */
-    bool by_policy;     /* policy, sid and statement say which */
+    const char *source;           /* as in the audit log */
+    bool by_policy;               /* policy, sid and statement say which */
     char policy[IAM_ARN_MAX + 1]; /* an ARN, a name, or "" of a bucket's */
     char sid[128 + 1];
     unsigned statement; /* from 0 */

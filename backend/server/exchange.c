@@ -141,6 +141,9 @@ static bool take_batch(struct exchange *x)
             if (x->call != NULL && s3_call_wants_body(x->call)) {
                 s3_call_data(x->call, at, size);
             }
+            if (x->call != NULL && s3_call_body_is_secret(x->call)) {
+                explicit_bzero((uint8_t *)at, size);
+            }
             at += size;
             data_left -= (uint32_t)size;
             continue;

@@ -1,13 +1,20 @@
 """Encryption at rest with boto3, over TLS: every mode through its API."""
 
+import base64
+import hashlib
 import io
+import os
+import ssl
 import subprocess
+import urllib.error
+import urllib.request
 
 import boto3
 import pytest
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from stack import Stack, free_port, pattern
+from stack import Stack, free_port, memory_holds, pattern
 
 KEY = bytes(range(32))
 OTHER = bytes(range(1, 33))
@@ -31,7 +38,8 @@ def code_of(call, **arguments):
 
 
 @pytest.fixture(scope="module")
-def s3(tmp_path_factory):
+def server(tmp_path_factory):
+    """Its tls_endpoint is one where customers' keys may be sent."""
     directory = tmp_path_factory.mktemp("encryption")
     cert, key, port = directory / "cert.pem", directory / "key.pem", free_port()
     subprocess.run(
@@ -47,14 +55,21 @@ def s3(tmp_path_factory):
         location / {{ s3_pass s3d; }}
     }}""").start()
     server.ctl("kms", "key", "add", "k")
-    client = boto3.client(
-        "s3", endpoint_url=f"https://127.0.0.1:{port}", verify=str(cert),
-        region_name="us-east-1", aws_access_key_id=server.access_key,
-        aws_secret_access_key=server.secret_key)
-    client.create_bucket(Bucket="bkt")
-    yield client
+    server.tls_endpoint, server.cert = f"https://127.0.0.1:{port}", str(cert)
+    yield server
     server.stop()
     server.check_logs()
+
+
+@pytest.fixture(scope="module")
+def s3(server):
+    client = boto3.client(
+        "s3", endpoint_url=server.tls_endpoint, verify=server.cert,
+        region_name="us-east-1", aws_access_key_id=server.access_key,
+        aws_secret_access_key=server.secret_key,
+        config=Config(signature_version="s3v4"))
+    client.create_bucket(Bucket="bkt")
+    return client
 
 
 def tells(answer, mode):
@@ -176,3 +191,73 @@ def test_bucket_default(s3):
     s3.delete_bucket_encryption(Bucket=bucket)
     assert "ServerSideEncryption" not in s3.put_object(
         Bucket=bucket, Key="k", Body=b"x")
+
+
+# --- a customer's key is nowhere once its request is done with
+def key_fields(key):
+    return {"algorithm": "AES256", "key": base64.b64encode(key).decode(),
+            "key-MD5": base64.b64encode(hashlib.md5(key).digest()).decode()}
+
+
+def nothing_holds(server, key):
+    forms = (key, base64.b64encode(key))
+    for form in forms:
+        assert memory_holds(server.s3d.pid, form) == 0
+        for name in ("s3d.log", "error.log", "access.log"):
+            assert form not in (server.directory / name).read_bytes()
+    assert memory_holds(server.s3d.pid, b"x-amz-server-side-encryption") > 0
+
+
+def test_headers_leave_no_key(server, s3):
+    key, other = os.urandom(32), os.urandom(32)
+    customer = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": key}
+    body = pattern(300_000)
+    s3.put_object(Bucket="bkt", Key="secret", Body=body, **customer)
+    nothing_holds(server, key)
+    got = s3.get_object(Bucket="bkt", Key="secret", **customer)
+    assert got["Body"].read() == body
+    nothing_holds(server, key)
+    s3.copy_object(
+        Bucket="bkt", Key="copy", CopySource="bkt/secret",
+        CopySourceSSECustomerAlgorithm="AES256", CopySourceSSECustomerKey=key,
+        SSECustomerAlgorithm="AES256", SSECustomerKey=other)
+    assert code_of(s3.get_object, Bucket="bkt", Key="copy",
+                   **customer) == "AccessDenied"
+    nothing_holds(server, key)
+    nothing_holds(server, other)
+
+
+def send_form(server, post, **changes):
+    """Returns the status."""
+    fields = {**post["fields"], **changes}
+    body = "".join(
+        f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}'
+        "\r\n" for name, value in fields.items())
+    body += ('--b\r\nContent-Disposition: form-data; name="file"; filename="f"'
+             "\r\n\r\nhello\r\n--b--\r\n")
+    request = urllib.request.Request(
+        post["url"], body.encode(), method="POST",
+        headers={"Content-Type": "multipart/form-data; boundary=b"})
+    try:
+        with urllib.request.urlopen(
+                request, timeout=60,
+                context=ssl.create_default_context(cafile=server.cert)) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def test_forms_leave_no_key(server, s3):
+    for kind, status in (("forged", 403), ("good", 204)):
+        key = os.urandom(32)
+        fields = {f"x-amz-server-side-encryption-customer-{name}": value
+                  for name, value in key_fields(key).items()}
+        post = s3.generate_presigned_post(
+            "bkt", "form-${filename}", Fields=fields,
+            Conditions=[["starts-with", f"${name}", ""] for name in fields])
+        changes = {"x-amz-signature": "0" * 64} if kind == "forged" else {}
+        assert send_form(server, post, **changes) == status
+        nothing_holds(server, key)
+    got = s3.get_object(Bucket="bkt", Key="form-f",
+                        SSECustomerAlgorithm="AES256", SSECustomerKey=key)
+    assert got["Body"].read() == b"hello"

@@ -49,8 +49,9 @@ static void is_under(const char *key, const char *key_id)
     struct arena *arena = arena_new();
     struct slice found = pb_slice(record(arena, key)->encryption->key_id);
 
-    if (!slice_equal_string(found, key_id))
+    if (!slice_equal_string(found, key_id)) {
         fail_msg("%s is under %.*s", key, (int)found.size, found.data);
+    }
     arena_free(arena);
 }
 
@@ -97,8 +98,9 @@ static void all_there_is(void **state)
     uint64_t rewrapped;
 
     (void)state;
-    for (unsigned i = 0; i < KEYS; i++)
+    for (unsigned i = 0; i < KEYS; i++) {
         put(name_of(i), i % 2 ? S3 : KMS_ONE, bytes, 100);
+    }
     rotate("");
     start();
     rewrapped = KEYS / 2;
@@ -115,8 +117,9 @@ static void all_there_is(void **state)
 static void goes_on_after_a_restart(void **state)
 {
     (void)state;
-    for (unsigned i = 0; i < KEYS; i++)
+    for (unsigned i = 0; i < KEYS; i++) {
         put(name_of(i), S3, bytes, 100);
+    }
     rotate("");
     start();
     s3_rewrap_run(walk, 0); /* no time: nothing */
@@ -137,10 +140,11 @@ static void *overwrite(void *context)
     for (unsigned i = 0; i < KEYS; i++) {
         struct s3_answer answer;
 
-        if (i % 2)
+        if (i % 2) {
             s3_run(&fixture, &answer, DELETE(name_of(i)));
-        else
+        } else {
             put_as(&answer, name_of(i), S3, bytes + 1000, 200);
+        }
         s3_answer_free(&answer);
     }
     return NULL;
@@ -152,13 +156,15 @@ static void beside_writes(void **state)
     pthread_t thread;
 
     (void)state;
-    for (unsigned i = 0; i < KEYS; i++)
+    for (unsigned i = 0; i < KEYS; i++) {
         put(name_of(i), S3, bytes, 100);
+    }
     rotate("");
     start();
     assert_int_equal(pthread_create(&thread, NULL, overwrite, NULL), 0);
-    while (s3_rewrap_due(walk))
+    while (s3_rewrap_due(walk)) {
         s3_rewrap_run(walk, 1);
+    }
     assert_int_equal(pthread_join(thread, NULL), 0);
     s3_rewrap_close(walk);
     for (unsigned i = 0; i < KEYS; i++) {

@@ -264,6 +264,49 @@ int s3_simulate(struct s3_service *service,
     return -ENOENT;
 }
 
+int s3_rewrap_open(struct s3_service *service, struct s3_rewrap **rewrap)
+{
+    (void)service;
+    *rewrap = NULL;
+    return 0;
+}
+
+void s3_rewrap_close(struct s3_rewrap *rewrap)
+{
+    (void)rewrap;
+}
+
+int s3_rewrap_start(struct s3_rewrap *rewrap)
+{
+    (void)rewrap;
+    return 0;
+}
+
+bool s3_rewrap_due(struct s3_rewrap *rewrap)
+{
+    (void)rewrap;
+    return false;
+}
+
+void s3_rewrap_run(struct s3_rewrap *rewrap, unsigned for_ms)
+{
+    (void)rewrap;
+    (void)for_ms;
+}
+
+int s3_rewrap_status(struct s3_rewrap *rewrap, struct s3_rewrap_status *status)
+{
+    (void)rewrap;
+    (void)status;
+    return -ENOENT;
+}
+
+bool s3_call_body_is_secret(const struct s3_call *call)
+{
+    (void)call;
+    return false;
+}
+
 void s3_wipe_frame(const Wire__Request *request, uint8_t *frame, size_t size)
 {
     (void)request;
