@@ -10,7 +10,7 @@
 
 static ngx_int_t ngx_http_s3_error_header(ngx_http_request_t *r,
     ngx_http_s3_ctx_t *ctx, ngx_str_t *document);
-static enum s3_error ngx_http_s3_error_of_status(ngx_uint_t status);
+static enum s3_error ngx_http_s3_error_of_status(ngx_http_request_t *r);
 static ngx_int_t ngx_http_s3_error_header_filter(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_s3_error_is_ours(ngx_http_request_t *r);
 static ngx_int_t ngx_http_s3_error_body_filter(ngx_http_request_t *r,
@@ -236,8 +236,7 @@ ngx_http_s3_error_header_filter(ngx_http_request_t *r)
 
     if (ctx->error.code == S3_OK) {
         s3_error_init(&ctx->error,
-                      r->uri.len == 0 ? S3_ERR_InvalidURI
-                      : ngx_http_s3_error_of_status(r->headers_out.status));
+                      ngx_http_s3_error_of_status(r));
     }
 
     ngx_log_debug2(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
@@ -269,8 +268,9 @@ ngx_http_s3_error_header_filter(ngx_http_request_t *r)
 
 
 /*
- * In an s3_pass location; or before a location was chosen, in a server that
- * has one: nginx itself refuses targets such as "/%00".
+ * In an s3_pass location; or before the request has come to any phase, in a
+ * server that has one: nginx itself refuses targets such as "/%00", headers
+ * that are too large, hosts that are none.
  */
 
 static ngx_uint_t
@@ -287,7 +287,7 @@ ngx_http_s3_error_is_ours(ngx_http_request_t *r)
         return 1;
     }
 
-    if (r->phase_handler != 0 || r->uri.len != 0) {
+    if (r->valid_location) {
         return 0;
     }
 
@@ -340,9 +340,16 @@ ngx_http_s3_error_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 
 
 static enum s3_error
-ngx_http_s3_error_of_status(ngx_uint_t status)
+ngx_http_s3_error_of_status(ngx_http_request_t *r)
 {
+    ngx_uint_t  status;
+
+    status = r->headers_out.status;
+
     switch (status) {
+
+    case NGX_HTTP_BAD_REQUEST:
+        return r->uri.len ? S3_ERR_BadRequest : S3_ERR_InvalidURI;
 
     case NGX_HTTP_UNAUTHORIZED:
     case NGX_HTTP_FORBIDDEN:
@@ -364,7 +371,7 @@ ngx_http_s3_error_of_status(ngx_uint_t status)
         return S3_ERR_EntityTooLarge;
 
     case NGX_HTTP_REQUEST_URI_TOO_LARGE:
-        return S3_ERR_InvalidURI;
+        return S3_ERR_RequestHeaderSectionTooLarge;
 
     case NGX_HTTP_TOO_MANY_REQUESTS:
     case NGX_HTTP_SERVICE_UNAVAILABLE:

@@ -109,7 +109,7 @@ tampered($bad, 'signature: upper case',
     sub { $_[0] =~ s/Signature=\K(\w+)/uc $1/e }, 'GET', '/bkt/k');
 tampered('400 AuthorizationHeaderMalformed', 'a component twice',
     sub { $_[0] =~ s/(Signature=\w+)/$1,$1/ }, 'GET', '/bkt/k');
-tampered('400 ', 'two Authorization headers', sub {
+tampered('400 BadRequest', 'two Authorization headers', sub {
     $_[0] =~ s/Authorization: /Authorization: Basic eDp5\r\nAuthorization: /
 }, 'GET', '/bkt/k');
 refused($t->get('/bkt/k', headers => [ [ 'x-amz-security-token' => 'x' ] ]),

@@ -11,8 +11,9 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::S3;
 
+my $port = Test::S3::free_port();
 my $t = Test::S3->new(
-    http => 'limit_req_zone $uri zone=limit:1m rate=1r/m;
+    http => "server { listen 127.0.0.1:$port; return 404; location /x { s3_pass s3d; } }" . 'limit_req_zone $uri zone=limit:1m rate=1r/m;
         log_format s3 "$s3_request_id $s3_operation $s3_bucket $s3_key '
         . '$s3_access_key $s3_error_code";',
     server => '
@@ -53,7 +54,31 @@ error_is($t->put('/bkt/k', no_length => 1, raw => "1\r\nx\r\n0\r\n\r\n",
     '411 MissingContentLength', 'plain chunked');
 error_is($t->get('/bkt/%zz'), '400 InvalidURI', 'a malformed target');
 
-my $r = $t->head('/denied');
+# What nginx refuses before it has chosen a location.
+sub raw {
+    my ($port, @lines) = @_;
+    my $socket = IO::Socket::INET->new(PeerAddr => "127.0.0.1:$port", Timeout => 10)
+        or die "connect: $!";
+    $t->write_all($socket, join "\r\n", @lines, '', '');
+    return $t->read_response($socket);
+}
+my @host = ('Host: ' . $t->host());
+my $long = 'x' x 100_000;
+error_is(raw($t->port(), "GET /bkt/$long HTTP/1.1", @host),
+    '400 RequestHeaderSectionTooLarge', 'a long target');
+error_is(raw($t->port(), 'GET /bkt HTTP/1.1', @host, "X: $long"), '400 BadRequest',
+    'large headers');
+error_is(raw($t->port(), 'GET /bkt HTTP/1.1', 'Host: a/b'), '400 BadRequest', 'no host');
+error_is(raw($t->port(), 'GET /bkt HTTP/1.1', @host, @host), '400 BadRequest', 'two hosts');
+error_is(raw($t->port(), 'GET /bkt HTTP/1.1'), '400 BadRequest', 'no Host');
+error_is(raw($t->port(), 'PUT /bkt/k HTTP/1.1', @host, 'Content-Length: x'),
+    '400 BadRequest', 'no length');
+error_is(raw($t->port(), 'GET /bkt/%00 HTTP/1.1', @host), '400 InvalidURI', 'a zero byte');
+my $r = raw($port, 'GET /bkt HTTP/1.1', @host);
+is($r->{status}, 404, 'a server that answers for itself');
+unlike($r->{body}, qr/<Error>/, 'with its own page');
+
+$r = $t->head('/denied');
 is("$r->{status} $r->{body}", '403 ', 'HEAD has no body');
 is($r->{headers}{'content-length'}, undef, 'and no length of one');
 
