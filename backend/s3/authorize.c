@@ -380,6 +380,20 @@ bool call_authorize_absent(struct s3_call *call, const Meta__Bucket *bucket)
            denied(call);
 }
 
+/* The number of an account, or a canonical id. */
+static bool names_account(struct slice text)
+{
+    size_t digits = 0, hex = 0;
+
+    for (size_t i = 0; i < text.size; i++) {
+        uint8_t c = text.data[i];
+
+        digits += c >= '0' && c <= '9';
+        hex += (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+    }
+    return (text.size == 12 && digits == 12) || (text.size == 64 && hex == 64);
+}
+
 bool call_check_owner(struct s3_call *call, const Meta__Bucket *bucket,
                       const char *header)
 {
@@ -389,6 +403,13 @@ bool call_check_owner(struct s3_call *call, const Meta__Bucket *bucket,
     if (expected.data == NULL ||
         slice_equal(expected, pb_slice(bucket->owner))) {
         return true;
+    }
+    if (!names_account(expected)) {
+        call_fail_message(call, S3_ERR_InvalidBucketOwnerAWSAccountID,
+                          "The value of the expected bucket owner parameter "
+                          "must be an AWS Account ID... [%.*s]",
+                          (int)expected.size, (const char *)expected.data);
+        return false;
     }
     iam_account_number(call->service->iam, pb_slice(bucket->owner), number);
     return slice_equal_string(expected, number) || denied(call);

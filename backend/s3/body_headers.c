@@ -78,8 +78,9 @@ static bool parse_checksums(struct s3_call *call, struct s3_body *body)
         }
         algorithm = algorithm_of(name);
         if (algorithm == META__CHECKSUM_ALGORITHM__NO_CHECKSUM) {
-            call_error_field(call, "Header", name);
-            call_fail(call, S3_ERR_NotImplemented);
+            call_fail_message(call, S3_ERR_InvalidRequest,
+                              "The algorithm type you specified in "
+                              "x-amz-checksum- header is invalid.");
             return false;
         }
         if (body->client != META__CHECKSUM_ALGORITHM__NO_CHECKSUM) {

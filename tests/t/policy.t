@@ -269,7 +269,9 @@ answers($t->get('/bkt/a', @as), '403 AccessDenied', 'and its grants with it');
 
 for ([ 'of another', $stranger->{id}, '403 AccessDenied' ],
     [ 'of another by number', $stranger->{number}, '403 AccessDenied' ],
-    [ 'of nobody', '', '403 AccessDenied' ],
+    [ 'of nobody', '000000000000', '403 AccessDenied' ],
+    [ 'of what is no account', '12345678901', '400 InvalidBucketOwnerAWSAccountID' ],
+    [ 'without a value', '', '400 InvalidBucketOwnerAWSAccountID' ],
     [ 'of its owner', $t->ctl('account', 'show', 'root')->{id}, '200 ' ],
     [ 'of its owner by number', $t->ctl('account', 'show', 'root')->{number}, '200 ' ])
 {

@@ -130,7 +130,7 @@ static void checksum_headers(void **state)
         "InvalidRequest",
         "Expecting a single x-amz-checksum- header. Multiple checksum Types "
         "are not allowed.");
-    put(FIELDS("x-amz-checksum-md9", "AAAA"), "NotImplemented", NULL);
+    put(FIELDS("x-amz-checksum-md9", "AAAA"), "InvalidRequest", NULL);
 }
 
 static void sdk_algorithm(void **state)

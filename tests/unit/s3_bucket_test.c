@@ -222,10 +222,10 @@ static void test_region(void **state)
     assert_int_equal(answer.body.size, 0);
     s3_answer_free(&answer);
     run_at(&answer, NULL, false,
-           (struct s3_case){
-               .operation = WIRE__OPERATION__HEAD_BUCKET,
-               .bucket = "here",
-               .headers = FIELDS("x-amz-expected-bucket-owner", "somebody")});
+           (struct s3_case){.operation = WIRE__OPERATION__HEAD_BUCKET,
+                            .bucket = "here",
+                            .headers = FIELDS("x-amz-expected-bucket-owner",
+                                              "123456789012")});
     assert_error(&answer, "AccessDenied", 403);
     s3_answer_free(&answer);
 }

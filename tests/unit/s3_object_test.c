@@ -274,7 +274,7 @@ static void who_may(void **state)
     s3_run(
         &fixture, &answer,
         GET("mine", .headers = FIELDS("x-amz-expected-bucket-owner", "other")));
-    assert_error(&answer, "AccessDenied", 403);
+    assert_error(&answer, "InvalidBucketOwnerAWSAccountID", 400);
     s3_answer_free(&answer);
     s3_run(&fixture, &answer, HEAD("no-such-key"));
     assert_error(&answer, "NoSuchKey", 404);
