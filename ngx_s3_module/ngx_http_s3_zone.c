@@ -2,7 +2,9 @@
 /*
  * Derived keys in shared memory, as limit_req keeps its counters: an rbtree
  * with a queue by last use.  The zone outlives reloads, in which this code
- * may move: no pointer into a process may stay in it.
+ * may move: no pointer into a process may stay in it.  Another build of the
+ * module has another tag, for which nginx makes another zone: what is in one
+ * is always of this layout.
  */
 
 
