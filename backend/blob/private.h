@@ -151,7 +151,8 @@ struct blob_store {
 struct drive *store_drive(struct blob_store *store,
                           const Layout__Locator *locator);
 uint64_t store_random(struct blob_store *store);
-unsigned store_usable(struct blob_store *store); /* drives that are OK */
+/* Drives that are OK and not drained. */
+unsigned store_usable(struct blob_store *store);
 /* Drives that can take a record of `bytes`. Returns their number. */
 unsigned store_candidates(struct blob_store *store, uint64_t bytes,
                           struct placement_candidate *candidates);

@@ -89,12 +89,17 @@ uint64_t store_random(struct blob_store *store)
     return atomic_fetch_add(&store->random, RANDOM_STEP);
 }
 
+static bool takes_blobs(struct drive *drive)
+{
+    return drive_state(drive) == DRIVE_OK && !drive_draining(drive);
+}
+
 unsigned store_usable(struct blob_store *store)
 {
     unsigned usable = 0;
 
     for (unsigned i = 0; i < store->drive_count; i++) {
-        usable += drive_state(store->drives[i]) == DRIVE_OK;
+        usable += takes_blobs(store->drives[i]);
     }
     return usable;
 }
@@ -107,7 +112,7 @@ unsigned store_candidates(struct blob_store *store, uint64_t bytes,
     for (unsigned i = 0; i < store->drive_count; i++) {
         struct drive_usage usage;
 
-        if (drive_state(store->drives[i]) != DRIVE_OK) {
+        if (!takes_blobs(store->drives[i])) {
             continue;
         }
         drive_usage(store->drives[i], &usage);

@@ -103,34 +103,6 @@ static void print_keys(const json_t *result, const char *argument)
     }
 }
 
-static void print_size(long long bytes)
-{
-    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
-    double value = (double)bytes;
-    unsigned unit = 0;
-    while (value >= 1024 && unit < 5) {
-        value /= 1024;
-        unit++;
-    }
-    printf(" %8.1f %-3s", value, units[unit]);
-}
-
-static void print_drives(const json_t *drives)
-{
-    size_t i;
-    json_t *drive;
-    printf("\n%-5s %-8s %12s %12s %8s  %-12s %s\n", "DRIVE", "STATE", "TOTAL",
-           "FREE", "EXTENTS", "DOMAIN", "DIRECTORY");
-    json_array_foreach(drives, i, drive)
-    {
-        printf("%-5lld %-8s", number(drive, "index"), text(drive, "state"));
-        print_size(number(drive, "total_bytes"));
-        print_size(number(drive, "free_bytes"));
-        printf(" %8lld  %-12s %s\n", number(drive, "extents"),
-               text(drive, "domain"), text(drive, "directory"));
-    }
-}
-
 static void print_mirrors(const json_t *metadata)
 {
     size_t i;
@@ -158,7 +130,7 @@ static void print_status(const json_t *result, const char *argument)
            "%lld requests under way\n",
            number(connections, "request"), number(connections, "control"),
            number(connections, "admin"), number(result, "in_flight"));
-    print_drives(json_object_get(result, "drives"));
+    print_drives(result, "");
     print_mirrors(json_object_get(result, "metadata"));
     printf("\n%-28s %12s\n", "REQUESTS", "COUNT");
     json_object_foreach(requests, operation, count) printf(
@@ -174,6 +146,7 @@ static void print_status(const json_t *result, const char *argument)
 #define GROUP    {"group", "GROUP", false}
 #define DOCUMENT {"document", "FILE", true}
 #define KMS_KEY  {"key", "KEY", false}
+#define DRIVE    {"drive", "N", false}
 #define KEY      {"access_key", "KEY", false}
 #define USER     {"user", "[USER]", false}
 #define NEW_USER (CTL_ACCOUNT | CTL_PATH | CTL_KEYS)
@@ -292,8 +265,12 @@ const struct ctl_command ctl_commands[] = {
      "look at once for space that can come back"},
     {"reclaim status", "reclaim.status", {{0}}, 0, print_reclaim,
      "what came back, and what was moved for it"},
-    {"drive replace", "drive.replace", {{"drive", "DRIVE", false}}, 0,
-     print_done, "a lost one; s3d's next start takes a blank one"},
+    {"drive list", "drive.list", {{0}}, 0, print_drives, "and their states"},
+    {"drive replace", "drive.replace", {DRIVE}, CTL_YES, print_replaced,
+     "a new disk is there, blank; without --yes: what it means"},
+    {"drive drain", "drive.drain", {DRIVE}, 0, print_done,
+     "it takes no new objects"},
+    {"drive use", "drive.use", {DRIVE}, 0, print_done, "it does again"},
     {"status", "status", {{0}}, 0, print_status,
      "drives, connections, requests"},
     {NULL, NULL, {{0}}, 0, NULL, NULL},

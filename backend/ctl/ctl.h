@@ -34,6 +34,7 @@ enum ctl_option {
     CTL_POLICY = 1 << 6,  /* --policy-file */
     CTL_CONTEXT = 1 << 7, /* --context, any number of them */
     CTL_WATCH = 1 << 8,   /* --watch, of healing */
+    CTL_YES = 1 << 9,
 };
 
 #define CTL_ARGUMENTS_MAX 3
@@ -55,6 +56,10 @@ struct ctl_command {
 };
 /* Ends with an entry whose words are NULL. */
 extern const struct ctl_command ctl_commands[];
+
+/* drives.c */
+void print_drives(const json_t *result, const char *argument);
+void print_replaced(const json_t *result, const char *argument);
 
 /* kms.c */
 void print_kms_keys(const json_t *result, const char *argument);

@@ -28,6 +28,7 @@ static const char usage_options[] =
     "  --secret-key-file FILE   key rotate: instead of a made-up one\n"
     "  --path /PATH/            of a user, group, role or policy\n"
     "  --description TEXT       of a role, policy or service account\n"
+    "  --yes                    drive replace: do it\n"
     "  --context KEY=VALUE      policy simulate: of a condition, repeatable\n"
     "  --policy-file FILE       service-account add: narrows what it may\n"
     "  --watch                  heal: until nothing is left to be healed\n"
@@ -71,6 +72,7 @@ enum {
     OPTION_POLICY,
     OPTION_CONTEXT,
     OPTION_WATCH,
+    OPTION_YES,
 };
 
 static const struct option long_options[] = {
@@ -86,6 +88,7 @@ static const struct option long_options[] = {
     {"policy-file", required_argument, NULL, OPTION_POLICY},
     {"watch", no_argument, NULL, OPTION_WATCH},
     {"context", required_argument, NULL, OPTION_CONTEXT},
+    {"yes", no_argument, NULL, OPTION_YES},
     {NULL, 0, NULL, 0},
 };
 
@@ -150,6 +153,9 @@ static void take_option(struct options *options, int option)
         break;
     case OPTION_POLICY:
         give(options, CTL_POLICY, &options->policy_file);
+        break;
+    case OPTION_YES:
+        options->given |= CTL_YES;
         break;
     case OPTION_CONTEXT:
         take_context(options);
@@ -271,6 +277,9 @@ static void set_options(json_t *arguments, const struct options *options)
     }
     if ((options->given & CTL_OPERATOR) != 0) {
         set(arguments, "operator", json_true());
+    }
+    if ((options->given & CTL_YES) != 0) {
+        set(arguments, "yes", json_true());
     }
     if (options->secret_key_file != NULL) {
         set(arguments, "secret_key", read_secret(options->secret_key_file));

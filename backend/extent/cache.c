@@ -175,17 +175,33 @@ void file_cache_forget(struct drive *drive, struct cached_file *file)
     pthread_mutex_unlock(&cache->mutex);
 }
 
+/* With the mutex: closed by its last user. */
+static void remove_file(struct file_cache *cache, struct cached_file *file)
+{
+    unlist(cache, file);
+    file->forgotten = true;
+    if (file->users == 0) {
+        drop(file);
+    }
+}
+
 void file_cache_remove(struct drive *drive, uint64_t extent)
 {
     struct file_cache *cache = &drive->cache;
     pthread_mutex_lock(&cache->mutex);
     struct cached_file *file = find(cache, extent);
     if (file != NULL) {
-        unlist(cache, file);
-        file->forgotten = true;
-        if (file->users == 0) {
-            drop(file);
-        }
+        remove_file(cache, file);
+    }
+    pthread_mutex_unlock(&cache->mutex);
+}
+
+void file_cache_forget_all(struct drive *drive)
+{
+    struct file_cache *cache = &drive->cache;
+    pthread_mutex_lock(&cache->mutex);
+    while (cache->newest != NULL) {
+        remove_file(cache, cache->newest);
     }
     pthread_mutex_unlock(&cache->mutex);
 }

@@ -46,7 +46,8 @@ enum drive_state drive_state(struct drive *drive)
 bool drive_readable(struct drive *drive)
 {
     enum drive_state state = drive_state(drive);
-    return drive->readable && (state == DRIVE_OK || state == DRIVE_FAILED);
+    return atomic_load(&drive->readable) &&
+           (state == DRIVE_OK || state == DRIVE_FAILED);
 }
 
 const struct drive_config *drive_config(struct drive *drive)
@@ -56,7 +57,17 @@ const struct drive_config *drive_config(struct drive *drive)
 
 const uint8_t *drive_uuid(struct drive *drive)
 {
-    return drive->identity.drive;
+    return atomic_load(&drive->identity)->drive;
+}
+
+static void take_note(struct drive *drive, const char *reason, bool changed)
+{
+    pthread_mutex_lock(&drive->note.mutex);
+    if (changed) {
+        drive->note.since_ms = clock_wall_ms();
+    }
+    snprintf(drive->note.reason, REASON_SIZE, "%s", reason);
+    pthread_mutex_unlock(&drive->note.mutex);
 }
 
 int drive_failed(struct drive *drive, const char *what, int error)
@@ -74,58 +85,46 @@ int drive_failed(struct drive *drive, const char *what, int error)
     int expected = DRIVE_OK;
     if (atomic_compare_exchange_strong(&drive->state, &expected,
                                        DRIVE_FAILED)) {
-        log_error("drive %u (%s) failed: %s: %s", drive->config.index,
-                  drive->config.directory, what, strerror(-error));
+        char reason[REASON_SIZE];
+        snprintf(reason, sizeof(reason), "%s: %s", what, strerror(-error));
+        take_note(drive, reason, true);
+        log_error("drive %u (%s) failed: %s", drive->config.index,
+                  drive->config.directory, reason);
     }
     return error;
 }
 
-/* -EAGAIN if another s3d has the drive. -EROFS: locked, but for reading. */
-static int take_lock(struct drive *drive)
+void drive_set_state(struct drive *drive, enum drive_state state,
+                     const char *reason)
 {
-    char path[DRIVE_PATH_SIZE];
-    drive_path(drive->config.directory, "lock", path);
-    int r = io_open(drive->io, path, IO_WRITE, &drive->lock);
-    if (r == -ENOENT) {
-        r = io_open(drive->io, path, IO_WRITE | IO_CREATE, &drive->lock);
-        if (r == -EEXIST) {
-            return -EAGAIN; /* somebody else was as quick */
-        }
-    }
-    bool read_only = r == -EROFS;
-    if (read_only) {
-        r = io_open(drive->io, path, IO_READ, &drive->lock);
-    }
-    if (r == 0) {
-        r = io_lock(drive->lock);
-    }
-    return r == 0 && read_only ? -EROFS : r;
+    take_note(drive, reason, drive_state(drive) != state);
+    atomic_store(&drive->state, (int)state);
 }
 
-/* -EAGAIN, or 0 with the state set. */
-static int open_matching(struct drive *drive)
+void drive_drain(struct drive *drive, bool drain)
 {
-    int r = take_lock(drive);
-    if (r == -EAGAIN) {
-        return r;
-    }
-    drive->readable = r == 0 || r == -EROFS;
-    if (r == 0) {
-        r = extents_scan(drive);
-    }
-    if (r == 0) {
-        r = space_refresh(drive);
-    }
-    if (r == 0) {
-        r = sync_start(drive);
-    }
-    if (r != 0) {
-        log_error("drive %u (%s) cannot be %s: %s", drive->config.index,
-                  drive->config.directory,
-                  drive->readable ? "written to" : "used", strerror(-r));
-        atomic_store(&drive->state, DRIVE_FAILED);
-    }
-    return 0;
+    atomic_store(&drive->draining, drain);
+}
+
+bool drive_draining(struct drive *drive)
+{
+    return atomic_load(&drive->draining);
+}
+
+void drive_describe(struct drive *drive, struct drive_condition *condition)
+{
+    *condition = (struct drive_condition){.state = drive_state(drive),
+                                          .draining = drive_draining(drive)};
+    pthread_mutex_lock(&drive->mutex);
+    condition->full_since_ms = drive->space.full_since_ms;
+    pthread_mutex_unlock(&drive->mutex);
+    condition->full =
+        condition->state == DRIVE_OK && condition->full_since_ms != 0;
+    pthread_mutex_lock(&drive->note.mutex);
+    condition->since_ms = drive->note.since_ms;
+    condition->returns = drive->note.returns;
+    memcpy(condition->reason, drive->note.reason, sizeof(drive->note.reason));
+    pthread_mutex_unlock(&drive->note.mutex);
 }
 
 static void drive_init(struct drive *drive, struct io *io,
@@ -137,6 +136,9 @@ static void drive_init(struct drive *drive, struct io *io,
     drive->config.domain = xstrdup(config->domain);
     drive->config.index = config->index;
     drive->options = *options;
+    atomic_init(&drive->identity, xcalloc(1, sizeof(struct identity)));
+    pthread_mutex_init(&drive->note.mutex, NULL);
+    drive->note.since_ms = clock_wall_ms();
     pthread_mutex_init(&drive->mutex, NULL);
     pthread_cond_init(&drive->created, NULL);
     pthread_mutex_init(&drive->queue.mutex, NULL);
@@ -151,22 +153,35 @@ int drive_open(struct io *io, const struct drive_config *config,
     struct drive *opened = xcalloc(1, sizeof(*opened));
     drive_init(opened, io, config, options);
     enum drive_state state = DRIVE_MISSING;
+    char reason[REASON_SIZE] = "the path is too long";
     if (strlen(config->directory) < DRIVE_DIRECTORY_SIZE) {
-        state = identity_check(io, config->directory, options->cluster,
-                               config->index, &opened->identity);
+        state = identity_check(io, config->directory, config->index, options,
+                               opened->identity, reason);
     }
-    atomic_store(&opened->state, (int)state);
-    int r = state == DRIVE_OK ? open_matching(opened) : 0;
-    if (r != 0) {
+    /* What cannot even be looked at is not there. */
+    state = state == DRIVE_FAILED ? DRIVE_MISSING : state;
+    drive_set_state(opened, state, reason);
+    int r = state == DRIVE_OK ? drive_begin(opened) : 0;
+    if (r == -EAGAIN) {
         drive_close(opened);
         return r;
     }
     if (state != DRIVE_OK) {
-        log_warn("drive %u (%s) is %s", config->index, config->directory,
-                 drive_state_name(state));
+        log_warn("drive %u (%s) is %s: %s", config->index, config->directory,
+                 drive_state_name(state), reason);
     }
     *drive = opened;
     return 0;
+}
+
+static void free_identities(struct drive *drive)
+{
+    struct identity *identity = atomic_load(&drive->identity);
+    while (identity != NULL) {
+        struct identity *earlier = identity->earlier;
+        free(identity);
+        identity = earlier;
+    }
 }
 
 void drive_close(struct drive *drive)
@@ -183,6 +198,8 @@ void drive_close(struct drive *drive)
     pthread_cond_destroy(&drive->created);
     pthread_mutex_destroy(&drive->mutex);
     free(drive->removed);
+    pthread_mutex_destroy(&drive->note.mutex);
+    free_identities(drive);
     free((char *)(uintptr_t)drive->config.directory);
     free((char *)(uintptr_t)drive->config.domain);
     free(drive);

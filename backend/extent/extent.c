@@ -20,7 +20,7 @@
 struct scan {
     struct drive *drive;
     const char *folder;
-    uint64_t highest;
+    uint64_t highest, files;
 };
 
 static int scan_file(void *context, const char *name)
@@ -32,7 +32,7 @@ static int scan_file(void *context, const char *name)
         return 0;
     }
     uint64_t id = get_u64be(bytes);
-    scan->drive->file_count++;
+    scan->files++;
     if (id >> EXTENT_COUNTER_BITS == scan->drive->config.index &&
         id > scan->highest) {
         scan->highest = id;
@@ -79,7 +79,16 @@ int extents_scan(struct drive *drive)
     if (next >> EXTENT_COUNTER_BITS != drive->config.index) {
         return -EOVERFLOW; /* by a clock or a file name that cannot be true */
     }
-    drive->first_id = drive->next_id = next;
+    pthread_mutex_lock(&drive->mutex);
+    drive->file_count = scan.files;
+    if (drive->next_id < next) { /* the drive may have been in use before */
+        drive->next_id = next;
+    }
+    if (drive->first_id == 0) {
+        drive->first_id = drive->next_id;
+    }
+    drive->begin_id = drive->next_id;
+    pthread_mutex_unlock(&drive->mutex);
     return 0;
 }
 
@@ -171,9 +180,10 @@ static int make_folders(struct drive *drive, const char *path)
 static int write_header(struct drive *drive, struct io_file *file,
                         const char *path, uint64_t id)
 {
+    const struct identity *identity = atomic_load(&drive->identity);
     struct extent_header header = {.extent = id};
-    memcpy(header.cluster, drive->identity.cluster, DRIVE_UUID_SIZE);
-    memcpy(header.drive, drive->identity.drive, DRIVE_UUID_SIZE);
+    memcpy(header.cluster, identity->cluster, DRIVE_UUID_SIZE);
+    memcpy(header.drive, identity->drive, DRIVE_UUID_SIZE);
     uint8_t bytes[EXTENT_HEADER_SIZE];
     extent_header_encode(bytes, &header);
     int r = io_pwrite(file, bytes, sizeof(bytes), 0);
@@ -186,15 +196,15 @@ static int write_header(struct drive *drive, struct io_file *file,
 /* X5: the directory may be another one than at the start. */
 int extents_still_ours(struct drive *drive)
 {
+    const struct identity *ours = atomic_load(&drive->identity);
     struct identity now;
     int r = identity_read(drive->io, drive->config.directory, &now);
     if (r != 0) {
         return r;
     }
-    bool same =
-        now.index == drive->config.index &&
-        memcmp(now.cluster, drive->identity.cluster, DRIVE_UUID_SIZE) == 0 &&
-        memcmp(now.drive, drive->identity.drive, DRIVE_UUID_SIZE) == 0;
+    bool same = now.index == drive->config.index &&
+                memcmp(now.cluster, ours->cluster, DRIVE_UUID_SIZE) == 0 &&
+                memcmp(now.drive, ours->drive, DRIVE_UUID_SIZE) == 0;
     return same ? 0 : -ENODEV;
 }
 
@@ -277,9 +287,12 @@ int extent_hold(struct drive *drive, uint64_t id, bool reopen,
 {
     for (;;) {
         pthread_mutex_lock(&drive->mutex);
-        invariant(id >= drive->first_id && id < drive->next_id);
+        invariant(id < drive->next_id);
         struct extent *found = find(drive, id);
         int r = found != NULL ? found->error : 0;
+        if (id < drive->begin_id) {
+            r = -EIO; /* the drive was gone meanwhile: X4 */
+        }
         if (found != NULL && r == 0) {
             found->users++;
         }
@@ -319,4 +332,21 @@ void extent_abandon(struct drive *drive, struct extent *extent, int error)
         extent->error = error;
     }
     pthread_mutex_unlock(&drive->mutex);
+}
+
+int extents_abandon_all(struct drive *drive)
+{
+    pthread_mutex_lock(&drive->mutex);
+    int r = drive->creating ? -EBUSY : 0;
+    if (r == 0) {
+        for (struct extent *e = drive->extents; e != NULL; e = e->next) {
+            e->sealed = true;
+            e->error = e->error != 0 ? e->error : -EIO;
+        }
+        drive->active = NULL;
+        drive->space.pending = 0;
+        close_unused(drive);
+    }
+    pthread_mutex_unlock(&drive->mutex);
+    return r;
 }

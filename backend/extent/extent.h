@@ -28,7 +28,7 @@
 enum drive_state {
     DRIVE_OK,
     DRIVE_MISSING, /* directory absent or unreadable */
-    DRIVE_FOREIGN, /* identity of another cluster or another index */
+    DRIVE_FOREIGN, /* identity of another cluster, index or drive */
     DRIVE_BLANK,   /* a known drive came back without identity: replaced */
     DRIVE_FAILED,  /* I/O errors since start, or read-only: still read */
 };
@@ -41,6 +41,7 @@ struct drive_config {
 
 struct drive_options {
     uint8_t cluster[DRIVE_UUID_SIZE];
+    uint8_t uuid[DRIVE_UUID_SIZE]; /* which drive it must be; zeros: any */
     uint64_t extent_size;   /* an extent is sealed when it grows past this */
     uint64_t reserve_bytes; /* free space that is left alone */
 };
@@ -52,6 +53,11 @@ struct drive;
  * already has one, -ENOTEMPTY if it holds anything else. */
 int drive_format(struct io *io, const struct drive_config *config,
                  const uint8_t cluster[DRIVE_UUID_SIZE]);
+/* The same with a uuid that drive_new_uuid() made (which gives 0 or -EIO). */
+int drive_format_as(struct io *io, const struct drive_config *config,
+                    const uint8_t cluster[DRIVE_UUID_SIZE],
+                    const uint8_t uuid[DRIVE_UUID_SIZE]);
+int drive_new_uuid(uint8_t uuid[DRIVE_UUID_SIZE]);
 
 /*
  * Opens a drive, locks it against a second s3d (-EAGAIN), checks its
@@ -70,6 +76,34 @@ const char *drive_state_name(enum drive_state state);
 const struct drive_config *drive_config(struct drive *drive);
 /* DRIVE_UUID_SIZE bytes from the identity file; zeros if there was none. */
 const uint8_t *drive_uuid(struct drive *drive);
+
+struct drive_condition {
+    enum drive_state state;
+    bool draining;
+    uint64_t since_ms; /* wall clock: when it came to be so */
+    bool full;         /* takes no more records; returns by itself */
+    uint64_t full_since_ms;
+    char reason[200]; /* why it is not DRIVE_OK, for people; or "" */
+    unsigned returns; /* how often it became DRIVE_OK again */
+};
+void drive_describe(struct drive *drive, struct drive_condition *condition);
+
+/* A drive that is drained is read and takes no new blobs: whoever places them
+ * asks. */
+void drive_drain(struct drive *drive, bool drain);
+bool drive_draining(struct drive *drive);
+
+/*
+ * Looks at the directory: whether a drive that is OK still is, and whether
+ * another one is there again, with its own identity, and can be written to.
+ * Then it is DRIVE_OK: what it held is read again, new records go to new
+ * extents, and records begun before fail (X4). Returns true then. Blocks; one
+ * thread at a time.
+ */
+bool drive_look(struct drive *drive);
+/* Another disk takes the place of one that is not DRIVE_OK: the next look
+ * accepts only this identity. By the thread that looks. */
+void drive_expect(struct drive *drive, const uint8_t uuid[DRIVE_UUID_SIZE]);
 
 struct drive_usage {
     uint64_t total, free; /* bytes, of the file system less the reserve */

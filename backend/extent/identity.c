@@ -2,6 +2,7 @@
 #include "extent/private.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -64,32 +65,63 @@ int identity_read(struct io *io, const char *directory,
     return r;
 }
 
+static bool is_set(const uint8_t uuid[DRIVE_UUID_SIZE])
+{
+    static const uint8_t zeros[DRIVE_UUID_SIZE];
+    return memcmp(uuid, zeros, DRIVE_UUID_SIZE) != 0;
+}
+
+/* NULL if the identity is the one that is looked for. */
+static const char *mismatch(const struct identity *identity, unsigned index,
+                            const struct drive_options *options)
+{
+    if (memcmp(identity->cluster, options->cluster, DRIVE_UUID_SIZE) != 0) {
+        return "it holds a drive of another cluster";
+    }
+    if (identity->index != index) {
+        return "it holds drive %u: drives are swapped";
+    }
+    if (is_set(options->uuid) &&
+        memcmp(identity->drive, options->uuid, DRIVE_UUID_SIZE) != 0) {
+        return "it holds another drive %u than the metadata name";
+    }
+    return NULL;
+}
+
 enum drive_state identity_check(struct io *io, const char *directory,
-                                const uint8_t cluster[DRIVE_UUID_SIZE],
-                                unsigned index, struct identity *identity)
+                                unsigned index,
+                                const struct drive_options *options,
+                                struct identity *identity,
+                                char reason[REASON_SIZE])
 {
     int r = identity_read(io, directory, identity);
-    switch (r) {
-    case 0:
-        break;
-    case -EFBIG:
-    case -EBADMSG:
-        return DRIVE_FOREIGN;
-    case -ENOENT:
-        return io_list(io, directory, stop_at_first, NULL) >= 0 ? DRIVE_BLANK
-                                                                : DRIVE_MISSING;
-    default:
-        return DRIVE_MISSING;
-    }
-    if (memcmp(identity->cluster, cluster, DRIVE_UUID_SIZE) != 0 ||
-        identity->index != index) {
+    int listed = r == -ENOENT ? io_list(io, directory, stop_at_first, NULL) : 0;
+    const char *wrong = r == 0 ? mismatch(identity, index, options) : NULL;
+
+    reason[0] = '\0';
+    if (wrong != NULL) {
+        snprintf(reason, REASON_SIZE, wrong, identity->index);
         return DRIVE_FOREIGN;
     }
-    return DRIVE_OK;
+    if (r == 0) {
+        return DRIVE_OK;
+    }
+    if (r == -EFBIG || r == -EBADMSG) {
+        snprintf(reason, REASON_SIZE, "its identity file is damaged");
+        return DRIVE_FOREIGN;
+    }
+    if (r == -ENOENT && listed >= 0) {
+        snprintf(reason, REASON_SIZE,
+                 "it has no identity: another disk, or a wiped one");
+        return DRIVE_BLANK;
+    }
+    r = listed < 0 ? listed : r;
+    snprintf(reason, REASON_SIZE, "%s", strerror(-r));
+    return r == -ENOENT || r == -ENOTDIR ? DRIVE_MISSING : DRIVE_FAILED;
 }
 
 /* A random UUID of RFC 4122, version 4. */
-static int new_uuid(uint8_t out[DRIVE_UUID_SIZE])
+int drive_new_uuid(uint8_t out[DRIVE_UUID_SIZE])
 {
     if (getrandom(out, DRIVE_UUID_SIZE, 0) != DRIVE_UUID_SIZE) {
         return -EIO;
@@ -140,8 +172,9 @@ static int must_be_empty(struct io *io, const char *directory)
     return io_list(io, directory, may_be_there, &leftovers);
 }
 
-int drive_format(struct io *io, const struct drive_config *config,
-                 const uint8_t cluster[DRIVE_UUID_SIZE])
+int drive_format_as(struct io *io, const struct drive_config *config,
+                    const uint8_t cluster[DRIVE_UUID_SIZE],
+                    const uint8_t uuid[DRIVE_UUID_SIZE])
 {
     if (config->index > DRIVE_INDEX_MAX ||
         strlen(config->domain) > DOMAIN_SIZE_MAX) {
@@ -165,11 +198,8 @@ int drive_format(struct io *io, const struct drive_config *config,
     }
     struct identity identity = {.index = config->index};
     memcpy(identity.cluster, cluster, DRIVE_UUID_SIZE);
+    memcpy(identity.drive, uuid, DRIVE_UUID_SIZE);
     memcpy(identity.domain, config->domain, strlen(config->domain) + 1);
-    r = new_uuid(identity.drive);
-    if (r != 0) {
-        return r;
-    }
 
     /* The identity comes last: with it the drive is complete. */
     char extents[DRIVE_PATH_SIZE];
@@ -187,4 +217,12 @@ int drive_format(struct io *io, const struct drive_config *config,
     uint8_t bytes[IDENTITY_SIZE];
     identity_encode(bytes, &identity);
     return io_write_file(io, path, bytes, sizeof(bytes));
+}
+
+int drive_format(struct io *io, const struct drive_config *config,
+                 const uint8_t cluster[DRIVE_UUID_SIZE])
+{
+    uint8_t uuid[DRIVE_UUID_SIZE];
+    int r = drive_new_uuid(uuid);
+    return r == 0 ? drive_format_as(io, config, cluster, uuid) : r;
 }

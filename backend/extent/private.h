@@ -67,6 +67,7 @@ struct identity {
     uint8_t drive[DRIVE_UUID_SIZE];
     uint32_t index;
     char domain[DOMAIN_SIZE_MAX + 1];
+    struct identity *earlier; /* of the disk before */
 };
 void identity_encode(uint8_t out[IDENTITY_SIZE],
                      const struct identity *identity);
@@ -74,10 +75,14 @@ int identity_decode(const uint8_t *in, size_t size,
                     struct identity *identity); /* or -EBADMSG */
 int identity_read(struct io *io, const char *directory,
                   struct identity *identity);
-/* DRIVE_OK and the identity, or why the directory is not this drive. */
+/* DRIVE_OK and the identity, or why the directory is not this drive, also in
+ * words; `uuid` may be zeros. DRIVE_FAILED: it cannot be told. */
+#define REASON_SIZE 200u
 enum drive_state identity_check(struct io *io, const char *directory,
-                                const uint8_t cluster[DRIVE_UUID_SIZE],
-                                unsigned index, struct identity *identity);
+                                unsigned index,
+                                const struct drive_options *options,
+                                struct identity *identity,
+                                char reason[REASON_SIZE]);
 
 /* --- cache.c: descriptors for reading --------------------------------------*/
 struct cached_file {
@@ -103,6 +108,7 @@ void file_cache_put(struct drive *drive, struct cached_file *file);
 void file_cache_forget(struct drive *drive, struct cached_file *file);
 /* The same for whoever does not hold it, if it is there. */
 void file_cache_remove(struct drive *drive, uint64_t extent);
+void file_cache_forget_all(struct drive *drive);
 
 /* --- extents open for writing ----------------------------------------------*/
 struct extent {
@@ -122,6 +128,7 @@ struct space {
     uint64_t written; /* bytes since then */
     uint64_t pending; /* bytes reserved and not yet written */
     bool known, refreshing;
+    uint64_t full_since_ms; /* 0: there is room */
 };
 
 struct sync_waiter;
@@ -137,11 +144,18 @@ struct drive {
     struct io *io;
     struct drive_config config; /* strings owned */
     struct drive_options options;
-    struct identity identity;
+    struct identity *_Atomic identity; /* never changed, only replaced */
     struct io_file *lock;
-    bool readable; /* identity matched and the lock is held */
+    atomic_bool readable; /* identity matched and the lock is held */
+    atomic_bool draining;
     atomic_int state;
     atomic_uint load;
+    struct {
+        pthread_mutex_t mutex; /* taken last */
+        uint64_t since_ms;
+        char reason[REASON_SIZE];
+        unsigned returns;
+    } note; /* about the state */
 
     pthread_mutex_t mutex;
     pthread_cond_t created;
@@ -150,6 +164,7 @@ struct drive {
     struct extent *active;  /* takes records; in the list; or NULL */
     unsigned open_count;
     uint64_t first_id, next_id; /* of this run: [first, next) */
+    uint64_t begin_id; /* since the drive came back: older ones are closed */
     uint64_t file_count;
     uint64_t *removed; /* extents that were removed in this run, oldest first */
     size_t removed_count, removed_room;
@@ -166,6 +181,11 @@ void drive_extent_path(struct drive *drive, uint64_t extent,
 /* Takes note of a failed write or sync: the drive fails, unless it is only
  * full or the process is short of something. Returns the error to report. */
 int drive_failed(struct drive *drive, const char *what, int error);
+void drive_set_state(struct drive *drive, enum drive_state state,
+                     const char *reason);
+/* The lock, the extents, room and the sync thread of a drive whose identity
+ * was checked. -EAGAIN: another s3d has it. Else the state is set. */
+int drive_begin(struct drive *drive);
 
 /* --- remove.c --------------------------------------------------------------*/
 /* -ENOENT for an extent: -ESTALE if it was removed on purpose. */
@@ -175,6 +195,9 @@ int extent_gone(struct drive *drive, uint64_t extent);
 /* Finds the ids in use and counts files. */
 int extents_scan(struct drive *drive);
 void extents_close(struct drive *drive);
+/* No extent of before takes records or is synced any more. -EBUSY: one is
+ * being created. */
+int extents_abandon_all(struct drive *drive);
 /* X5: 0 if the directory is still this drive, else -ENODEV or why it cannot
  * be told. */
 int extents_still_ours(struct drive *drive);

@@ -9,6 +9,19 @@ static uint64_t less(uint64_t a, uint64_t b)
     return a > b ? a - b : 0;
 }
 
+/* With the mutex: since when no block of an object fits any more. */
+static void note_full(struct drive *drive)
+{
+    struct space *space = &drive->space;
+    if (space_free(drive) >= RECORD_LARGE + EXTENT_HEADER_SIZE) {
+        space->full_since_ms = 0;
+    } else if (space->full_since_ms == 0) {
+        space->full_since_ms = clock_wall_ms();
+        log_warn("drive %u (%s) is full", drive->config.index,
+                 drive->config.directory);
+    }
+}
+
 int space_refresh(struct drive *drive)
 {
     struct space *space = &drive->space;
@@ -38,6 +51,7 @@ int space_refresh(struct drive *drive)
         space->written -= before;
         space->checked_us = now;
         space->known = true;
+        note_full(drive);
     }
     pthread_mutex_unlock(&drive->mutex);
     return r;

@@ -160,6 +160,9 @@ static void *sync_thread(void *argument)
 
 int sync_start(struct drive *drive)
 {
+    if (drive->queue.started) {
+        return 0; /* since an earlier use */
+    }
     int r = pthread_create(&drive->queue.thread, NULL, sync_thread, drive);
     drive->queue.started = r == 0;
     return -r;

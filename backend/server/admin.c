@@ -96,27 +96,6 @@ void admin_add_credentials(json_t *object,
 }
 
 /* --- status ----------------------------------------------------------------*/
-static json_t *status_drives(const struct cluster *cluster)
-{
-    json_t *list = json_array();
-    for (unsigned i = 0; i < cluster->drive_count; i++) {
-        struct drive *drive = cluster->drives[i];
-        const struct drive_config *config = drive_config(drive);
-        struct drive_usage usage = {0};
-        drive_usage(drive, &usage);
-        json_t *entry = json_pack(
-            "{s:i,s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:i}", "index", (int)i,
-            "directory", config->directory, "domain", config->domain, "state",
-            drive_state_name(drive_state(drive)), "total_bytes",
-            (json_int_t)usage.total, "free_bytes", (json_int_t)usage.free,
-            "pending_bytes", (json_int_t)usage.pending, "extents",
-            (json_int_t)usage.extents, "load", (int)usage.load);
-        /* A path that is not UTF-8 cannot be shown. */
-        json_array_append_new(list, entry != NULL ? entry : json_object());
-    }
-    return list;
-}
-
 static json_t *status_metadata(const struct cluster *cluster)
 {
     struct kv_mirror_status status[KV_MIRRORS_MAX];
@@ -158,7 +137,7 @@ static int status(struct admin_call *call)
         json_pack("{s:s,s:I,s:o,s:o,s:{s:i,s:i,s:i},s:i,s:I,s:I,s:o}",
                   "version", S3D_VERSION, "uptime_seconds",
                   (json_int_t)((clock_wall_ms() - server->started_ms) / 1000),
-                  "drives", status_drives(&server->cluster), "metadata",
+                  "drives", admin_drives(&server->cluster), "metadata",
                   status_metadata(&server->cluster), "connections", "request",
                   atomic_load(&counters->connections[COUNT_REQUEST]), "control",
                   atomic_load(&counters->connections[COUNT_CONTROL]), "admin",
@@ -177,9 +156,9 @@ static const struct admin_command server_commands[] = {
 };
 
 static const struct admin_command *const tables[] = {
-    server_commands,     admin_account_commands, admin_entity_commands,
-    admin_key_commands,  admin_kms_commands,     admin_policy_commands,
-    admin_care_commands, admin_reclaim_commands,
+    server_commands,       admin_account_commands, admin_drive_commands,
+    admin_entity_commands, admin_key_commands,     admin_kms_commands,
+    admin_policy_commands, admin_care_commands,    admin_reclaim_commands,
 };
 
 static const struct admin_command *find(struct slice name)

@@ -26,6 +26,7 @@ struct admin_command {
 
 /* Tables that end with an entry without a name. */
 extern const struct admin_command admin_account_commands[];
+extern const struct admin_command admin_drive_commands[];
 extern const struct admin_command admin_entity_commands[];
 extern const struct admin_command admin_key_commands[];
 extern const struct admin_command admin_kms_commands[];
@@ -45,6 +46,8 @@ int admin_reply(struct admin_call *call, json_t *object);
 /* The account named by the argument, or the operator's; an error was replied.
  */
 int admin_account(struct admin_call *call, struct iam_account *account);
+/* The drives, of `status` and `drive.list`. (admin_drives.c) */
+json_t *admin_drives(const struct cluster *cluster);
 void admin_add_time(json_t *object, const char *name, uint64_t ms);
 void admin_add_credentials(json_t *object,
                            const struct iam_credentials *credentials);

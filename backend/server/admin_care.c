@@ -1,5 +1,5 @@
 /*
- * Scrub and heal: s3ctl heal, s3ctl scrub, s3ctl drive replace.
+ * Scrub and heal: s3ctl heal, s3ctl scrub.
  */
 #include "server/admin.h"
 #include <errno.h>
@@ -142,59 +142,11 @@ static int scrub_stop(struct admin_call *call)
     return admin_reply(call, json_object());
 }
 
-/* --- drives ----------------------------------------------------------------*/
-static int forget_slot(struct meta *meta, unsigned index)
-{
-    struct arena *arena = arena_new();
-    struct meta_batch *batch = meta_batch_new(meta);
-    Meta__Cluster *record;
-    size_t kept = 0;
-    int error = meta_get_cluster(meta, arena, &record);
-    if (error == 0) {
-        for (size_t i = 0; i < record->n_drives; i++) {
-            if (record->drives[i]->index != index) {
-                record->drives[kept++] = record->drives[i];
-            }
-        }
-        record->n_drives = kept;
-        meta_put_cluster(batch, record);
-        error = meta_commit(batch);
-    }
-    meta_batch_free(batch);
-    arena_free(arena);
-    return error;
-}
-
-/* A blank directory may be a drive that was not mounted: that it is to be
- * filled is for the operator to say. */
-static int drive_replace(struct admin_call *call)
-{
-    const struct cluster *cluster = &call->server->cluster;
-    const char *text = admin_text(call, "drive");
-    uint64_t index;
-    if (text == NULL || slice_to_u64(slice_from_string(text), &index) != 0 ||
-        index >= cluster->drive_count) {
-        return admin_refuse(call, -EINVAL, "no such drive");
-    }
-    struct drive *drive = cluster->drives[index];
-    if (drive_state(drive) == DRIVE_OK) {
-        return admin_refuse(call, -EBUSY, "the drive is in use");
-    }
-    const int error = forget_slot(cluster->meta, (unsigned)index);
-    if (error == 0) {
-        log_warn("drive %u is forgotten: the next start takes what is in its "
-                 "place",
-                 (unsigned)index);
-    }
-    return error != 0 ? error : admin_reply(call, json_object());
-}
-
 const struct admin_command admin_care_commands[] = {
     {.name = "heal.status", .run = care_state},
     {.name = "heal.start", .run = heal_start},
     {.name = "scrub.status", .run = care_state},
     {.name = "scrub.start", .run = scrub_start},
     {.name = "scrub.stop", .run = scrub_stop},
-    {.name = "drive.replace", .run = drive_replace},
     {.name = NULL},
 };

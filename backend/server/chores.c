@@ -48,11 +48,17 @@ static void rewrap(struct server *server)
     s3_rewrap_run(server->rewrap, SECOND_MS / 2);
 }
 
+static void look_at_drives(struct server *server)
+{
+    cluster_look_at_drives(&server->cluster);
+}
+
 static const struct chore_kind kinds[SERVER_CHORES] = {
     {SECOND_MS, logs_due, deliver_logs},
     {HOUR_MS, NULL, forget_completed},
     {SECOND_MS, NULL, mend_mirrors},
     {SECOND_MS, rewrap_due, rewrap},
+    {SECOND_MS, NULL, look_at_drives},
 };
 
 static void chore_run(struct job *job)

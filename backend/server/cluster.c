@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
-static const Meta__DriveSlot *find_slot(const Meta__Cluster *record,
+static Meta__DriveSlot *find_slot(const Meta__Cluster *record,
                                         unsigned index)
 {
     for (size_t i = 0; i < record->n_drives; i++) {
@@ -34,35 +34,6 @@ static int open_drive(const struct drive_config *config,
                   strerror(-error));
     }
     return error;
-}
-
-/* The right cluster and index, but not the drive that the metadata knows:
- * opened again so that nothing is ever written to it (X5). */
-static int disown(const struct drive_config *config,
-                  const struct drive_options *options, struct drive **drive)
-{
-    struct drive_options none = *options;
-    memset(none.cluster, 0, sizeof(none.cluster));
-    drive_close(*drive);
-    *drive = NULL;
-    log_error("drive %u, %s: not the drive that the metadata names",
-              config->index, config->directory);
-    return open_drive(config, &none, drive);
-}
-
-static int open_known(const struct drive_config *config,
-                      const struct drive_options *options,
-                      const Meta__DriveSlot *slot, struct drive **drive)
-{
-    const int error = open_drive(config, options, drive);
-    if (error != 0 || drive_state(*drive) != DRIVE_OK) {
-        return error;
-    }
-    if (slot->uuid.len == DRIVE_UUID_SIZE &&
-        memcmp(slot->uuid.data, drive_uuid(*drive), DRIVE_UUID_SIZE) == 0) {
-        return 0;
-    }
-    return disown(config, options, drive);
 }
 
 static int open_new(const struct drive_config *config,
@@ -131,6 +102,10 @@ static int check_record(const struct server_config *config,
         return -EBADMSG;
     }
     for (size_t i = 0; i < record->n_drives; i++) {
+        if (record->drives[i]->uuid.len != DRIVE_UUID_SIZE) {
+            log_error("the cluster record is damaged");
+            return -EBADMSG;
+        }
         if (record->drives[i]->index >= config->drive_count) {
             log_error("the cluster has a drive %u, but the configuration "
                       "names only %u drives",
@@ -154,13 +129,17 @@ static int open_drives(const struct server_config *config,
                                            config->drives[i].domain, i};
         const Meta__DriveSlot *slot = find_slot(record, i);
         struct drive **place = &cluster->drives[i];
-        const int error = slot != NULL
-                              ? open_known(&drive, &options, slot, place)
-                              : open_new(&drive, &options, place);
+        memset(options.uuid, 0, sizeof(options.uuid));
+        if (slot != NULL) {
+            memcpy(options.uuid, slot->uuid.data, DRIVE_UUID_SIZE);
+        }
+        const int error = slot != NULL ? open_drive(&drive, &options, place)
+                                       : open_new(&drive, &options, place);
         if (error != 0) {
             return error;
         }
         cluster->drive_count = i + 1;
+        drive_drain(*place, slot != NULL && slot->draining);
         const enum drive_state state = drive_state(*place);
         if (state == DRIVE_OK) {
             continue;
@@ -239,6 +218,7 @@ static int open_storage(const struct server_config *config,
 
 int cluster_open(const struct server_config *config, struct cluster *cluster)
 {
+    pthread_mutex_init(&cluster->drives_lock, NULL);
     int error = cluster_open_metadata(config, cluster);
     if (error == 0) {
         error = open_storage(config, cluster);
@@ -274,5 +254,6 @@ void cluster_close(struct cluster *cluster)
     if (cluster->meta != NULL) {
         meta_close(cluster->meta);
     }
+    pthread_mutex_destroy(&cluster->drives_lock);
     *cluster = (struct cluster){0};
 }

@@ -44,7 +44,13 @@ struct cluster {
     struct crypt_provider *vault; /* NULL: none is configured */
     struct drive *drives[SERVER_DRIVES_MAX];
     unsigned drive_count;
-    bool metadata_on_drives; /* mirror i is on drive i */
+    struct drive_retry {
+        uint64_t at_us;   /* monotonic; not before */
+        uint64_t wait_us; /* after the next failure */
+        unsigned returns; /* as last seen */
+    } drive_retries[SERVER_DRIVES_MAX];
+    pthread_mutex_t drives_lock; /* looks at drives, changes of the record */
+    bool metadata_on_drives;     /* mirror i is on drive i */
     struct mirror_retry {
         uint64_t at_us;   /* monotonic; not before */
         uint64_t wait_us; /* after the next failure */
@@ -56,6 +62,16 @@ int cluster_open(const struct server_config *config, struct cluster *cluster);
 void cluster_close(struct cluster *cluster); /* also a half-opened one */
 /* One bit per drive that is DRIVE_OK. Does not block. */
 uint32_t cluster_usable(const struct cluster *cluster);
+
+/* --- drives in use (cluster_drives.c): these block -------------------------*/
+/* Looks at each drive: whether it still is there, or is there again. */
+void cluster_look_at_drives(struct cluster *cluster);
+/* Gives drive `index`, whose directory is blank, a new identity: what was on
+ * it is lost. -EBUSY: it is not blank; -EINVAL: there is none. Else why it
+ * failed: it may be tried again. */
+int cluster_replace_drive(struct cluster *cluster, unsigned index);
+/* Whether a drive takes new shards, durably. -EINVAL: there is none. */
+int cluster_drain_drive(struct cluster *cluster, unsigned index, bool drain);
 
 /* --- metadata and identities (cluster_metadata.c) --------------------------*/
 /* Logs why it fails. */
@@ -201,7 +217,7 @@ void listener_close(struct listener *listener);
 #define SERVER_SIGNALS 4
 /* --- chores (chores.c): what is done now and then, on a pool thread
  * ---------*/
-#define SERVER_CHORES 4
+#define SERVER_CHORES 5
 struct chore {
     struct job job;
     struct server *server;

@@ -1,0 +1,162 @@
+/*
+ * Drives while s3d serves: those that come back, and those that are replaced
+ * or drained.
+ */
+#include "server/private.h"
+#include <errno.h>
+#include <string.h>
+
+#define RETRY_US         1000000u
+#define RETRY_LONGEST_US 60000000u
+
+/* --- looking ---------------------------------------------------------------*/
+
+/* Each return waits twice as long as the one before: a drive that fails again
+ * and again must not cost each write its time. */
+static void look_at(struct cluster *cluster, unsigned index)
+{
+    struct drive_retry *retry = &cluster->drive_retries[index];
+    struct drive *drive = cluster->drives[index];
+    const uint64_t now = clock_monotonic_us();
+    if (drive_state(drive) == DRIVE_FAILED && now < retry->at_us) {
+        return;
+    }
+    if (!drive_look(drive)) {
+        return;
+    }
+    if (now > retry->at_us + 10ull * RETRY_LONGEST_US) {
+        retry->wait_us = 0; /* it was well for long */
+    }
+    retry->wait_us = retry->wait_us == 0 ? RETRY_US : 2 * retry->wait_us;
+    if (retry->wait_us > RETRY_LONGEST_US) {
+        retry->wait_us = RETRY_LONGEST_US;
+    }
+    retry->at_us = now + retry->wait_us;
+}
+
+void cluster_look_at_drives(struct cluster *cluster)
+{
+    pthread_mutex_lock(&cluster->drives_lock);
+    for (unsigned i = 0; i < cluster->drive_count; i++) {
+        look_at(cluster, i);
+    }
+    pthread_mutex_unlock(&cluster->drives_lock);
+}
+
+/* --- the record ------------------------------------------------------------*/
+
+static Meta__DriveSlot *find_slot(const Meta__Cluster *record, unsigned index)
+{
+    for (size_t i = 0; i < record->n_drives; i++) {
+        if (record->drives[i]->index == index) {
+            return record->drives[i];
+        }
+    }
+    return NULL;
+}
+
+static int commit(struct cluster *cluster, const Meta__Cluster *record)
+{
+    struct meta_batch *batch = meta_batch_new(cluster->meta);
+    meta_put_cluster(batch, record);
+    const int error = meta_commit(batch);
+    meta_batch_free(batch);
+    return error;
+}
+
+/* Changes what the record says of a drive. A new drive that never was usable
+ * is not in it: -ENOENT. */
+static int change_slot(struct cluster *cluster, unsigned index,
+                       void (*change)(Meta__DriveSlot *slot, void *context),
+                       void *context)
+{
+    struct arena *arena = arena_new();
+    Meta__Cluster *record;
+    int error = meta_get_cluster(cluster->meta, arena, &record);
+    if (error == 0) {
+        Meta__DriveSlot *slot = find_slot(record, index);
+        error = -ENOENT;
+        if (slot != NULL) {
+            change(slot, context);
+            error = commit(cluster, record);
+        }
+    }
+    arena_free(arena);
+    return error;
+}
+
+/* --- replacing -------------------------------------------------------------*/
+
+static void name_uuid(Meta__DriveSlot *slot, void *uuid)
+{
+    slot->uuid.data = uuid;
+    slot->uuid.len = DRIVE_UUID_SIZE;
+    slot->draining = false;
+}
+
+/* The record first: from then on the old disk can never come back, and a
+ * directory that stays blank because of a crash is formatted again. */
+static int replace(struct cluster *cluster, unsigned index)
+{
+    struct drive *drive = cluster->drives[index];
+    uint8_t uuid[DRIVE_UUID_SIZE];
+    struct arena *arena = arena_new();
+    Meta__Cluster *record;
+    int error = meta_get_cluster(cluster->meta, arena, &record);
+    if (error == 0) {
+        error = drive_new_uuid(uuid);
+    }
+    if (error == 0) {
+        error = change_slot(cluster, index, name_uuid, uuid);
+    }
+    if (error == 0) {
+        drive_expect(drive, uuid);
+        drive_drain(drive, false);
+        error = drive_format_as(io_posix(), drive_config(drive),
+                                record->uuid.data, uuid);
+    }
+    arena_free(arena);
+    if (error == 0 && !drive_look(drive)) {
+        error = -EIO;
+    }
+    if (error == 0) {
+        log_info("drive %u, %s: replaced by a new disk", index,
+                 drive_config(drive)->directory);
+    }
+    return error;
+}
+
+int cluster_replace_drive(struct cluster *cluster, unsigned index)
+{
+    if (index >= cluster->drive_count) {
+        return -EINVAL;
+    }
+    pthread_mutex_lock(&cluster->drives_lock);
+    drive_look(cluster->drives[index]);
+    const int error = drive_state(cluster->drives[index]) == DRIVE_BLANK
+                          ? replace(cluster, index)
+                          : -EBUSY;
+    pthread_mutex_unlock(&cluster->drives_lock);
+    return error;
+}
+
+/* --- draining --------------------------------------------------------------*/
+
+static void set_draining(Meta__DriveSlot *slot, void *drain)
+{
+    slot->draining = *(const bool *)drain;
+}
+
+int cluster_drain_drive(struct cluster *cluster, unsigned index, bool drain)
+{
+    if (index >= cluster->drive_count) {
+        return -EINVAL;
+    }
+    pthread_mutex_lock(&cluster->drives_lock);
+    const int error = change_slot(cluster, index, set_draining, &drain);
+    if (error == 0) {
+        drive_drain(cluster->drives[index], drain);
+    }
+    pthread_mutex_unlock(&cluster->drives_lock);
+    return error;
+}
