@@ -27,6 +27,8 @@
 struct leveldb_kv {
     struct kv kv;
     int directory; /* locked; -1: not yet */
+    struct io *io; /* of a mirror's database, and where that is */
+    char *path;
     leveldb_t *db;
     leveldb_options_t *options;
     leveldb_cache_t *cache;
@@ -56,6 +58,7 @@ static void leveldb_kv_close(struct kv *kv)
     if (self->directory >= 0) {
         close(self->directory);
     }
+    free(self->path);
     free(self);
 }
 
@@ -199,12 +202,11 @@ static struct kv_iterator *leveldb_kv_iterate(struct kv *kv)
     return &iterator->iterator;
 }
 
-/* To compact a range in which nothing lies makes LevelDB write out what it
- * holds in memory, and no more. It tells of no failure, but a write after one
- * does; that one's key is outside the range. */
-static int leveldb_kv_checkpoint(struct kv *kv)
+/* To compact a range in which nothing lies makes LevelDB begin a new log,
+ * write out what it holds in memory, and no more. A write after a failure
+ * fails; that one's key is outside the range. */
+static int write_out(struct leveldb_kv *self)
 {
-    struct leveldb_kv *self = (struct leveldb_kv *)kv;
     char *error = NULL;
 
     leveldb_compact_range(self->db, "\0", 1, "\0", 1);
@@ -215,6 +217,27 @@ static int leveldb_kv_checkpoint(struct kv *kv)
         return -EIO;
     }
     return 0;
+}
+
+/* If LevelDB cannot begin a new log it tells nobody, goes on with the old one,
+ * and has written nothing out. */
+static int leveldb_kv_checkpoint(struct kv *kv)
+{
+    struct leveldb_kv *self = (struct leveldb_kv *)kv;
+    uint64_t before, after;
+    int error = log_tail_highest(self->io, self->path, &before);
+
+    if (error == 0) {
+        error = write_out(self);
+    }
+    if (error == 0) {
+        error = log_tail_highest(self->io, self->path, &after);
+    }
+    if (error == 0 && after <= before) {
+        log_error("metadata: checkpoint failed: %s has no new log", self->path);
+        error = -EIO;
+    }
+    return error;
 }
 
 static void set_options(struct leveldb_kv *self, bool sync)
@@ -355,6 +378,8 @@ int leveldb_open_unsynced(struct io *io, struct leveldb_env_t *env,
     self = xcalloc(1, sizeof(*self));
     self->kv.ops = &ops;
     self->directory = -1;
+    self->io = io;
+    self->path = xstrdup(directory);
     set_options(self, false);
     if (env != NULL) {
         leveldb_options_set_env(self->options, env);

@@ -212,6 +212,22 @@ int log_tail_discard(struct io *io, const char *directory)
     return error != 0 ? error : io_sync_dir(io, directory);
 }
 
+static int take_highest(void *context, const char *name)
+{
+    uint64_t *highest = context, number;
+
+    if (log_number(name, &number) && number > *highest) {
+        *highest = number;
+    }
+    return 0;
+}
+
+int log_tail_highest(struct io *io, const char *directory, uint64_t *number)
+{
+    *number = 0;
+    return io_list(io, directory, take_highest, number);
+}
+
 static int read_all(int fd, uint8_t *data, size_t size)
 {
     while (size > 0) {

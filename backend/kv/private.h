@@ -86,6 +86,8 @@ int log_tail_find(const uint8_t *log, size_t size, size_t *whole);
 int log_tail_repair(int directory);
 /* Unlinks every log in the directory: what they hold is elsewhere. */
 int log_tail_discard(struct io *io, const char *directory);
+/* The number of the newest log in the directory; 0 if there is none. */
+int log_tail_highest(struct io *io, const char *directory, uint64_t *number);
 
 /* --- manifest.c: LevelDB's manifest after a power cut ----------------------*/
 /* Cuts off a last record that is in pieces; 0 if there is no database yet.

@@ -108,6 +108,27 @@ static unsigned times(unsigned count)
     return factor != NULL ? count * (unsigned)atoi(factor) : count;
 }
 
+/* LevelDB that cannot begin a new log has written nothing out, and says so to
+ * nobody: the journals must stay. */
+static void test_no_new_logs(void **state)
+{
+    struct fixture *fixture = leveldb_new(5);
+    unsigned commits = 0;
+
+    (void)state;
+    changes(fixture, 20);
+    sim_env_refuse_logs(env, 1);
+    while (commits < 200 && change(fixture) == 0) {
+        commits++;
+    }
+    sim_env_refuse_logs(env, 0);
+    power_cut(fixture);
+    assert_int_equal(open_store(fixture), 0);
+    check(fixture);
+    assert_true(commits < 200); /* all mirrors had to give up */
+    leveldb_end(fixture);
+}
+
 static void test_power_goes_at_any_call(void **state)
 {
     struct fixture *fixture = leveldb_new(1);
@@ -127,7 +148,7 @@ static void test_any_call_fails(void **state)
 
     (void)state;
     for (unsigned calls = 0; calls < times(120); calls++) {
-        io_sim_fail_after(fixture->io, calls * 3 % 1000, errors[calls % 2], 1);
+        io_sim_fail_after(fixture->io, calls * 7 % 1000, errors[calls % 2], 1);
         changes(fixture, 20);
         io_sim_fail_after(fixture->io, 0, EIO, 0);
         check(fixture);
@@ -159,6 +180,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_segments_are_dropped),
         cmocka_unit_test(test_torn_manifests),
+        cmocka_unit_test(test_no_new_logs),
         cmocka_unit_test(test_power_goes_at_any_call),
         cmocka_unit_test(test_any_call_fails),
         cmocka_unit_test(test_random_histories),

@@ -2,6 +2,7 @@
 
 #include <leveldb/env.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 
@@ -188,6 +189,10 @@ class SimEnv : public leveldb::EnvWrapper
     Status NewWritableFile(const std::string &path,
                            leveldb::WritableFile **result) override
     {
+        if (refuse_logs && path.find(".log") != std::string::npos) {
+            *result = nullptr;
+            return Status::IOError(path, "refused");
+        }
         io_file *file = nullptr;
         int error = io_unlink(io_, path.c_str());
 
@@ -197,6 +202,8 @@ class SimEnv : public leveldb::EnvWrapper
         *result = error == 0 ? new SimWritableFile(io_, file, path) : nullptr;
         return status_of(error, path);
     }
+    std::atomic<bool> refuse_logs{false};
+
     Status NewAppendableFile(const std::string &path,
                              leveldb::WritableFile **result) override
     {
@@ -301,4 +308,9 @@ void sim_env_free(struct leveldb_env_t *env)
 {
     delete env->rep;
     delete env;
+}
+
+void sim_env_refuse_logs(struct leveldb_env_t *env, int on)
+{
+    static_cast<SimEnv *>(env->rep)->refuse_logs = on != 0;
 }

@@ -18,6 +18,8 @@ struct leveldb_env_t;
 /* `io` outlives it; free it after the databases are closed. */
 struct leveldb_env_t *sim_env_new(struct io *io);
 void sim_env_free(struct leveldb_env_t *env);
+/* While it is on, no new log can be made. */
+void sim_env_refuse_logs(struct leveldb_env_t *env, int on);
 
 #ifdef __cplusplus
 }
