@@ -11,10 +11,9 @@
 #include <string.h>
 
 #define SESSIONS_MAX 65536u
-#define ACCOUNT_MAX  (SESSIONS_MAX / 4) /* one account leaves room for others  \
-                                         */
-#define PURGE_LOOKS 64u         /* keys looked at when a session is made */
-#define KEPT_MS     86400000ull /* so long it is told that one ran out */
+#define ACCOUNT_MAX  (SESSIONS_MAX / 4) /* leaves room for others */
+#define PURGE_LOOKS  64u         /* keys looked at when a session is made */
+#define KEPT_MS      86400000ull /* so long it is told that one ran out */
 
 void session_token_digest(struct slice token, uint8_t digest[TOKEN_DIGEST_SIZE])
 {
