@@ -173,6 +173,7 @@ static void another_disk(void **state)
     struct extent_place place, begun;
     uint8_t uuid[DRIVE_UUID_SIZE];
     assert_int_equal(drive_reserve(drive, 2, 0, 64, 0, &begun), 0);
+    assert_there(fixture); /* and has the file open */
     io_sim_wipe(fixture->io, "/d0");
     atomic_store(&drive->state, DRIVE_FAILED); /* as the next write finds out */
     assert_false(drive_look(drive));
@@ -227,6 +228,28 @@ static void late(void **state)
     fixture->drive = open_as(fixture->io, uuid);
     assert_reason(fixture->drive, DRIVE_FOREIGN, "another drive 0");
     assert_false(drive_readable(fixture->drive));
+}
+
+/* Extents that were closed, since they were clean and many, too. */
+static void closed_extents(void **state)
+{
+    struct fixture *fixture = *state;
+    enum { COUNT = EXTENTS_OPEN_MAX + 4 };
+    struct extent_place places[COUNT], place;
+    for (unsigned i = 0; i < COUNT; i++) {
+        assert_int_equal(
+            drive_reserve(fixture->drive, 2, 0, 600 << 10, 0, &places[i]), 0);
+        drive_release(fixture->drive, 600 << 10);
+        assert_int_equal(drive_sync(fixture->drive, places[i].extent), 0);
+    }
+    failing(fixture, "/d0", -EIO);
+    assert_true(put(fixture->drive, &place) != 0);
+    failing(fixture, "/d0", 0);
+    assert_true(drive_look(fixture->drive));
+    for (unsigned i = 0; i < COUNT; i++) {
+        assert_true(drive_sync(fixture->drive, places[i].extent) != 0);
+    }
+    assert_there(fixture);
 }
 
 /* Another s3d has taken it meanwhile. */
@@ -311,10 +334,11 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(device_errors), TEST(a_directory_that_goes),
-        TEST(read_only),     TEST(full),
-        TEST(another_disk),  TEST(late),
-        TEST(locked),        TEST(under_load),
+        TEST(device_errors),  TEST(a_directory_that_goes),
+        TEST(read_only),      TEST(full),
+        TEST(another_disk),   TEST(late),
+        TEST(locked),         TEST(under_load),
+        TEST(closed_extents),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
