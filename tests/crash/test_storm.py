@@ -1,0 +1,278 @@
+"""Six drives at 4+2 under a mixed load, while drives are removed, wiped,
+corrupted and returned, mirrors of the metadata with them, and s3d is killed.
+
+Every answer is checked when it comes: an object is what was acknowledged last,
+or what an unanswered write may have made of it. Before the next round two
+drives' worth of shards is healed, and the clients rest meanwhile, or it would
+take long; at the end everything is there, and with two drives away still. S3D_LONG_RUN=10: ten times as many rounds.
+"""
+
+import hashlib
+import http.client
+import itertools
+import os
+import random
+import shutil
+import threading
+import time
+
+from stack import Signer, wait_for
+from test_heal import rot, status, verified
+from test_mirrors import wait_for_members
+
+LONG = int(os.environ.get("S3D_LONG_RUN", 1))
+CLIENTS = 8
+KEYS = 20              # of each client
+SIZES = [1, 700, 5000, 20_000, 65536, 65537, 200_000]
+CARE = """
+scrub = { rate = "1G"; };
+heal = { workers = 2; rate = "1G"; };
+"""
+
+
+def content(seed, size):
+    block = hashlib.shake_256(seed.encode()).digest(min(size, 4096))
+    return (block * (size // len(block) + 1))[:size]
+
+
+class Client(threading.Thread):
+    """It alone writes its keys: what an answer must be is known."""
+
+    def __init__(self, stack, number):
+        super().__init__()
+        self.signer = Signer(stack)
+        self.stack = stack
+        self.number = number
+        self.random = random.Random(number)
+        self.there = {f"{number}/{i}": [None] for i in range(KEYS)}
+        self.stopping = threading.Event()
+        self.may_run = threading.Event()
+        self.may_run.set()
+        self.connection = None
+        self.writes = self.operations = self.failures = 0
+        self.error = None
+
+    def run(self):
+        try:
+            while not self.stopping.is_set():
+                self.may_run.wait()
+                self.step()
+        except Exception as error:  # shown by the test
+            self.error = error
+            raise
+
+    def request(self, method, path, body=None, headers=None):
+        """(status, body); (None, None): there was no answer, or a 5xx."""
+        try:
+            if self.connection is None:
+                self.connection = http.client.HTTPConnection(
+                    "127.0.0.1", self.stack.port, timeout=60)
+            self.connection.request(method, self.signer.url(method, path),
+                                    body, headers or {})
+            answer = self.connection.getresponse()
+            data = answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            assert not isinstance(error, TimeoutError)
+            self.connection.close()
+            self.connection = None
+            return self.failed()
+        if answer.status >= 500:
+            return self.failed()
+        self.operations += 1
+        return answer.status, data
+
+    def failed(self):
+        self.failures += 1
+        time.sleep(0.01)
+        return None, None
+
+    def step(self):
+        key = self.random.choice(list(self.there))
+        which = self.random.random()
+        if which < 0.5:
+            self.read(key)
+        elif which < 0.55:
+            self.list()
+        elif which < 0.65:
+            self.delete(key)
+        else:
+            self.put(key)
+
+    def put(self, key):
+        self.writes += 1
+        value = (f"{self.number}/{self.writes}", self.random.choice(SIZES))
+        if self.random.random() < 0.02:
+            value = (value[0], 3_000_000)
+        self.there[key].append(value)
+        answer, text = self.request("PUT", f"/bkt/{key}", content(*value))
+        assert answer in (None, 200), (answer, text)
+        if answer == 200:
+            self.there[key] = [value]
+
+    def delete(self, key):
+        self.there[key].append(None)
+        answer, text = self.request("DELETE", f"/bkt/{key}")
+        assert answer in (None, 204), (answer, text)
+        if answer == 204:
+            self.there[key] = [None]
+
+    def read(self, key):
+        """True if there was an answer."""
+        start, end = 0, 1 << 40
+        if self.random.random() < 0.3:
+            start = self.random.randrange(5000)
+            end = start + self.random.randrange(100_000)
+        whole = end == 1 << 40
+        answer, body = self.request(
+            "GET", f"/bkt/{key}",
+            headers={} if whole else {"Range": f"bytes={start}-{end - 1}"})
+        if answer is None:
+            return False
+        assert any(self.fits(value, start, end, answer, body)
+                   for value in self.there[key]), (
+            key, answer, len(body), start, end, self.there[key])
+        return True
+
+    @staticmethod
+    def fits(value, start, end, answer, body):
+        if value is None:
+            return answer == 404
+        if start >= value[1]:
+            return answer == 416
+        return answer in (200, 206) and body == content(*value)[start:end]
+
+    def list(self):
+        answer, body = self.request("GET", "/bkt")
+        if answer is None:
+            return
+        assert answer == 200, (answer, body)
+        for key, values in self.there.items():
+            there = f"<Key>{key}</Key>".encode() in body
+            assert any((value is not None) == there for value in values), key
+
+
+class Storm:
+    """What befalls the drives; at most two at once."""
+
+    def __init__(self, stack, clients):
+        self.stack = stack
+        self.clients = clients
+        self.rested = 0
+        self.random = random.Random(7)
+
+    def kill(self):
+        self.stack.kill_s3d()
+        self.stack.start_s3d()
+
+    def pair(self):
+        """A drive with a mirror of the metadata and one without."""
+        return self.random.randrange(3), self.random.randrange(3, 6)
+
+    def wait_until_lost(self, count):
+        wait_for(lambda: status(self.stack)["drives_ok"] == 6 - count,
+                 "drives lost", 60)
+
+    def corrupt(self):
+        for i in self.pair():
+            rot(self.stack.drives[i])
+        time.sleep(self.random.random())
+        self.kill()
+
+    def wipe(self):
+        """Two blank drives in their place."""
+        pair = self.pair()
+        for i in pair:
+            gone = self.stack.drives[i].with_name("gone")
+            self.stack.drives[i].rename(gone)
+            self.stack.drives[i].mkdir()
+            shutil.rmtree(gone)
+        self.wait_until_lost(2)
+        time.sleep(self.random.random())
+        for i in pair:
+            self.stack.ctl("drive", "replace", str(i))
+        self.kill()
+
+    def unplug(self):
+        """Two drives go and come back as they were, s3d being killed."""
+        pair = self.pair()
+        for i in pair:
+            self.stack.drives[i].rename(
+                self.stack.drives[i].with_name(f"away{i}"))
+        self.wait_until_lost(2)
+        time.sleep(self.random.random())
+        self.stack.kill_s3d()
+        for i in pair:
+            shutil.rmtree(self.stack.drives[i], ignore_errors=True)
+            self.stack.drives[i].with_name(f"away{i}").rename(
+                self.stack.drives[i])
+        self.stack.start_s3d()
+
+    def heal(self):
+        wait_for(lambda: status(self.stack)["drives_ok"] == 6, "drives", 60)
+        wait_for_members(self.stack)
+        began = time.monotonic()
+        for client in self.clients:
+            client.may_run.clear()
+        try:
+            verified(self.stack)
+        finally:
+            for client in self.clients:
+                client.may_run.set()
+        self.rested += time.monotonic() - began
+
+
+def read_everything(clients):
+    for client in clients:
+        for key in client.there:
+            assert client.read(key), key
+        client.list()
+
+
+def check_with_two_away(stack, clients, pairs):
+    for pair in pairs:
+        stack.stop_s3d()
+        away = [(stack.drives[i], stack.drives[i].with_name(f"away{i}"))
+                for i in pair]
+        for drive, other in away:
+            drive.rename(other)
+        stack.start_s3d()
+        read_everything(clients)
+        stack.stop_s3d()
+        for drive, other in away:
+            shutil.rmtree(drive, ignore_errors=True)
+            other.rename(drive)
+        stack.start_s3d()
+        wait_for_members(stack)
+
+
+def test_nothing_is_lost_in_a_storm(fresh_stack):
+    stack = fresh_stack(s3d_extra=CARE).start()
+    stack.client().create_bucket(Bucket="bkt")
+    clients = [Client(stack, n) for n in range(CLIENTS)]
+    storm = Storm(stack, clients)
+    began = time.monotonic()
+    for client in clients:
+        client.start()
+    try:
+        for kind in [storm.corrupt, storm.wipe, storm.unplug] * LONG:
+            time.sleep(3)
+            kind()
+            storm.heal()
+            assert [c.error for c in clients if c.error] == []
+    finally:
+        for client in clients:
+            client.stopping.set()
+        for client in clients:
+            client.join()
+    seconds = time.monotonic() - began - storm.rested
+    assert [client.error for client in clients if client.error] == []
+
+    verified(stack)
+    read_everything(clients)
+    pairs = list(itertools.product(range(3), range(3, 6)))
+    check_with_two_away(stack, clients, pairs if LONG > 1 else pairs[4:5])
+    operations = sum(client.operations for client in clients)
+    failures = sum(client.failures for client in clients)
+    print(f"{seconds:.0f} s, {operations / seconds:.0f} operations a second, "
+          f"{failures} without an answer, none lost, none wrong")
+    assert operations > (200 if LONG > 1 else 20) * seconds
