@@ -189,7 +189,7 @@ class Storm:
         self.wait_until_lost(2)
         time.sleep(self.random.random())
         for i in pair:
-            self.stack.ctl("drive", "replace", str(i))
+            self.stack.ctl("drive", "replace", str(i), "--yes")
         self.kill()
 
     def unplug(self):
