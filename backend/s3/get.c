@@ -50,7 +50,7 @@ static bool check_overrides(struct s3_call *call)
                               "used for anonymous GET requests.");
             return false;
         }
-        for (size_t j = 0; j < value.size; j++) {
+        for (size_t j = 0; value.data != NULL && j < value.size; j++) {
             if (value.data[j] >= 0x20 && value.data[j] != 0x7f) {
                 continue;
             }

@@ -20,7 +20,10 @@ NAMES = {
 ELSEWHERE = {
     "GetBucketAcl", "PutBucketAcl", "GetObjectAcl", "PutObjectAcl",
     "PutBucketPolicy", "GetPublicAccessBlock", "PutPublicAccessBlock",
-    "DeletePublicAccessBlock",
+    "DeletePublicAccessBlock", "PutBucketEncryption",
+    "ListBucketAnalyticsConfigurations",
+    "ListBucketIntelligentTieringConfigurations",
+    "ListBucketInventoryConfigurations", "ListBucketMetricsConfigurations",
 }
 
 # Arguments that must have been answered with success.
