@@ -41,7 +41,7 @@ int slice_to_u64(struct slice a, uint64_t *value);
  * every allocation in s3d it aborts when memory is exhausted. */
 struct arena;
 struct arena *arena_new(void);
-void arena_free(struct arena *arena);                /* NULL is allowed */
+void arena_free(struct arena *arena); /* NULL is allowed */
 /* Overwrites all that is in it, which is not to be used any more. */
 void arena_wipe(struct arena *arena);
 void *arena_alloc(struct arena *arena, size_t size); /* aligned to 16 */

@@ -86,9 +86,9 @@ struct s3_call {
     Wire__Reply reply;
     size_t header_capacity;
     struct buffer error_fields; /* XML inside <Error>; heap */
-    Layout__Layout *layout; /* of the finished writer; freed with the call */
+    Layout__Layout *layout;    /* of the finished writer; freed with the call */
     struct blob_intent intent; /* B5: from the first blob to the end */
-    void *operation_data;   /* whatever the operation keeps, in the arena */
+    void *operation_data;      /* whatever the operation keeps, in the arena */
 
     /* What the body asks for that policies can put conditions on; what
      * headers ask for is read from them. */

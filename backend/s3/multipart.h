@@ -39,8 +39,8 @@ bool upload_id_arg(struct s3_call *call, struct slice *id);
  * owner go on with it. `record` NULL: there is no such upload. False: the call
  * has failed (multipart_access.c). */
 bool upload_authorize(struct s3_call *call, const Meta__Upload *record);
-/* Reads the record of `upload->id`, if the caller may; false: the call has failed. What it says
- * lasts only under the key's lock. */
+/* Reads the record of `upload->id`, if the caller may; false: the call has
+ * failed. What it says lasts only under the key's lock. */
 bool upload_read(struct s3_call *call, struct upload *upload);
 void upload_fail_missing(struct s3_call *call, struct slice id);
 /* The partNumber argument; false: the call has failed. */

@@ -54,10 +54,8 @@ static void look_at_drives(struct server *server)
 }
 
 static const struct chore_kind kinds[SERVER_CHORES] = {
-    {SECOND_MS, logs_due, deliver_logs},
-    {HOUR_MS, NULL, forget_completed},
-    {SECOND_MS, NULL, mend_mirrors},
-    {SECOND_MS, rewrap_due, rewrap},
+    {SECOND_MS, logs_due, deliver_logs}, {HOUR_MS, NULL, forget_completed},
+    {SECOND_MS, NULL, mend_mirrors},     {SECOND_MS, rewrap_due, rewrap},
     {SECOND_MS, NULL, look_at_drives},
 };
 

@@ -10,8 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
-static Meta__DriveSlot *find_slot(const Meta__Cluster *record,
-                                        unsigned index)
+static Meta__DriveSlot *find_slot(const Meta__Cluster *record, unsigned index)
 {
     for (size_t i = 0; i < record->n_drives; i++) {
         if (record->drives[i]->index == index) {

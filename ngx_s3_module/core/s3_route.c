@@ -229,7 +229,7 @@ static enum s3_error
 s3_route_allow(s3_memory_t *memory, const s3_route_request_t *request,
     const s3_route_args_t *args, s3_route_t *route)
 {
-    char                *allow;
+    char                *allow, *last;
     size_t               i;
     s3_route_t           other;
     s3_route_request_t   asked;
@@ -239,7 +239,8 @@ s3_route_allow(s3_memory_t *memory, const s3_route_request_t *request,
         return S3_ERR_InternalError;
     }
 
-    *allow = '\0';
+    last = allow;
+    *last = '\0';
     route->allow = allow;
 
     asked = *request;
@@ -257,11 +258,14 @@ s3_route_allow(s3_memory_t *memory, const s3_route_request_t *request,
             continue;
         }
 
-        if (*allow) {
-            strcat(allow, ", ");
+        if (last != allow) {
+            *last++ = ',';
+            *last++ = ' ';
         }
 
-        strcat(allow, s3_route_methods[i]);
+        memcpy(last, asked.method.data, asked.method.len);
+        last += asked.method.len;
+        *last = '\0';
     }
 
     return S3_ERR_MethodNotAllowed;

@@ -117,8 +117,8 @@ def test_replaced_drives(loaded, tmp_path, when):
     assert not status(loaded)["fully_redundant"]
     assert status(loaded)["ledger"]["unreadable"] == 0
     check_objects(loaded)
-    loaded.ctl("drive", "replace", "0")
-    loaded.ctl("drive", "replace", "3")
+    loaded.ctl("drive", "replace", "0", "--yes")
+    loaded.ctl("drive", "replace", "3", "--yes")
     loaded.restart_s3d()
     wait_for(lambda: status(loaded)["fully_redundant"], "healed", 120)
     assert status(loaded)["drives_ok"] == 6
