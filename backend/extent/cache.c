@@ -200,8 +200,11 @@ void file_cache_forget_all(struct drive *drive)
 {
     struct file_cache *cache = &drive->cache;
     pthread_mutex_lock(&cache->mutex);
-    while (cache->newest != NULL) {
-        remove_file(cache, cache->newest);
+    struct cached_file *file = cache->newest;
+    while (file != NULL) {
+        struct cached_file *older = file->older;
+        remove_file(cache, file);
+        file = older;
     }
     pthread_mutex_unlock(&cache->mutex);
 }
