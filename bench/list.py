@@ -46,7 +46,9 @@ class Server:
 
     def __init__(self, directory, keys):
         self.keys = keys
-        self.stack = Stack(directory, workers=1, s3d_extra='log_level = "warn";',
+        self.stack = Stack(directory, workers=1,
+                           s3d_extra=f'log_level = "warn";\n'
+                                     f'metadata = "{directory}/meta";',
                            location_extra="access_log off;",
                            http_extra="keepalive_requests 1000000;")
         self.stack.start()
@@ -66,7 +68,7 @@ class Server:
         return self.stack.directory / "meta"
 
     def bytes(self):
-        return sum(p.stat().st_size for p in self.metadata.iterdir())
+        return sum(p.stat().st_size for p in self.metadata.rglob("*"))
 
     def connect(self):
         self.connection = http.client.HTTPConnection("127.0.0.1",
@@ -91,7 +93,7 @@ class Server:
         """LevelDB's own iterator, on the same store while s3d is down."""
         self.stack.stop_s3d()
         done = subprocess.run(
-            [TOOL, "iterate", self.metadata, str(count), str(rounds)],
+            [TOOL, "iterate", self.metadata / "db", str(count), str(rounds)],
             check=True, capture_output=True, text=True)
         self.stack.start_s3d()
         return [float(line) for line in done.stdout.split()]

@@ -9,6 +9,7 @@
  *
  * s3d must not run on the directory.
  */
+#include "io/io.h"
 #include "meta/meta.h"
 
 #include <inttypes.h>
@@ -85,9 +86,13 @@ static int fill_bucket(struct meta *meta, const char *name, uint64_t count)
 static int fill(const char *directory, const char *bucket, const char *count)
 {
     struct meta *meta;
+    const struct kv_mirror_options options = {.io = io_posix(),
+                                              .directories = &directory,
+                                              .count = 1,
+                                              .answer_ms = 60000};
     struct kv *kv;
 
-    if (kv_open_leveldb(directory, &kv) != 0) {
+    if (kv_open_mirrors(&options, &kv) != 0) {
         return fail("opening the store");
     }
     if (meta_open(kv, &meta) != 0) {
