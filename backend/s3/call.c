@@ -349,6 +349,8 @@ void s3_call_refuse_segments(struct s3_call *call)
 
 void s3_call_free(struct s3_call *call)
 {
+    struct arena *arena = call->arena; /* the call is in it */
+
     writer_abort(call->writer);
     sse_wipe(&call->sse);
     sse_wipe_request(call->request);
@@ -366,7 +368,7 @@ void s3_call_free(struct s3_call *call)
     }
     blob_intent_end(call->service->blobs, &call->intent);
     if (s3_call_body_is_secret(call)) {
-        arena_wipe(call->arena);
+        arena_wipe(arena);
     }
-    arena_free(call->arena);
+    arena_free(arena);
 }
