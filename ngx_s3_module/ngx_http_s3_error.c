@@ -373,6 +373,9 @@ ngx_http_s3_error_of_status(ngx_http_request_t *r)
     case NGX_HTTP_REQUEST_URI_TOO_LARGE:
         return S3_ERR_RequestHeaderSectionTooLarge;
 
+    case NGX_HTTP_NOT_IMPLEMENTED:
+        return S3_ERR_NotImplemented;
+
     case NGX_HTTP_TOO_MANY_REQUESTS:
     case NGX_HTTP_SERVICE_UNAVAILABLE:
         return S3_ERR_SlowDown;

@@ -63,27 +63,27 @@ sub with {
 my $denied = '403 AccessDenied';
 my $bad = '403 SignatureDoesNotMatch';
 for (
-    [ 'another Host', 'Host: example.org', '400 ' ],
-    [ 'the same Host again', 'Host: ' . $t->host(), '400 ' ],
-    [ 'another Authorization', 'Authorization: AWS4-HMAC-SHA256 x', '400 ' ],
-    [ 'a blank before the colon', 'x-amz-acl : public-read', "400 |$denied" ],
-    [ 'a tabulator before the colon', "x-amz-acl\t: public-read", "400 |$denied" ],
-    [ 'a blank before the name', ' x-amz-acl: public-read', "400 |$bad|$denied" ],
-    [ 'a folded line', "x-a: b\r\n x-amz-acl: public-read", '400 ' ],
-    [ 'a NUL in a name', "x-amz-acl\0: public-read", '400 ' ],
-    [ 'a NUL in a value', "x-amz-acl: public-read\0", '400 ' ],
-    [ 'a lone CR', "x-a: b\rx-amz-acl: public-read", '400 |200 ' ],
-    [ 'no colon', 'x-amz-acl', "400 |$denied" ],
-    [ 'no name', ': public-read', '400 ' ],
+    [ 'another Host', 'Host: example.org', '400 BadRequest' ],
+    [ 'the same Host again', 'Host: ' . $t->host(), '400 BadRequest' ],
+    [ 'another Authorization', 'Authorization: AWS4-HMAC-SHA256 x', '400 BadRequest' ],
+    [ 'a blank before the colon', 'x-amz-acl : public-read', "400 BadRequest|$denied" ],
+    [ 'a tabulator before the colon', "x-amz-acl\t: public-read", "400 BadRequest|$denied" ],
+    [ 'a blank before the name', ' x-amz-acl: public-read', "400 BadRequest|$bad|$denied" ],
+    [ 'a folded line', "x-a: b\r\n x-amz-acl: public-read", '400 BadRequest' ],
+    [ 'a NUL in a name', "x-amz-acl\0: public-read", '400 BadRequest' ],
+    [ 'a NUL in a value', "x-amz-acl: public-read\0", '400 BadRequest' ],
+    [ 'a lone CR', "x-a: b\rx-amz-acl: public-read", '400 BadRequest|200 ' ],
+    [ 'no colon', 'x-amz-acl', "400 BadRequest|$denied" ],
+    [ 'no name', ': public-read', '400 BadRequest' ],
     [ 'capitals', 'X-AMZ-ACL: public-read', $denied ],
     [ 'the date again', 'x-amz-date: 20200101T000000Z', $bad ],
     [ 'the hash again', 'x-amz-content-sha256: UNSIGNED-PAYLOAD', $bad ],
     [ 'a token', 'x-amz-security-token: x', $denied ],
-    [ 'a length again', 'Content-Length: 0', '400 ' ],
-    [ 'chunked, too', 'Transfer-Encoding: chunked', '400 ' ],
-    [ 'no coding that is known', 'Transfer-Encoding: x', '501 |400 ' ],
-    [ 'a tabulator before chunked', "Transfer-Encoding:\tchunked", '400 |501 ' ],
-    [ 'two codings', 'Transfer-Encoding: identity, chunked', '400 |501 ' ],
+    [ 'a length again', 'Content-Length: 0', '400 BadRequest' ],
+    [ 'chunked, too', 'Transfer-Encoding: chunked', '400 BadRequest' ],
+    [ 'no coding that is known', 'Transfer-Encoding: x', '501 NotImplemented|400 BadRequest' ],
+    [ 'a tabulator before chunked', "Transfer-Encoding:\tchunked", '400 BadRequest|501 NotImplemented' ],
+    [ 'two codings', 'Transfer-Encoding: identity, chunked', '400 BadRequest|501 NotImplemented' ],
     [ 'an expectation of something else', 'Expect: 200-ok', '417 |200 ' ],
 ) {
     my ($name, $lines, $expected) = @$_;
@@ -155,7 +155,7 @@ my %framed = (
 my $length = '411 MissingContentLength';
 for my $how (sort keys %framed) {
     for (
-        [ 'a length, too', "0\r\n\r\n", '400 ', "\r\nContent-Length: 4" ],
+        [ 'a length, too', "0\r\n\r\n", '400 BadRequest', "\r\nContent-Length: 4" ],
         [ 'a chunk of bad size', "xyz\r\n" ],
         [ 'a size that overflows', 'f' x 17 . "\r\n" ],
         [ 'a negative size', "-5\r\nabc" ],
@@ -178,11 +178,12 @@ unlike($t->read_file('access.log'), qr/smuggled/, 'no request was one');
 # --- sizes ----------------------------------------------------------------------------
 
 for (
-    [ 'a long target', $t->compose('GET', '/bkt/' . 'k' x 20_000), '400 InvalidURI' ],
+    [ 'a long target', $t->compose('GET', '/bkt/' . 'k' x 20_000),
+        '400 RequestHeaderSectionTooLarge' ],
     [ 'a long header', $t->compose('GET', '/bkt/k', headers =>
-        [ [ 'x-amz-meta-a' => 'a' x 20_000 ] ]), '400 ' ],
+        [ [ 'x-amz-meta-a' => 'a' x 20_000 ] ]), '400 BadRequest' ],
     [ 'many headers', $t->compose('GET', '/bkt/k', headers =>
-        [ map { [ "x-h$_" => 'a' x 8000 ] } 1 .. 20 ]), '400 ' ],
+        [ map { [ "x-h$_" => 'a' x 8000 ] } 1 .. 20 ]), '400 BadRequest' ],
     [ 'a long key', $t->compose('PUT', '/bkt/' . 'k' x 1025, body => 'x') . 'x',
         '400 KeyTooLongError' ],
     [ 'much metadata', $t->compose('PUT', '/bkt/in', body => 'x', headers =>
@@ -242,7 +243,7 @@ is($t->get('/bkt/k')->{body}, 'secret data', 'others are served meanwhile');
 for my $i (0 .. $#slow) {
     ok(IO::Select->new($slow[$i])->can_read(10), "slow client $i is cut off");
     sysread $slow[$i], my $answer, 65536;
-    like($answer // '', qr{^(HTTP/1.1 408 |HTTP/1.1 400 |$)}, 'and told so, or nothing');
+    like($answer // '', qr{^(HTTP/1.1 408 |HTTP/1.1 400 BadRequest|$)}, 'and told so, or nothing');
 }
 unharmed('slow clients');
 
