@@ -20,7 +20,7 @@ NAMES = {
 ELSEWHERE = {
     "GetBucketAcl", "PutBucketAcl", "GetObjectAcl", "PutObjectAcl",
     "PutBucketPolicy", "GetPublicAccessBlock", "PutPublicAccessBlock",
-    "DeletePublicAccessBlock", "PutBucketEncryption",
+    "DeletePublicAccessBlock", "PutBucketEncryption", "IamQuery",
     "ListBucketAnalyticsConfigurations",
     "ListBucketIntelligentTieringConfigurations",
     "ListBucketInventoryConfigurations", "ListBucketMetricsConfigurations",
