@@ -76,12 +76,25 @@ my %statuses;
 $statuses{ $t->read_response($_)->{status} }++ for @sockets;
 is_deeply(\%statuses, { 404 => 40 }, 'one key for many');
 
+# How many connections to nginx hold bytes that no worker has read.
+sub unread {
+    my ($port) = $t->host() =~ /:(\d+)$/;
+    open my $tcp, '<', '/proc/net/tcp' or die "/proc/net/tcp: $!";
+    return scalar grep {
+        my (undef, $local, undef, $state, $queues) = split;
+        $state eq '01' && hex(($local =~ /:(\w+)$/)[0]) == $port
+            && hex(($queues =~ /:(\w+)$/)[0]) > 0;
+    } grep { /^\s*\d+:/ } <$tcp>;
+}
+
 # Requests that wait for a key when s3d stands still, and a reload meanwhile.
 my $third = $t->ctl('account', 'add', 'third', '--operator');
 @keys = (access_key => $third->{access_key}, secret_key => $third->{secret_key});
 kill 'STOP', $t->{pids}{s3d};
 @sockets = map { $t->connect() } 1 .. 10;
 $t->write_all($_, $t->compose('GET', '/bkt/nosuch', @keys)) for @sockets;
+# A worker that is to end closes what it has not read.
+$t->wait_for('the requests are read', sub { unread() == 0 });
 close $_ for splice @sockets, 0, 5;
 $t->reload_nginx();
 %statuses = ();
