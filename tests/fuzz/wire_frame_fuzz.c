@@ -3,6 +3,8 @@
  */
 #include "fuzz.h"
 
+#include <stdbool.h>
+
 #include "wire.pb-c.h"
 #include "wire/wire.h"
 
@@ -36,6 +38,47 @@ static const ProtobufCMessageDescriptor *message_of(unsigned type)
     }
 }
 
+static bool has_unknown(const ProtobufCMessage *message);
+
+static bool field_has_unknown(const ProtobufCMessage *message,
+                              const ProtobufCFieldDescriptor *field)
+{
+    const char *at = (const char *)message + field->offset;
+
+    if (field->type != PROTOBUF_C_TYPE_MESSAGE) {
+        return false;
+    }
+    if (field->label != PROTOBUF_C_LABEL_REPEATED) {
+        const ProtobufCMessage *one = *(ProtobufCMessage *const *)at;
+        return one != NULL && has_unknown(one);
+    }
+    const size_t count =
+        *(const size_t *)((const char *)message + field->quantifier_offset);
+    ProtobufCMessage *const *all = *(ProtobufCMessage * *const *)at;
+    for (size_t i = 0; i < count; i++) {
+        if (has_unknown(all[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* In the message, or in one within it. */
+static bool has_unknown(const ProtobufCMessage *message)
+{
+    const ProtobufCMessageDescriptor *descriptor = message->descriptor;
+
+    if (message->n_unknown_fields > 0) {
+        return true;
+    }
+    for (unsigned i = 0; i < descriptor->n_fields; i++) {
+        if (field_has_unknown(message, &descriptor->fields[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* What is packed again is what was understood: a second round changes
  * nothing. But for fields that nobody knows: protobuf-c keeps numbers that it
  * refuses to read again. */
@@ -51,7 +94,7 @@ static void check_message(unsigned type, const uint8_t *payload, size_t size)
     if (message == NULL) {
         return;
     }
-    if (message->n_unknown_fields > 0) {
+    if (has_unknown(message)) {
         protobuf_c_message_free_unpacked(message, NULL);
         return;
     }
