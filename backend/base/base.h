@@ -91,6 +91,11 @@ void uri_encode(struct buffer *out, struct slice text, bool keep_slash);
 /* Decodes %XX once ('+' stays). Returns 0, or -EINVAL. In the arena. */
 int uri_decode(struct arena *arena, struct slice text, struct slice *out);
 
+/* --- private files (private_file.c) ----------------------------------------
+ * A small file of mode 0600, durable on return; it appears whole or not at all.
+ * -EEXIST if one is there and `replace` is false; what the system says. */
+int private_file_write(const char *path, struct slice data, bool replace);
+
 /* --- numbers on disk
  * ---------------------------------------------------------*/
 void put_u16be(uint8_t *out, uint16_t value);

@@ -140,7 +140,7 @@ static int finish(struct care *care, const struct meta_heal *entry,
     if (error == -ENOENT) {
         error = leave_queue(care, entry); /* it was deleted meanwhile */
     } else if (error == 0 && record->layout != NULL &&
-               layouts_equal(record->layout, examined)) {
+               blob_layouts_equal(record->layout, examined)) {
         error = commit_repair(care, entry, record, repaired, result);
         if (error == 0) {
             note_repair(care, result);

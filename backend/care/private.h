@@ -117,7 +117,6 @@ int queue_finding(struct care *care, struct meta_batch *batch,
  * m and what it bears are the record's, less one loss). *current: it was. */
 int queue_blob(struct care *care, const struct finding *finding,
                const Layout__Layout *examined, bool *current);
-bool layouts_equal(const Layout__Layout *a, const Layout__Layout *b);
 int queue_count(struct care *care, struct care_ledger *ledger);
 /* Everything that waits, to be tried again. */
 int queue_retry(struct care *care);

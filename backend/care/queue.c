@@ -58,23 +58,6 @@ int queue_finding(struct care *care, struct meta_batch *batch,
     return 0;
 }
 
-bool layouts_equal(const Layout__Layout *a, const Layout__Layout *b)
-{
-    size_t size = layout__layout__get_packed_size(a);
-    uint8_t *packed;
-    bool equal;
-
-    if (layout__layout__get_packed_size(b) != size) {
-        return false;
-    }
-    packed = xmalloc(2 * size + 1);
-    layout__layout__pack(a, packed);
-    layout__layout__pack(b, packed + size);
-    equal = memcmp(packed, packed + size, size) == 0;
-    free(packed);
-    return equal;
-}
-
 /* Under the blob's lock. */
 static int queue_current(struct care *care, const struct finding *finding,
                          const Layout__Layout *examined,
@@ -85,7 +68,7 @@ static int queue_current(struct care *care, const struct finding *finding,
     bool changed = false;
     int error;
 
-    if (examined != NULL && !layouts_equal(examined, now)) {
+    if (examined != NULL && !blob_layouts_equal(examined, now)) {
         return 0;
     }
     *current = true;

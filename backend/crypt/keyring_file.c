@@ -11,7 +11,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <openssl/rand.h>
 #include <stdlib.h>
 #include <string.h>
@@ -267,80 +266,8 @@ int keyring_load(const char *path, struct keyring_file *file)
     return error;
 }
 
-static int write_whole(int fd, const uint8_t *data, size_t size)
-{
-    size_t done = 0;
-    while (done < size) {
-        const ssize_t n = write(fd, data + done, size - done);
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n < 0) {
-            return -errno;
-        }
-        done += (size_t)n;
-    }
-    return fsync(fd) == 0 ? 0 : -errno;
-}
-
-static int sync_directory_of(const char *path)
-{
-    char *copy = xstrdup(path);
-    const int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int error = 0;
-
-    free(copy);
-    if (fd < 0) {
-        return -errno;
-    }
-    if (fsync(fd) != 0) {
-        error = -errno;
-    }
-    close(fd);
-    return error;
-}
-
-/* link() never replaces what is there, rename() always does. */
-static int publish(const char *from, const char *path, bool replace)
-{
-    if (replace) {
-        return rename(from, path) == 0 ? 0 : -errno;
-    }
-    return link(from, path) == 0 ? 0 : -errno;
-}
-
-static int write_new(const char *path, const struct keyring_file *file)
-{
-    if (unlink(path) != 0 && errno != ENOENT) { /* left by a crash */
-        return -errno;
-    }
-    const int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0) {
-        return -errno;
-    }
-    const int error = write_whole(fd, file->data, file->size);
-    close(fd);
-    return error;
-}
-
 int keyring_save(const char *path, const struct keyring_file *file,
                  bool replace)
 {
-    struct buffer name = {0};
-    buffer_printf(&name, "%s.new", path);
-    buffer_append(&name, "", 1);
-    const char *temporary = (const char *)name.data;
-    int error = write_new(temporary, file);
-
-    if (error == 0) {
-        error = publish(temporary, path, replace);
-    }
-    if (error != 0 || !replace) {
-        unlink(temporary);
-    }
-    if (error == 0) {
-        error = sync_directory_of(path);
-    }
-    buffer_free(&name);
-    return error;
+    return private_file_write(path, slice_of(file->data, file->size), replace);
 }

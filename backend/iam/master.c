@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
@@ -158,78 +157,12 @@ static int read_file(int fd, struct master *master)
     return rc;
 }
 
-static int write_synced(int fd, const char *data, size_t size)
-{
-    size_t done = 0;
-    ssize_t n;
-
-    while (done < size) {
-        n = write(fd, data + done, size - done);
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n < 0) {
-            return -errno;
-        }
-        done += (size_t)n;
-    }
-    return fsync(fd) == 0 ? 0 : -errno;
-}
-
-static int sync_directory_of(const char *path)
-{
-    char *copy = xstrdup(path);
-    int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int rc = 0;
-
-    free(copy);
-    if (fd < 0) {
-        return -errno;
-    }
-    if (fsync(fd) != 0) {
-        rc = -errno;
-    }
-    close(fd);
-    return rc;
-}
-
-/* The file appears whole or not at all: written under another name, synced,
- * then renamed; linked where it must not replace one that is there. */
-static int publish(const char *path, struct slice text, bool replace)
-{
-    struct buffer temporary = {0};
-    const char *name;
-    int fd, rc;
-
-    buffer_printf(&temporary, "%s.new", path);
-    buffer_append(&temporary, "", 1);
-    name = (const char *)temporary.data;
-    unlink(name); /* left by a crash */
-    fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0) {
-        rc = -errno;
-        buffer_free(&temporary);
-        return rc;
-    }
-    rc = write_synced(fd, (const char *)text.data, text.size);
-    close(fd);
-    if (rc == 0 && (replace ? rename(name, path) : link(name, path)) != 0) {
-        rc = -errno;
-    }
-    unlink(name);
-    if (rc == 0) {
-        rc = sync_directory_of(path);
-    }
-    buffer_free(&temporary);
-    return rc;
-}
-
 static int write_file(const struct master *master, const char *path,
                       bool replace)
 {
     char text[TEXT_MAX + 1];
     size_t size = encode(master, text);
-    int rc = publish(path, slice_of(text, size), replace);
+    int rc = private_file_write(path, slice_of(text, size), replace);
 
     OPENSSL_cleanse(text, sizeof(text));
     return rc;
