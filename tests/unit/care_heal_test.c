@@ -180,7 +180,7 @@ static void test_moved_meanwhile(void **unused)
     meta_blob_unlock(f.meta, 4);
     pace_set_rate(&f.care->heal_pace, 1ull << 40);
     assert_true(care_until(&f, is_empty));
-    assert_true(layouts_equal(care_layout(&f, arena, 4), moved));
+    assert_true(blob_layouts_equal(care_layout(&f, arena, 4), moved));
     fixture_free(moved);
     care_stop(&f);
     care_check_whole(&f);
