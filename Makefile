@@ -24,12 +24,12 @@ PACKAGES := libprotobuf-c libuv libisal jansson libconfig libxml-2.0 openssl lib
 S3D_CFLAGS := -std=gnu11 -D_GNU_SOURCE -pthread $(WARNINGS) $(CFLAGS.$(VARIANT)) \
     -Ibackend -I$(GEN) -Ingx_s3_module/core -I/usr/include/liberasurecode \
     $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null) $(CFLAGS)
-S3D_LIBS := -pthread -lleveldb -lerasurecode \
+S3D_LIBS := -pthread -lleveldb -lerasurecode -lhiredis \
     $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lz -lm -ldl
 
 # Each folder of backend/ is an archive; what it may use is listed here, and
 # nothing else: dependencies point one way.
-FOLDERS := base wire io extent erasure placement blob kv meta crypt policy iam oidc care s3 server
+FOLDERS := base wire io extent erasure placement blob kv meta events crypt policy iam oidc care s3 server
 uses.base      :=
 uses.wire      :=
 uses.core      := wire
@@ -40,13 +40,14 @@ uses.placement := base
 uses.blob      := placement erasure extent io base gen
 uses.kv        := io base
 uses.meta      := kv io base gen
+uses.events    := meta kv io base gen
 uses.crypt     := base gen
 uses.policy    := base
 uses.iam       := policy meta kv io base gen
 uses.oidc      := base
 uses.care      := meta kv blob placement erasure extent io base gen
-uses.s3        := oidc iam policy crypt meta kv blob placement erasure extent io wire base gen
-uses.server    := s3 care oidc iam policy crypt meta kv blob placement erasure extent io wire base gen
+uses.s3        := oidc iam policy crypt events meta kv blob placement erasure extent io wire base gen
+uses.server    := s3 care oidc iam policy crypt events meta kv blob placement erasure extent io wire base gen
 
 PROTOS := backend/wire/wire.proto backend/blob/layout.proto backend/meta/records.proto
 PB     := wire layout records

@@ -95,6 +95,11 @@ int uri_decode(struct arena *arena, struct slice text, struct slice *out);
  * A small file of mode 0600, durable on return; it appears whole or not at all.
  * -EEXIST if one is there and `replace` is false; what the system says. */
 int private_file_write(const char *path, struct slice data, bool replace);
+/* The one line of a file that only its owner and group may use: a password.
+ * Returns its size without the line's end; `line` has a NUL after it.
+ * -EACCES: others may use the file; -EINVAL: it is empty, too long, or holds a
+ * control character; what the system says. */
+int private_file_line(const char *path, char *line, size_t capacity);
 
 /* --- numbers on disk
  * ---------------------------------------------------------*/

@@ -6,6 +6,7 @@
 #include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static int write_synced(int fd, struct slice data)
@@ -82,4 +83,36 @@ int private_file_write(const char *path, struct slice data, bool replace)
     }
     buffer_free(&name);
     return error;
+}
+
+int private_file_line(const char *path, char *line, size_t capacity)
+{
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat st;
+    ssize_t size = -EACCES;
+
+    if (fd < 0) {
+        return -errno;
+    }
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+        (st.st_mode & S_IRWXO) == 0) {
+        size = read(fd, line, capacity);
+        size = size < 0 ? -errno : size;
+    }
+    close(fd);
+    if (size == (ssize_t)capacity) {
+        return -EINVAL;
+    }
+    while (size > 0 && (line[size - 1] == '\n' || line[size - 1] == '\r')) {
+        size--;
+    }
+    for (ssize_t i = 0; i < size; i++) {
+        if ((uint8_t)line[i] < ' ' || line[i] == 0x7F) {
+            return -EINVAL;
+        }
+    }
+    if (size >= 0) {
+        line[size] = '\0';
+    }
+    return size == 0 ? -EINVAL : (int)size;
 }

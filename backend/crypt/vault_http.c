@@ -8,13 +8,10 @@
 
 #include <curl/curl.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <openssl/crypto.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define TOKEN_MAX   1024u
 #define ANSWER_MAX  (16u << 10)
@@ -123,37 +120,22 @@ void vault_http_free(struct vault_http *http)
 }
 
 /* --- the token -------------------------------------------------------------*/
-/* The header's line, and its size or an error. */
+/* The header's line, or an error. */
 static int read_token(const char *path, char line[sizeof(HEADER) + TOKEN_MAX])
 {
-    const size_t head = sizeof(HEADER) - 1;
-    char *token = line + head;
-    const int fd = open(path, O_RDONLY | O_CLOEXEC);
-    struct stat st;
-    ssize_t size = -1;
+    char *token = line + sizeof(HEADER) - 1;
+    const int size = private_file_line(path, token, TOKEN_MAX);
 
-    if (fd < 0) {
-        return -errno;
-    }
-    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
-        (st.st_mode & S_IRWXO) == 0) {
-        size = read(fd, token, TOKEN_MAX);
-    }
-    close(fd);
     if (size < 0) {
-        return -EACCES;
+        return size;
     }
-    while (size > 0 && (token[size - 1] == '\n' || token[size - 1] == '\r')) {
-        size--;
-    }
-    for (ssize_t i = 0; i < size; i++) {
+    for (int i = 0; i < size; i++) {
         if (token[i] <= ' ' || token[i] > '~') {
             return -EINVAL;
         }
     }
-    memcpy(line, HEADER, head);
-    token[size] = '\0';
-    return size > 0 && size < (ssize_t)TOKEN_MAX ? 0 : -EINVAL;
+    memcpy(line, HEADER, sizeof(HEADER) - 1);
+    return 0;
 }
 
 static struct curl_slist *make_headers(const struct vault_http *http)
