@@ -277,6 +277,12 @@ ngx_http_s3_execute(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
 {
     ngx_int_t  rc;
 
+    rc = ngx_http_s3_check_hoisted(ctx);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
     if (ctx->route.has_body) {
         rc = ngx_http_s3_body_length(r, ctx);
 

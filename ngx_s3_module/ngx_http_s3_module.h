@@ -243,6 +243,8 @@ ngx_int_t ngx_http_s3_read_frame(ngx_http_s3_reader_t *reader,
 /* ngx_http_s3_request.c */
 
 ngx_int_t ngx_http_s3_create_request(ngx_http_request_t *r);
+ngx_int_t ngx_http_s3_check_hoisted(ngx_http_s3_ctx_t *ctx);
+ngx_uint_t ngx_http_s3_is_token(u_char *p, size_t len);
 
 /* ngx_http_s3_body.c */
 

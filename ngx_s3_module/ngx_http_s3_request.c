@@ -17,6 +17,7 @@ static ngx_int_t ngx_http_s3_request_headers(ngx_http_request_t *r,
     ngx_http_s3_ctx_t *ctx, Wire__Request *request);
 static ngx_int_t ngx_http_s3_request_hoisted(ngx_http_request_t *r,
     ngx_http_s3_ctx_t *ctx, s3_field_t *arg, s3_field_t *header);
+static ngx_uint_t ngx_http_s3_is_hoisted(s3_field_t *arg);
 static ngx_int_t ngx_http_s3_request_header(ngx_http_request_t *r,
     s3_field_t *field);
 static ngx_int_t ngx_http_s3_content_encoding(ngx_http_request_t *r,
@@ -324,14 +325,9 @@ static ngx_int_t
 ngx_http_s3_request_hoisted(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
     s3_field_t *arg, s3_field_t *header)
 {
-    size_t      i;
-    ngx_str_t  *name;
+    size_t  i;
 
-    if (arg->name.len <= sizeof("x-amz-") - 1
-        || ngx_strncasecmp(arg->name.data, (u_char *) "x-amz-",
-                           sizeof("x-amz-") - 1)
-           != 0)
-    {
+    if (!ngx_http_s3_is_hoisted(arg)) {
         return NGX_DECLINED;
     }
 
@@ -344,14 +340,6 @@ ngx_http_s3_request_hoisted(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
     ngx_strlow(header->name.data, arg->name.data, arg->name.len);
     header->value = arg->value;
 
-    for (name = ngx_http_s3_auth_args; name->len; name++) {
-        if (arg->name.len == name->len
-            && ngx_strncasecmp(arg->name.data, name->data, name->len) == 0)
-        {
-            return NGX_DECLINED;
-        }
-    }
-
     for (i = 0; i < ctx->sigv4.nheaders; i++) {
         if (header->name.len == ctx->sigv4.headers[i].name.len
             && ngx_memcmp(header->name.data, ctx->sigv4.headers[i].name.data,
@@ -363,6 +351,79 @@ ngx_http_s3_request_hoisted(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
     }
 
     return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_s3_is_hoisted(s3_field_t *arg)
+{
+    ngx_str_t  *name;
+
+    if (arg->name.len <= sizeof("x-amz-") - 1
+        || ngx_strncasecmp(arg->name.data, (u_char *) "x-amz-",
+                           sizeof("x-amz-") - 1)
+           != 0)
+    {
+        return 0;
+    }
+
+    for (name = ngx_http_s3_auth_args; name->len; name++) {
+        if (arg->name.len == name->len
+            && ngx_strncasecmp(arg->name.data, name->data, name->len) == 0)
+        {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+/* An argument's name may hold any byte, that of the header it becomes not. */
+
+ngx_int_t
+ngx_http_s3_check_hoisted(ngx_http_s3_ctx_t *ctx)
+{
+    size_t       i;
+    s3_field_t  *arg;
+
+    if (!ctx->auth.presigned) {
+        return NGX_OK;
+    }
+
+    for (i = 0; i < ctx->sigv4.nargs; i++) {
+        arg = &ctx->sigv4.args[i];
+
+        if (ngx_http_s3_is_hoisted(arg)
+            && !ngx_http_s3_is_token(arg->name.data, arg->name.len))
+        {
+            (void) ngx_http_s3_set_error(ctx, S3_ERR_InvalidArgument);
+            s3_error_add(&ctx->error, "ArgumentName", &arg->name);
+            s3_error_add(&ctx->error, "ArgumentValue", &arg->value);
+            return NGX_DECLINED;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* What the name of a header is made of: RFC 9110. */
+
+ngx_uint_t
+ngx_http_s3_is_token(u_char *p, size_t len)
+{
+    u_char  *last;
+
+    for (last = p + len; p < last; p++) {
+        if (*p <= ' ' || *p >= 0x7f
+            || ngx_strchr("()<>@,;:\\\"/[]?={}", *p) != NULL)
+        {
+            return 0;
+        }
+    }
+
+    return len != 0;
 }
 
 

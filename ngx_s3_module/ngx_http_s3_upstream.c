@@ -381,6 +381,12 @@ ngx_http_s3_reply_header(ngx_http_request_t *r, Wire__Field *field)
 
     /* stored once by somebody, sent to others: never a second header */
 
+    if (!ngx_http_s3_is_token(field->name.data, field->name.len)) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "s3d sent a header with an invalid name");
+        return NGX_ERROR;
+    }
+
     for (i = 0; i < field->value.len; i++) {
         if (field->value.data[i] == CR || field->value.data[i] == LF
             || field->value.data[i] == '\0')

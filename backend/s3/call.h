@@ -118,6 +118,9 @@ struct s3_call *call_begin_as(struct s3_service *service,
 struct slice call_request_header(const struct s3_call *call, const char *name);
 /* Query argument; data == NULL if absent; "?acl" has size 0, data != NULL. */
 struct slice call_arg(const struct s3_call *call, const char *name);
+/* Letters, digits and what else a header's name may hold (RFC 9110): metadata
+ * go back to clients under the names they came with. */
+bool call_header_name(struct slice name);
 /* Takes the next item off a comma-separated list, trimmed; blank ones are
  * skipped. False at the end. */
 bool call_list_next(struct slice *list, struct slice *item);

@@ -323,6 +323,9 @@ static void metadata_header(struct s3_call *call, const Meta__Field *field)
     bool ascii = true;
     char *encoded;
 
+    if (!call_header_name(slice_from_string(name))) {
+        return; /* of a record that was written without that check */
+    }
     for (size_t i = 0; i < value.size; i++) {
         ascii = ascii && value.data[i] < 0x80;
     }

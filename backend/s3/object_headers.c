@@ -4,8 +4,6 @@
 #include "s3/tags.h"
 #include "s3/worm.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -93,19 +91,24 @@ static Meta__Field *new_field(struct s3_call *call, struct slice name,
     return field;
 }
 
-static void take_field(struct s3_call *call, Meta__Object *object,
-                       struct slice name, struct slice value, size_t *metadata)
+/* Names come out of queries and forms, too, where they hold any byte. */
+static bool take_metadata(struct s3_call *call, Meta__Object *object,
+                          struct slice name, struct slice value)
 {
-    if (slice_has_prefix(name, meta_prefix)) {
-        name = slice_of(name.data + meta_prefix.size,
-                        name.size - meta_prefix.size);
-        *metadata += name.size + value.size;
-        object->metadata[object->n_metadata++] = new_field(call, name, value);
-        return;
+    if (!call_header_name(name)) {
+        call_fail_argument(call, "name", name,
+                           "The name of a header is not valid.");
+        return false;
     }
-    if (!LISTED(name, system_headers)) {
-        return;
-    }
+    name =
+        slice_of(name.data + meta_prefix.size, name.size - meta_prefix.size);
+    object->metadata[object->n_metadata++] = new_field(call, name, value);
+    return true;
+}
+
+static void take_system_header(struct s3_call *call, Meta__Object *object,
+                               struct slice name, struct slice value)
+{
     if (slice_equal_string(name, "content-encoding")) {
         value = without_aws_chunked(call, value);
     }
@@ -161,26 +164,50 @@ static bool take_redirect(struct s3_call *call, Meta__Object *object)
     return true;
 }
 
-bool object_take_headers(struct s3_call *call, Meta__Object *object)
+static bool check_metadata_size(struct s3_call *call,
+                                const Meta__Object *object)
+{
+    size_t size = 0;
+
+    for (size_t i = 0; i < object->n_metadata; i++) {
+        size += object->metadata[i]->name.len + object->metadata[i]->value.len;
+    }
+    if (size <= S3_METADATA_MAX) {
+        return true;
+    }
+    call_error_field(
+        call, "Size",
+        slice_from_string(arena_printf(call->arena, "%zu", size)));
+    call_error_field(call, "MaxSizeAllowed", SLICE_LITERAL("2048"));
+    call_fail(call, S3_ERR_MetadataTooLarge);
+    return false;
+}
+
+static bool take_fields(struct s3_call *call, Meta__Object *object)
 {
     const Wire__Request *request = call->request;
-    size_t metadata = 0;
 
     object->headers =
         arena_alloc(call->arena, (request->n_headers + 1) * sizeof(void *));
     object->metadata =
         arena_alloc(call->arena, (request->n_headers + 1) * sizeof(void *));
     for (size_t i = 0; i < request->n_headers; i++) {
-        take_field(call, object, pb_slice(request->headers[i]->name),
-                   pb_slice(request->headers[i]->value), &metadata);
-    }
-    if (metadata > S3_METADATA_MAX) {
-        char size[24];
+        struct slice name = pb_slice(request->headers[i]->name);
+        struct slice value = pb_slice(request->headers[i]->value);
 
-        snprintf(size, sizeof(size), "%zu", metadata);
-        call_error_field(call, "Size", slice_from_string(size));
-        call_error_field(call, "MaxSizeAllowed", SLICE_LITERAL("2048"));
-        call_fail(call, S3_ERR_MetadataTooLarge);
+        if (LISTED(name, system_headers)) {
+            take_system_header(call, object, name, value);
+        } else if (slice_has_prefix(name, meta_prefix) &&
+                   !take_metadata(call, object, name, value)) {
+            return false;
+        }
+    }
+    return check_metadata_size(call, object);
+}
+
+bool object_take_headers(struct s3_call *call, Meta__Object *object)
+{
+    if (!take_fields(call, object)) {
         return false;
     }
     object->owner = pb_bytes(ownership_of_request(call));

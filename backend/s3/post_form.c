@@ -172,19 +172,6 @@ bool post_complete_fields(struct s3_call *call, struct post *post)
 
 /* --- headers
  * ----------------------------------------------------------------------*/
-/* The name goes back to clients as a header's. */
-static bool is_token(struct slice name)
-{
-    for (size_t i = 0; i < name.size; i++) {
-        uint8_t c = name.data[i];
-
-        if (c <= ' ' || c >= 0x7f || strchr("()<>@,;:\\\"/[]?={}", c) != NULL) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static struct slice lower_case(struct s3_call *call, struct slice name)
 {
     struct slice copy = arena_copy(call->arena, name.data, name.size);
@@ -231,7 +218,7 @@ static bool take_field(struct s3_call *call, Wire__Request *request,
     if (!is_header(field->name)) {
         return true;
     }
-    if (!is_token(field->name)) {
+    if (!call_header_name(field->name)) {
         call_fail_argument(call, "name", field->name,
                            "The name of a field of the form is not valid.");
         return false;

@@ -38,6 +38,18 @@ struct slice call_arg(const struct s3_call *call, const char *name)
     return field_value(call->request->args, call->request->n_args, name);
 }
 
+bool call_header_name(struct slice name)
+{
+    for (size_t i = 0; i < name.size; i++) {
+        const uint8_t c = name.data[i];
+
+        if (c <= ' ' || c >= 0x7f || strchr("()<>@,;:\\\"/[]?={}", c) != NULL) {
+            return false;
+        }
+    }
+    return name.size > 0;
+}
+
 bool call_list_next(struct slice *list, struct slice *item)
 {
     while (list->size > 0) {

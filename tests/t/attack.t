@@ -294,6 +294,16 @@ for my $value ('a%0d%0ax-evil:%201', 'a%0ab', 'a%00b', 'a%7fb') {
         ok(!exists $r->{headers}{'x-evil'}, 'no header of the client\'s making');
     }
 }
+for my $name ("A\r\nSet-Cookie: x=1\r\nB", 'A B', 'A:', "A\0", "A\x80") {
+    my $escaped = join '', map { sprintf '%%%02X', ord } split //, $name;
+    $link = $t->presign('PUT', "/bkt/k?X-Amz-Meta-$escaped");
+    refused($t->put($link, @anonymous, body => 'x'), '400 InvalidArgument',
+        "no header is named $escaped");
+}
+is($t->get('/bkt/k')->{body}, 'secret data', 'and nothing was stored');
+$link = $t->presign('PUT', '/bkt/named?X-Amz-Meta-A%5FB.c=v');
+is($t->put($link, @anonymous, body => 'x')->{status}, 200, 'a name that is one');
+is($t->head('/bkt/named')->{headers}{'x-amz-meta-a_b.c'}, 'v', 'is stored');
 is($t->put('/bkt/m', body => 'x', headers => [ [ 'x-amz-meta-a' => "1\x1b[2J\x012" ],
     [ 'Content-Type' => "a\x02b" ] ])->{status}, 200, 'control characters are stored');
 $r = $t->get('/bkt/m');

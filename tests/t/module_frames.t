@@ -162,6 +162,10 @@ my %play = (
         syswrite $_[0], reply(200, $BODY_NONE, 0, [ 'x-amz-meta-a', "b\r\nc: d" ])
             . frame($END);
     },
+    name => sub {
+        syswrite $_[0], reply(200, $BODY_NONE, 0, [ "x-amz-meta-a\r\nb: c\r\nd", 'e' ])
+            . frame($END);
+    },
     short => sub {
         syswrite $_[0], reply(200, $BODY_DATA, 10) . frame($DATA, 'hello')
             . frame($END);
@@ -319,8 +323,11 @@ for my $key (qw(garbage crc early_data status huge close stall)) {
         "$key: a clear error");
     is($t->get('/bkt/plain')->{body}, 'hello', 'and the next is served');
 }
-$r = $t->get('/bkt/newline');
-is("$r->{status} " . ($r->{code} // ''), '500 InternalError', 'a header is one line');
+for my $key (qw(newline name)) {
+    $r = $t->get("/bkt/$key");
+    is("$r->{status} " . ($r->{code} // ''), '500 InternalError',
+        "$key: a header is one line");
+}
 
 for my $key (qw(short long cut cut_chunked)) {
     $r = $t->get("/bkt/$key");

@@ -207,6 +207,50 @@ static void refuses_what_it_cannot_do(void **state)
     free(large);
 }
 
+/* A record of a time that took any name. */
+static void name_metadata(const char *key, const char *name)
+{
+    struct meta *meta = fixture.service.meta;
+    struct arena *arena = arena_new();
+    struct meta_batch *batch = meta_batch_new(meta);
+    Meta__Bucket *bucket;
+    Meta__Object *object;
+
+    assert_int_equal(
+        meta_get_bucket(meta, arena, SLICE_LITERAL("b"), &bucket), 0);
+    assert_int_equal(meta_get_object(meta, arena, bucket->id,
+                                     slice_from_string(key), &object),
+                     0);
+    object->metadata[0]->name = fixture_string(name);
+    meta_put_object(batch, bucket->id, slice_from_string(key), object);
+    assert_int_equal(meta_commit(batch), 0);
+    meta_batch_free(batch);
+    arena_free(arena);
+}
+
+static void metadata_have_names_of_headers(void **state)
+{
+    static const char *const names[] = {
+        "x-amz-meta-a\r\nset-cookie: b=c\r\nd", "x-amz-meta-a b",
+        "x-amz-meta-a:", "x-amz-meta-a\x80", "x-amz-meta-a\x7f"};
+    struct s3_answer answer;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        refused(names[i], "x", "InvalidArgument", 400);
+    }
+    s3_expect(&fixture, 200,
+              PUT("names", "x",
+                  .headers = FIELDS("x-amz-meta-a", "1", "x-amz-meta-b", "2")));
+    name_metadata("names", "a\r\nset-cookie: b=c\r\nd");
+    s3_run(&fixture, &answer, GET("names"));
+    assert_int_equal(answer.status, 200);
+    assert_header(&answer, "x-amz-meta-b", "2");
+    buffer_append(&answer.headers, "", 1);
+    assert_null(strstr((char *)answer.headers.data, "set-cookie"));
+    s3_answer_free(&answer);
+}
+
 static void keys(void **state)
 {
     static const char *const names[] = {
@@ -370,6 +414,7 @@ int main(void)
         cmocka_unit_test(refuses_what_it_cannot_do),
         cmocka_unit_test(storage_classes),
         cmocka_unit_test(redirects),
+        cmocka_unit_test(metadata_have_names_of_headers),
         cmocka_unit_test(keys),
         cmocka_unit_test(who_may),
         cmocka_unit_test(strangers_may_not),
