@@ -41,12 +41,9 @@ ngx_http_s3_handler(ngx_http_request_t *r)
     r->gzip_ok = 0;
 #endif
 
-    if (r->headers_in.expect && r->http_version >= NGX_HTTP_VERSION_11
-#if (NGX_HTTP_V2)
-        && r->stream == NULL
-#endif
-       )
-    {
+    /* the line of a status is HTTP/1.1's, streams have frames for it */
+
+    if (r->headers_in.expect && r->http_version == NGX_HTTP_VERSION_11) {
         ctx->expect = (r->headers_in.expect->value.len
                        == sizeof("100-continue") - 1
                        && ngx_strncasecmp(r->headers_in.expect->value.data,

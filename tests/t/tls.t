@@ -78,6 +78,10 @@ is(curl('-o', '/dev/null', '-w', '%{http_code} %{http_version}',
 ok(curl('-H', 'x-amz-content-sha256: UNSIGNED-PAYLOAD', "$url/bkt/h2") eq $big,
     'HTTP/2 download');
 ok($t->get('/bkt/h2')->{body} eq $big, 'the same over HTTP/1.1');
+# A line "100 Continue" among the frames would break the connection.
+is(curl('-o', '/dev/null', '-w', '%{http_code} %{http_version}',
+    '-H', 'x-amz-content-sha256: UNSIGNED-PAYLOAD', '-H', 'Expect: 100-continue',
+    '-T', "$t->{dir}/big", "$url/bkt/expected"), '200 2', 'HTTP/2 upload that expects');
 is(curl('-I', '-o', '/dev/null', '-w', '%{http_code}',
     '-H', 'x-amz-content-sha256: UNSIGNED-PAYLOAD', "$url/bkt/h2"), '200',
     'HTTP/2 HEAD');
