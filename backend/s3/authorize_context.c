@@ -260,11 +260,17 @@ static size_t if_none_match(struct access_context *context,
     return one(values, call_request_header(context->call, "if-none-match"));
 }
 
-/* One object has many spellings there: all are the same to a policy. */
+/* One object has many spellings there: all are the same to a policy. Others
+ * than copies may carry the header, and write bytes of their own. */
 static size_t copy_source(struct access_context *context, struct slice *values)
 {
+    const Wire__Operation operation = context->call->request->operation;
     struct slice path, version_id;
 
+    if (operation != WIRE__OPERATION__COPY_OBJECT &&
+        operation != WIRE__OPERATION__UPLOAD_PART_COPY) {
+        return 0;
+    }
     return object_copy_source_path(context->call, &path, &version_id) == 0
                ? one(values, path)
                : 0;

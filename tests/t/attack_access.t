@@ -221,7 +221,7 @@ is($t->get('/bkt/drop/../k')->{body}, 'x', 'a way out is a key of its own');
 # --- forms -------------------------------------------------------------------------------
 
 our $when = Test::S3::amz_date();
-my $credential = "$t->{access_key}/" . substr($when, 0, 8) . '/us-east-1/s3/aws4_request';
+our $credential = "$t->{access_key}/" . substr($when, 0, 8) . '/us-east-1/s3/aws4_request';
 
 # A form whose policy lets user/ be written, with more or other than it says.
 sub form {
@@ -230,8 +230,8 @@ sub form {
         [ 'x-amz-credential' => $credential ], [ 'x-amz-date' => $when ]);
     my $policy = encode_base64(encode_json({ expiration => $o{expires}
             // '2099-01-01T00:00:00Z', conditions => [ { bucket => 'bkt' },
-        [ 'starts-with', '$key', 'user/' ], map { { $_->[0] => $_->[1] } } @fields[ 1 .. 3 ] ] }),
-        '');
+        [ 'starts-with', '$key', 'user/' ], (map { { $_->[0] => $_->[1] } } @fields[ 1 .. 3 ]),
+        @{ $o{conditions} // [] } ] }), '');
     my $key = Test::S3::signing_key($t->{secret_key}, substr($when, 0, 8), 'us-east-1');
     push @fields, [ policy => $policy ], [ 'x-amz-signature' => $o{signature}
         // hmac_sha256_hex($policy, $key) ], @{ $o{fields} // [] };
@@ -282,6 +282,21 @@ for my $date (substr($when, 0, 8) . 'T240000Z', substr($when, 0, 8) . 'T0000:0Z'
     local $when = $date;
     answers(form(), '400 InvalidArgument', "X-Amz-Date: $date");
 }
+
+# Who may only copy cannot send other bytes beside the name of a source.
+is(policy('bkt', { Effect => 'Deny', Principal => '*', Action => 's3:PutObject',
+    Resource => 'arn:aws:s3:::bkt/user/*', Condition => { StringNotEquals =>
+        { 's3:x-amz-copy-source' => 'bkt/k' } } })->{status}, 204, 'copies alone');
+my $source = [ 'x-amz-copy-source' => '/bkt/k' ];
+answers($t->put('/bkt/user/copy', headers => [$source]), '200 ', 'a copy');
+{
+    local $when = Test::S3::amz_date();
+    local $credential = "$t->{access_key}/" . substr($when, 0, 8) . '/us-east-1/s3/aws4_request';
+    answers(form(fields => [$source], conditions => [ { @$source } ]), $denied,
+        'a form with the field of a copy');
+}
+answers($t->put($t->presign('PUT', '/bkt/user/in?X-Amz-Copy-Source=%2Fbkt%2Fk'), sign => 0,
+    body => 'x'), $denied, 'a link with the argument of a copy');
 $t->delete('/bkt?policy');
 
 # The form of the documentation: its signature is right, and its time is over.
