@@ -277,7 +277,7 @@ static bool authorize_write(struct s3_call *call)
         bool wanted;
         const char *action;
     } extras[] = {
-        {has_header(call, "x-amz-tagging") ||
+        {(has_header(call, "x-amz-tagging") && !object_copies_tags(call)) ||
              (call->asked.object != NULL && call->asked.object->n_tags > 0),
          "s3:PutObjectTagging"},
         {has_header(call, "x-amz-object-lock-mode") ||

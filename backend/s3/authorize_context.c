@@ -357,7 +357,7 @@ static void request_tags(struct access_context *context, struct tag_set *set)
     *set = (struct tag_set){NULL, 0};
     if (asked != NULL) {
         *set = (struct tag_set){asked->tags, asked->n_tags};
-    } else if (!of_bucket(context)) {
+    } else if (!of_bucket(context) && !object_copies_tags(context->call)) {
         tags_read_header(context->call, set);
     }
 }

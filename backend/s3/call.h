@@ -326,6 +326,9 @@ bool object_copy_source(struct s3_call *call, Meta__Bucket **bucket,
 /* x-amz-copy-source-version-id of what object_copy_source() found. */
 void object_copy_source_header(struct s3_call *call, const Meta__Bucket *bucket,
                                const Meta__Object *object);
+/* The call is a CopyObject that gives the copy its source's tags; those of its
+ * header do not count then. */
+bool object_copies_tags(const struct s3_call *call);
 bool object_valid_key(struct slice key); /* 1..1024 bytes of UTF-8 */
 /* x-amz-copy-source without the read: for those who need the parts. */
 struct copy_source {

@@ -86,10 +86,9 @@ bool object_parse_copy_source(struct s3_call *call, struct copy_source *source)
     return true;
 }
 
-/* A part has no tags. */
-static bool copies_tags(const struct s3_call *call)
+bool object_copies_tags(const struct s3_call *call)
 {
-    return call->operation->operation == WIRE__OPERATION__COPY_OBJECT &&
+    return call->request->operation == WIRE__OPERATION__COPY_OBJECT &&
            !slice_equal_string(
                call_request_header(call, "x-amz-tagging-directive"), "REPLACE");
 }
@@ -113,6 +112,21 @@ static bool load_source_bucket(struct s3_call *call,
                             "x-amz-source-expected-bucket-owner");
 }
 
+/* The copy's tags, as if the request said them. */
+static bool authorize_tags(struct s3_call *call, const Meta__Object *source)
+{
+    Meta__Object copy = META__OBJECT__INIT;
+    bool allowed;
+
+    copy.n_tags = source->n_tags;
+    copy.tags = source->tags;
+    call->asked.object = &copy;
+    allowed =
+        call_authorize_object(call, "s3:PutObjectTagging", call->key, NULL);
+    call->asked.object = NULL;
+    return allowed;
+}
+
 /* Of the version that was found, a delete marker too. */
 static bool authorize(struct s3_call *call, const Meta__Bucket *bucket,
                       const struct copy_source *source,
@@ -127,9 +141,10 @@ static bool authorize(struct s3_call *call, const Meta__Bucket *bucket,
         .version_id = source->version_id,
         .object = object,
     };
+    const bool tags = object->n_tags > 0 && object_copies_tags(call);
     bool allowed = call_ask(call, &question);
 
-    if (allowed && object->n_tags > 0 && copies_tags(call)) {
+    if (allowed && tags) {
         question.action = source->version_id.data != NULL
                               ? "s3:GetObjectVersionTagging"
                               : "s3:GetObjectTagging";
@@ -139,8 +154,7 @@ static bool authorize(struct s3_call *call, const Meta__Bucket *bucket,
         call_fail(call, S3_ERR_AccessDenied);
         return false;
     }
-    return !(object->n_tags > 0 && copies_tags(call)) ||
-           call_authorize_object(call, "s3:PutObjectTagging", call->key, NULL);
+    return !tags || authorize_tags(call, object);
 }
 
 static bool check_conditions(struct s3_call *call, const Meta__Object *object)

@@ -183,6 +183,8 @@ table('how it is signed',
     [ GET => '/bkt/fresh/k', amz_date => Test::S3::amz_date(-90) ], '403 AccessDenied',
     [ PUT => '/bkt/tls/k', body => 'x' ], '403 AccessDenied');
 
+$t->put('/bkt/no', body => 'x', headers => [ [ 'x-amz-tagging', 'secret=no' ] ]);
+$t->put('/bkt/harmless', body => 'x', headers => [ [ 'x-amz-tagging', 'a=b' ] ]);
 policy_is(allow([ 's3:GetObject', 's3:PutObject', 's3:PutObjectTagging',
     's3:GetObjectTagging', 's3:ListBucket' ], [ 'bkt', 'bkt/*' ], %$me),
     deny([ 's3:GetObject', 's3:PutObjectTagging' ], 'bkt/*',
@@ -194,6 +196,18 @@ sub tags {
     my $body = sprintf $tags, $_[0];
     return (body => $body, headers => [ [ 'Content-MD5' => md5_base64($body) . '==' ] ]);
 }
+sub copy {
+    my ($source, @headers) = @_;
+    return (headers => [ [ 'x-amz-copy-source', "/bkt/$source" ], @headers ]);
+}
+my @replace = ([ 'x-amz-tagging', 'a=b' ], [ 'x-amz-tagging-directive', 'REPLACE' ]);
+table('tags of a copy are those that it gets',
+    [ PUT => '/bkt/c', copy('no') ], '403 AccessDenied',
+    [ PUT => '/bkt/c', copy('no', [ 'x-amz-tagging', 'a=b' ]) ], '403 AccessDenied',
+    [ PUT => '/bkt/c', copy('no', @replace) ], '200 ',
+    [ PUT => '/bkt/c', copy('harmless', [ 'x-amz-tagging', 'secret=no' ]) ], '200 ',
+    [ GET => '/bkt/c?tagging' ], '200 ');
+like($t->get('/bkt/c?tagging')->{body}, qr{<Key>a</Key><Value>b</Value>}, 'and no other');
 table('tags',
     [ PUT => '/bkt/t', body => 'x', headers => [ [ 'x-amz-tagging', 'secret=no' ] ] ],
     '403 AccessDenied',

@@ -222,6 +222,12 @@ static void test_tags(void **state)
     is("s3:ExistingObjectTag/a", "");
     take(NULL, FIELDS("x-amz-tagging", "a=1&b=%zz"));
     is("s3:RequestObjectTagKeys", "");
+    request.operation = WIRE__OPERATION__COPY_OBJECT;
+    take(NULL, FIELDS("x-amz-tagging", "a=1"));
+    is("s3:RequestObjectTag/a", ""); /* the source's are copied */
+    take(NULL, FIELDS("x-amz-tagging", "a=1", "x-amz-tagging-directive",
+                      "REPLACE"));
+    is("s3:RequestObjectTag/a", "1");
     tag.name = fixture_string("a");
     tag.value = fixture_string("2");
     object.tags = tags;
