@@ -425,7 +425,8 @@ static void start_members(struct mirrors *all)
     }
 }
 
-/* Are all members here, and know that the epoch stands? */
+/* Are all members here, and know that the epoch stands? Not after
+ * forget_absent(): on the drives it has them all still. */
 static bool epoch_stands(const struct mirrors *all,
                          const struct mirror_candidate *candidates)
 {
@@ -437,7 +438,8 @@ static bool epoch_stands(const struct mirrors *all,
         if (all->mirrors[i].state != KV_MIRROR_MEMBER) {
             continue;
         }
-        if (!set->stands || !mirror_epoch_same(&set->epoch, &all->epoch)) {
+        if (!set->stands || !mirror_epoch_same(&set->epoch, &all->epoch) ||
+            set->epoch.count != all->epoch.count) {
             return false;
         }
         here++;

@@ -319,6 +319,49 @@ static void test_operator_accepts_the_loss(void **state)
     check(fixture);
 }
 
+static void go_alone(struct fixture *fixture, unsigned left)
+{
+    power_cut(fixture);
+    for (unsigned i = 0; i < MIRRORS; i++) {
+        io_sim_fail_path(fixture->io, directories[i], i != left ? EIO : 0);
+    }
+    assert_int_equal(open_store(fixture), -EINVAL);
+    fixture->accept_lost = true;
+    assert_int_equal(open_store(fixture), 0);
+    fixture->accept_lost = false;
+    changes(fixture, 1);
+    assert_int_equal(epoch_of(fixture), 2);
+}
+
+/* The word is taken once: what follows from it is on the drive. */
+static void test_an_accepted_loss_is_recorded(void **state)
+{
+    struct fixture *fixture = *state;
+
+    changes(fixture, 5);
+    go_alone(fixture, 2);
+    power_cut(fixture);
+    assert_int_equal(open_store(fixture), 0);
+    check(fixture);
+    assert_true(epoch_of(fixture) > 1);
+}
+
+static void test_the_lost_come_back(void **state)
+{
+    struct fixture *fixture = *state;
+
+    changes(fixture, 5);
+    go_alone(fixture, 2);
+    power_cut(fixture);
+    io_sim_fail_path(fixture->io, directories[0], 0);
+    io_sim_fail_path(fixture->io, directories[1], 0);
+    assert_int_equal(open_store(fixture), 0);
+    check(fixture);
+    assert_int_equal(state_of(fixture, 0), KV_MIRROR_STALE);
+    assert_int_equal(state_of(fixture, 1), KV_MIRROR_STALE);
+    assert_int_equal(state_of(fixture, 2), KV_MIRROR_MEMBER);
+}
+
 static void test_two_at_once_stop_the_store(void **state)
 {
     struct fixture *fixture = *state;
@@ -679,6 +722,8 @@ int main(void)
         TEST(test_wiped_under_us),
         TEST(test_one_of_three_does_not_start),
         TEST(test_operator_accepts_the_loss),
+        TEST(test_an_accepted_loss_is_recorded),
+        TEST(test_the_lost_come_back),
         TEST(test_two_at_once_stop_the_store),
         TEST(test_all_gone_is_not_a_new_store),
         TEST(test_a_lost_database_shows),
