@@ -36,6 +36,9 @@ void mirrors_choose_primary(struct mirrors *all)
             all->primary = &all->mirrors[i];
         }
     }
+    /* Acknowledged once its primary had it, seen perhaps: the one before may
+     * have been behind the one before that. */
+    all->visible = all->committed;
     if (all->primary != NULL) {
         log_info("metadata mirror %s: is the primary now",
                  all->primary->directory);

@@ -9,17 +9,17 @@
 /* --- a database that a power cut takes back to some checkpoint
  * --------------*/
 
-/* Closed, the databases but the first one's take nothing more. */
+/* Closed, the databases but that of drive `through` take nothing more. */
 static struct gate {
     pthread_mutex_t lock;
     pthread_cond_t opened;
-    bool closed;
-} gate = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false};
+    char through; /* '\0': it is open */
+} gate = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, '\0'};
 
-static void gate_set(bool closed)
+static void gate_set(char through)
 {
     pthread_mutex_lock(&gate.lock);
-    gate.closed = closed;
+    gate.through = through;
     pthread_cond_broadcast(&gate.opened);
     pthread_mutex_unlock(&gate.lock);
 }
@@ -27,7 +27,7 @@ static void gate_set(bool closed)
 static void gate_pass(const char *path)
 {
     pthread_mutex_lock(&gate.lock);
-    while (gate.closed && path[1] != 'a') {
+    while (gate.through != '\0' && path[1] != gate.through) {
         pthread_cond_wait(&gate.opened, &gate.lock);
     }
     pthread_mutex_unlock(&gate.lock);
@@ -627,19 +627,22 @@ static void *reader_main(void *argument)
     return NULL;
 }
 
-static void test_a_late_primary_is_waited_for(void **state)
+static void lose_primary(struct fixture *fixture)
 {
-    struct fixture *fixture = *state;
     struct mirrors *all = (struct mirrors *)fixture->kv;
-    struct reader reader = {.fixture = fixture};
-    pthread_t thread;
 
-    changes(fixture, 3);
-    gate_set(true);
-    changes(fixture, 3); /* the primary alone has applied them */
     pthread_mutex_lock(&all->lock);
     mirror_fail(all->primary, "as the test wants", -EIO);
     pthread_mutex_unlock(&all->lock);
+}
+
+/* What is acknowledged is read, though the primary gets it only when the gate
+ * opens. */
+static void check_late(struct fixture *fixture)
+{
+    struct reader reader = {.fixture = fixture};
+    pthread_t thread;
+
     assert_int_equal(pthread_create(&thread, NULL, reader_main, &reader), 0);
     while (!atomic_load(&reader.begun)) {
         sched_yield();
@@ -647,10 +650,49 @@ static void test_a_late_primary_is_waited_for(void **state)
     for (unsigned i = 0; i < 2000 && !atomic_load(&reader.ended); i++) {
         sched_yield();
     }
-    gate_set(false);
+    gate_set('\0');
     assert_int_equal(pthread_join(thread, NULL), 0);
     assert_memory_equal(reader.found, fixture->acknowledged,
                         sizeof(reader.found));
+}
+
+static void test_a_late_primary_is_waited_for(void **state)
+{
+    struct fixture *fixture = *state;
+
+    changes(fixture, 3);
+    gate_set('a');
+    changes(fixture, 3); /* the primary alone has applied them */
+    lose_primary(fixture);
+    check_late(fixture);
+}
+
+static void *change_main(void *argument)
+{
+    assert_int_equal(change(argument), 0);
+    return NULL;
+}
+
+/* Acknowledged by the second primary, which had it before it was the primary;
+ * the third is behind. */
+static void test_a_second_late_primary_is_waited_for(void **state)
+{
+    struct fixture *fixture = *state;
+    struct mirrors *all = (struct mirrors *)fixture->kv;
+    uint64_t seq = all->committed + 1;
+    pthread_t thread;
+
+    gate_set('b');
+    assert_int_equal(pthread_create(&thread, NULL, change_main, fixture), 0);
+    pthread_mutex_lock(&all->lock);
+    while (all->mirrors[1].applied < seq) {
+        pthread_cond_wait(&all->progress, &all->lock);
+    }
+    pthread_mutex_unlock(&all->lock);
+    lose_primary(fixture);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    lose_primary(fixture);
+    check_late(fixture);
 }
 
 /* --- threads ---------------------------------------------------------------*/
@@ -734,6 +776,7 @@ int main(void)
         cmocka_unit_test(test_random_histories),
         TEST(test_power_goes_at_any_call),
         TEST(test_a_late_primary_is_waited_for),
+        TEST(test_a_second_late_primary_is_waited_for),
         TEST(test_threads),
     };
 
