@@ -100,8 +100,7 @@ static bool take_metadata(struct s3_call *call, Meta__Object *object,
                            "The name of a header is not valid.");
         return false;
     }
-    name =
-        slice_of(name.data + meta_prefix.size, name.size - meta_prefix.size);
+    name = slice_of(name.data + meta_prefix.size, name.size - meta_prefix.size);
     object->metadata[object->n_metadata++] = new_field(call, name, value);
     return true;
 }
@@ -175,9 +174,8 @@ static bool check_metadata_size(struct s3_call *call,
     if (size <= S3_METADATA_MAX) {
         return true;
     }
-    call_error_field(
-        call, "Size",
-        slice_from_string(arena_printf(call->arena, "%zu", size)));
+    call_error_field(call, "Size",
+                     slice_from_string(arena_printf(call->arena, "%zu", size)));
     call_error_field(call, "MaxSizeAllowed", SLICE_LITERAL("2048"));
     call_fail(call, S3_ERR_MetadataTooLarge);
     return false;

@@ -225,8 +225,8 @@ static void test_tags(void **state)
     request.operation = WIRE__OPERATION__COPY_OBJECT;
     take(NULL, FIELDS("x-amz-tagging", "a=1"));
     is("s3:RequestObjectTag/a", ""); /* the source's are copied */
-    take(NULL, FIELDS("x-amz-tagging", "a=1", "x-amz-tagging-directive",
-                      "REPLACE"));
+    take(NULL,
+         FIELDS("x-amz-tagging", "a=1", "x-amz-tagging-directive", "REPLACE"));
     is("s3:RequestObjectTag/a", "1");
     tag.name = fixture_string("a");
     tag.value = fixture_string("2");

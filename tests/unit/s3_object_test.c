@@ -216,8 +216,8 @@ static void name_metadata(const char *key, const char *name)
     Meta__Bucket *bucket;
     Meta__Object *object;
 
-    assert_int_equal(
-        meta_get_bucket(meta, arena, SLICE_LITERAL("b"), &bucket), 0);
+    assert_int_equal(meta_get_bucket(meta, arena, SLICE_LITERAL("b"), &bucket),
+                     0);
     assert_int_equal(meta_get_object(meta, arena, bucket->id,
                                      slice_from_string(key), &object),
                      0);
