@@ -120,6 +120,8 @@ uint64_t get_u64le(const uint8_t *in);
  * ------------------------------------------------------------------*/
 uint64_t clock_wall_ms(void);      /* milliseconds since 1970 */
 uint64_t clock_monotonic_us(void); /* microseconds */
+/* 2026-01-02T03:04:05.678Z */
+void time_iso8601(char out[32], uint64_t ms);
 
 /* --- waiting ----------------------------------------------------------------
  * What is between begin and end waits (for a drive, a sync, a lock) rather

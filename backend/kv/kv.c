@@ -54,6 +54,12 @@ void kv_batch_put(struct kv_batch *batch, struct slice key, struct slice value)
     batch->values = batch->values || value.size > 0;
 }
 
+void kv_batch_put_along(struct kv_batch *batch, struct slice key,
+                        struct slice value)
+{
+    batch_append(batch, true, key, value);
+}
+
 void kv_batch_essential(struct kv_batch *batch)
 {
     batch->essential = true;

@@ -41,6 +41,10 @@ int kv_get(struct kv *kv, struct arena *arena, struct slice key,
 
 struct kv_batch *kv_batch_new(void);
 void kv_batch_put(struct kv_batch *batch, struct slice key, struct slice value);
+/* A put that goes with the batch: it alone is no reason to refuse the batch
+ * below the reserve. */
+void kv_batch_put_along(struct kv_batch *batch, struct slice key,
+                        struct slice value);
 void kv_batch_delete(struct kv_batch *batch, struct slice key);
 /* The batch is committed whatever the reserve. */
 void kv_batch_essential(struct kv_batch *batch);

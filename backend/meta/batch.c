@@ -25,6 +25,7 @@ struct meta_batch {
     struct buffer key; /* scratch */
     struct bucket_change *buckets, **buckets_end;
     struct layout_change *layouts;
+    struct outbox_entry *events;
     bool committed;
 };
 
@@ -44,6 +45,7 @@ void meta_batch_free(struct meta_batch *batch)
     if (batch == NULL) {
         return;
     }
+    outbox_end(batch->events, false);
     kv_batch_free(batch->changes);
     arena_free(batch->arena);
     buffer_free(&batch->key);
@@ -80,6 +82,8 @@ int meta_commit(struct meta_batch *batch)
     batch->committed = true;
     rc = batch->layouts != NULL ? commit_layouts(batch)
                                 : kv_commit(batch->meta->kv, batch->changes);
+    outbox_end(batch->events, rc == 0);
+    batch->events = NULL;
     if (rc != 0) {
         return rc;
     }
@@ -301,6 +305,24 @@ void meta_put_audit(struct meta_batch *batch, uint32_t day,
 {
     key_audit(new_key(batch), day);
     put(batch, META_RECORD_AUDIT, &audit->base);
+}
+
+void meta_put_event(struct meta_batch *batch, struct meta_outbox *outbox,
+                    Meta__Event *event)
+{
+    struct outbox_entry *entry = arena_zalloc(batch->arena, sizeof(*entry));
+    struct slice value;
+
+    invariant(!batch->committed);
+    outbox_begin(outbox, entry);
+    entry->next_of_batch = batch->events;
+    batch->events = entry;
+    event->sequence = entry->sequence;
+    key_event(new_key(batch), meta_outbox_target(outbox), event->sequence);
+    value = meta_pack(batch->arena, META_RECORD_EVENT, &event->base);
+    /* A delete gives room back: its event is no reason to refuse it. */
+    kv_batch_put_along(batch->changes, buffer_slice(&batch->key), value);
+    entry->bytes = batch->key.size + value.size;
 }
 
 void meta_add_ref(struct meta_batch *batch, uint64_t blob,

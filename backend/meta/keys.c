@@ -183,6 +183,18 @@ void key_reference(struct buffer *out, uint64_t blob,
     invariant(!"a known kind of referrer");
 }
 
+void key_events(struct buffer *out, struct slice target)
+{
+    key_tag(out, META_KEY_EVENT);
+    key_terminated(out, target);
+}
+
+void key_event(struct buffer *out, struct slice target, uint64_t sequence)
+{
+    key_events(out, target);
+    key_u64(out, sequence);
+}
+
 bool key_successor(struct buffer *prefix)
 {
     while (prefix->size > 0 && prefix->data[prefix->size - 1] == 0xFF) {

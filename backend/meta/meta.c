@@ -189,6 +189,9 @@ static int load(struct meta *meta)
     if (rc == 0) {
         rc = load_buckets(meta);
     }
+    if (rc == 0) {
+        rc = outboxes_load(meta);
+    }
     arena_free(arena);
     return rc;
 }
@@ -198,6 +201,8 @@ static void release(struct meta *meta)
     bucket_cache_free(meta->buckets);
     locks_free(meta->locks);
     pins_free(meta->pins);
+    outboxes_free(meta);
+    pthread_mutex_destroy(&meta->outboxes_lock);
     pthread_rwlock_destroy(&meta->watch_lock);
     pthread_mutex_destroy(&meta->id_lock);
     free(meta);
@@ -213,6 +218,7 @@ int meta_open(struct kv *kv, struct meta **out)
     meta->locks = locks_new();
     meta->pins = pins_new();
     invariant(pthread_rwlock_init(&meta->watch_lock, NULL) == 0);
+    invariant(pthread_mutex_init(&meta->outboxes_lock, NULL) == 0);
     invariant(pthread_mutex_init(&meta->id_lock, NULL) == 0);
     rc = load(meta);
     if (rc != 0) {

@@ -15,6 +15,7 @@
  *   H <urgency> <blob>               blob that is short of shards: healer looks
  *   A s | A d <day>                  care: the scrub's progress, audited days
  *   A r                              the progress of the walk over envelopes
+ *   V <target> 00 01 <seq>           event on its way to a target
  *   I..., K...                       users and access keys
  * Before 00 01 every 00 is written as 00 FF, so that order is kept.
  *
@@ -30,6 +31,8 @@
  *       there holds its lock shared. Lock order: bucket, key, blob.
  *   M5  Nor is a blob freed while a reader has it pinned, and what it consists
  *       of then stays too: a composite's references go with it.
+ *   M6  Events of a target become visible in the order of their sequences:
+ *       none appears below one that meta_list_events() has given.
  *
  * Records come unpacked in the caller's arena. Thread-safe.
  * Returns: 0, -ENOENT, -EBADMSG (bad envelope), -EIO.
@@ -287,6 +290,48 @@ int meta_get_rewrap(struct meta *meta, struct arena *arena,
                     Meta__Rewrap **rewrap);
 void meta_put_rewrap(struct meta_batch *batch, const Meta__Rewrap *rewrap);
 
+/* --- outbox: events on their way to a target (outbox.c) ---------------------
+ * A change and its events are one batch. Whoever delivers lists from the last
+ * event that it has seen on and trims what was taken. */
+struct meta_outbox;
+/* A target's outbox, by name; there as long as meta is. */
+struct meta_outbox *meta_outbox(struct meta *meta, struct slice target);
+/* Of all outboxes that are not empty, or were asked for. `outbox` NULL: the
+ * first; NULL at the end. */
+struct meta_outbox *meta_next_outbox(struct meta *meta,
+                                     struct meta_outbox *outbox);
+struct slice meta_outbox_target(const struct meta_outbox *outbox);
+/* Gives the event its sequence, under the lock of its key. What comes after it
+ * in this outbox waits for the batch to be committed or freed (M6): soon. */
+void meta_put_event(struct meta_batch *batch, struct meta_outbox *outbox,
+                    Meta__Event *event);
+/* The oldest events with a sequence > after, ascending: at most `max`, and as
+ * many as are within `max_bytes`, but at least one. None: count 0. A record
+ * that cannot be read: -EBADMSG after those before it were given. */
+int meta_list_events(struct meta_outbox *outbox, struct arena *arena,
+                     uint64_t after, size_t max, size_t max_bytes,
+                     Meta__Event ***events, size_t *count);
+/* What waits in an outbox. */
+struct meta_backlog {
+    uint64_t events;
+    uint64_t bytes; /* of keys and values in the store */
+};
+/* From memory. */
+void meta_get_backlog(struct meta_outbox *outbox, struct meta_backlog *backlog);
+/* Removes the events with a sequence <= through, which meta_list_events() has
+ * given. *removed: how many. Durable on return. */
+int meta_trim_events(struct meta_outbox *outbox, uint64_t through,
+                     uint64_t *removed);
+/* Removes the oldest until no more than `keep` are left. */
+int meta_drop_events(struct meta_outbox *outbox,
+                     const struct meta_backlog *keep, uint64_t *removed);
+/* Told, by any thread and under no lock, that meta_list_events() may give more
+ * than before. One at a time; NULL ends the telling: from its return on `fn`
+ * is not called any more. */
+typedef void (*meta_outbox_fn)(void *context);
+void meta_watch_outbox(struct meta_outbox *outbox, meta_outbox_fn fn,
+                       void *context);
+
 /* --- raw typed access for iam/
  * ----------------------------------------------*/
 /* Envelope types: values are on disk, never renumber. */
@@ -305,6 +350,7 @@ enum meta_record {
     META_RECORD_SCRUB = 12,
     META_RECORD_AUDIT = 13,
     META_RECORD_REWRAP = 14,
+    META_RECORD_EVENT = 15,
 };
 /* Packs a message into an envelope, in the arena. */
 struct slice meta_pack(struct arena *arena, enum meta_record type,

@@ -25,6 +25,7 @@
 #define META_KEY_PART      'P'
 #define META_KEY_REFERENCE 'R'
 #define META_KEY_UPLOAD    'U'
+#define META_KEY_EVENT     'V'
 
 void key_tag(struct buffer *out, char tag);
 void key_u64(struct buffer *out, uint64_t value);
@@ -51,6 +52,9 @@ void key_rewrap(struct buffer *out);
 void key_audit(struct buffer *out, uint32_t day);
 void key_reference(struct buffer *out, uint64_t blob,
                    const struct meta_referrer *referrer);
+/* What begins the key of every event of a target. */
+void key_events(struct buffer *out, struct slice target);
+void key_event(struct buffer *out, struct slice target, uint64_t sequence);
 /* Turns a prefix into the first key after all that begin with it. A prefix of
  * FF only has none: the buffer becomes empty and false is returned. */
 bool key_successor(struct buffer *prefix);
@@ -83,6 +87,25 @@ struct pins;
 struct pins *pins_new(void);
 void pins_free(struct pins *pins); /* nothing is pinned */
 
+/* --- outboxes: outbox.c
+ * -------------------------------------------------------------------*/
+/* Counts what waits. Before anybody else uses `meta`. */
+int outboxes_load(struct meta *meta);
+void outboxes_free(struct meta *meta);
+
+/* An event in a batch, from its sequence on until the batch has ended. */
+struct outbox_entry {
+    struct outbox_entry *next_of_batch;
+    struct meta_outbox *outbox;
+    uint64_t sequence;
+    uint64_t bytes;
+    struct outbox_entry *before, *after; /* of the outbox, by sequence */
+};
+/* Gives the entry its place and its sequence. */
+void outbox_begin(struct meta_outbox *outbox, struct outbox_entry *entry);
+/* The batch has ended; its entries are forgotten. */
+void outbox_end(struct outbox_entry *entries, bool committed);
+
 /* --- records whose key must agree with them
  * ---------------------------------*/
 /* Reads a record and empties the key. */
@@ -109,6 +132,9 @@ struct meta {
     pthread_rwlock_t watch_lock;
     meta_layout_fn watch; /* NULL: nobody watches */
     void *watch_context;
+
+    pthread_mutex_t outboxes_lock;
+    struct meta_outbox *outboxes;
 
     pthread_mutex_t id_lock;
     uint64_t next_id;

@@ -1,6 +1,7 @@
 /* Get and PutBucketAcl, Get and PutObjectAcl. */
 #include "s3/acl.h"
 #include "s3/bucket.h"
+#include "s3/notify.h"
 #include "s3/object.h"
 #include "s3/operations.h"
 #include "s3/ownership.h"
@@ -65,6 +66,7 @@ void s3_get_object_acl_run(struct s3_call *call)
  * its time. Under the key's lock. False: the call has failed. */
 static bool put_locked(struct s3_call *call)
 {
+    const Meta__EventType event = META__EVENT_TYPE__OBJECT_ACL_PUT;
     Meta__Object *object = object_requested(call);
     struct acl_subject subject = {
         .resource = ACL_OF_OBJECT,
@@ -81,8 +83,12 @@ static bool put_locked(struct s3_call *call)
         return false;
     }
     batch = meta_batch_new(call->service->meta);
-    meta_put_object(batch, call->bucket->id, call->key, object);
-    error = meta_commit(batch);
+    error = notify_check(call, event, call->key);
+    if (error == 0) {
+        meta_put_object(batch, call->bucket->id, call->key, object);
+        notify_object(call, batch, event, call->key, object);
+        error = meta_commit(batch);
+    }
     meta_batch_free(batch);
     if (error != 0) {
         call_fail_errno(call, error,

@@ -23,5 +23,11 @@ typedef bool bucket_change(struct s3_call *call, Meta__Bucket *bucket,
  * failed. */
 bool bucket_update(struct s3_call *call, bucket_change *change,
                    const void *wanted);
+/* Adds to the batch that stores the changed bucket. */
+typedef void bucket_addition(struct s3_call *call, struct meta_batch *batch,
+                             const Meta__Bucket *bucket, const void *wanted);
+/* bucket_update() with more in its commit. */
+bool bucket_update_with(struct s3_call *call, bucket_change *change,
+                        bucket_addition *addition, const void *wanted);
 
 #endif

@@ -9,8 +9,6 @@
 #include "s3/operations.h"
 #include "s3/ownership.h"
 
-#include <string.h>
-
 /* --- RequestPayment
  * https://docs.aws.amazon.com/AmazonS3/latest/userguide/RequesterPaysBuckets.html
  * -------------*/
@@ -93,63 +91,6 @@ static void reply_unset(struct s3_call *call, const char *root)
     xml_open_document(&out, root);
     xml_close(&out, root);
     call_reply_xml(call, 200, &out);
-}
-
-static bool is_blank(struct slice text)
-{
-    for (size_t i = 0; i < text.size; i++) {
-        if (memchr(" \t\r\n", text.data[i], 4) == NULL) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* To set nothing is done already; anything else is more than s3d can. */
-static void put_unset(struct s3_call *call, const char *name,
-                      const char *const *elements)
-{
-    struct xml_node *root = document_request(call, name);
-
-    if (root == NULL) {
-        return;
-    }
-    if (root->first == NULL) {
-        if (is_blank(root->text)) {
-            call_reply_empty(call, 200);
-        } else {
-            call_fail(call, S3_ERR_MalformedXML);
-        }
-        return;
-    }
-    for (const struct xml_node *node = root->first; node != NULL;
-         node = node->next) {
-        size_t i = 0;
-
-        while (elements[i] != NULL &&
-               !slice_equal_string(node->name, elements[i])) {
-            i++;
-        }
-        if (elements[i] == NULL) {
-            call_fail(call, S3_ERR_MalformedXML);
-            return;
-        }
-    }
-    call_fail(call, S3_ERR_NotImplemented);
-}
-
-void s3_get_notification_run(struct s3_call *call)
-{
-    reply_unset(call, "NotificationConfiguration");
-}
-
-void s3_put_notification_run(struct s3_call *call)
-{
-    static const char *const elements[] = {
-        "TopicConfiguration", "QueueConfiguration",
-        "CloudFunctionConfiguration", "EventBridgeConfiguration", NULL};
-
-    put_unset(call, "NotificationConfiguration", elements);
 }
 
 void s3_get_accelerate_run(struct s3_call *call)

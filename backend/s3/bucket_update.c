@@ -3,7 +3,7 @@
 #include <errno.h>
 
 static int update_locked(struct s3_call *call, bucket_change *change,
-                         const void *wanted)
+                         bucket_addition *addition, const void *wanted)
 {
     struct meta *meta = call->service->meta;
     Meta__Bucket *bucket;
@@ -20,18 +20,21 @@ static int update_locked(struct s3_call *call, bucket_change *change,
     }
     struct meta_batch *batch = meta_batch_new(meta);
     meta_put_bucket(batch, bucket);
+    if (addition != NULL) {
+        addition(call, batch, bucket, wanted);
+    }
     rc = meta_commit(batch);
     meta_batch_free(batch);
     return rc;
 }
 
-bool bucket_update(struct s3_call *call, bucket_change *change,
-                   const void *wanted)
+bool bucket_update_with(struct s3_call *call, bucket_change *change,
+                        bucket_addition *addition, const void *wanted)
 {
     struct meta *meta = call->service->meta;
 
     meta_bucket_lock(meta, call->bucket_name, true);
-    int rc = update_locked(call, change, wanted);
+    int rc = update_locked(call, change, addition, wanted);
     meta_bucket_unlock(meta, call->bucket_name);
     if (rc == -ENOENT) {
         call_fail_no_bucket(call, call->bucket_name);
@@ -39,4 +42,10 @@ bool bucket_update(struct s3_call *call, bucket_change *change,
         call_fail_errno(call, rc, "changing a bucket");
     }
     return !call->done;
+}
+
+bool bucket_update(struct s3_call *call, bucket_change *change,
+                   const void *wanted)
+{
+    return bucket_update_with(call, change, NULL, wanted);
 }

@@ -161,8 +161,8 @@ void call_fail_condition(struct s3_call *call, const char *condition);
 /* InvalidArgument with ArgumentName and ArgumentValue. */
 void call_fail_argument(struct s3_call *call, const char *name,
                         struct slice value, const char *message);
-/* From an errno: -ENOSPC InsufficientStorage, -ENODEV SlowDown, others
- * InternalError; logs what happened. */
+/* From an errno: -ENOSPC InsufficientStorage, -ENODEV and -EDQUOT SlowDown,
+ * others InternalError; logs what happened. */
 void call_fail_errno(struct s3_call *call, int error, const char *what);
 
 /* --- XML out (xml_out.c): escapes; what XML 1.0 cannot hold is U+FFFD ------*/
@@ -194,8 +194,7 @@ ProtobufCBinaryData pb_bytes(struct slice bytes); /* not copied */
 
 /* --- times
  * -------------------------------------------------------------------*/
-void time_http(char out[32], uint64_t ms);    /* IMF-fixdate */
-void time_iso8601(char out[32], uint64_t ms); /* 2026-01-02T03:04:05.678Z */
+void time_http(char out[32], uint64_t ms); /* IMF-fixdate */
 /* Any HTTP date form; milliseconds, or -EINVAL. */
 int time_parse_http(struct slice text, uint64_t *ms);
 /* 2026-01-02T03:04:05[.678](Z|+hh:mm|-hh:mm); milliseconds, or -EINVAL. */

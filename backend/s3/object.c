@@ -6,6 +6,7 @@
  * a suspended one the null version is replaced, wherever it stands.
  */
 #include "s3/object.h"
+#include "s3/notify.h"
 #include "s3/ownership.h"
 #include "s3/version.h"
 #include "s3/worm.h"
@@ -169,10 +170,15 @@ int object_put(struct s3_call *call, struct meta_batch *batch, struct slice key,
                Meta__Object *object)
 {
     struct meta *meta = call->service->meta;
+    const Meta__EventType event = notify_created_type(call);
     Meta__Object *newest = NULL;
     uint64_t bucket = call->bucket->id;
-    int error = meta_get_object(meta, call->arena, bucket, key, &newest);
+    int error = notify_check(call, event, key);
 
+    if (error != 0) {
+        return error;
+    }
+    error = meta_get_object(meta, call->arena, bucket, key, &newest);
     if (error != 0 && error != -ENOENT) {
         return error;
     }
@@ -205,6 +211,7 @@ int object_put(struct s3_call *call, struct meta_batch *batch, struct slice key,
         struct meta_referrer who = object_referrer(call, key, object->sequence);
         meta_add_ref(batch, object->blob, &who);
     }
+    notify_object(call, batch, event, key, object);
     return 0;
 }
 

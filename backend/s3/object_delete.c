@@ -1,6 +1,7 @@
 /*
  * Deleting: of one key, and of several in one commit.
  */
+#include "s3/notify.h"
 #include "s3/object.h"
 #include "s3/version.h"
 #include "s3/worm.h"
@@ -67,8 +68,10 @@ static enum s3_error decide(struct s3_call *call, struct meta_batch *batch,
         return refused;
     }
     if (versioned && !by_version) {
-        return add_marker(call, batch, doomed) == 0 ? S3_OK
-                                                    : S3_ERR_InternalError;
+        error = add_marker(call, batch, doomed);
+        return error == 0         ? S3_OK
+               : error == -EDQUOT ? S3_ERR_SlowDown
+                                  : S3_ERR_InternalError;
     }
     if (object == NULL) {
         return S3_OK;
@@ -77,7 +80,12 @@ static enum s3_error decide(struct s3_call *call, struct meta_batch *batch,
                       worm_bypass(call, doomed->key))) {
         return S3_ERR_AccessDenied; /* W2 */
     }
+    if (notify_check(call, META__EVENT_TYPE__OBJECT_REMOVED_DELETE,
+                     doomed->key) != 0) {
+        return S3_ERR_SlowDown;
+    }
     object_remove_version(call, batch, doomed->key, object);
+    notify_removed(call, batch, doomed->key, deletion->version_id);
     deletion->delete_marker = object->delete_marker;
     return S3_OK;
 }

@@ -8,6 +8,7 @@
  * time of modification too.
  */
 #include "s3/authorize.h"
+#include "s3/notify.h"
 #include "s3/object.h"
 #include "s3/operations.h"
 #include "s3/worm.h"
@@ -169,12 +170,21 @@ static bool check_locks(struct s3_call *call, const struct rename *rename)
  * ------------------------------------------------------------------*/
 static int commit(struct s3_call *call, const struct rename *rename)
 {
+    const Meta__EventType created = notify_created_type(call);
     struct meta *meta = call->service->meta;
-    struct meta_batch *batch = meta_batch_new(meta);
     Meta__Object moved = *rename->source;
     Meta__Renamed renamed = META__RENAMED__INIT;
-    int error;
+    struct meta_batch *batch;
+    int error = notify_check(call, created, call->key);
 
+    if (error == 0) {
+        error = notify_check(call, META__EVENT_TYPE__OBJECT_REMOVED_DELETE,
+                             rename->key);
+    }
+    if (error != 0) {
+        return error;
+    }
+    batch = meta_batch_new(meta);
     moved.sequence = meta_next_id(meta);
     moved.renamed = NULL;
     if (rename->token.data != NULL) {
@@ -193,6 +203,8 @@ static int commit(struct s3_call *call, const struct rename *rename)
 
         meta_add_ref(batch, moved.blob, &who);
     }
+    notify_object(call, batch, created, call->key, &moved);
+    notify_removed(call, batch, rename->key, SLICE_LITERAL(""));
     error = meta_commit(batch);
     meta_batch_free(batch);
     return error;

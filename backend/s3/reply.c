@@ -238,7 +238,7 @@ void call_fail_errno(struct s3_call *call, int error, const char *what)
               (int)id.size, (const char *)id.data);
     if (error == -ENOSPC) {
         call_fail(call, S3_ERR_InsufficientStorage);
-    } else if (error == -ENODEV) {
+    } else if (error == -ENODEV || error == -EDQUOT) {
         call_fail(call, S3_ERR_SlowDown);
     } else {
         call_fail(call, S3_ERR_InternalError);

@@ -18,6 +18,7 @@
 #include "base/base.h"
 #include "blob/blob.h"
 #include "crypt/crypt.h"
+#include "events/events.h"
 #include "iam/iam.h"
 #include "meta/meta.h"
 #include "wire.pb-c.h"
@@ -38,6 +39,7 @@ struct s3_service {
     struct s3_policy_cache *policies;
     struct s3_audit *audit; /* NULL: decisions are not logged */
     struct oidc *oidc;      /* whose tokens are believed; NULL: nobody's */
+    struct events *events;  /* whom changes are told to; NULL: nobody */
     bool extensions; /* what S3 has for directory buckets only: renames and
                         appends; false: 501 NotImplemented */
 };

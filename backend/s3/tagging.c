@@ -3,6 +3,7 @@
  * https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectTagging.html
  */
 #include "s3/document.h"
+#include "s3/notify.h"
 #include "s3/object.h"
 #include "s3/operations.h"
 #include "s3/tags.h"
@@ -12,7 +13,8 @@
  * -----------------------------------------------------------------*/
 /* Tags are no part of what was written: the version keeps its place, its time
  * and its ETag. Under the key's lock. False: the call has failed. */
-static bool replace_locked(struct s3_call *call, const struct tag_set *set)
+static bool replace_locked(struct s3_call *call, const struct tag_set *set,
+                           Meta__EventType event)
 {
     Meta__Object asked = META__OBJECT__INIT;
     Meta__Object *object;
@@ -28,8 +30,12 @@ static bool replace_locked(struct s3_call *call, const struct tag_set *set)
     object->tags = set->tags;
     object->n_tags = set->count;
     struct meta_batch *batch = meta_batch_new(call->service->meta);
-    meta_put_object(batch, call->bucket->id, call->key, object);
-    int rc = meta_commit(batch);
+    int rc = notify_check(call, event, call->key);
+    if (rc == 0) {
+        meta_put_object(batch, call->bucket->id, call->key, object);
+        notify_object(call, batch, event, call->key, object);
+        rc = meta_commit(batch);
+    }
     meta_batch_free(batch);
     if (rc != 0) {
         call_fail_errno(call, rc, "changing an object's tags");
@@ -40,12 +46,12 @@ static bool replace_locked(struct s3_call *call, const struct tag_set *set)
 }
 
 static void replace_tags(struct s3_call *call, const struct tag_set *set,
-                         unsigned status)
+                         Meta__EventType event, unsigned status)
 {
     if (!object_lock(call, call->key)) {
         return;
     }
-    bool replaced = replace_locked(call, set);
+    bool replaced = replace_locked(call, set, event);
     object_unlock(call, call->key);
     if (replaced) {
         call_reply_empty(call, status);
@@ -58,7 +64,7 @@ void s3_put_object_tagging_run(struct s3_call *call)
 
     if (document_require_integrity(call) &&
         tags_take_document(call, TAGS_OF_OBJECT, &set)) {
-        replace_tags(call, &set, 200);
+        replace_tags(call, &set, META__EVENT_TYPE__OBJECT_TAGGING_PUT, 200);
     }
 }
 
@@ -66,7 +72,7 @@ void s3_delete_object_tagging_run(struct s3_call *call)
 {
     const struct tag_set none = {NULL, 0};
 
-    replace_tags(call, &none, 204);
+    replace_tags(call, &none, META__EVENT_TYPE__OBJECT_TAGGING_DELETE, 204);
 }
 
 void s3_get_object_tagging_run(struct s3_call *call)

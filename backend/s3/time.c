@@ -21,20 +21,6 @@ void time_http(char out[32], uint64_t ms)
              (tm.tm_year + 1900) % 10000, tm.tm_hour, tm.tm_min, tm.tm_sec);
 }
 
-void time_iso8601(char out[32], uint64_t ms)
-{
-    time_t seconds = (time_t)(ms / 1000);
-    char text[96]; /* the compiler does not know how small the numbers are */
-    struct tm tm;
-
-    gmtime_r(&seconds, &tm);
-    snprintf(text, sizeof(text), "%04d-%02d-%02dT%02d:%02d:%02d.%03uZ",
-             (tm.tm_year + 1900) % 10000, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour,
-             tm.tm_min, tm.tm_sec, (unsigned)(ms % 1000));
-    memcpy(out, text, 31);
-    out[31] = '\0';
-}
-
 static int month_of(const char *name)
 {
     for (int i = 0; i < 12; i++) {

@@ -4,34 +4,10 @@
  */
 #include "care/care.h"
 #include "oidc/oidc.h"
-#include "server/server.h"
+#include "server/config_private.h"
 #include <errno.h>
-#include <libconfig.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/un.h>
-
-enum setting_type {
-    TEXT,
-    PATH,     /* absolute */
-    SOCKET,   /* a path that fits a socket address */
-    NUMBER,   /* 64 */
-    SIZE,     /* 4096, "64K", "1M", "2G", "1T" */
-    DURATION, /* 30, "30s", "5m", "2h", "14d": seconds */
-    MODE,     /* "0660" */
-    LEVEL,    /* "debug", "info", "warn", "error" */
-    SWITCH,   /* true, false */
-    CIPHER,   /* "none", "AES256" */
-};
-
-struct setting {
-    const char *name;
-    enum setting_type type;
-    size_t offset;
-    const char *fallback; /* in the file's own form; NULL: must be there */
-    uint64_t min, max;    /* numbers */
-};
 
 #define AT(member) offsetof(struct server_config, member)
 #define DAY_S      86400
@@ -114,255 +90,13 @@ static const struct group {
     {"reclaim", reclaim, sizeof(reclaim) / sizeof(reclaim[0])},
 };
 
-#define COUNT(table) (sizeof(table) / sizeof((table)[0]))
-
-struct loader {
-    const char *path;
-    struct server_config *config;
-    struct buffer *error;
-};
-
-/* --- errors ----------------------------------------------------------------*/
-static int fail(struct loader *loader, const config_setting_t *where,
-                const char *format, ...) __attribute__((format(printf, 3, 4)));
-
-static int fail(struct loader *loader, const config_setting_t *where,
-                const char *format, ...)
-{
-    char message[512];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(message, sizeof(message), format, arguments);
-    va_end(arguments);
-    const unsigned line = where != NULL ? config_setting_source_line(where) : 0;
-    if (line > 0) {
-        buffer_printf(loader->error, "%s:%u: %s", loader->path, line, message);
-    } else {
-        buffer_printf(loader->error, "%s: %s", loader->path, message);
-    }
-    return -EINVAL;
-}
-
-/* --- values ----------------------------------------------------------------*/
-struct suffix {
-    char letter;
-    uint64_t factor;
-};
-static const struct suffix sizes[] = {{'K', 1ull << 10},
-                                      {'M', 1ull << 20},
-                                      {'G', 1ull << 30},
-                                      {'T', 1ull << 40},
-                                      {0, 0}};
-static const struct suffix times[] = {
-    {'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}, {0, 0}};
-static const struct suffix plain[] = {{0, 0}};
-
-/* "64", or "64" with one of the letters. */
-static int parse_number(const char *text, const struct suffix *suffix,
-                        uint64_t *value)
-{
-    size_t size = strlen(text);
-    uint64_t factor = 1;
-    for (; suffix->letter != 0; suffix++) {
-        if (size > 0 && text[size - 1] == suffix->letter) {
-            factor = suffix->factor;
-            size--;
-            break;
-        }
-    }
-    if (slice_to_u64(slice_of(text, size), value) != 0 ||
-        *value > UINT64_MAX / factor) {
-        return -EINVAL;
-    }
-    *value *= factor;
-    return 0;
-}
-
-static int parse_mode(const char *text, uint64_t *value)
-{
-    const size_t size = strlen(text);
-    if (size < 3 || size > 4 || strspn(text, "01234567") != size) {
-        return -EINVAL;
-    }
-    *value = strtoull(text, NULL, 8);
-    return 0;
-}
-
-static int parse_level(const char *text, enum log_level *level)
-{
-    static const char *const names[] = {"debug", "info", "warn", "error"};
-    for (unsigned i = 0; i < COUNT(names); i++) {
-        if (strcmp(text, names[i]) == 0) {
-            *level = (enum log_level)i;
-            return 0;
-        }
-    }
-    return -EINVAL;
-}
-
-static int set_text(struct loader *loader, const config_setting_t *where,
-                    const struct setting *setting, const char *text)
-{
-    char **field = (char **)((char *)loader->config + setting->offset);
-    if (setting->type != TEXT && text[0] != '/' && text != setting->fallback) {
-        return fail(loader, where, "%s must be an absolute path",
-                    setting->name);
-    }
-    const size_t limit = sizeof(((struct sockaddr_un *)NULL)->sun_path);
-    if (setting->type == SOCKET && strlen(text) >= limit) {
-        return fail(loader, where, "%s is longer than %zu bytes", setting->name,
-                    limit - 1);
-    }
-    free(*field);
-    *field = xstrdup(text);
-    return 0;
-}
-
-static int set_number(struct loader *loader, const config_setting_t *where,
-                      const struct setting *setting, const char *text)
-{
-    uint64_t *field = (uint64_t *)((char *)loader->config + setting->offset);
-    const char *form = "a whole number";
-    int result;
-    switch (setting->type) {
-    case SIZE:
-        form = "a number of bytes, or one with K, M, G or T";
-        result = parse_number(text, sizes, field);
-        break;
-    case DURATION:
-        form = "a number of seconds, or one with s, m, h or d";
-        result = parse_number(text, times, field);
-        break;
-    case MODE:
-        form = "a mode such as \"0660\"";
-        result = parse_mode(text, field);
-        break;
-    default:
-        result = parse_number(text, plain, field);
-    }
-    if (result != 0) {
-        return fail(loader, where, "%s must be %s", setting->name, form);
-    }
-    if (*field < setting->min || *field > setting->max) {
-        return fail(loader, where,
-                    setting->type == MODE ? "%s is not a mode of a socket"
-                                          : "%s must be from %llu to %llu",
-                    setting->name, (unsigned long long)setting->min,
-                    (unsigned long long)setting->max);
-    }
-    return 0;
-}
-
-static int set_value(struct loader *loader, const config_setting_t *where,
-                     const struct setting *setting, const char *text)
-{
-    switch (setting->type) {
-    case TEXT:
-    case PATH:
-    case SOCKET:
-        return set_text(loader, where, setting, text);
-    case LEVEL:
-        if (parse_level(text, &loader->config->log_level) != 0) {
-            return fail(loader, where, "%s must be debug, info, warn or error",
-                        setting->name);
-        }
-        return 0;
-    case SWITCH:
-        *(bool *)((char *)loader->config + setting->offset) =
-            strcmp(text, "true") == 0;
-        return 0;
-    case CIPHER:
-        *(bool *)((char *)loader->config + setting->offset) =
-            strcmp(text, "AES256") == 0;
-        if (strcmp(text, "AES256") != 0 && strcmp(text, "none") != 0) {
-            return fail(loader, where, "%s must be \"none\" or \"AES256\"",
-                        setting->name);
-        }
-        return 0;
-    default:
-        return set_number(loader, where, setting, text);
-    }
-}
-
-/* --- the file --------------------------------------------------------------*/
-static int read_setting(struct loader *loader, const config_setting_t *where,
-                        const struct setting *setting)
-{
-    char digits[32];
-    const bool numeric = setting->type == NUMBER || setting->type == SIZE ||
-                         setting->type == DURATION;
-    if ((setting->type == SWITCH) !=
-        (config_setting_type(where) == CONFIG_TYPE_BOOL)) {
-        return fail(loader, where, "%s must be %s", setting->name,
-                    setting->type == SWITCH ? "true or false"
-                    : numeric               ? "a number"
-                                            : "a string in quotes");
-    }
-    switch (config_setting_type(where)) {
-    case CONFIG_TYPE_BOOL:
-        return set_value(loader, where, setting,
-                         config_setting_get_bool(where) ? "true" : "false");
-    case CONFIG_TYPE_STRING:
-        return set_value(loader, where, setting,
-                         config_setting_get_string(where));
-    case CONFIG_TYPE_INT:
-    case CONFIG_TYPE_INT64:
-        if (!numeric) {
-            return fail(loader, where, "%s must be a string in quotes",
-                        setting->name);
-        }
-        snprintf(digits, sizeof(digits), "%lld",
-                 config_setting_get_int64(where));
-        return set_value(loader, where, setting, digits);
-    default:
-        return fail(loader, where, "%s must be %s", setting->name,
-                    numeric ? "a number" : "a string in quotes");
-    }
-}
-
-static const struct setting *find(const struct setting *table, size_t count,
-                                  const char *name)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(table[i].name, name) == 0) {
-            return &table[i];
-        }
-    }
-    return NULL;
-}
-
-static int read_group(struct loader *loader, const config_setting_t *group,
-                      const struct setting *table, size_t count)
-{
-    const char *group_name = config_setting_name(
-        config_setting_name(group) != NULL ? group
-                                           : config_setting_parent(group));
-    if (config_setting_type(group) != CONFIG_TYPE_GROUP) {
-        return fail(loader, group, "%s must be a group: { ... }", group_name);
-    }
-    for (int i = 0; i < config_setting_length(group); i++) {
-        const config_setting_t *entry =
-            config_setting_get_elem(group, (unsigned)i);
-        const char *name = config_setting_name(entry);
-        const struct setting *setting = find(table, count, name);
-        if (setting == NULL) {
-            return fail(loader, entry, "unknown setting %s.%s", group_name,
-                        name);
-        }
-        const int error = read_setting(loader, entry, setting);
-        if (error != 0) {
-            return error;
-        }
-    }
-    return 0;
-}
-
 static int read_drive(struct loader *loader, const config_setting_t *group)
 {
     struct server_config *config = loader->config;
     struct server_drive_config *drive = &config->drives[config->drive_count];
     if (config_setting_type(group) != CONFIG_TYPE_GROUP) {
-        return fail(loader, group, "a drive must be a group: { path = ...; }");
+        return config_fail(loader, group,
+                           "a drive must be a group: { path = ...; }");
     }
     config->drive_count++;
     for (int i = 0; i < config_setting_length(group); i++) {
@@ -371,28 +105,30 @@ static int read_drive(struct loader *loader, const config_setting_t *group)
         const char *name = config_setting_name(entry);
         const bool is_path = strcmp(name, "path") == 0;
         if (!is_path && strcmp(name, "domain") != 0) {
-            return fail(loader, entry, "unknown setting drives.%s", name);
+            return config_fail(loader, entry, "unknown setting drives.%s",
+                               name);
         }
         const char *text = config_setting_get_string(entry);
         if (text == NULL) {
-            return fail(loader, entry, "%s must be a string in quotes", name);
+            return config_fail(loader, entry, "%s must be a string in quotes",
+                               name);
         }
         if (is_path && text[0] != '/') {
-            return fail(loader, entry,
-                        "the path of a drive must be an absolute path");
+            return config_fail(loader, entry,
+                               "the path of a drive must be an absolute path");
         }
         if (strlen(text) > (is_path ? 1023 : 255)) {
-            return fail(loader, entry, "%s is too long", name);
+            return config_fail(loader, entry, "%s is too long", name);
         }
         *(is_path ? &drive->path : &drive->domain) = xstrdup(text);
     }
     if (drive->path == NULL) {
-        return fail(loader, group, "a drive needs a path");
+        return config_fail(loader, group, "a drive needs a path");
     }
     for (unsigned i = 0; i + 1 < config->drive_count; i++) {
         if (strcmp(config->drives[i].path, drive->path) == 0) {
-            return fail(loader, group, "two drives have the path %s",
-                        drive->path);
+            return config_fail(loader, group, "two drives have the path %s",
+                               drive->path);
         }
     }
     if (drive->domain == NULL) {
@@ -404,12 +140,13 @@ static int read_drive(struct loader *loader, const config_setting_t *group)
 static int read_drives(struct loader *loader, const config_setting_t *list)
 {
     if (config_setting_type(list) != CONFIG_TYPE_LIST) {
-        return fail(loader, list, "drives must be a list: ( { ... }, ... )");
+        return config_fail(loader, list,
+                           "drives must be a list: ( { ... }, ... )");
     }
     const int count = config_setting_length(list);
     if (count < 1 || count > SERVER_DRIVES_MAX) {
-        return fail(loader, list, "there must be 1 to %d drives, not %d",
-                    SERVER_DRIVES_MAX, count);
+        return config_fail(loader, list, "there must be 1 to %d drives, not %d",
+                           SERVER_DRIVES_MAX, count);
     }
     for (int i = 0; i < count; i++) {
         const int error =
@@ -427,14 +164,15 @@ static int add_mirror(struct loader *loader, const config_setting_t *where,
 {
     struct server_config *config = loader->config;
     if (path == NULL || path[0] != '/') {
-        return fail(loader, where, "metadata must be an absolute path");
+        return config_fail(loader, where, "metadata must be an absolute path");
     }
     if (strlen(path) > 1023) {
-        return fail(loader, where, "metadata is too long");
+        return config_fail(loader, where, "metadata is too long");
     }
     for (unsigned i = 0; i < config->metadata_count; i++) {
         if (strcmp(config->metadata[i], path) == 0) {
-            return fail(loader, where, "two mirrors have the path %s", path);
+            return config_fail(loader, where, "two mirrors have the path %s",
+                               path);
         }
     }
     config->metadata[config->metadata_count++] = xstrdup(path);
@@ -450,9 +188,10 @@ static int read_metadata(struct loader *loader, const config_setting_t *entry)
     const int count = config_setting_length(entry);
     if (config_setting_type(entry) != CONFIG_TYPE_LIST || count < 1 ||
         count > (int)KV_MIRRORS_MAX) {
-        return fail(loader, entry,
-                    "metadata must be a path in quotes, or a list of 1 to %u",
-                    KV_MIRRORS_MAX);
+        return config_fail(
+            loader, entry,
+            "metadata must be a path in quotes, or a list of 1 to %u",
+            KV_MIRRORS_MAX);
     }
     int error = 0;
     for (int i = 0; i < count && error == 0; i++) {
@@ -475,9 +214,6 @@ static void put_metadata_on_drives(struct server_config *config)
 }
 
 /* --- identity providers ----------------------------------------------------*/
-static int set_fallbacks(struct loader *loader, const struct setting *table,
-                         size_t count);
-
 static int read_provider(struct loader *loader, const config_setting_t *group)
 {
     const unsigned at = loader->config->provider_count++;
@@ -487,18 +223,19 @@ static int read_provider(struct loader *loader, const config_setting_t *group)
     for (unsigned i = 0; i < COUNT(table); i++) {
         table[i].offset += at * sizeof(*read);
     }
-    int error = set_fallbacks(loader, table, COUNT(table));
+    int error = config_set_fallbacks(loader, table, COUNT(table));
     if (error == 0) {
-        error = read_group(loader, group, table, COUNT(table));
+        error = config_read_group(loader, group, table, COUNT(table));
     }
     if (error == 0 && (read->issuer[0] == '\0' || read->audience[0] == '\0' ||
                        read->jwks[0] == '\0')) {
-        error = fail(loader, group,
-                     "an identity provider needs issuer, audience and jwks");
+        error =
+            config_fail(loader, group,
+                        "an identity provider needs issuer, audience and jwks");
     }
     if (error == 0 && strlen(read->issuer) > OIDC_ISSUER_MAX) {
-        error = fail(loader, group, "issuer is longer than %u bytes",
-                     OIDC_ISSUER_MAX);
+        error = config_fail(loader, group, "issuer is longer than %u bytes",
+                            OIDC_ISSUER_MAX);
     }
     return error;
 }
@@ -508,10 +245,11 @@ static int read_providers(struct loader *loader, const config_setting_t *list)
     const int count = config_setting_length(list);
     if (config_setting_type(list) != CONFIG_TYPE_LIST ||
         count > SERVER_PROVIDERS_MAX) {
-        return fail(loader, list,
-                    "identity_providers must be a list of at most %d groups: "
-                    "( { ... }, ... )",
-                    SERVER_PROVIDERS_MAX);
+        return config_fail(
+            loader, list,
+            "identity_providers must be a list of at most %d groups: "
+            "( { ... }, ... )",
+            SERVER_PROVIDERS_MAX);
     }
     int error = 0;
     for (int i = 0; i < count && error == 0; i++) {
@@ -533,30 +271,24 @@ static int read_entry(struct loader *loader, const config_setting_t *entry)
     if (strcmp(name, "identity_providers") == 0) {
         return read_providers(loader, entry);
     }
+    if (strcmp(name, "events") == 0) {
+        return config_read_events(loader, entry);
+    }
     for (unsigned i = 0; i < COUNT(groups); i++) {
         if (strcmp(name, groups[i].name) == 0) {
-            return read_group(loader, entry, groups[i].table, groups[i].count);
+            return config_read_group(loader, entry, groups[i].table,
+                                     groups[i].count);
         }
     }
-    const struct setting *setting = find(settings, COUNT(settings), name);
+    const struct setting *setting =
+        config_find(settings, COUNT(settings), name);
     if (setting == NULL) {
-        return fail(loader, entry, "unknown setting %s", name);
+        return config_fail(loader, entry, "unknown setting %s", name);
     }
-    return read_setting(loader, entry, setting);
+    return config_read_setting(loader, entry, setting);
 }
 
 /* --- the whole -------------------------------------------------------------*/
-static int set_fallbacks(struct loader *loader, const struct setting *table,
-                         size_t count)
-{
-    int error = 0;
-    for (size_t i = 0; i < count && error == 0; i++) {
-        error = set_value(loader, NULL, &table[i],
-                          table[i].fallback != NULL ? table[i].fallback : "/");
-    }
-    return error;
-}
-
 /* <state>/<name>, where no path was given. */
 static void default_path(const struct server_config *config, const char *name,
                          char **field)
@@ -594,25 +326,25 @@ static int check_whole(struct loader *loader, const config_t *file)
     struct server_config *config = loader->config;
     default_state(config);
     if (config->state[0] == '\0') {
-        return fail(loader, NULL, "state is missing");
+        return config_fail(loader, NULL, "state is missing");
     }
     if (config_lookup(file, "drives") == NULL) {
-        return fail(loader, NULL, "drives is missing");
+        return config_fail(loader, NULL, "drives is missing");
     }
     if (config->metadata_count == 0) {
         put_metadata_on_drives(config);
     }
     if (config->region[0] == '\0') {
-        return fail(loader, config_lookup(file, "region"),
-                    "region must not be empty");
+        return config_fail(loader, config_lookup(file, "region"),
+                           "region must not be empty");
     }
     if (strcmp(config->socket, config->admin_socket) == 0) {
-        return fail(loader, config_lookup(file, "admin_socket"),
-                    "socket and admin_socket must differ");
+        return config_fail(loader, config_lookup(file, "admin_socket"),
+                           "socket and admin_socket must differ");
     }
     if (config->vault.url[0] != '\0' && config->vault.token_file[0] == '\0') {
-        return fail(loader, config_lookup(file, "vault"),
-                    "vault needs a token_file");
+        return config_fail(loader, config_lookup(file, "vault"),
+                           "vault needs a token_file");
     }
     default_path(config, "master.key", &config->master_key);
     default_path(config, "keyring", &config->keyring);
@@ -623,7 +355,7 @@ static int read_file(struct loader *loader, config_t *file)
 {
     if (config_read_file(file, loader->path) != CONFIG_TRUE) {
         if (config_error_type(file) == CONFIG_ERR_FILE_IO) {
-            return fail(loader, NULL, "cannot be read");
+            return config_fail(loader, NULL, "cannot be read");
         }
         const char *source = config_error_file(file);
         buffer_printf(loader->error, "%s:%d: %s",
@@ -648,9 +380,13 @@ int config_load(const char *path, struct server_config **config,
     struct loader loader = {path, xcalloc(1, sizeof(**config)), error};
     config_t file;
     config_init(&file);
-    int result = set_fallbacks(&loader, settings, COUNT(settings));
+    int result = config_set_fallbacks(&loader, settings, COUNT(settings));
     for (unsigned i = 0; i < COUNT(groups) && result == 0; i++) {
-        result = set_fallbacks(&loader, groups[i].table, groups[i].count);
+        result =
+            config_set_fallbacks(&loader, groups[i].table, groups[i].count);
+    }
+    if (result == 0) {
+        result = config_events_fallbacks(&loader);
     }
     invariant(result == 0);
     result = read_file(&loader, &file);
@@ -678,6 +414,7 @@ void config_free(struct server_config *config)
         free(config->providers[i].audience);
         free(config->providers[i].jwks);
     }
+    config_free_events(config);
     free(config->socket);
     free(config->socket_group);
     free(config->admin_socket);

@@ -229,6 +229,10 @@ void chores_open(struct server *server);
 /* In the loop: begins those that are due. */
 void chores_tend(struct server *server);
 
+/* The targets of events that the configuration names (config_events.c). */
+struct events *config_open_events(const struct server_config *config,
+                                  struct meta *meta);
+
 struct server {
     uv_loop_t loop;
     struct pool *pool;

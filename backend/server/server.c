@@ -235,6 +235,7 @@ int server_run(struct server_config *config, const char *config_path)
             .policies = s3_policy_cache_new(),
             .audit = audit,
             .oidc = open_providers(config),
+            .events = config_open_events(config, cluster->meta),
             .extensions = config->extensions};
         server->service.access_log = s3_access_log_open(
             &server->service, config->logging_interval_s * 1000);
@@ -253,6 +254,7 @@ int server_run(struct server_config *config, const char *config_path)
         s3_access_log_close(server->service.access_log);
         s3_policy_cache_free(server->service.policies);
         oidc_free(server->service.oidc);
+        events_close(server->service.events);
     }
     cluster_close(&server->cluster);
     s3_audit_close(audit);

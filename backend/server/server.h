@@ -41,6 +41,26 @@ struct server_provider_config {
     char *jwks;     /* file of its keys */
 };
 
+#define SERVER_TARGETS_MAX 64
+/* Of events; a string that was not given is "". */
+struct server_target_config {
+    char *name;
+    char *kind; /* "stream", "pubsub", "namespace" or "access" */
+    char *redis;
+    char *username;
+    char *password_file;
+    uint64_t database;
+    char *key;
+    uint64_t maxlen;
+};
+struct server_events_config {
+    uint64_t limit;        /* bytes that wait for a target; 0: any number */
+    uint64_t limit_events; /* 0: any number */
+    char *overflow;        /* "block" or "drop" */
+    struct server_target_config targets[SERVER_TARGETS_MAX];
+    unsigned target_count;
+};
+
 struct server_care_config {
     uint64_t scrub_period_s;
     uint64_t scrub_rate, heal_rate; /* bytes a second */
@@ -80,6 +100,7 @@ struct server_config {
     uint64_t logging_interval_s; /* of access logs */
     struct server_limits limits;
     struct server_care_config care;
+    struct server_events_config events;
     struct server_drive_config drives[SERVER_DRIVES_MAX];
     unsigned drive_count;
     struct server_provider_config providers[SERVER_PROVIDERS_MAX];

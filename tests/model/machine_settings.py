@@ -277,7 +277,7 @@ class BucketSettings(Buckets):
             "TopicArn": "arn:aws:sns:us-east-1:1:t",
             "Events": ["s3:ObjectCreated:*"]}]} if some else {}
         self.on(number, "put_bucket_notification_configuration",
-                "NotImplemented" if some else None,
+                "InvalidArgument" if some else None,  # no such target
                 NotificationConfiguration=configuration)
 
 

@@ -77,7 +77,7 @@ is("$r->{status} $r->{code}", '400 MalformedXML', 'logging to nowhere');
 is($t->put('/bucket?notification', body => '<NotificationConfiguration/>')->{status},
     200, 'no notification');
 $r = $t->put('/bucket?notification', body =>
-    '<NotificationConfiguration><TopicConfiguration/></NotificationConfiguration>');
+    '<NotificationConfiguration><EventBridgeConfiguration/></NotificationConfiguration>');
 is("$r->{status} $r->{code}", '501 NotImplemented', 'notification');
 $r = $t->put('/bucket?logging');
 is("$r->{status} $r->{code}", '400 MissingRequestBodyError', 'no document');

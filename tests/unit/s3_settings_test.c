@@ -298,23 +298,6 @@ static void test_logging(void **state)
     refused(SET(PUT_BUCKET_LOGGING, "<Other/>"), "MalformedXML", 400);
 }
 
-static void test_notification(void **state)
-{
-    (void)state;
-    document_is(S3_CASE(GET_BUCKET_NOTIFICATION, NULL),
-                "<NotificationConfiguration" XMLNS
-                "></NotificationConfiguration>");
-    s3_expect(&fixture, 200,
-              SET(PUT_BUCKET_NOTIFICATION, "<NotificationConfiguration/>"));
-    refused(SET(PUT_BUCKET_NOTIFICATION,
-                "<NotificationConfiguration><QueueConfiguration><Queue>q"
-                "</Queue></QueueConfiguration></NotificationConfiguration>"),
-            "NotImplemented", 501);
-    refused(SET(PUT_BUCKET_NOTIFICATION, "<NotificationConfiguration><Other/>"
-                                         "</NotificationConfiguration>"),
-            "MalformedXML", 400);
-}
-
 static void test_accelerate(void **state)
 {
     (void)state;
@@ -352,7 +335,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_requester_pays, setup, teardown),
         cmocka_unit_test_setup_teardown(test_unset, setup, teardown),
         cmocka_unit_test_setup_teardown(test_logging, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_notification, setup, teardown),
         cmocka_unit_test_setup_teardown(test_accelerate, setup, teardown),
         cmocka_unit_test_setup_teardown(test_settings_end_with_the_bucket,
                                         setup, teardown),

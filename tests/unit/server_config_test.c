@@ -241,6 +241,25 @@ static const struct {
      ":1: unknown setting drives.size"},
     {"metadata = \"/m\"; drives = ( { path = \"/d\"; },\n{ path = \"/d\"; } );",
      ":2: two drives have the path /d"},
+    {REQUIRED "events = 1;", ":2: events must be a group: { ... }"},
+    {REQUIRED "events = { limits = 1; };", ":2: unknown setting events.limits"},
+    {REQUIRED "events = { overflow = \"wait\"; };",
+     ":2: events.overflow must be \"block\" or \"drop\""},
+    {REQUIRED "events = { targets = 1; };",
+     ":2: events.targets must be a list of at most 64 groups: ( { ... }, ... "
+     ")"},
+    {REQUIRED "events = { targets = ( { name = \"a b\"; } ); };",
+     ":2: the name of a target must be 1 to 80 letters, digits, '-' and '_'"},
+    {REQUIRED "events = { targets = ( { name = \"a\"; kind = \"x\"; } ); };",
+     ":2: kind must be stream, pubsub, namespace or access"},
+    {REQUIRED "events = { targets = ( { name = \"a\"; redis = \"r:1\"; } ); };",
+     ":2: the target a needs redis and key"},
+    {REQUIRED
+     "events = { targets = ( { name = \"a\"; redis = \"r:1\"; key = "
+     "\"k\"; },\n{ name = \"a\"; redis = \"r:1\"; key = \"k\"; } ); };",
+     ":3: two targets have the name a"},
+    {REQUIRED "events = { targets = ( { nam = \"a\"; } ); };",
+     ":2: unknown setting targets.nam"},
     {"metadata = \"/m\"\ndrives = (", ":2: syntax error"},
     {"metadata = \"/m\";\nmetadata = \"/n\";", ":2: duplicate setting name"},
 };
@@ -296,6 +315,45 @@ static void test_socket_too_long(void **state)
     buffer_free(&error);
 }
 
+static void test_events(void **state)
+{
+    struct buffer error = {0};
+    struct server_config *config;
+    (void)state;
+    assert_int_equal(load(REQUIRED
+                          "events = { limit = \"2M\"; limit_events = 7;"
+                          " overflow = \"drop\"; targets = ("
+                          "{ name = \"t\"; kind = \"pubsub\"; key = \"c\";"
+                          " redis = \"unix:/r\"; database = 3; } ); };",
+                          &config, &error),
+                     0);
+    assert_int_equal(config->events.limit, 2u << 20);
+    assert_int_equal(config->events.limit_events, 7);
+    assert_string_equal(config->events.overflow, "drop");
+    assert_int_equal(config->events.target_count, 1);
+    assert_string_equal(config->events.targets[0].name, "t");
+    assert_string_equal(config->events.targets[0].kind, "pubsub");
+    assert_string_equal(config->events.targets[0].redis, "unix:/r");
+    assert_string_equal(config->events.targets[0].password_file, "");
+    assert_int_equal(config->events.targets[0].database, 3);
+    assert_int_equal(config->events.targets[0].maxlen, 0);
+    config_free(config);
+}
+
+/* What is shown as the default is accepted. */
+static void test_the_example(void **state)
+{
+    struct buffer error = {0};
+    struct server_config *config;
+    (void)state;
+    if (access("conf/s3d.conf", R_OK) != 0) {
+        skip();
+    }
+    assert_int_equal(config_load("conf/s3d.conf", &config, &error), 0);
+    assert_int_equal(config->events.limit, 1u << 30);
+    config_free(config);
+}
+
 static void test_no_file(void **state)
 {
     struct server_config *config;
@@ -331,6 +389,8 @@ int main(void)
         cmocka_unit_test(test_mistakes),
         cmocka_unit_test(test_too_many_drives),
         cmocka_unit_test(test_socket_too_long),
+        cmocka_unit_test(test_events),
+        cmocka_unit_test(test_the_example),
         cmocka_unit_test(test_no_file),
     };
     return cmocka_run_group_tests(tests, make_file, remove_file);

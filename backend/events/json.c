@@ -1,0 +1,220 @@
+/*
+ * Events as S3 writes them.
+ * https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
+ *
+ * What S3 leaves out is left out: events of tags and lists of access say
+ * neither the size nor the sequence, events of removals neither the size nor
+ * the entity tag, but for a delete marker that of nothing.
+ */
+#include "events/events.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define MD5_OF_NOTHING "d41d8cd98f00b204e9800998ecf8427e"
+
+static struct slice text_of(ProtobufCBinaryData bytes)
+{
+    return slice_of(bytes.data, bytes.len);
+}
+
+/* A string, without its name. What is not ASCII is passed on. */
+static void put_string(struct buffer *out, struct slice text)
+{
+    buffer_append(out, "\"", 1);
+    for (size_t i = 0; i < text.size; i++) {
+        const uint8_t byte = text.data[i];
+
+        if (byte < 0x20) {
+            buffer_printf(out, "\\u%04x", byte);
+        } else {
+            if (byte == '"' || byte == '\\') {
+                buffer_append(out, "\\", 1);
+            }
+            buffer_append(out, &byte, 1);
+        }
+    }
+    buffer_append(out, "\"", 1);
+}
+
+/* "name":"text" */
+static void put_text(struct buffer *out, const char *name, struct slice text)
+{
+    buffer_printf(out, "\"%s\":", name);
+    put_string(out, text);
+}
+
+static void put_time(struct buffer *out, const char *name, uint64_t ms)
+{
+    char time[32];
+
+    time_iso8601(time, ms);
+    put_text(out, name, slice_from_string(time));
+}
+
+static void comma(struct buffer *out)
+{
+    buffer_append(out, ",", 1);
+}
+
+void events_json_key(struct buffer *out, struct slice key)
+{
+    while (key.size > 0) {
+        const uint8_t *blank = memchr(key.data, ' ', key.size);
+        const size_t size =
+            blank != NULL ? (size_t)(blank - key.data) : key.size;
+
+        uri_encode(out, slice_of(key.data, size), true);
+        if (blank != NULL) {
+            buffer_append(out, "+", 1);
+        }
+        key = slice_of(key.data + size + (blank != NULL),
+                       key.size - size - (blank != NULL));
+    }
+}
+
+/* The structure that the event's kind has had since it came to be. */
+static const char *version_of(Meta__EventType type)
+{
+    static const struct {
+        Meta__EventType pattern;
+        const char *version;
+    } versions[] = {
+        {META__EVENT_TYPE__REPLICATION_ANY, "2.2"},
+        {META__EVENT_TYPE__LIFECYCLE_EXPIRATION_ANY, "2.3"},
+        {META__EVENT_TYPE__LIFECYCLE_TRANSITION, "2.3"},
+        {META__EVENT_TYPE__INTELLIGENT_TIERING, "2.3"},
+        {META__EVENT_TYPE__OBJECT_TAGGING_ANY, "2.3"},
+        {META__EVENT_TYPE__OBJECT_ACL_PUT, "2.3"},
+        {META__EVENT_TYPE__OBJECT_RESTORE_DELETE, "2.3"},
+    };
+
+    for (size_t i = 0; i < sizeof(versions) / sizeof(versions[0]); i++) {
+        if (events_type_matches(versions[i].pattern, type)) {
+            return versions[i].version;
+        }
+    }
+    return "2.1";
+}
+
+static bool is_removal(Meta__EventType type)
+{
+    return events_type_matches(META__EVENT_TYPE__OBJECT_REMOVED_ANY, type) ||
+           events_type_matches(META__EVENT_TYPE__LIFECYCLE_EXPIRATION_ANY,
+                               type);
+}
+
+static bool is_marker(Meta__EventType type)
+{
+    return type == META__EVENT_TYPE__OBJECT_REMOVED_DELETE_MARKER_CREATED ||
+           type == META__EVENT_TYPE__LIFECYCLE_EXPIRATION_DELETE_MARKER_CREATED;
+}
+
+/* Of the object's settings, not of its bytes. */
+static bool is_setting(Meta__EventType type)
+{
+    return events_type_matches(META__EVENT_TYPE__OBJECT_TAGGING_ANY, type) ||
+           type == META__EVENT_TYPE__OBJECT_ACL_PUT;
+}
+
+static void put_object(struct buffer *out, const Meta__Event *event)
+{
+    struct slice etag = text_of(event->etag);
+
+    if (is_removal(event->type)) {
+        etag = is_marker(event->type) ? SLICE_LITERAL(MD5_OF_NOTHING)
+                                      : SLICE_LITERAL("");
+    }
+    buffer_append_string(out, "\"object\":{\"key\":\"");
+    events_json_key(out, text_of(event->key));
+    buffer_append_string(out, "\"");
+    if (!is_removal(event->type) && !is_setting(event->type)) {
+        buffer_printf(out, ",\"size\":%" PRIu64, event->size);
+    }
+    if (etag.size > 0) {
+        comma(out);
+        put_text(out, "eTag", etag);
+    }
+    if (event->version_id.len > 0) {
+        comma(out);
+        put_text(out, "versionId", text_of(event->version_id));
+    }
+    if (!is_setting(event->type)) {
+        buffer_printf(out, ",\"sequencer\":\"%016" PRIX64 "\"",
+                      event->sequence);
+    }
+    buffer_append_string(out, "}");
+}
+
+static void put_s3(struct buffer *out, const Meta__Event *event)
+{
+    buffer_append_string(out, "\"s3\":{\"s3SchemaVersion\":\"1.0\",");
+    put_text(out, "configurationId", text_of(event->configuration));
+    buffer_append_string(out, ",\"bucket\":{");
+    put_text(out, "name", text_of(event->bucket));
+    buffer_append_string(out, ",\"ownerIdentity\":{");
+    put_text(out, "principalId", text_of(event->bucket_owner));
+    buffer_printf(out, "},\"arn\":\"arn:aws:s3:::%.*s\"},",
+                  (int)event->bucket.len, (const char *)event->bucket.data);
+    put_object(out, event);
+    buffer_append_string(out, "}");
+}
+
+static const char *name_of(Meta__EventType type)
+{
+    const char *name = events_type_name(type);
+
+    return name != NULL ? name : "s3:Unknown"; /* of a newer s3d */
+}
+
+void events_json_record(struct buffer *out, const Meta__Event *event)
+{
+    const struct slice id = text_of(event->request_id);
+
+    buffer_printf(out, "{\"eventVersion\":\"%s\",\"eventSource\":\"aws:s3\",",
+                  version_of(event->type));
+    put_text(out, "awsRegion", text_of(event->region));
+    comma(out);
+    put_time(out, "eventTime", event->time_ms);
+    comma(out);
+    put_text(out, "eventName",
+             slice_from_string(name_of(event->type) + strlen("s3:")));
+    buffer_append_string(out, ",\"userIdentity\":{");
+    put_text(out, "principalId", text_of(event->requester));
+    buffer_append_string(out, "},\"requestParameters\":{");
+    put_text(out, "sourceIPAddress", text_of(event->source_ip));
+    buffer_append_string(out, "},\"responseElements\":{");
+    put_text(out, "x-amz-request-id", id);
+    comma(out);
+    put_text(out, "x-amz-id-2", id);
+    buffer_append_string(out, "},");
+    put_s3(out, event);
+    buffer_append_string(out, "}");
+}
+
+static void put_test(struct buffer *out, const Meta__Event *event)
+{
+    const struct slice id = text_of(event->request_id);
+
+    buffer_append_string(
+        out, "{\"Service\":\"Amazon S3\",\"Event\":\"s3:TestEvent\",");
+    put_time(out, "Time", event->time_ms);
+    comma(out);
+    put_text(out, "Bucket", text_of(event->bucket));
+    comma(out);
+    put_text(out, "RequestId", id);
+    comma(out);
+    put_text(out, "HostId", id);
+    buffer_append_string(out, "}");
+}
+
+void events_json_message(struct buffer *out, const Meta__Event *event)
+{
+    if (event->type == META__EVENT_TYPE__TEST_EVENT) {
+        put_test(out, event);
+        return;
+    }
+    buffer_append_string(out, "{\"Records\":[");
+    events_json_record(out, event);
+    buffer_append_string(out, "]}");
+}

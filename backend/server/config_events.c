@@ -1,0 +1,189 @@
+/*
+ * The group `events`: limits of outboxes, and the targets.
+ */
+#include "events/events.h"
+#include "server/config_private.h"
+#include "server/private.h"
+#include <stdlib.h>
+#include <string.h>
+
+#define AT(member) offsetof(struct server_config, events.member)
+
+static const struct setting common[] = {
+    {"limit", SIZE, AT(limit), "1G", 0, 1ull << 50},
+    {"limit_events", NUMBER, AT(limit_events), "0", 0, 1ull << 40},
+    {"overflow", TEXT, AT(overflow), "block", 0, 0},
+};
+
+/* Of the first target; those of others lie behind. */
+static const struct setting target[] = {
+    {"name", TEXT, AT(targets[0].name), "", 0, 0},
+    {"kind", TEXT, AT(targets[0].kind), "stream", 0, 0},
+    {"redis", TEXT, AT(targets[0].redis), "", 0, 0},
+    {"username", TEXT, AT(targets[0].username), "", 0, 0},
+    {"password_file", PATH, AT(targets[0].password_file), "", 0, 0},
+    {"database", NUMBER, AT(targets[0].database), "0", 0, 65535},
+    {"key", TEXT, AT(targets[0].key), "", 0, 0},
+    {"maxlen", NUMBER, AT(targets[0].maxlen), "0", 0, 1ull << 40},
+};
+
+static const char *const kinds[] = {
+    [EVENTS_STREAM] = "stream",
+    [EVENTS_PUBSUB] = "pubsub",
+    [EVENTS_NAMESPACE] = "namespace",
+    [EVENTS_ACCESS] = "access",
+};
+
+int config_events_fallbacks(struct loader *loader)
+{
+    return config_set_fallbacks(loader, common, COUNT(common));
+}
+
+/* -1: there is no such kind. */
+static int find_kind(const char *name)
+{
+    for (unsigned i = 0; i < COUNT(kinds); i++) {
+        if (strcmp(kinds[i], name) == 0) {
+            return (int)i;
+        }
+    }
+    return -1;
+}
+
+static int check_target(struct loader *loader, const config_setting_t *group,
+                        unsigned at)
+{
+    const struct server_target_config *targets = loader->config->events.targets;
+    const struct server_target_config *read = &targets[at];
+    if (!events_valid_name(read->name)) {
+        return config_fail(loader, group,
+                           "the name of a target must be 1 to %d letters, "
+                           "digits, '-' and '_'",
+                           EVENTS_NAME_MAX);
+    }
+    if (find_kind(read->kind) < 0) {
+        return config_fail(loader, group,
+                           "kind must be stream, pubsub, namespace or access");
+    }
+    if (read->redis[0] == '\0' || read->key[0] == '\0') {
+        return config_fail(loader, group, "the target %s needs redis and key",
+                           read->name);
+    }
+    for (unsigned i = 0; i < at; i++) {
+        if (strcmp(targets[i].name, read->name) == 0) {
+            return config_fail(loader, group, "two targets have the name %s",
+                               read->name);
+        }
+    }
+    return 0;
+}
+
+static int read_target(struct loader *loader, const config_setting_t *group)
+{
+    const unsigned at = loader->config->events.target_count++;
+    struct setting table[COUNT(target)];
+    memcpy(table, target, sizeof(table));
+    for (unsigned i = 0; i < COUNT(table); i++) {
+        table[i].offset += at * sizeof(struct server_target_config);
+    }
+    int error = config_set_fallbacks(loader, table, COUNT(table));
+    if (error == 0) {
+        error = config_read_group(loader, group, table, COUNT(table));
+    }
+    return error != 0 ? error : check_target(loader, group, at);
+}
+
+static int read_targets(struct loader *loader, const config_setting_t *list)
+{
+    const int count = config_setting_length(list);
+    if (config_setting_type(list) != CONFIG_TYPE_LIST ||
+        count > SERVER_TARGETS_MAX) {
+        return config_fail(loader, list,
+                           "events.targets must be a list of at most %d "
+                           "groups: ( { ... }, ... )",
+                           SERVER_TARGETS_MAX);
+    }
+    int error = 0;
+    for (int i = 0; i < count && error == 0; i++) {
+        error = read_target(loader, config_setting_get_elem(list, (unsigned)i));
+    }
+    return error;
+}
+
+static int read_entry(struct loader *loader, const config_setting_t *entry)
+{
+    const char *name = config_setting_name(entry);
+    if (strcmp(name, "targets") == 0) {
+        return read_targets(loader, entry);
+    }
+    const struct setting *setting = config_find(common, COUNT(common), name);
+    if (setting == NULL) {
+        return config_fail(loader, entry, "unknown setting events.%s", name);
+    }
+    return config_read_setting(loader, entry, setting);
+}
+
+int config_read_events(struct loader *loader, const config_setting_t *group)
+{
+    const struct server_events_config *events = &loader->config->events;
+    if (config_setting_type(group) != CONFIG_TYPE_GROUP) {
+        return config_fail(loader, group, "events must be a group: { ... }");
+    }
+    int error = 0;
+    for (int i = 0; i < config_setting_length(group) && error == 0; i++) {
+        error = read_entry(loader, config_setting_get_elem(group, (unsigned)i));
+    }
+    if (error == 0 && strcmp(events->overflow, "block") != 0 &&
+        strcmp(events->overflow, "drop") != 0) {
+        error = config_fail(loader, group,
+                            "events.overflow must be \"block\" or \"drop\"");
+    }
+    return error;
+}
+
+void config_free_events(struct server_config *config)
+{
+    struct server_events_config *events = &config->events;
+    for (unsigned i = 0; i < events->target_count; i++) {
+        free(events->targets[i].name);
+        free(events->targets[i].kind);
+        free(events->targets[i].redis);
+        free(events->targets[i].username);
+        free(events->targets[i].password_file);
+        free(events->targets[i].key);
+    }
+    free(events->overflow);
+}
+
+static const char *given(const char *text)
+{
+    return text[0] != '\0' ? text : NULL;
+}
+
+struct events *config_open_events(const struct server_config *config,
+                                  struct meta *meta)
+{
+    const struct server_events_config *events = &config->events;
+    struct events_target_options targets[SERVER_TARGETS_MAX];
+    for (unsigned i = 0; i < events->target_count; i++) {
+        const struct server_target_config *read = &events->targets[i];
+        targets[i] = (struct events_target_options){
+            .name = read->name,
+            .kind = (enum events_kind)find_kind(read->kind),
+            .overflow = strcmp(events->overflow, "drop") == 0 ? EVENTS_DROP
+                                                              : EVENTS_BLOCK,
+            .limit_bytes = events->limit,
+            .limit_events = events->limit_events,
+            .redis = read->redis,
+            .username = given(read->username),
+            .password_file = given(read->password_file),
+            .database = (unsigned)read->database,
+            .key = read->key,
+            .maxlen = read->maxlen,
+        };
+    }
+    const struct events_options options = {.region = config->region,
+                                           .targets = targets,
+                                           .count = events->target_count};
+    return events_open(meta, &options);
+}
