@@ -136,6 +136,13 @@ static void record(struct mirrors *all, struct mirror *mirror,
     }
 }
 
+static bool is_named(const struct mirror *mirror, const struct mirror *joining,
+                     const struct mirror_epoch *epoch)
+{
+    return mirror_epoch_names(epoch, mirror->id) &&
+           (mirror->state == KV_MIRROR_MEMBER || mirror == joining);
+}
+
 /* On every member of the next epoch. False: one has failed. */
 static bool record_all(struct mirrors *all, struct mirror *joining,
                        struct mirror_set *set)
@@ -143,8 +150,7 @@ static bool record_all(struct mirrors *all, struct mirror *joining,
     for (unsigned i = 0; i < all->count; i++) {
         struct mirror *mirror = &all->mirrors[i];
 
-        if (mirror_epoch_names(&set->epoch, mirror->id) &&
-            (mirror->state == KV_MIRROR_MEMBER || mirror == joining)) {
+        if (is_named(mirror, joining, &set->epoch)) {
             record(all, mirror, set);
             if (mirror->failed) {
                 return false;
@@ -154,6 +160,17 @@ static bool record_all(struct mirrors *all, struct mirror *joining,
     return true;
 }
 
+/* That the epoch stands; one that fails keeps no other from knowing (S1). */
+static void tell_all(struct mirrors *all, struct mirror_set *set)
+{
+    set->stands = true;
+    for (unsigned i = 0; i < all->count; i++) {
+        if (is_named(&all->mirrors[i], NULL, &set->epoch)) {
+            record(all, &all->mirrors[i], set);
+        }
+    }
+}
+
 static void take_epoch(struct mirrors *all, const struct mirror *joining,
                        const struct mirror_epoch *epoch)
 {
@@ -161,8 +178,7 @@ static void take_epoch(struct mirrors *all, const struct mirror *joining,
     for (unsigned i = 0; i < all->count; i++) {
         struct mirror *mirror = &all->mirrors[i];
 
-        if (mirror_epoch_names(epoch, mirror->id) &&
-            (mirror->state == KV_MIRROR_MEMBER || mirror == joining)) {
+        if (is_named(mirror, joining, epoch)) {
             mirror->state = KV_MIRROR_MEMBER;
         } else if (mirror->state == KV_MIRROR_MEMBER) {
             mirror->state = KV_MIRROR_FAILED;
@@ -203,8 +219,7 @@ int mirrors_next_epoch(struct mirrors *all, struct mirror *joining)
         }
     }
     take_epoch(all, joining, &set.epoch);
-    set.stands = true;
-    record_all(all, joining, &set);
+    tell_all(all, &set);
     return 0;
 }
 

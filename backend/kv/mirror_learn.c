@@ -23,16 +23,20 @@ static int begin(struct mirrors *all, struct mirror *mirror,
                  struct kv_iterator **snapshot)
 {
     struct writer writer;
+    uint64_t seq;
     int error;
 
     mirrors_lead(all, &writer);
-    error = mirrors_wait_applied(all, all->committed);
+    seq = all->committed; /* as long as we lead */
+    pthread_mutex_unlock(&all->lock);
+    error = journal_reset(mirror->journal, seq + 1);
+    pthread_mutex_lock(&all->lock);
     if (error == 0) {
-        error = journal_reset(mirror->journal, all->committed + 1);
+        error = mirrors_wait_applied(all, seq);
     }
     if (error == 0) {
         *snapshot = kv_iterate(all->primary->db->kv);
-        mirror->journaled = mirror->applied = all->committed;
+        mirror->journaled = mirror->applied = seq;
         mirror->applies = false;
         mirror_start(mirror);
     }
