@@ -10,7 +10,7 @@
 #define IDLE_MS  1000 /* degraded writes queue without a word to us */
 #define ERROR_MS 1000
 
-static bool is_active(const struct care *care, uint64_t blob)
+bool heal_is_active(const struct care *care, uint64_t blob)
 {
     for (unsigned i = 0; i < CARE_WORKERS_MAX; i++) {
         if (care->active[i] == blob) {
@@ -28,7 +28,7 @@ static int take(struct care *care, unsigned number, struct meta_heal *entry)
 
     do {
         error = meta_heal_scan_next(scan, entry);
-    } while (error == 0 && !entry->waits && is_active(care, entry->blob));
+    } while (error == 0 && !entry->waits && heal_is_active(care, entry->blob));
     meta_heal_scan_free(scan);
     if (error == 0 && entry->waits) {
         error = -ENOENT;
@@ -72,6 +72,22 @@ static int leave_queue(struct care *care, const struct meta_heal *entry)
     int error;
 
     meta_dequeue_heal(batch, entry);
+    error = meta_commit(batch);
+    meta_batch_free(batch);
+    return error;
+}
+
+/* Of a record that cannot be read, nothing can be rebuilt. */
+static int set_aside(struct care *care, const struct meta_heal *entry)
+{
+    const struct meta_heal waits = {.blob = entry->blob,
+                                    .losses_left = META_HEAL_UNREADABLE,
+                                    .waits = true};
+    struct meta_batch *batch = meta_batch_new(care->options.meta);
+    int error;
+
+    meta_dequeue_heal(batch, entry);
+    meta_queue_heal(batch, &waits);
     error = meta_commit(batch);
     meta_batch_free(batch);
     return error;
@@ -186,6 +202,8 @@ static int heal(struct care *care, const struct meta_heal *entry)
 
     if (error == -ENOENT) {
         error = leave_queue(care, entry);
+    } else if (error == -EBADMSG) {
+        error = set_aside(care, entry);
     } else if (error == 0) {
         error = heal_record(care, entry, record);
     }

@@ -132,6 +132,8 @@ int audit_today(struct care *care, struct arena *arena, Meta__Audit **audit);
 
 /* --- heal.c, scrub.c, walk.c, references.c ---------------------------------*/
 void *heal_run(void *worker);
+/* With the lock held. */
+bool heal_is_active(const struct care *care, uint64_t blob);
 void *scrub_run(void *care);
 int scrub_load(struct care *care);
 int scrub_save(struct care *care);

@@ -39,24 +39,39 @@ void care_on_damage(void *context, uint64_t blob, unsigned chunk,
     pthread_mutex_unlock(&care->lock);
 }
 
-/* A report leaves the list only when it is in the queue (H3). */
+/* The first report that can be queued. One of a blob that is being repaired
+ * waits: the repair may have read the shard when it was good, and its end
+ * removes the entry that would stand for the report. */
+static bool next_damage(struct care *care, struct finding *finding)
+{
+    bool found = false;
+
+    pthread_mutex_lock(&care->lock);
+    for (unsigned i = 0; i < care->damage_count && !found; i++) {
+        const struct damage *damage = &care->damage[i];
+
+        if (!damage->retry || !heal_is_active(care, damage->blob)) {
+            *finding =
+                (struct finding){.blob = damage->blob, .retry = damage->retry};
+            found = true;
+        }
+    }
+    pthread_mutex_unlock(&care->lock);
+    return found;
+}
+
+/* A report leaves the list only when it is in the queue (H3). False: some are
+ * left. */
 static bool queue_damage(struct care *care)
 {
-    for (;;) {
-        struct finding finding = {0};
+    struct finding finding;
+    bool none_left;
+
+    while (next_damage(care, &finding)) {
         unsigned i = 0;
         bool current;
         int error;
 
-        pthread_mutex_lock(&care->lock);
-        if (care->damage_count > 0) {
-            finding.blob = care->damage[0].blob;
-            finding.retry = care->damage[0].retry;
-        }
-        pthread_mutex_unlock(&care->lock);
-        if (finding.blob == 0) {
-            return true;
-        }
         error = queue_blob(care, &finding, NULL, &current);
         if (error != 0) {
             log_error("blob %llx is damaged and could not be queued: %s",
@@ -71,6 +86,10 @@ static bool queue_damage(struct care *care)
         care->damage[i] = care->damage[--care->damage_count];
         pthread_mutex_unlock(&care->lock);
     }
+    pthread_mutex_lock(&care->lock);
+    none_left = care->damage_count == 0;
+    pthread_mutex_unlock(&care->lock);
+    return none_left;
 }
 
 /* --- drives ----------------------------------------------------------------*/

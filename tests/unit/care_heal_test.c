@@ -188,6 +188,89 @@ static void test_moved_meanwhile(void **unused)
     care_fixture_close(&f);
 }
 
+static unsigned reports_left(struct care_fixture *f)
+{
+    unsigned count;
+
+    pthread_mutex_lock(&f->care->lock);
+    count = f->care->damage_count;
+    pthread_mutex_unlock(&f->care->lock);
+    return count;
+}
+
+static void set_active(struct care_fixture *f, uint64_t blob)
+{
+    pthread_mutex_lock(&f->care->lock);
+    f->care->active[0] = blob;
+    pthread_cond_broadcast(&f->care->work);
+    pthread_mutex_unlock(&f->care->lock);
+}
+
+static bool has_passed(const struct care_status *status)
+{
+    return status->scrub.progress->passes > 0;
+}
+
+static bool are_two(const struct care_status *status)
+{
+    return status->ledger.queued == 2;
+}
+
+/* H3: the end of a repair is not the end of damage that came after it began. */
+static void test_damage_during_a_repair(void **unused)
+{
+    struct care_fixture f;
+
+    (void)unused;
+    care_fixture_open(&f, CARE_DRIVES, 11);
+    care_rot(&f, 4, 0, 1);
+    f.options.heal_workers = 0;
+    care_start(&f);
+    assert_true(care_until(&f, has_passed));
+    set_active(&f, 4); /* as a worker does */
+    care_on_damage(f.care, 4, 0, 2, -EBADMSG);
+    care_on_damage(f.care, 2, 0, 0, -EBADMSG);
+    assert_true(care_until(&f, are_two)); /* the reports were looked at */
+    assert_int_equal(reports_left(&f), 1);
+    set_active(&f, 0);
+    while (reports_left(&f) > 0) {
+        usleep(200);
+    }
+    care_stop(&f);
+    care_fixture_close(&f);
+}
+
+static bool is_one_left(const struct care_status *status)
+{
+    return status->ledger.queued == 1 && status->ledger.unreadable == 1;
+}
+
+/* It waits, and those behind it are healed. */
+static void test_a_record_that_cannot_be_read(void **unused)
+{
+    struct kv_batch *broken = kv_batch_new();
+    struct meta_batch *batch;
+    struct care_fixture f;
+
+    (void)unused;
+    care_fixture_open(&f, CARE_DRIVES, 12);
+    care_rot(&f, 4, 0, 1);
+    kv_batch_put(broken, SLICE_LITERAL("L\0\0\0\0\0\0\0\3"),
+                 SLICE_LITERAL("broken"));
+    assert_int_equal(kv_commit(f.kv, broken), 0);
+    batch = meta_batch_new(f.meta);
+    meta_queue_heal(batch, &(struct meta_heal){.blob = 3});
+    meta_queue_heal(batch, &(struct meta_heal){.blob = 4, .losses_left = 1});
+    assert_int_equal(meta_commit(batch), 0);
+    f.options.heal_workers = 1;
+    care_start(&f);
+    assert_true(care_until(&f, is_one_left));
+    care_stop(&f);
+    meta_batch_free(batch);
+    kv_batch_free(broken);
+    care_fixture_close(&f);
+}
+
 /* The one worker takes what bears no more loss before what bears one. */
 static void test_the_most_endangered_first(void **unused)
 {
@@ -311,6 +394,8 @@ int main(void)
         cmocka_unit_test(test_damage_that_a_read_meets),
         cmocka_unit_test(test_deleted_meanwhile),
         cmocka_unit_test(test_moved_meanwhile),
+        cmocka_unit_test(test_damage_during_a_repair),
+        cmocka_unit_test(test_a_record_that_cannot_be_read),
         cmocka_unit_test(test_the_most_endangered_first),
         cmocka_unit_test(test_power_cuts),
         cmocka_unit_test(test_commits_fail),
