@@ -12,6 +12,7 @@ import pathlib
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.parse
 
@@ -167,7 +168,9 @@ http {{
     def ctl(self, *words):
         done = subprocess.run(
             [BUILD / "s3ctl", "-s", self.admin_path, "--json", *words],
-            check=True, capture_output=True, text=True)
+            capture_output=True, text=True)
+        print(done.stderr, end="", file=sys.stderr)
+        done.check_returncode()
         return json.loads(done.stdout) if done.stdout.strip() else None
 
     def kill_s3d(self):

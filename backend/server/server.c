@@ -98,12 +98,13 @@ static void timers_open(struct server *server)
 static int listen_all(struct server *server)
 {
     const struct server_config *config = server->config;
-    int error = listener_open(server, &server->listeners[0], config->socket,
+    int error = listener_open(server, &server->listeners[0],
+                              config->admin_socket, 0600, "", &admin_kind);
+
+    if (error == 0) { /* last: who can connect to it finds all of s3d ready */
+        error = listener_open(server, &server->listeners[1], config->socket,
                               (unsigned)config->socket_mode,
                               config->socket_group, &worker_kind);
-    if (error == 0) {
-        error = listener_open(server, &server->listeners[1],
-                              config->admin_socket, 0600, "", &admin_kind);
     }
     return error;
 }
