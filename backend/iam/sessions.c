@@ -12,6 +12,7 @@
 
 #define SESSIONS_MAX 65536u
 #define ACCOUNT_MAX  (SESSIONS_MAX / 4) /* leaves room for others */
+#define USER_MAX     (ACCOUNT_MAX / 8)  /* which a user needs no leave for */
 #define PURGE_LOOKS  64u         /* keys looked at when a session is made */
 #define KEPT_MS      86400000ull /* so long it is told that one ran out */
 
@@ -47,13 +48,14 @@ static int delete_all(struct iam *iam, struct access_key *const *keys,
 int sessions_purge(struct iam *iam)
 {
     const uint64_t now_ms = clock_wall_ms();
+    const uint64_t kept_ms = iam->sessions >= SESSIONS_MAX / 2 ? 0 : KEPT_MS;
     struct access_key *over[PURGE_LOOKS], *key;
     size_t count = 0, look;
 
     for (look = 0; look < PURGE_LOOKS && look < iam->keys.count; look++) {
         iam->purge_at = (iam->purge_at + 1) % iam->keys.count;
         key = iam->keys.items[iam->purge_at];
-        if (key->temporary && key->expires_ms + KEPT_MS < now_ms) {
+        if (key->temporary && key->expires_ms + kept_ms < now_ms) {
             over[count++] = key;
         }
     }
@@ -110,16 +112,25 @@ static int narrow_by_arns(struct iam *iam, const struct iam_new_session *wanted,
     return 0;
 }
 
-static size_t count_of(const struct iam *iam, const struct iam_account *account)
+/* Of those that have not run out the account has, or the user, as many as it
+ * may. */
+static bool is_full(const struct iam *iam, const struct iam_new_session *wanted,
+                    const struct access_key *session)
 {
-    const struct access_key *key;
-    size_t count = 0, i;
+    const uint64_t now_ms = clock_wall_ms();
+    size_t of_account = 0, of_user = 0, i;
 
     for (i = 0; i < iam->keys.count; i++) {
-        key = iam->keys.items[i];
-        count += key->temporary && key->account == account;
+        const struct access_key *key = iam->keys.items[i];
+
+        if (key->temporary && key->expires_ms > now_ms &&
+            key->account == session->account) {
+            of_account++;
+            of_user += key->entity == session->entity;
+        }
     }
-    return count;
+    return iam->sessions >= SESSIONS_MAX || of_account >= ACCOUNT_MAX ||
+           (wanted->role == NULL && of_user >= USER_MAX);
 }
 
 /* Takes the session over. */
@@ -135,8 +146,7 @@ static int add_session(struct iam *iam, const struct iam_new_session *wanted,
     if (rc == 0) {
         rc = narrow_by_arns(iam, wanted, session);
     }
-    if (rc == 0 && (iam->sessions >= SESSIONS_MAX ||
-                    count_of(iam, session->account) >= ACCOUNT_MAX)) {
+    if (rc == 0 && is_full(iam, wanted, session)) {
         rc = -EDQUOT;
     }
     if (rc == 0 && key_find(iam, slice_from_string(made->access_key)) != NULL) {

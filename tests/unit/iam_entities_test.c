@@ -4,6 +4,7 @@
  */
 #include "iam_fixture.h"
 
+#include "iam/private.h"
 #include "records.pb-c.h"
 
 #define ALLOW(action)                                                          \
@@ -561,27 +562,70 @@ static void test_refused_sessions(void **state)
     assert_int_equal(iam_session_add(f->iam, &good, &key, message), -ENOENT);
 }
 
-/* Who needs no leave to ask for sessions cannot take them from others. */
-static void test_sessions_of_one_account(void **state)
+/* As many as the user gets, at most `most`; then there are no more. */
+static void take_sessions(struct fixture *f, const char *user, unsigned most)
 {
-    struct fixture *f = *state;
-    struct iam_account other;
-    struct iam_credentials own, theirs, made;
+    struct iam_credentials own, made;
     struct iam_new_session wanted = {.access_key = own.access_key,
                                      .seconds = 900};
     unsigned count = 0;
 
-    create(f, IAM_USER, "greedy", (struct slice){0});
-    add_key(f, "greedy", &own);
-    add_account(f, "other", false, &other, &theirs);
-    while (iam_session_add(f->iam, &wanted, &made, message) == 0) {
+    create(f, IAM_USER, user, (struct slice){0});
+    add_key(f, user, &own);
+    while (count <= most &&
+           iam_session_add(f->iam, &wanted, &made, message) == 0) {
         count++;
-        assert_true(count <= 16384);
     }
-    assert_int_equal(count, 16384);
+    assert_int_equal(count, most);
     assert_int_equal(iam_session_add(f->iam, &wanted, &made, message), -EDQUOT);
-    wanted.access_key = theirs.access_key;
+}
+
+/* Who needs no leave to ask for sessions cannot take them from others, of the
+ * account or beside it. */
+static void test_sessions_of_one_account(void **state)
+{
+    struct fixture *f = *state;
+    struct iam_account other;
+    struct iam_credentials theirs, made;
+    struct iam_new_session wanted = {.access_key = theirs.access_key,
+                                     .seconds = 900};
+    char user[8];
+
+    for (unsigned i = 0; i < 8; i++) {
+        snprintf(user, sizeof(user), "user%u", i);
+        take_sessions(f, user, 2048);
+    }
+    take_sessions(f, "last", 0);
+    add_account(f, "other", false, &other, &theirs);
     assert_int_equal(iam_session_add(f->iam, &wanted, &made, message), 0);
+}
+
+/* Whose time is over takes no room. */
+static void test_sessions_that_ran_out(void **state)
+{
+    struct fixture *f = *state;
+    struct iam_credentials own, made;
+    struct iam_new_session wanted = {.access_key = own.access_key,
+                                     .seconds = 900};
+    struct access_key *key;
+
+    take_sessions(f, "greedy", 2048);
+    add_key(f, "greedy", &own);
+    assert_int_equal(iam_session_add(f->iam, &wanted, &made, message), -EDQUOT);
+    for (size_t i = 0; i < f->iam->keys.count; i++) {
+        key = f->iam->keys.items[i];
+        if (key->temporary) {
+            key->expires_ms = clock_wall_ms() - 1000;
+        }
+    }
+    assert_int_equal(iam_session_add(f->iam, &wanted, &made, message), 0);
+    assert_int_equal(f->iam->sessions, 2049);
+    f->iam->sessions += 32768; /* others have half of the room */
+    for (unsigned i = 0; i < 100; i++) {
+        assert_int_equal(iam_session_add(f->iam, &wanted, &made, message), 0);
+    }
+    assert_int_equal(f->iam->sessions, 32768 + 101);
+    f->iam->sessions -= 32768;
 }
 
 /* Moves the end of a session in the store. */
@@ -687,6 +731,7 @@ int main(void)
         TEST_ACCOUNT(test_session_token_of_a_user),
         TEST_ACCOUNT(test_refused_sessions),
         TEST_ACCOUNT(test_sessions_of_one_account),
+        TEST_ACCOUNT(test_sessions_that_ran_out),
         TEST_ACCOUNT(test_expired_session),
         TEST_ACCOUNT(test_failed_commit_changes_nothing),
     };
