@@ -175,6 +175,7 @@ void query_show_policy(struct buffer *out, const struct iam_entity *policy);
 /* Percent-encoded, as IAM gives documents back. */
 void query_show_document(struct buffer *out, const char *element,
                          const struct buffer *json);
+/* Last of a result: a buffer that grows leaves a copy of the secrets. */
 void query_show_credentials(struct query *query,
                             const struct iam_credentials *key);
 

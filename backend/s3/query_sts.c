@@ -163,8 +163,29 @@ static void fail_session(struct query *query, int error, const char *message)
     }
 }
 
-/* Writes the credentials, and who their holder is. */
-static void begin_session(struct query *query, const struct wish *wish)
+static void show_holder(struct buffer *out, const struct wish *wish,
+                        const struct oidc_token *token)
+{
+    xml_open(out, "AssumedRoleUser");
+    xml_open(out, "AssumedRoleId");
+    buffer_printf(out, "%s:%s", wish->role.id, wish->session_name);
+    xml_close(out, "AssumedRoleId");
+    xml_open(out, "Arn");
+    buffer_printf(out, "arn:aws:sts::%s:assumed-role/%s/%s", wish->role.account,
+                  wish->role.name, wish->session_name);
+    xml_close(out, "Arn");
+    xml_close(out, "AssumedRoleUser");
+    if (token != NULL) {
+        xml_string(out, "SubjectFromWebIdentityToken", token->subject);
+        xml_string(out, "Audience", token->audience);
+        xml_string(out, "Provider", token->provider);
+    }
+}
+
+/* Writes the credentials, behind who their holder is: once they are in the
+ * buffer it must not grow. `token` may be NULL. */
+static void begin_session(struct query *query, const struct wish *wish,
+                          const struct oidc_token *token)
 {
     const struct iam_name role = {IAM_ROLE, wish->role.account,
                                   wish->role.name};
@@ -174,7 +195,6 @@ static void begin_session(struct query *query, const struct wish *wish)
                                            .policy = wish->policy,
                                            .policy_arns = wish->arns,
                                            .policy_arn_count = wish->arn_count};
-    struct buffer *out = &query->result;
     struct iam_credentials key;
     char message[POLICY_MESSAGE_MAX];
     int error = iam_session_add(query->iam, &wanted, &key, message);
@@ -183,17 +203,9 @@ static void begin_session(struct query *query, const struct wish *wish)
         fail_session(query, error, message);
         return;
     }
+    show_holder(&query->result, wish, token);
     query_show_credentials(query, &key);
     iam_credentials_wipe(&key);
-    xml_open(out, "AssumedRoleUser");
-    xml_open(out, "AssumedRoleId");
-    buffer_printf(out, "%s:%s", wish->role.id, wish->session_name);
-    xml_close(out, "AssumedRoleId");
-    xml_open(out, "Arn");
-    buffer_printf(out, "arn:aws:sts::%s:assumed-role/%s/%s", role.account,
-                  role.name, wish->session_name);
-    xml_close(out, "Arn");
-    xml_close(out, "AssumedRoleUser");
 }
 
 void query_assume_role(struct query *query)
@@ -209,7 +221,7 @@ void query_assume_role(struct query *query)
     } else if (!wish.exists || !query_trusts_caller(query, &wish.role)) {
         query_deny(query, wish.role_arn);
     } else if (check_duration(query, &wish)) {
-        begin_session(query, &wish);
+        begin_session(query, &wish, NULL);
     }
 }
 
@@ -248,15 +260,8 @@ static void assume_by_token(struct query *query, const struct wish *wish,
                    "Not authorized to perform sts:AssumeRoleWithWebIdentity");
         return;
     }
-    if (!check_duration(query, wish)) {
-        return;
-    }
-    begin_session(query, wish);
-    if (!query->failed) {
-        xml_string(&query->result, "SubjectFromWebIdentityToken",
-                   token->subject);
-        xml_string(&query->result, "Audience", token->audience);
-        xml_string(&query->result, "Provider", token->provider);
+    if (check_duration(query, wish)) {
+        begin_session(query, wish, token);
     }
 }
 

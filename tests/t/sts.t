@@ -161,6 +161,8 @@ like($r->{body}, qr{<Arn>arn:aws:sts::$number:assumed-role/web/session</Arn>}, '
 like($r->{body}, qr{<SubjectFromWebIdentityToken>alice</}, 'who it was');
 like($r->{body}, qr{<Provider>idp\.example\.org/realm</}, 'where');
 like($r->{body}, qr{<Audience>s3</}, 'for whom');
+like($r->{body}, qr{</Credentials></AssumeRoleWithWebIdentityResult>},
+    'nothing is written behind the secrets: the buffer would leave a copy when it grows');
 my %as = credentials($r);
 is($t->get('/bkt/k', %as)->{body}, 'data', 'the credentials open objects');
 answers($t->get('/bkt', %as), '403 AccessDenied', 'and not more');
