@@ -464,6 +464,43 @@ static void test_creation_is_cut(void **state)
     }
 }
 
+/* S1: whoever is left of an epoch's members has been told that it stands, when
+ * another one fails on the way. */
+static void check_told(struct fixture *fixture)
+{
+    for (unsigned i = 0; i < MIRRORS; i++) {
+        struct mirror_set set;
+
+        if (state_of(fixture, i) == KV_MIRROR_MEMBER) {
+            assert_int_equal(mirror_set_read(fixture->io, directories[i], &set),
+                             0);
+            assert_true(set.stands);
+        }
+    }
+}
+
+static void test_one_fails_while_all_are_told(void **state)
+{
+    unsigned refused = 0;
+
+    for (uint64_t calls = 0; calls < 80; calls++) {
+        struct fixture *fixture = fixture_new(7);
+
+        fixture_free(*state);
+        *state = fixture;
+        close_store(fixture);
+        io_sim_wipe(fixture->io, directories[1]); /* a new epoch begins */
+        io_sim_fail_after(fixture->io, calls, EIO, 1);
+        if (open_store(fixture) != 0) {
+            refused++;
+            continue;
+        }
+        io_sim_fail_after(fixture->io, 0, EIO, 0);
+        check_told(fixture);
+    }
+    assert_in_range(refused, 1, 79);
+}
+
 /* --- choosing: pure --------------------------------------------------------*/
 
 static struct mirror_epoch epoch_made(uint64_t number, uint64_t ballot,
@@ -771,6 +808,7 @@ int main(void)
         TEST(test_a_lost_database_shows),
         TEST(test_foreign_mirrors_are_left_alone),
         TEST(test_creation_is_cut),
+        TEST(test_one_fails_while_all_are_told),
         cmocka_unit_test(test_choosing),
         cmocka_unit_test(test_choosing_of_five),
         cmocka_unit_test(test_random_histories),
