@@ -162,7 +162,7 @@ void call_fail_condition(struct s3_call *call, const char *condition);
 void call_fail_argument(struct s3_call *call, const char *name,
                         struct slice value, const char *message);
 /* From an errno: -ENOSPC InsufficientStorage, -ENODEV and -EDQUOT SlowDown,
- * others InternalError; logs what happened. */
+ * others InternalError; logs what happened, but for -EDQUOT. */
 void call_fail_errno(struct s3_call *call, int error, const char *what);
 
 /* --- XML out (xml_out.c): escapes; what XML 1.0 cannot hold is U+FFFD ------*/

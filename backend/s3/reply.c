@@ -234,8 +234,10 @@ void call_fail_errno(struct s3_call *call, int error, const char *what)
 {
     struct slice id = pb_slice(call->request->request_id);
 
-    log_error("%s failed: %s (request %.*s)", what, strerror(-error),
-              (int)id.size, (const char *)id.data);
+    if (error != -EDQUOT) { /* counted, and too many for the log */
+        log_error("%s failed: %s (request %.*s)", what, strerror(-error),
+                  (int)id.size, (const char *)id.data);
+    }
     if (error == -ENOSPC) {
         call_fail(call, S3_ERR_InsufficientStorage);
     } else if (error == -ENODEV || error == -EDQUOT) {

@@ -8,11 +8,13 @@
  *   - references, blobs and those who use them agree;
  *   - every shard that a layout names is good, and what misses one is queued
  *     for healing;
- *   - no byte is reserved that nobody will write.
+ *   - no byte is reserved that nobody will write;
+ *   - the events of all changes, told again in their order, make what is there:
+ *     no change lacks its event, and no event its change.
  *
  *   s3_crash_test [seed]     the failing seed is printed
  */
-#include "s3_fixture.h"
+#include "s3_events_fixture.h"
 
 #include "kv/mirror.h"
 #include "meta/private.h"
@@ -114,9 +116,11 @@ static void recover(struct world *w)
     struct s3_fixture *fixture = &w->fixture;
 
     io_sim_crash(fixture->io);
+    s3_close_events(fixture);
     s3_fixture_detach(fixture);
     s3_fixture_attach(fixture);
     s3_fixture_reopen(fixture, open_mirrors(w));
+    s3_open_events(fixture, 0, EVENTS_BLOCK);
     mend_mirrors(w);
 }
 
@@ -141,11 +145,15 @@ static struct world *world_open(void)
                          .bucket = "v",
                          .body = enable,
                          .size = strlen(enable)});
+    s3_open_events(&w->fixture, 0, EVENTS_BLOCK);
+    s3_expect(&w->fixture, 200, s3_notify(&w->fixture, "b", ALL_EVENTS));
+    s3_expect(&w->fixture, 200, s3_notify(&w->fixture, "v", ALL_EVENTS));
     return w;
 }
 
 static void world_close(struct world *w)
 {
+    s3_close_events(&w->fixture);
     s3_fixture_close(&w->fixture);
     sim_env_free(env);
     free(w);
@@ -663,9 +671,112 @@ static void check_reservations(struct world *w)
     }
 }
 
+/* --- events ----------------------------------------------------------------*/
+/* A key as its events tell it, oldest version first. */
+struct told {
+    unsigned count;
+    Meta__Event *versions[VERSIONS + 1];
+};
+
+static bool same(ProtobufCBinaryData a, ProtobufCBinaryData b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
+}
+
+static void told_add(struct told *told, Meta__Event *event)
+{
+    if (event->version_id.len == 0) {
+        told->count = 0;
+    }
+    assert_true(told->count <= VERSIONS);
+    told->versions[told->count++] = event;
+}
+
+static void told_remove(struct told *told, const Meta__Event *event)
+{
+    unsigned at = 0;
+
+    while (at < told->count &&
+           !same(told->versions[at]->version_id, event->version_id)) {
+        at++;
+    }
+    assert_true(at < told->count);
+    told->count--;
+    memmove(told->versions + at, told->versions + at + 1,
+            (told->count - at) * sizeof(told->versions[0]));
+}
+
+static void tell_key(struct told *told, unsigned key, Meta__Event **events,
+                     size_t count)
+{
+    told->count = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!slice_equal_string(
+                slice_of(events[i]->key.data, events[i]->key.len),
+                name_of(key))) {
+            continue;
+        }
+        if (events[i]->type == META__EVENT_TYPE__OBJECT_REMOVED_DELETE) {
+            told_remove(told, events[i]);
+        } else {
+            told_add(told, events[i]);
+        }
+    }
+}
+
+static bool is_told(const Meta__Event *event, const Meta__Object *object)
+{
+    return same(event->version_id, object->version_id) &&
+           same(event->etag, object->etag) && event->size == object->size &&
+           object->delete_marker ==
+               (event->type ==
+                META__EVENT_TYPE__OBJECT_REMOVED_DELETE_MARKER_CREATED);
+}
+
+static void check_told(struct world *w, struct arena *arena, unsigned key,
+                       const struct told *told)
+{
+    struct slice name = slice_from_string(name_of(key));
+    unsigned left = told->count;
+    struct meta_scan *scan;
+    Meta__Bucket *bucket;
+    Meta__Object *object;
+
+    assert_int_equal(meta_get_bucket(w->fixture.service.meta, arena,
+                                     slice_from_string(bucket_of(key)),
+                                     &bucket),
+                     0);
+    scan = meta_scan_objects(w->fixture.service.meta, bucket->id);
+    for (meta_scan_seek(scan, name);
+         meta_scan_valid(scan) && slice_equal(meta_scan_key(scan), name);
+         meta_scan_next(scan)) {
+        assert_int_equal(meta_scan_object(scan, arena, &object), 0);
+        assert_true(left > 0);
+        assert_true(is_told(told->versions[--left], object));
+    }
+    assert_int_equal(left, 0);
+    meta_scan_free(scan);
+}
+
+static void check_events(struct world *w)
+{
+    struct arena *arena = arena_new();
+    Meta__Event **events;
+    struct told told;
+    size_t count;
+
+    s3_list_events(&w->fixture, arena, &events, &count);
+    for (unsigned key = 0; key < KEYS; key++) {
+        tell_key(&told, key, events, count);
+        check_told(w, arena, key, &told);
+    }
+    arena_free(arena);
+}
+
 static void check(struct world *w)
 {
     check_model(w);
+    check_events(w);
     check_records(w);
     check_reservations(w);
 }
