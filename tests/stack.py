@@ -157,12 +157,16 @@ http {{
         return accepts(socket.AF_INET, ("127.0.0.1", self.port))
 
     def start(self):
-        self.start_s3d()
-        if self.access_key is None:
-            user = self.ctl("account", "add", "root", "--operator")
-            self.access_key = user["access_key"]
-            self.secret_key = user["secret_key"]
-        self.start_nginx()
+        try:
+            self.start_s3d()
+            if self.access_key is None:
+                user = self.ctl("account", "add", "root", "--operator")
+                self.access_key = user["access_key"]
+                self.secret_key = user["secret_key"]
+            self.start_nginx()
+        except BaseException:
+            self.stop()
+            raise
         return self
 
     def ctl(self, *words):
