@@ -34,6 +34,7 @@
 #define BLOB_UNIT_ALIGN 64u
 #define BLOB_BLOCK_SIZE (64u << 10) /* bytes under one CRC32C */
 #define BLOB_SMALL_MAX  (64u << 10) /* up to here: copies */
+#define BLOB_NO_DRIVE   UINT32_MAX  /* where a drive's number stands */
 
 struct blob_store;
 
@@ -53,6 +54,8 @@ int blob_store_open(const struct blob_store_options *options,
 void blob_store_close(struct blob_store *store);
 void blob_store_on_damage(struct blob_store *store, blob_damage_fn fn,
                           void *context);
+/* The number of a drive's fault domain. */
+unsigned blob_domain(const struct blob_store *store, unsigned drive);
 
 /* What a shard says about itself, so that metadata can be rebuilt from
  * drives: an opaque message of the caller's (meta's Origin). */
@@ -143,9 +146,10 @@ struct blob_health {
  * -ECANCELED, or -EBADMSG for a layout that no writer makes. */
 int blob_verify(struct blob_store *store, const Layout__Layout *layout,
                 const struct blob_pace *pace, struct blob_health *health);
-/* Only looks whether the files are there that the layout names. */
+/* Only looks whether the files are there that the layout names. What is on
+ * the drive `without` counts as lost; BLOB_NO_DRIVE: nothing does. */
 int blob_look(struct blob_store *store, const Layout__Layout *layout,
-              struct blob_health *health);
+              unsigned without, struct blob_health *health);
 
 struct blob_repair {
     struct blob_health before, after; /* after.bad == 0: whole */
@@ -164,8 +168,8 @@ int blob_repair(struct blob_store *store, const Layout__Layout *layout,
                 const struct blob_pace *pace, Layout__Layout **repaired,
                 struct blob_repair *result);
 
-/* --- reclaim: moving shards out of extents
- * -----------------------------------*/
+/* --- moving shards
+ * -----------------------------------------------------------*/
 /* A shard of a blob: where its record is, and how many bytes of the extent are
  * lost to others by it. */
 struct blob_shard {
@@ -177,19 +181,31 @@ typedef void (*blob_shard_fn)(void *context, const struct blob_shard *shard);
  * call, for a layout that no writer makes. */
 int blob_shards(const Layout__Layout *layout, blob_shard_fn fn, void *context);
 
+/* A shard that is to be elsewhere; lists ascend by chunk. */
+struct blob_move {
+    unsigned chunk, shard;
+    unsigned drive; /* that it goes to, which may be the one that it is on */
+    bool any;       /* if that is full or BLOB_NO_DRIVE: where a repair would
+                       put it */
+};
+
 struct blob_moved {
-    unsigned shards, bad; /* moved; damaged, and left where they are */
-    uint64_t bytes;       /* written */
+    unsigned shards;
+    unsigned bad;   /* damaged, and left where they are */
+    unsigned stuck; /* left where they are: no drive has taken them */
+    uint64_t bytes; /* written */
 };
 /*
- * Copies the shards that are in the extent elsewhere, verified (B2, B4): to the
- * same drive, or another one if that is full. *moved is the new layout, freed
- * as a writer's, or NULL if nothing was moved; not durable before
- * blob_sync_moved(). Errors as blob_repair(); with -ENOSPC some may be moved.
+ * Copies shards, verified (B2), to drives that hold no other shard of the
+ * chunk (B4). *moved is the new layout, freed as a writer's, or NULL if nothing
+ * was moved; not durable before blob_sync_moved(). A shard whose extent was
+ * removed meanwhile stays: the layout is old. -ENODEV: a drive that shards are
+ * on cannot be read. Other errors as blob_repair(); after one nothing changed.
  */
 int blob_move(struct blob_store *store, const Layout__Layout *layout,
-              unsigned drive, uint64_t extent, const struct blob_pace *pace,
-              Layout__Layout **moved, struct blob_moved *result);
+              const struct blob_move *moves, size_t count,
+              const struct blob_pace *pace, Layout__Layout **moved,
+              struct blob_moved *result);
 /* Makes durable (B1) what blob_move() wrote: every extent that a layout of
  * `moved` names and that of `old` does not. */
 int blob_sync_moved(struct blob_store *store, Layout__Layout *const *old,

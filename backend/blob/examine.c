@@ -81,7 +81,7 @@ int blob_verify(struct blob_store *store, const Layout__Layout *layout,
 }
 
 int blob_look(struct blob_store *store, const Layout__Layout *layout,
-              struct blob_health *health)
+              unsigned without, struct blob_health *health)
 {
     uint64_t offset = 0;
     int error = layout_check(layout);
@@ -94,7 +94,9 @@ int blob_look(struct blob_store *store, const Layout__Layout *layout,
         chunk_open(&chunk, store, layout, offset);
         chunk_quiet(&chunk);
         for (unsigned j = 0; j < chunk.message->n_shards; j++) {
-            good += chunk_check_path(&chunk, j) == 0;
+            const unsigned drive = chunk.message->shards[j]->drive_plus_one - 1;
+
+            good += drive != without && chunk_check_path(&chunk, j) == 0;
         }
         health_add(health, &chunk, good);
         offset += chunk.geometry.size;

@@ -1,4 +1,4 @@
-/* Moving shards out of an extent: copied block by block, each checked. */
+/* Moving shards: copied block by block, each checked. */
 #include "blob/private.h"
 
 #include <errno.h>
@@ -51,57 +51,81 @@ int blob_shards(const Layout__Layout *layout, blob_shard_fn fn, void *context)
     return 0;
 }
 
-/* 0, or why the shard stays. -EBADMSG: it is damaged. */
-static int move_shard(struct rebuild *move, unsigned drive, Layout__Chunk *now,
-                      struct shard_label *label)
+/* --- copying ---------------------------------------------------------------*/
+/* 0, or why the shard stays where it is. */
+static int move_shard(struct rebuild *move, const struct blob_move *to,
+                      Layout__Chunk *now)
 {
-    int error = chunk_read_label(move->chunk, move->shard, label);
+    int error = -ENOSPC;
 
-    if (error == 0) {
-        error = rebuild_on(move, drive, now->shards[move->shard]);
+    if (to->drive < move->chunk->store->drive_count) {
+        error = rebuild_on(move, to->drive, now->shards[to->shard]);
     }
-    if (error == -ENOSPC) {
+    if (error == -ENOSPC && to->any) {
         error = rebuild_shard(move, now);
-        error = error == -ENODEV ? -ENOSPC : error;
     }
     return error;
 }
 
-static int move_chunk(struct chunk *chunk, unsigned drive, uint64_t extent,
-                      struct rebuild *move, Layout__Chunk *now,
+/* Takes note of how it went; returns what ends the whole. */
+static int note_move(const struct rebuild *move, int error,
+                     struct blob_moved *result)
+{
+    if (error == 0) {
+        result->shards++;
+        result->bytes +=
+            geometry_shard_size(&move->chunk->geometry, move->shard);
+    } else if (error == -ECANCELED) {
+        return error;
+    } else if (!move->unreadable) {
+        result->stuck++;
+    } else if (error == -ENODEV) {
+        return error;
+    } else if (error != -ESTALE) {
+        result->bad++;
+    }
+    return 0;
+}
+
+/* The moves that begin the list and are of this chunk. */
+static int move_chunk(struct rebuild *move, const struct blob_move *moves,
+                      size_t count, Layout__Chunk *now,
                       struct blob_moved *result)
 {
     struct shard_label *label = xmalloc(sizeof(*label));
     int error = 0;
 
-    move->chunk = chunk;
     move->label = label;
-    for (unsigned i = 0; i < now->n_shards && error == 0; i++) {
-        if (now->shards[i]->drive_plus_one != drive + 1 ||
-            now->shards[i]->extent != extent) {
-            continue;
-        }
-        move->shard = i;
-        error = move_shard(move, drive, now, label);
+    for (size_t i = 0; i < count && error == 0; i++) {
+        invariant(moves[i].shard < now->n_shards);
+        move->shard = moves[i].shard;
+        error = chunk_read_label(move->chunk, move->shard, label);
+        move->unreadable = error != 0;
         if (error == 0) {
-            result->shards++;
-            result->bytes += geometry_shard_size(&chunk->geometry, i);
-        } else if (error != -ECANCELED && error != -ENOSPC &&
-                   error != -ENODEV) {
-            result->bad++;
-            error = 0;
+            error = move_shard(move, &moves[i], now);
         }
+        error = note_move(move, error, result);
     }
     free(label);
     return error;
 }
 
-int blob_move(struct blob_store *store, const Layout__Layout *layout,
-              unsigned drive, uint64_t extent, const struct blob_pace *pace,
-              Layout__Layout **moved, struct blob_moved *result)
+static size_t count_of_chunk(const struct blob_move *moves, size_t count,
+                             size_t chunk)
 {
-    struct rebuild move = {
-        .pace = pace, .fetch = chunk_read_block, .lazy = true};
+    size_t of_chunk = 0;
+
+    while (of_chunk < count && moves[of_chunk].chunk == chunk) {
+        of_chunk++;
+    }
+    return of_chunk;
+}
+
+int blob_move(struct blob_store *store, const Layout__Layout *layout,
+              const struct blob_move *moves, size_t count,
+              const struct blob_pace *pace, Layout__Layout **moved,
+              struct blob_moved *result)
+{
     Layout__Layout *now;
     uint64_t offset = 0;
     int error = layout_check(layout);
@@ -111,21 +135,27 @@ int blob_move(struct blob_store *store, const Layout__Layout *layout,
     if (error != 0) {
         return error;
     }
-    if (drive >= store->drive_count) {
-        return -ENODEV;
-    }
     now = layout_copy(layout);
     for (size_t i = 0; i < layout->n_chunks && error == 0; i++) {
-        struct chunk chunk;
+        size_t of_chunk = count_of_chunk(moves, count, i);
 
-        chunk_open(&chunk, store, layout, offset);
-        chunk_quiet(&chunk);
-        error =
-            move_chunk(&chunk, drive, extent, &move, now->chunks[i], result);
-        offset += chunk.geometry.size;
-        chunk_close(&chunk);
+        if (of_chunk > 0) {
+            struct chunk chunk;
+            struct rebuild move = {.chunk = &chunk,
+                                   .pace = pace,
+                                   .fetch = chunk_read_block,
+                                   .lazy = true};
+
+            chunk_open(&chunk, store, layout, offset);
+            chunk_quiet(&chunk);
+            error = move_chunk(&move, moves, of_chunk, now->chunks[i], result);
+            chunk_close(&chunk);
+        }
+        moves += of_chunk;
+        count -= of_chunk;
+        offset += layout->chunks[i]->size;
     }
-    if (result->shards > 0 && error != -ECANCELED) {
+    if (error == 0 && result->shards > 0) {
         *moved = now;
     } else {
         layout__layout__free_unpacked(now, NULL);

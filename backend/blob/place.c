@@ -34,7 +34,7 @@ int writer_choose_profile(struct blob_writer *writer)
     unsigned usable = store_usable(writer->store), drives = usable;
 
     /* Alone among lost drives, one would keep bytes without redundancy. */
-    if (usable == 0 || (usable == 1 && writer->store->drive_count > 1)) {
+    if (usable == 0 || (usable == 1 && store_members(writer->store) > 1)) {
         return -ENODEV;
     }
     for (;;) {

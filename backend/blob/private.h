@@ -151,6 +151,8 @@ struct blob_store {
 struct drive *store_drive(struct blob_store *store,
                           const Layout__Locator *locator);
 uint64_t store_random(struct blob_store *store);
+/* Drives that were not removed. */
+unsigned store_members(struct blob_store *store);
 /* Drives that are OK and not drained. */
 unsigned store_usable(struct blob_store *store);
 /* Drives that can take a record of `bytes`. Returns their number. */
@@ -234,7 +236,8 @@ struct rebuild {
     /* Gives a block of the shard, as chunk_rebuild_block() does. */
     int (*fetch)(struct chunk *chunk, unsigned shard, uint32_t block,
                  uint8_t *out);
-    bool lazy; /* durable only after a later sync */
+    bool lazy;       /* durable only after a later sync */
+    bool unreadable; /* the shard could not be had: nowhere would it be */
     struct drive *drive;
     struct extent_place place;
     uint64_t reserved; /* bytes of the reservation that are not written */
@@ -243,7 +246,7 @@ struct rebuild {
 int rebuild_on(struct rebuild *rebuild, unsigned index,
                Layout__Locator *locator);
 /* On one drive after the other until it is there; `now` is the chunk of the
- * layout to be. -ENODEV: on none. */
+ * layout to be. -ENODEV: none can take it. */
 int rebuild_shard(struct rebuild *rebuild, Layout__Chunk *now);
 
 /* Adds a chunk with `good` shards to what is known of its blob. */

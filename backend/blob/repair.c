@@ -38,6 +38,7 @@ static int rebuild_blocks(struct rebuild *rebuild, uint32_t *table)
             break;
         }
         error = rebuild->fetch(chunk, rebuild->shard, i, data);
+        rebuild->unreadable = error != 0;
         if (error == 0) {
             table[i] = crc32c_bytes(data, size);
             error = rebuild_write(rebuild, (uint64_t)i * BLOB_BLOCK_SIZE, data,
@@ -88,6 +89,7 @@ static int rebuild_write_all(struct rebuild *rebuild, uint64_t payload,
         log_error("blob %llx chunk %u: a rebuilt shard is not what it was",
                   (unsigned long long)rebuild->chunk->layout->blob,
                   rebuild->chunk->number);
+        rebuild->unreadable = true;
         error = -EIO;
     }
     return error;
@@ -104,6 +106,7 @@ int rebuild_on(struct rebuild *rebuild, unsigned index,
     int error;
 
     rebuild->drive = chunk->store->drives[index];
+    rebuild->unreadable = false;
     error = drive_reserve(rebuild->drive, chunk->layout->blob, rebuild->shard,
                           payload, tail, &rebuild->place);
     if (error != 0) {
@@ -158,7 +161,8 @@ int rebuild_shard(struct rebuild *rebuild, Layout__Chunk *now)
         find_drives(store, now, rebuild, candidates, used, &used_count);
     int error = -ENODEV;
 
-    while (error != 0 && error != -ECANCELED &&
+    rebuild->unreadable = false;
+    while (error != 0 && error != -ECANCELED && !rebuild->unreadable &&
            store_choose_spare(store, candidates, count, used, used_count,
                               &drive) == 0) {
         candidate_remove(candidates, &count, drive);

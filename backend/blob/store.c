@@ -74,6 +74,11 @@ void blob_store_on_damage(struct blob_store *store, blob_damage_fn fn,
     store->damage_context = context;
 }
 
+unsigned blob_domain(const struct blob_store *store, unsigned drive)
+{
+    return store->domains[drive];
+}
+
 struct drive *store_drive(struct blob_store *store,
                           const Layout__Locator *locator)
 {
@@ -87,6 +92,16 @@ struct drive *store_drive(struct blob_store *store,
 uint64_t store_random(struct blob_store *store)
 {
     return atomic_fetch_add(&store->random, RANDOM_STEP);
+}
+
+unsigned store_members(struct blob_store *store)
+{
+    unsigned members = 0;
+
+    for (unsigned i = 0; i < store->drive_count; i++) {
+        members += drive_state(store->drives[i]) != DRIVE_REMOVED;
+    }
+    return members;
 }
 
 static bool takes_blobs(struct drive *drive)

@@ -46,7 +46,7 @@ void care_stamp(const struct care *care, struct drive_stamp *stamp)
 {
     uint8_t *at = stamp->bytes;
 
-    stamp->usable = 0;
+    stamp->drives = stamp->usable = 0;
     for (unsigned i = 0; i < care->options.drive_count; i++) {
         struct drive *drive = care->options.drives[i];
         const enum drive_state state = drive_state(drive);
@@ -54,6 +54,7 @@ void care_stamp(const struct care *care, struct drive_stamp *stamp)
         *at++ = (uint8_t)state;
         memcpy(at, drive_uuid(drive), DRIVE_UUID_SIZE);
         at += DRIVE_UUID_SIZE;
+        stamp->drives += state != DRIVE_REMOVED;
         stamp->usable += state == DRIVE_OK;
     }
     stamp->size = (size_t)(at - stamp->bytes);
@@ -246,9 +247,9 @@ int care_status(struct care *care, struct arena *arena,
     bool proven;
     int error;
 
-    *status = (struct care_status){.drives = care->options.drive_count};
     care_stamp(care, &stamp);
-    status->drives_ok = stamp.usable;
+    *status =
+        (struct care_status){.drives = stamp.drives, .drives_ok = stamp.usable};
     /* First what is not yet queued, or it would be missed on its way. */
     proven = status_of_threads(care, arena, &stamp, status);
     error = queue_count(care, &status->ledger);

@@ -53,6 +53,16 @@ void care_scrub_start(struct care *care);
 /* No pass until it is started again, or s3d is. */
 void care_scrub_stop(struct care *care);
 
+/* What would be lost with all that is on a drive, by a look at the files of
+ * every blob which has a shard there. Takes a while. */
+struct care_loss {
+    uint64_t blobs, shards; /* that are on it */
+    uint64_t critical;      /* blobs that would bear no further loss */
+    uint64_t unreadable;    /* blobs that could not be read any more */
+    uint64_t unknown;       /* records that cannot be read */
+};
+int care_without(struct care *care, unsigned drive, struct care_loss *loss);
+
 /* --- status ----------------------------------------------------------------*/
 /* Blobs that are short of shards. */
 struct care_ledger {
@@ -76,8 +86,8 @@ struct care_scrub_status {
 };
 
 struct care_status {
-    bool fully_redundant; /* H3 */
-    unsigned drives, drives_ok;
+    bool fully_redundant;       /* H3 */
+    unsigned drives, drives_ok; /* but for removed ones */
     struct care_ledger ledger;
     struct care_heal_status heal;
     struct care_scrub_status scrub;

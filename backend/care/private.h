@@ -3,10 +3,12 @@
  *
  *   care.c        opening, closing, status
  *   pace.c        the limit of bytes a second
+ *   moves.c       shards that are moved, for reclaim and rebalance
  *   queue.c       the queue of blobs that are short of shards
  *   watch.c       the thread that takes damage reports, watches the drives and
  *                 keeps the audit
  *   heal.c        the threads that repair
+ *   loss.c        what another lost drive would mean
  *   scrub.c       the thread that verifies; walk.c, references.c: its parts
  */
 #ifndef CARE_PRIVATE_H
@@ -35,6 +37,35 @@ void pace_set_rate(struct pace *pace, uint64_t rate);
 void pace_refill(struct pace *pace, uint64_t now_us, bool busy);
 /* Waits until the bytes may be read. False: stop. */
 bool pace_take(struct pace *pace, uint64_t bytes);
+
+/* --- moves.c ---------------------------------------------------------------*/
+/* A blob of which shards were copied, and not yet committed. */
+struct moved {
+    uint64_t blob;
+    struct arena *arena; /* owned */
+    Layout__Layout *old; /* in it */
+    Layout__Layout *now; /* owned */
+};
+struct moves {
+    struct meta *meta;
+    struct blob_store *blobs;
+    struct pace *pace;
+    struct blob_intent intent; /* from the first copy to the commit: B5 */
+    struct moved moved[META_BLOBS_LOCKED_MAX];
+    size_t count;
+    uint64_t bytes;
+};
+void moves_begin(struct moves *moves, struct meta *meta,
+                 struct blob_store *blobs, struct pace *pace);
+/* Moves shards of a blob, whose layout is in the arena, which is taken over.
+ * Damaged ones are queued for healing. Errors as blob_move(), or a commit's. */
+int moves_add(struct moves *moves, struct arena *arena, uint64_t blob,
+              Layout__Layout *layout, const struct blob_move *list,
+              size_t count, struct blob_moved *result);
+/* Commits what was moved: under the blobs' locks, each whose layout is still
+ * the one that was read (H2, C3). After an error, also the one that is given,
+ * the copies are garbage. To be called last; then it may go on. */
+int moves_end(struct moves *moves, int error);
 
 /* --- audit -----------------------------------------------------------------*/
 struct audit {
@@ -65,7 +96,7 @@ struct damage {
 struct drive_stamp {
     uint8_t bytes[DRIVE_STAMP_SIZE * DRIVES_STAMPED_MAX];
     size_t size;
-    unsigned usable;
+    unsigned drives, usable; /* without those that were removed */
 };
 
 struct care {

@@ -50,6 +50,14 @@ int reclaim_pass(struct reclaim *reclaim);
  * as is returned here. */
 uint64_t reclaim_start(struct reclaim *reclaim);
 
+/* What layouts name on a drive, up to the last commit. False: it was not yet
+ * counted, or some records cannot be read. */
+struct reclaim_live {
+    uint64_t bytes, shards;
+};
+bool reclaim_live(struct reclaim *reclaim, unsigned drive,
+                  struct reclaim_live *live);
+
 /* Since the start, but what is said to be of the last pass. */
 struct reclaim_status {
     bool counted, running; /* live bytes are known; a pass is under way */

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define WALK_ARENA 256 /* records */
 
@@ -44,6 +45,7 @@ void count_free(struct reclaim *reclaim)
             free(counted);
         }
     }
+    memset(reclaim->on_drive, 0, sizeof(reclaim->on_drive));
 }
 
 int64_t count_live(struct reclaim *reclaim, unsigned drive, uint64_t extent)
@@ -88,6 +90,21 @@ void count_forget(struct reclaim *reclaim, unsigned drive, uint64_t extent)
     pthread_mutex_unlock(&reclaim->count_lock);
 }
 
+bool reclaim_live(struct reclaim *reclaim, unsigned drive,
+                  struct reclaim_live *live)
+{
+    bool known;
+
+    pthread_mutex_lock(&reclaim->lock);
+    known = reclaim->status.counted && reclaim->status.damaged == 0;
+    pthread_mutex_unlock(&reclaim->lock);
+    pthread_mutex_lock(&reclaim->count_lock);
+    live->bytes = (uint64_t)reclaim->on_drive[drive].bytes;
+    live->shards = (uint64_t)reclaim->on_drive[drive].shards;
+    pthread_mutex_unlock(&reclaim->count_lock);
+    return known;
+}
+
 /* --- counting --------------------------------------------------------------*/
 struct change {
     struct reclaim *reclaim;
@@ -97,12 +114,14 @@ struct change {
 static void change_shard(void *context, const struct blob_shard *shard)
 {
     struct change *change = context;
-    struct counted *counted = get(change->reclaim, shard->drive, shard->extent);
+    struct reclaim *reclaim = change->reclaim;
+    const int64_t sign = change->added ? 1 : -1;
+    const int64_t bytes = sign * (int64_t)shard->bytes;
 
-    if (change->added) {
-        counted->live += (int64_t)shard->bytes;
-    } else {
-        counted->live -= (int64_t)shard->bytes;
+    get(reclaim, shard->drive, shard->extent)->live += bytes;
+    if (shard->drive < DRIVES_STAMPED_MAX) {
+        reclaim->on_drive[shard->drive].bytes += bytes;
+        reclaim->on_drive[shard->drive].shards += sign;
     }
 }
 

@@ -60,7 +60,8 @@ static int look_at(void *context, uint64_t extent)
         (look.ours && !count_settled(reclaim, survey->drive, extent))) {
         survey->busy++;
     } else if (victim.live == 0 ||
-               worth_moving(reclaim, victim.size, victim.live)) {
+               (!drive_draining(drive) && /* rebalance empties that */
+                worth_moving(reclaim, victim.size, victim.live))) {
         add_victim(survey, &victim);
     }
     return 0;

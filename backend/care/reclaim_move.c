@@ -1,186 +1,92 @@
 /*
  * Emptying an extent: the records in it name blobs, whose own records say
- * which shards are live there. Copies of some blobs are made durable by one
- * sync a drive, then named by one commit.
+ * which shards are live there.
  */
 #include "care/reclaim_private.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
-#define BATCH_BYTES (32u << 20) /* moved before a commit */
-
-/* Blobs of which shards were moved, and not yet committed. */
+/* What is live in an extent is moved to others. */
 struct moving {
     struct reclaim *reclaim;
     const struct victim *victim;
-    struct arena *arena;
-    uint64_t blobs[META_BLOBS_LOCKED_MAX];
-    Layout__Layout *old[META_BLOBS_LOCKED_MAX];   /* in the arena */
-    Layout__Layout *moved[META_BLOBS_LOCKED_MAX]; /* owned */
-    size_t count;
-    uint64_t bytes, shards;
+    struct moves moves;
+    bool bad; /* something is damaged, and stays */
 };
 
-static bool spend(void *context, uint64_t bytes)
-{
-    struct reclaim *reclaim = context;
-
-    return pace_take(&reclaim->pace, bytes);
-}
-
-/* --- the commit ------------------------------------------------------------*/
-static int put_moved(struct moving *moving, struct meta_batch *batch, size_t i)
-{
-    Meta__Blob *record;
-    int error = meta_get_blob(moving->reclaim->options.meta, moving->arena,
-                              moving->blobs[i], &record);
-
-    if (error != 0) {
-        return error == -ENOENT ? 0 : error; /* it was deleted meanwhile */
-    }
-    if (record->layout != NULL &&
-        blob_layouts_equal(record->layout, moving->old[i])) { /* C3 */
-        Meta__Blob named = *record;
-
-        named.layout = moving->moved[i];
-        meta_replace_blob(batch, moving->blobs[i], record, &named,
-                          named.layout->m);
-    }
-    return 0;
-}
-
-static int commit_moved(struct moving *moving)
-{
-    struct meta *meta = moving->reclaim->options.meta;
-    struct meta_batch *batch = meta_batch_new(meta);
-    int error = 0;
-
-    meta_blob_lock_many(meta, moving->blobs, moving->count);
-    for (size_t i = 0; i < moving->count && error == 0; i++) {
-        error = put_moved(moving, batch, i);
-    }
-    if (error == 0) {
-        error = meta_commit(batch);
-    }
-    meta_blob_unlock_many(meta, moving->blobs, moving->count);
-    meta_batch_free(batch);
-    return error;
-}
-
-/* Ends what was begun; after an error the copies are garbage. */
-static int flush(struct moving *moving, int error)
-{
-    struct reclaim *reclaim = moving->reclaim;
-
-    if (error == 0 && moving->count > 0) {
-        error = blob_sync_moved(reclaim->options.blobs, moving->old,
-                                moving->moved, moving->count);
-    }
-    if (error == 0 && moving->count > 0) {
-        error = commit_moved(moving);
-    }
-    status_add(reclaim, shards_moved, moving->shards);
-    status_add(reclaim, bytes_moved, moving->bytes);
-    for (size_t i = 0; i < moving->count; i++) {
-        layout__layout__free_unpacked(moving->moved[i], NULL);
-    }
-    moving->count = 0;
-    moving->bytes = moving->shards = 0;
-    arena_free(moving->arena);
-    moving->arena = arena_new();
-    return error;
-}
-
 /* --- one blob --------------------------------------------------------------*/
-/* Unless it is in the queue already. */
-static int queue_heal(struct reclaim *reclaim, uint64_t blob,
-                      const Layout__Layout *layout)
-{
-    struct meta *meta = reclaim->options.meta;
-    unsigned left = blob_losses_left(layout);
-    struct meta_heal entry;
-    struct meta_batch *batch;
-    int error = meta_find_heal(meta, blob, layout->m, &entry);
-
-    if (error != -ENOENT) {
-        return error;
-    }
-    batch = meta_batch_new(meta);
-    entry = (struct meta_heal){.blob = blob,
-                               .losses_left = left > 0 ? left - 1 : 0};
-    meta_queue_heal(batch, &entry);
-    error = meta_commit(batch);
-    meta_batch_free(batch);
-    return error;
-}
-
+/* Shards of a blob that are in the extent. */
 struct search {
     const struct victim *victim;
-    bool found;
+    struct blob_move *list;
+    size_t count, room;
 };
 
 static void search_shard(void *context, const struct blob_shard *shard)
 {
     struct search *search = context;
 
-    search->found = search->found || (shard->drive == search->victim->drive &&
-                                      shard->extent == search->victim->extent);
+    if (shard->drive != search->victim->drive ||
+        shard->extent != search->victim->extent) {
+        return;
+    }
+    if (search->count == search->room) {
+        search->room = search->room == 0 ? 16 : 2 * search->room;
+        search->list =
+            xrealloc(search->list, search->room * sizeof(*search->list));
+    }
+    search->list[search->count++] = (struct blob_move){
+        shard->chunk, shard->shard, shard->drive, .any = true};
 }
 
-static bool is_in_victim(const struct moving *moving,
-                         const Layout__Layout *layout)
-{
-    struct search search = {.victim = moving->victim};
-
-    return layout != NULL && blob_shards(layout, search_shard, &search) == 0 &&
-           search.found;
-}
-
-static int move_layout(struct moving *moving, uint64_t blob,
-                       Layout__Layout *layout)
+static int move_shards(struct moving *moving, struct arena *arena,
+                       uint64_t blob, Layout__Layout *layout,
+                       const struct search *search)
 {
     struct reclaim *reclaim = moving->reclaim;
-    const struct blob_pace pace = {spend, reclaim};
     struct blob_moved result;
-    Layout__Layout *moved;
-    int error = blob_move(reclaim->options.blobs, layout, moving->victim->drive,
-                          moving->victim->extent, &pace, &moved, &result);
+    int error = moves_add(&moving->moves, arena, blob, layout, search->list,
+                          search->count, &result);
 
-    moving->shards += result.shards;
-    moving->bytes += result.bytes;
-    if (moved != NULL) {
-        moving->blobs[moving->count] = blob;
-        moving->old[moving->count] = layout;
-        moving->moved[moving->count++] = moved;
-    }
-    if (result.bad > 0) {
-        int queued = queue_heal(reclaim, blob, layout);
+    status_add(reclaim, shards_moved, result.shards);
+    status_add(reclaim, bytes_moved, result.bytes);
+    status_add(reclaim, shards_bad, result.bad);
+    moving->bad = moving->bad || result.bad > 0;
+    return error == 0 && result.stuck > 0 ? -ENOSPC : error;
+}
 
-        status_add(reclaim, shards_bad, result.bad);
-        error = error == 0 ? queued : error;
+/* Takes over the arena, which the record is in. */
+static int move_record(struct moving *moving, struct arena *arena,
+                       uint64_t blob, const Meta__Blob *record)
+{
+    struct search search = {.victim = moving->victim};
+    int error = 0;
+
+    if (record->layout != NULL) {
+        (void)blob_shards(record->layout, search_shard, &search);
     }
+    if (search.count > 0) {
+        error = move_shards(moving, arena, blob, record->layout, &search);
+    } else {
+        arena_free(arena);
+    }
+    free(search.list);
     return error;
 }
 
 static int move_blob(struct moving *moving, uint64_t blob)
 {
+    struct arena *arena = arena_new();
     Meta__Blob *record;
-    int error = meta_get_blob(moving->reclaim->options.meta, moving->arena,
-                              blob, &record);
+    int error =
+        meta_get_blob(moving->reclaim->options.meta, arena, blob, &record);
 
-    if (error == -ENOENT) {
-        return 0; /* nobody's: garbage */
+    if (error == 0) {
+        return move_record(moving, arena, blob, record);
     }
-    if (error == 0 && is_in_victim(moving, record->layout)) {
-        error = move_layout(moving, blob, record->layout);
-    }
-    if (error == 0 && (moving->count == META_BLOBS_LOCKED_MAX ||
-                       moving->bytes >= BATCH_BYTES)) {
-        error = flush(moving, 0);
-    }
-    return error;
+    arena_free(arena);
+    return error == -ENOENT ? 0 : error; /* nobody's: garbage */
 }
 
 /* --- the extent ------------------------------------------------------------*/
@@ -214,9 +120,9 @@ static int compare_ids(const void *a, const void *b)
 /* What was moved when room ran out is not to be moved again. */
 static int end_moving(struct moving *moving, int error)
 {
-    int flushed = flush(moving, error == -ENOSPC ? 0 : error);
+    int ended = moves_end(&moving->moves, error == -ENOSPC ? 0 : error);
 
-    return error != 0 ? error : flushed;
+    return error != 0 ? error : ended;
 }
 
 static int move_named(struct moving *moving)
@@ -250,10 +156,11 @@ static int move_searched(struct moving *moving)
         Meta__Blob *record;
 
         error = meta_next_blob(meta, arena, blob, &blob, &record);
-        if (error == 0 && is_in_victim(moving, record->layout)) {
-            error = move_blob(moving, blob);
+        if (error == 0) {
+            error = move_record(moving, arena, blob, record);
+        } else {
+            arena_free(arena);
         }
-        arena_free(arena);
         if (atomic_load(&moving->reclaim->stopping)) {
             error = -ECANCELED;
         }
@@ -263,15 +170,15 @@ static int move_searched(struct moving *moving)
 
 int empty_extent(struct reclaim *reclaim, const struct victim *victim)
 {
-    struct moving moving = {
-        .reclaim = reclaim, .victim = victim, .arena = arena_new()};
-    uint64_t bad = reclaim->status.shards_bad; /* ours alone */
-    int error = move_named(&moving);
+    struct moving moving = {.reclaim = reclaim, .victim = victim};
+    int error;
 
-    if (error == 0 && bad == reclaim->status.shards_bad &&
+    moves_begin(&moving.moves, reclaim->options.meta, reclaim->options.blobs,
+                &reclaim->pace);
+    error = move_named(&moving);
+    if (error == 0 && !moving.bad &&
         count_live(reclaim, victim->drive, victim->extent) != 0) {
         error = move_searched(&moving);
     }
-    arena_free(moving.arena);
     return error;
 }

@@ -33,6 +33,9 @@ struct reclaim {
 
     pthread_mutex_t count_lock; /* below all other locks */
     struct counted *count[COUNT_BUCKETS];
+    struct {
+        int64_t bytes, shards; /* that layouts name */
+    } on_drive[DRIVES_STAMPED_MAX];
 
     pthread_mutex_t pass_lock; /* one pass at a time */
     bool strays_sought;        /* by the pass */

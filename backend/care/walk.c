@@ -31,7 +31,8 @@ static int look_at(struct walk *walk, uint64_t blob,
 {
     struct blob_health health;
     bool changed = false;
-    int error = blob_look(walk->care->options.blobs, layout, &health);
+    int error =
+        blob_look(walk->care->options.blobs, layout, BLOB_NO_DRIVE, &health);
 
     if (error == -EBADMSG) {
         return 0; /* the scrub's matter */
@@ -83,8 +84,7 @@ int walk_blobs(struct care *care, const struct drive_stamp *stamp)
     if (error == 0) {
         log_info("drives: %u of %u are usable; %llu blobs more are short of "
                  "shards",
-                 stamp->usable, care->options.drive_count,
-                 (unsigned long long)walk.found);
+                 stamp->usable, stamp->drives, (unsigned long long)walk.found);
         pthread_mutex_lock(&care->lock);
         pthread_cond_broadcast(&care->work);
         pthread_mutex_unlock(&care->lock);

@@ -105,6 +105,19 @@ static uint64_t now_ms(void)
     return clock_monotonic_us() / 1000;
 }
 
+/* Drives that were usable and are not; one that was removed is not lost. */
+static unsigned count_lost(const struct drive_stamp *before,
+                           const struct drive_stamp *now)
+{
+    unsigned lost = 0;
+
+    for (size_t i = 0; i < before->size; i += DRIVE_STAMP_SIZE) {
+        lost += before->bytes[i] == DRIVE_OK && now->bytes[i] != DRIVE_OK &&
+                now->bytes[i] != DRIVE_REMOVED;
+    }
+    return lost;
+}
+
 static void watch_drives(struct care *care, struct watch *watch)
 {
     struct drive_stamp now;
@@ -119,9 +132,7 @@ static void watch_drives(struct care *care, struct watch *watch)
     changed = now.size != watch->stamp.size ||
               memcmp(now.bytes, watch->stamp.bytes, now.size) != 0;
     if (changed) {
-        if (now.usable < watch->stamp.usable) {
-            audit_add(care, drives_lost, watch->stamp.usable - now.usable);
-        }
+        audit_add(care, drives_lost, count_lost(&watch->stamp, &now));
         watch->stamp = now;
     }
     pthread_mutex_lock(&care->lock);

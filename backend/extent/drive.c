@@ -34,6 +34,8 @@ const char *drive_state_name(enum drive_state state)
         return "blank";
     case DRIVE_FAILED:
         return "failed";
+    case DRIVE_REMOVED:
+        return "removed";
     }
     return "unknown";
 }
@@ -152,6 +154,11 @@ int drive_open(struct io *io, const struct drive_config *config,
 {
     struct drive *opened = xcalloc(1, sizeof(*opened));
     drive_init(opened, io, config, options);
+    *drive = opened;
+    if (options->removed) {
+        drive_set_state(opened, DRIVE_REMOVED, "");
+        return 0;
+    }
     enum drive_state state = DRIVE_MISSING;
     char reason[REASON_SIZE] = "the path is too long";
     if (strlen(config->directory) < DRIVE_DIRECTORY_SIZE) {
@@ -164,13 +171,13 @@ int drive_open(struct io *io, const struct drive_config *config,
     int r = state == DRIVE_OK ? drive_begin(opened) : 0;
     if (r == -EAGAIN) {
         drive_close(opened);
+        *drive = NULL;
         return r;
     }
     if (state != DRIVE_OK) {
         log_warn("drive %u (%s) is %s: %s", config->index, config->directory,
                  drive_state_name(state), reason);
     }
-    *drive = opened;
     return 0;
 }
 

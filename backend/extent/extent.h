@@ -31,6 +31,7 @@ enum drive_state {
     DRIVE_FOREIGN, /* identity of another cluster, index or drive */
     DRIVE_BLANK,   /* a known drive came back without identity: replaced */
     DRIVE_FAILED,  /* I/O errors since start, or read-only: still read */
+    DRIVE_REMOVED, /* taken out of the cluster: only its number is left */
 };
 
 struct drive_config {
@@ -44,9 +45,19 @@ struct drive_options {
     uint8_t uuid[DRIVE_UUID_SIZE]; /* which drive it must be; zeros: any */
     uint64_t extent_size;   /* an extent is sealed when it grows past this */
     uint64_t reserve_bytes; /* free space that is left alone */
+    bool removed;           /* it is DRIVE_REMOVED, and not looked at */
 };
 
 struct drive;
+
+/* Which drive a directory holds. -ENOENT: none; -EBADMSG: it cannot be told;
+ * else why it could not be read. */
+struct drive_identity {
+    uint8_t cluster[DRIVE_UUID_SIZE], uuid[DRIVE_UUID_SIZE];
+    unsigned index;
+};
+int drive_identify(struct io *io, const char *directory,
+                   struct drive_identity *identity);
 
 /* Writes the identity file of a new drive into a new or empty directory (or
  * one with lost+found only, or what an interrupted call left). -EEXIST if it
@@ -104,6 +115,9 @@ bool drive_look(struct drive *drive);
 /* Another disk takes the place of one that is not DRIVE_OK: the next look
  * accepts only this identity. By the thread that looks. */
 void drive_expect(struct drive *drive, const uint8_t uuid[DRIVE_UUID_SIZE]);
+/* The drive is DRIVE_REMOVED from now on; its files are closed, so that it can
+ * be unmounted. By the thread that looks. */
+void drive_retire(struct drive *drive);
 
 struct drive_usage {
     uint64_t total, free; /* bytes, of the file system less the reserve */

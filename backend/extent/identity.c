@@ -65,6 +65,22 @@ int identity_read(struct io *io, const char *directory,
     return r;
 }
 
+int drive_identify(struct io *io, const char *directory,
+                   struct drive_identity *found)
+{
+    struct identity identity;
+    if (strlen(directory) >= DRIVE_DIRECTORY_SIZE) {
+        return -ENAMETOOLONG;
+    }
+    int r = identity_read(io, directory, &identity);
+    if (r == 0) {
+        memcpy(found->cluster, identity.cluster, DRIVE_UUID_SIZE);
+        memcpy(found->uuid, identity.drive, DRIVE_UUID_SIZE);
+        found->index = identity.index;
+    }
+    return r == -EFBIG ? -EBADMSG : r;
+}
+
 static bool is_set(const uint8_t uuid[DRIVE_UUID_SIZE])
 {
     static const uint8_t zeros[DRIVE_UUID_SIZE];
@@ -79,7 +95,8 @@ static const char *mismatch(const struct identity *identity, unsigned index,
         return "it holds a drive of another cluster";
     }
     if (identity->index != index) {
-        return "it holds drive %u: drives are swapped";
+        return "it holds drive %u: drives are swapped; they are found when s3d "
+               "starts again";
     }
     if (is_set(options->uuid) &&
         memcmp(identity->drive, options->uuid, DRIVE_UUID_SIZE) != 0) {

@@ -144,8 +144,21 @@ static bool come_back(struct drive *drive, const struct identity *identity)
     return true;
 }
 
+void drive_retire(struct drive *drive)
+{
+    drive_set_state(drive, DRIVE_REMOVED, "");
+    atomic_store(&drive->readable, false);
+    (void)extents_abandon_all(drive); /* one that is being made stays open */
+    file_cache_forget_all(drive);
+    io_close(drive->lock);
+    drive->lock = NULL;
+}
+
 bool drive_look(struct drive *drive)
 {
+    if (drive_state(drive) == DRIVE_REMOVED) {
+        return false;
+    }
     if (drive_state(drive) == DRIVE_OK) {
         struct drive_usage usage;
         drive_usage(drive, &usage);

@@ -4,21 +4,13 @@
  * The cluster record names the drives by index and uuid. A configured drive
  * that it does not name is new: formatted if its directory is blank, adopted
  * if a start was interrupted after the format. A drive that it names must be
- * that very drive; another one is opened as not usable and never written to.
+ * that very drive, at whichever configured path it is (cluster_match.c);
+ * another one is opened as not usable and never written to. The number of a
+ * drive that was removed is never used again.
  */
 #include "server/private.h"
 #include <errno.h>
 #include <string.h>
-
-static Meta__DriveSlot *find_slot(const Meta__Cluster *record, unsigned index)
-{
-    for (size_t i = 0; i < record->n_drives; i++) {
-        if (record->drives[i]->index == index) {
-            return record->drives[i];
-        }
-    }
-    return NULL;
-}
 
 /* --- drives ----------------------------------------------------------------*/
 static int open_drive(const struct drive_config *config,
@@ -58,7 +50,7 @@ static size_t name_new(const struct cluster *cluster, Meta__Cluster *record,
         list[i] = record->drives[i];
     }
     for (unsigned i = 0; i < cluster->drive_count; i++) {
-        if (find_slot(record, i) != NULL ||
+        if (cluster_find_slot(record, i) != NULL ||
             drive_state(cluster->drives[i]) != DRIVE_OK) {
             continue;
         }
@@ -92,30 +84,78 @@ static int record_drives(struct cluster *cluster, Meta__Cluster *record)
     return error;
 }
 
+/* The configuration's entry of a drive that was removed keeps its place, or
+ * was the last one. */
+static int check_slot(const struct server_config *config,
+                      const Meta__DriveSlot *slot)
+{
+    const bool configured = slot->index < config->drive_count;
+    if (!configured && !slot->removed) {
+        log_error("the cluster has a drive %u, but the configuration "
+                  "names only %u drives",
+                  slot->index, config->drive_count);
+        return -EINVAL;
+    }
+    if (configured && !slot->removed && config->drives[slot->index].removed) {
+        log_error("drive %u is removed in the configuration, but not in the "
+                  "cluster: s3ctl drive remove %u",
+                  slot->index, slot->index);
+        return -EINVAL;
+    }
+    if (configured && slot->removed && !config->drives[slot->index].removed) {
+        log_warn("drive %u was removed, %s is not used: write "
+                 "{ removed = true; } in its place, new drives at the end",
+                 slot->index, config->drives[slot->index].path);
+    }
+    return 0;
+}
+
 static int check_record(const struct server_config *config,
                         const Meta__Cluster *record)
 {
+    int error = 0;
     if (record->uuid.len != DRIVE_UUID_SIZE ||
         record->n_drives > SERVER_DRIVES_MAX) {
         log_error("the cluster record is damaged");
         return -EBADMSG;
     }
-    for (size_t i = 0; i < record->n_drives; i++) {
+    for (size_t i = 0; i < record->n_drives && error == 0; i++) {
         if (record->drives[i]->uuid.len != DRIVE_UUID_SIZE) {
             log_error("the cluster record is damaged");
             return -EBADMSG;
         }
-        if (record->drives[i]->index >= config->drive_count) {
-            log_error("the cluster has a drive %u, but the configuration "
-                      "names only %u drives",
-                      record->drives[i]->index, config->drive_count);
+        error = check_slot(config, record->drives[i]);
+    }
+    for (unsigned i = 0; i < config->drive_count && error == 0; i++) {
+        if (config->drives[i].removed && cluster_find_slot(record, i) == NULL) {
+            log_error("drive %u is removed in the configuration, but never "
+                      "was in the cluster",
+                      i);
             return -EINVAL;
         }
     }
-    return 0;
+    return error;
 }
 
 /* --- all drives ------------------------------------------------------------*/
+static int open_one(struct cluster *cluster, const struct drive_config *config,
+                    const Meta__DriveSlot *slot, struct drive_options *options)
+{
+    struct drive **place = &cluster->drives[config->index];
+    memset(options->uuid, 0, sizeof(options->uuid));
+    if (slot == NULL) {
+        return open_new(config, options, place);
+    }
+    memcpy(options->uuid, slot->uuid.data, DRIVE_UUID_SIZE);
+    options->removed = slot->removed;
+    const int error = open_drive(config, options, place);
+    options->removed = false;
+    if (error == 0) {
+        drive_drain(*place, slot->draining);
+    }
+    return error;
+}
+
 static int open_drives(const struct server_config *config,
                        const Meta__Cluster *record, struct cluster *cluster)
 {
@@ -123,24 +163,19 @@ static int open_drives(const struct server_config *config,
                                     .reserve_bytes = config->reserve};
     const bool first_start = record->n_drives == 0;
     memcpy(options.cluster, record->uuid.data, DRIVE_UUID_SIZE);
-    for (unsigned i = 0; i < config->drive_count; i++) {
-        const struct drive_config drive = {config->drives[i].path,
-                                           config->drives[i].domain, i};
-        const Meta__DriveSlot *slot = find_slot(record, i);
-        struct drive **place = &cluster->drives[i];
-        memset(options.uuid, 0, sizeof(options.uuid));
-        if (slot != NULL) {
-            memcpy(options.uuid, slot->uuid.data, DRIVE_UUID_SIZE);
-        }
-        const int error = slot != NULL ? open_drive(&drive, &options, place)
-                                       : open_new(&drive, &options, place);
+    int error = cluster_match_drives(config, record, cluster->entry_of);
+    for (unsigned i = 0; i < config->drive_count && error == 0; i++) {
+        const struct server_drive_config *entry =
+            &config->drives[cluster->entry_of[i]];
+        const struct drive_config drive = {entry->path, entry->domain, i};
+        error =
+            open_one(cluster, &drive, cluster_find_slot(record, i), &options);
         if (error != 0) {
-            return error;
+            break;
         }
         cluster->drive_count = i + 1;
-        drive_drain(*place, slot != NULL && slot->draining);
-        const enum drive_state state = drive_state(*place);
-        if (state == DRIVE_OK) {
+        const enum drive_state state = drive_state(cluster->drives[i]);
+        if (state == DRIVE_OK || state == DRIVE_REMOVED) {
             continue;
         }
         log_error("drive %u, %s: %s", i, drive.directory,
@@ -151,13 +186,23 @@ static int open_drives(const struct server_config *config,
             return -EINVAL;
         }
     }
-    return 0;
+    return error;
+}
+
+unsigned cluster_members(const struct cluster *cluster)
+{
+    unsigned members = 0;
+    for (unsigned i = 0; i < cluster->drive_count; i++) {
+        members += drive_state(cluster->drives[i]) != DRIVE_REMOVED;
+    }
+    return members;
 }
 
 static int judge_drives(const struct cluster *cluster)
 {
     const unsigned usable =
         (unsigned)__builtin_popcount(cluster_usable(cluster));
+    const unsigned members = cluster_members(cluster);
     unsigned readable = 0;
     for (unsigned i = 0; i < cluster->drive_count; i++) {
         readable += drive_readable(cluster->drives[i]);
@@ -169,12 +214,12 @@ static int judge_drives(const struct cluster *cluster)
     if (usable == 0) {
         log_error("no drive can be written to: objects can only be read");
     }
-    if (cluster->drive_count == 1) {
+    if (members == 1) {
         log_warn("NO REDUNDANCY: there is one drive, and when it fails "
                  "everything is lost");
-    } else if (usable < cluster->drive_count) {
+    } else if (usable < members) {
         log_error("%u of %u drives are not usable: s3d goes on without them",
-                  cluster->drive_count - usable, cluster->drive_count);
+                  members - usable, members);
     }
     return 0;
 }

@@ -1,6 +1,6 @@
 /*
- * Drives while s3d serves: those that come back, and those that are replaced
- * or drained.
+ * Drives while s3d serves: those that come back, and those that are replaced,
+ * drained or removed.
  */
 #include "server/private.h"
 #include <errno.h>
@@ -45,16 +45,6 @@ void cluster_look_at_drives(struct cluster *cluster)
 
 /* --- the record ------------------------------------------------------------*/
 
-static Meta__DriveSlot *find_slot(const Meta__Cluster *record, unsigned index)
-{
-    for (size_t i = 0; i < record->n_drives; i++) {
-        if (record->drives[i]->index == index) {
-            return record->drives[i];
-        }
-    }
-    return NULL;
-}
-
 static int commit(struct cluster *cluster, const Meta__Cluster *record)
 {
     struct meta_batch *batch = meta_batch_new(cluster->meta);
@@ -74,7 +64,7 @@ static int change_slot(struct cluster *cluster, unsigned index,
     Meta__Cluster *record;
     int error = meta_get_cluster(cluster->meta, arena, &record);
     if (error == 0) {
-        Meta__DriveSlot *slot = find_slot(record, index);
+        Meta__DriveSlot *slot = cluster_find_slot(record, index);
         error = -ENOENT;
         if (slot != NULL) {
             change(slot, context);
@@ -147,15 +137,69 @@ static void set_draining(Meta__DriveSlot *slot, void *drain)
     slot->draining = *(const bool *)drain;
 }
 
-int cluster_drain_drive(struct cluster *cluster, unsigned index, bool drain)
+/* -ENOENT: it was removed. */
+static int drain(struct cluster *cluster, unsigned index, bool drain)
+{
+    if (drive_state(cluster->drives[index]) == DRIVE_REMOVED) {
+        return -ENOENT;
+    }
+    const int error = change_slot(cluster, index, set_draining, &drain);
+    if (error == 0) {
+        drive_drain(cluster->drives[index], drain);
+        cluster->drained_at[index] = blob_intent_next(cluster->blobs);
+    }
+    return error;
+}
+
+int cluster_drain_drive(struct cluster *cluster, unsigned index, bool on)
 {
     if (index >= cluster->drive_count) {
         return -EINVAL;
     }
     pthread_mutex_lock(&cluster->drives_lock);
-    const int error = change_slot(cluster, index, set_draining, &drain);
+    const int error = drain(cluster, index, on);
+    pthread_mutex_unlock(&cluster->drives_lock);
+    return error;
+}
+
+/* --- removing --------------------------------------------------------------*/
+
+/* With the lock. */
+static bool is_settled(struct cluster *cluster, unsigned index)
+{
+    struct drive *drive = cluster->drives[index];
+    return drive_state(drive) != DRIVE_OK ||
+           (drive_draining(drive) &&
+            blob_intent_oldest(cluster->blobs) >= cluster->drained_at[index]);
+}
+
+bool cluster_is_settled(struct cluster *cluster, unsigned index)
+{
+    pthread_mutex_lock(&cluster->drives_lock);
+    const bool settled = is_settled(cluster, index);
+    pthread_mutex_unlock(&cluster->drives_lock);
+    return settled;
+}
+
+static void set_removed(Meta__DriveSlot *slot, void *unused)
+{
+    (void)unused;
+    slot->removed = true;
+    slot->draining = false;
+}
+
+int cluster_remove_drive(struct cluster *cluster, unsigned index)
+{
+    struct drive *drive = cluster->drives[index];
+    int error = -EBUSY;
+    pthread_mutex_lock(&cluster->drives_lock);
+    if (is_settled(cluster, index)) {
+        error = change_slot(cluster, index, set_removed, NULL);
+    }
     if (error == 0) {
-        drive_drain(cluster->drives[index], drain);
+        drive_retire(drive);
+        log_info("drive %u, %s: removed", index,
+                 drive_config(drive)->directory);
     }
     pthread_mutex_unlock(&cluster->drives_lock);
     return error;

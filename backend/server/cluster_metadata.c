@@ -64,11 +64,22 @@ int cluster_open_metadata(const struct server_config *config,
 
 /* --- mending ---------------------------------------------------------------*/
 
-/* A directory that a missing drive left behind is no place for a mirror. */
-static bool has_drive(const struct cluster *cluster, unsigned mirror)
+static bool is_below(const char *path, const char *directory)
 {
-    return !cluster->metadata_on_drives ||
-           drive_state(cluster->drives[mirror]) == DRIVE_OK;
+    const size_t size = strlen(directory);
+    return size > 0 && strncmp(path, directory, size) == 0 && path[size] == '/';
+}
+
+/* A directory that a missing drive left behind is no place for a mirror. */
+static bool has_drive(const struct cluster *cluster, const char *mirror)
+{
+    bool has = !cluster->metadata_on_drives;
+    for (unsigned i = 0; i < cluster->drive_count && !has; i++) {
+        struct drive *drive = cluster->drives[i];
+        has = drive_state(drive) == DRIVE_OK &&
+              is_below(mirror, drive_config(drive)->directory);
+    }
+    return has;
 }
 
 static bool may_learn(const struct kv_mirror_status *status)
@@ -112,7 +123,7 @@ void cluster_mend_mirrors(struct cluster *cluster)
     uint64_t epoch;
     const unsigned count = kv_mirrors(kv, &epoch, status);
     for (unsigned i = 0; i < count; i++) {
-        if (may_learn(&status[i]) && has_drive(cluster, i)) {
+        if (may_learn(&status[i]) && has_drive(cluster, status[i].directory)) {
             try_mirror(cluster, kv, i, status[i].directory);
         }
     }

@@ -77,6 +77,11 @@ static const struct setting reclaim[] = {
     {"rate", SIZE, AT(care.reclaim_rate), "128M", 1 << 20, 1ull << 40},
 };
 
+static const struct setting rebalance[] = {
+    {"band", NUMBER, AT(care.rebalance_band), "10", 0, 50},
+    {"rate", SIZE, AT(care.rebalance_rate), "64M", 1 << 20, 1ull << 40},
+};
+
 /* The groups of the file. */
 static const struct group {
     const char *name;
@@ -88,53 +93,75 @@ static const struct group {
     {"scrub", scrub, sizeof(scrub) / sizeof(scrub[0])},
     {"heal", heal, sizeof(heal) / sizeof(heal[0])},
     {"reclaim", reclaim, sizeof(reclaim) / sizeof(reclaim[0])},
+    {"rebalance", rebalance, sizeof(rebalance) / sizeof(rebalance[0])},
 };
+
+static int read_drive_entry(struct loader *loader,
+                            const config_setting_t *entry,
+                            struct server_drive_config *drive)
+{
+    const char *name = config_setting_name(entry);
+    const bool is_path = strcmp(name, "path") == 0;
+    if (strcmp(name, "removed") == 0) {
+        if (config_setting_type(entry) != CONFIG_TYPE_BOOL) {
+            return config_fail(loader, entry, "removed must be true or false");
+        }
+        drive->removed = config_setting_get_bool(entry);
+        return 0;
+    }
+    if (!is_path && strcmp(name, "domain") != 0) {
+        return config_fail(loader, entry, "unknown setting drives.%s", name);
+    }
+    const char *text = config_setting_get_string(entry);
+    if (text == NULL) {
+        return config_fail(loader, entry, "%s must be a string in quotes",
+                           name);
+    }
+    if (is_path && text[0] != '/') {
+        return config_fail(loader, entry,
+                           "the path of a drive must be an absolute path");
+    }
+    if (strlen(text) > (is_path ? 1023 : 255)) {
+        return config_fail(loader, entry, "%s is too long", name);
+    }
+    *(is_path ? &drive->path : &drive->domain) = xstrdup(text);
+    return 0;
+}
+
+static int check_drive(struct loader *loader, const config_setting_t *group,
+                       struct server_drive_config *drive)
+{
+    const struct server_config *config = loader->config;
+    if (drive->path == NULL && !drive->removed) {
+        return config_fail(loader, group, "a drive needs a path");
+    }
+    drive->path = drive->path != NULL ? drive->path : xstrdup("");
+    drive->domain = drive->domain != NULL ? drive->domain : xstrdup("");
+    for (unsigned i = 0; i + 1 < config->drive_count && !drive->removed; i++) {
+        if (!config->drives[i].removed &&
+            strcmp(config->drives[i].path, drive->path) == 0) {
+            return config_fail(loader, group, "two drives have the path %s",
+                               drive->path);
+        }
+    }
+    return 0;
+}
 
 static int read_drive(struct loader *loader, const config_setting_t *group)
 {
     struct server_config *config = loader->config;
     struct server_drive_config *drive = &config->drives[config->drive_count];
+    int error = 0;
     if (config_setting_type(group) != CONFIG_TYPE_GROUP) {
         return config_fail(loader, group,
                            "a drive must be a group: { path = ...; }");
     }
     config->drive_count++;
-    for (int i = 0; i < config_setting_length(group); i++) {
-        const config_setting_t *entry =
-            config_setting_get_elem(group, (unsigned)i);
-        const char *name = config_setting_name(entry);
-        const bool is_path = strcmp(name, "path") == 0;
-        if (!is_path && strcmp(name, "domain") != 0) {
-            return config_fail(loader, entry, "unknown setting drives.%s",
-                               name);
-        }
-        const char *text = config_setting_get_string(entry);
-        if (text == NULL) {
-            return config_fail(loader, entry, "%s must be a string in quotes",
-                               name);
-        }
-        if (is_path && text[0] != '/') {
-            return config_fail(loader, entry,
-                               "the path of a drive must be an absolute path");
-        }
-        if (strlen(text) > (is_path ? 1023 : 255)) {
-            return config_fail(loader, entry, "%s is too long", name);
-        }
-        *(is_path ? &drive->path : &drive->domain) = xstrdup(text);
+    for (int i = 0; i < config_setting_length(group) && error == 0; i++) {
+        error = read_drive_entry(
+            loader, config_setting_get_elem(group, (unsigned)i), drive);
     }
-    if (drive->path == NULL) {
-        return config_fail(loader, group, "a drive needs a path");
-    }
-    for (unsigned i = 0; i + 1 < config->drive_count; i++) {
-        if (strcmp(config->drives[i].path, drive->path) == 0) {
-            return config_fail(loader, group, "two drives have the path %s",
-                               drive->path);
-        }
-    }
-    if (drive->domain == NULL) {
-        drive->domain = xstrdup("");
-    }
-    return 0;
+    return error != 0 ? error : check_drive(loader, group, drive);
 }
 
 static int read_drives(struct loader *loader, const config_setting_t *list)
@@ -205,8 +232,12 @@ static void put_metadata_on_drives(struct server_config *config)
 {
     const unsigned wanted = (unsigned)config->metadata_mirrors;
     config->metadata_on_drives = true;
-    for (unsigned i = 0; i < config->drive_count && i < wanted; i++) {
+    for (unsigned i = 0;
+         i < config->drive_count && config->metadata_count < wanted; i++) {
         struct buffer path = {0};
+        if (config->drives[i].removed) {
+            continue;
+        }
         buffer_printf(&path, "%s/metadata", config->drives[i].path);
         buffer_append(&path, "", 1);
         config->metadata[config->metadata_count++] = (char *)path.data;
@@ -333,6 +364,10 @@ static int check_whole(struct loader *loader, const config_t *file)
     }
     if (config->metadata_count == 0) {
         put_metadata_on_drives(config);
+    }
+    if (config->metadata_count == 0) {
+        return config_fail(loader, config_lookup(file, "drives"),
+                           "all drives are removed");
     }
     if (config->region[0] == '\0') {
         return config_fail(loader, config_lookup(file, "region"),

@@ -9,7 +9,7 @@
 #define SERVER_PRIVATE_H
 
 #include "care/care.h"
-#include "care/reclaim.h"
+#include "care/rebalance.h"
 #include "s3/s3.h"
 #include "server/server.h"
 #include <stdatomic.h>
@@ -44,13 +44,16 @@ struct cluster {
     struct crypt_provider *vault; /* NULL: none is configured */
     struct drive *drives[SERVER_DRIVES_MAX];
     unsigned drive_count;
+    unsigned entry_of[SERVER_DRIVES_MAX]; /* of the configuration */
+    /* blob_intent_next() when it began to be drained: D3 */
+    uint64_t drained_at[SERVER_DRIVES_MAX];
     struct drive_retry {
         uint64_t at_us;   /* monotonic; not before */
         uint64_t wait_us; /* after the next failure */
         unsigned returns; /* as last seen */
     } drive_retries[SERVER_DRIVES_MAX];
     pthread_mutex_t drives_lock; /* looks at drives, changes of the record */
-    bool metadata_on_drives;     /* mirror i is on drive i */
+    bool metadata_on_drives;     /* each mirror is in a drive's directory */
     struct mirror_retry {
         uint64_t at_us;   /* monotonic; not before */
         uint64_t wait_us; /* after the next failure */
@@ -62,6 +65,17 @@ int cluster_open(const struct server_config *config, struct cluster *cluster);
 void cluster_close(struct cluster *cluster); /* also a half-opened one */
 /* One bit per drive that is DRIVE_OK. Does not block. */
 uint32_t cluster_usable(const struct cluster *cluster);
+/* Drives that were not removed. */
+unsigned cluster_members(const struct cluster *cluster);
+
+/* --- which directory is which drive (cluster_match.c) ----------------------*/
+/* NULL if the record does not name it. */
+Meta__DriveSlot *cluster_find_slot(const Meta__Cluster *record, unsigned index);
+/* The configuration's entry for each drive. -EINVAL, after it was logged: a
+ * new drive is not at the end. */
+int cluster_match_drives(const struct server_config *config,
+                         const Meta__Cluster *record,
+                         unsigned entry_of[SERVER_DRIVES_MAX]);
 
 /* --- drives in use (cluster_drives.c): these block -------------------------*/
 /* Looks at each drive: whether it still is there, or is there again. */
@@ -72,6 +86,12 @@ void cluster_look_at_drives(struct cluster *cluster);
 int cluster_replace_drive(struct cluster *cluster, unsigned index);
 /* Whether a drive takes new shards, durably. -EINVAL: there is none. */
 int cluster_drain_drive(struct cluster *cluster, unsigned index, bool drain);
+/* Whether nobody can still commit a shard on it: it is drained, and all who
+ * began before that have ended, or it is not usable. */
+bool cluster_is_settled(struct cluster *cluster, unsigned index);
+/* Takes a drive that is settled out for ever, durably: what is on it counts
+ * as lost. -EBUSY: it is not settled. */
+int cluster_remove_drive(struct cluster *cluster, unsigned index);
 
 /* --- metadata and identities (cluster_metadata.c) --------------------------*/
 /* Logs why it fails. */
@@ -241,6 +261,7 @@ struct server {
     struct cluster cluster;
     struct care *care;
     struct reclaim *reclaim;
+    struct rebalance *rebalance;
     struct s3_service service;
     struct listener listeners[2];
     struct connection *connections;

@@ -13,8 +13,9 @@
 #define SERVER_PROVIDERS_MAX 16
 
 struct server_drive_config {
-    char *path;   /* absolute */
+    char *path;   /* absolute; "" is allowed if it was removed */
     char *domain; /* fault domain, "" for one of its own */
+    bool removed; /* the entry keeps a number's place */
 };
 
 struct server_limits {
@@ -68,6 +69,8 @@ struct server_care_config {
     uint64_t reclaim_rate; /* bytes a second */
     uint64_t reclaim_live; /* percent */
     uint64_t reclaim_interval_s;
+    uint64_t rebalance_rate; /* bytes a second */
+    uint64_t rebalance_band; /* percent */
 };
 
 /* What conf/s3d.conf says; docs are in that file. Strings are never NULL but
@@ -80,7 +83,7 @@ struct server_config {
     char *state; /* directory of the master key and the keyring */
     char *metadata[KV_MIRRORS_MAX]; /* directories of its mirrors */
     unsigned metadata_count;
-    bool metadata_on_drives;   /* metadata[i] is on drives[i] */
+    bool metadata_on_drives;   /* in directories of drives */
     uint64_t metadata_mirrors; /* how many, on drives */
     bool accept_lost_mirrors;  /* s3d -L: docs/mirrors.md */
     char *master_key;

@@ -32,7 +32,8 @@ static bool same_drives(const struct server_config *a,
     }
     for (unsigned i = 0; i < a->drive_count; i++) {
         if (strcmp(a->drives[i].path, b->drives[i].path) != 0 ||
-            strcmp(a->drives[i].domain, b->drives[i].domain) != 0) {
+            strcmp(a->drives[i].domain, b->drives[i].domain) != 0 ||
+            a->drives[i].removed != b->drives[i].removed) {
             return false;
         }
     }

@@ -193,8 +193,9 @@ static void test_a_removed_file_that_is_still_open(void **unused)
     }
     io_sim_wipe(cluster.fixture.io, "/d02/extents");
     assert_int_equal(fixture_bad(&cluster.fixture, cluster.layouts[3]), 2);
-    assert_int_equal(
-        blob_look(cluster.fixture.store, cluster.layouts[3], &health), 0);
+    assert_int_equal(blob_look(cluster.fixture.store, cluster.layouts[3],
+                               BLOB_NO_DRIVE, &health),
+                     0);
     assert_int_equal(health.bad, 2);
     assert_int_equal(health.losses_left, 1);
     cluster_close(&cluster);
