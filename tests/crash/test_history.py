@@ -9,17 +9,15 @@ in which all answers are right. S3D_LONG_RUN=10: ten times as long.
 
 import dataclasses
 import hashlib
-import http.client
 import math
 import os
 import random
 import re
 import shutil
-import threading
 import time
 
+from caller import Caller, Unclear
 from linearizable import Operation, violation
-from stack import Signer
 from test_mirrors import wait_for_members
 
 SECONDS = 20 * int(os.environ.get("S3D_LONG_RUN", 1))
@@ -28,53 +26,27 @@ KEYS = ["a", "b", "c", "d"]
 SIZES = [1, 3000, 65536, 70_000, 400_000]
 
 
-class Unclear(Exception):
-    """Nobody knows whether the request was carried out."""
-
-
-class Client(threading.Thread):
+class Client(Caller):
     def __init__(self, stack, number, deadline):
-        super().__init__()
-        self.signer = Signer(stack)
-        self.stack = stack
-        self.random = random.Random(number)
-        self.number = number
+        super().__init__(stack, number)
         self.deadline = deadline
         self.writes = 0
         self.seen = {}       # key: the last ETag that was met
         self.history = []    # (key, Operation)
-        self.connection = None
         self.in_trouble = False
-        self.error = None
 
-    def run(self):
-        try:
-            while time.monotonic() < self.deadline:
-                self.step()
-        except Exception as error:  # shown by the test
-            self.error = error
-            raise
+    def work(self):
+        while time.monotonic() < self.deadline:
+            self.step()
 
-    def request(self, method, path, body=None, headers=None):
-        """(status, headers, body)"""
-        try:
-            if self.connection is None:
-                self.connection = http.client.HTTPConnection(
-                    "127.0.0.1", self.stack.port, timeout=60)
-            self.connection.request(method, self.signer.url(method, path),
-                                    body, headers or {})
-            answer = self.connection.getresponse()
-            data = answer.read()
-        except (OSError, http.client.HTTPException) as error:
-            assert not isinstance(error, TimeoutError)
-            self.connection.close()
-            self.connection = None
-            self.in_trouble = True
-            raise Unclear from error
-        self.in_trouble = answer.status >= 500 or answer.status == 409
-        if self.in_trouble:
+    def request(self, *question):
+        """ask(); what conflicts with another write is unclear too."""
+        self.in_trouble = True
+        status, headers, body = self.ask(*question)
+        if status == 409:
             raise Unclear
-        return answer.status, answer.headers, data
+        self.in_trouble = False
+        return status, headers, body
 
     def note(self, key, kind, start, **more):
         self.history.append((key, Operation(
@@ -243,6 +215,7 @@ def test_every_key_is_a_register(fresh_stack):
         for client in clients:
             client.join()
     assert [client.error for client in clients if client.error] == []
+    assert len(trouble.happened) == 3
     last = Client(stack, CLIENTS, 0)
     for key in KEYS:
         last.read(key)

@@ -4,11 +4,10 @@ corrupted and returned, mirrors of the metadata with them, and s3d is killed.
 Every answer is checked when it comes: an object is what was acknowledged last,
 or what an unanswered write may have made of it. Before the next round two
 drives' worth of shards is healed, and the clients rest meanwhile, or it would
-take long; at the end everything is there, and with two drives away still. S3D_LONG_RUN=10: ten times as many rounds.
+take long; at the end everything is there, and with two drives away still.
+S3D_LONG_RUN=10: ten times as many rounds.
 """
 
-import hashlib
-import http.client
 import itertools
 import os
 import random
@@ -16,7 +15,8 @@ import shutil
 import threading
 import time
 
-from stack import Signer, wait_for
+from caller import Caller, Unclear
+from stack import pattern, wait_for
 from test_heal import rot, status, verified
 from test_mirrors import wait_for_members
 
@@ -30,61 +30,32 @@ heal = { workers = 2; rate = "1G"; };
 """
 
 
-def content(seed, size):
-    block = hashlib.shake_256(seed.encode()).digest(min(size, 4096))
-    return (block * (size // len(block) + 1))[:size]
-
-
-class Client(threading.Thread):
+class Client(Caller):
     """It alone writes its keys: what an answer must be is known."""
 
     def __init__(self, stack, number):
-        super().__init__()
-        self.signer = Signer(stack)
-        self.stack = stack
-        self.number = number
-        self.random = random.Random(number)
+        super().__init__(stack, number)
         self.there = {f"{number}/{i}": [None] for i in range(KEYS)}
         self.stopping = threading.Event()
         self.may_run = threading.Event()
         self.may_run.set()
-        self.connection = None
         self.writes = self.operations = self.failures = 0
-        self.error = None
 
-    def run(self):
-        try:
-            while not self.stopping.is_set():
-                self.may_run.wait()
-                self.step()
-        except Exception as error:  # shown by the test
-            self.error = error
-            raise
+    def work(self):
+        while not self.stopping.is_set():
+            self.may_run.wait()
+            self.step()
 
-    def request(self, method, path, body=None, headers=None):
+    def request(self, *question, **more):
         """(status, body); (None, None): there was no answer, or a 5xx."""
         try:
-            if self.connection is None:
-                self.connection = http.client.HTTPConnection(
-                    "127.0.0.1", self.stack.port, timeout=60)
-            self.connection.request(method, self.signer.url(method, path),
-                                    body, headers or {})
-            answer = self.connection.getresponse()
-            data = answer.read()
-        except (OSError, http.client.HTTPException) as error:
-            assert not isinstance(error, TimeoutError)
-            self.connection.close()
-            self.connection = None
-            return self.failed()
-        if answer.status >= 500:
-            return self.failed()
+            status, _, body = self.ask(*question, **more)
+        except Unclear:
+            self.failures += 1
+            time.sleep(0.01)
+            return None, None
         self.operations += 1
-        return answer.status, data
-
-    def failed(self):
-        self.failures += 1
-        time.sleep(0.01)
-        return None, None
+        return status, body
 
     def step(self):
         key = self.random.choice(list(self.there))
@@ -104,7 +75,7 @@ class Client(threading.Thread):
         if self.random.random() < 0.02:
             value = (value[0], 3_000_000)
         self.there[key].append(value)
-        answer, text = self.request("PUT", f"/bkt/{key}", content(*value))
+        answer, text = self.request("PUT", f"/bkt/{key}", pattern(value[1], value[0]))
         assert answer in (None, 200), (answer, text)
         if answer == 200:
             self.there[key] = [value]
@@ -116,13 +87,13 @@ class Client(threading.Thread):
         if answer == 204:
             self.there[key] = [None]
 
-    def read(self, key):
-        """True if there was an answer."""
+    def read(self, key, whole=False):
+        """All of it, or a range; True if there was an answer."""
         start, end = 0, 1 << 40
-        if self.random.random() < 0.3:
+        whole = whole or self.random.random() < 0.7
+        if not whole:
             start = self.random.randrange(5000)
             end = start + self.random.randrange(100_000)
-        whole = end == 1 << 40
         answer, body = self.request(
             "GET", f"/bkt/{key}",
             headers={} if whole else {"Range": f"bytes={start}-{end - 1}"})
@@ -139,7 +110,7 @@ class Client(threading.Thread):
             return answer == 404
         if start >= value[1]:
             return answer == 416
-        return answer in (200, 206) and body == content(*value)[start:end]
+        return answer in (200, 206) and body == pattern(value[1], value[0])[start:end]
 
     def list(self):
         answer, body = self.request("GET", "/bkt")
@@ -224,7 +195,7 @@ class Storm:
 def read_everything(clients):
     for client in clients:
         for key in client.there:
-            assert client.read(key), key
+            assert client.read(key, whole=True), key
         client.list()
 
 
