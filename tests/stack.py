@@ -179,7 +179,8 @@ http {{
 
     def kill_s3d(self):
         self.s3d.send_signal(signal.SIGKILL)
-        self.s3d.wait()
+        assert self.s3d.wait() == -signal.SIGKILL
+        self.s3d = None
 
     def stop_s3d(self):
         self.s3d.send_signal(signal.SIGTERM)
@@ -201,6 +202,7 @@ http {{
                     process.kill()
                     process.wait()
                     raise
+                assert process.returncode == 0, process.args
 
     def check_logs(self):
         """No alert, crash or sanitizer report may be left behind."""
@@ -269,9 +271,9 @@ def memory_holds(pid, secret):
 
 
 def pattern(size, seed=0):
-    """Bytes that differ everywhere, so that a wrong slice shows."""
-    block = hashlib.shake_256(str(seed).encode()).digest(min(size, 1 << 20))
-    return (block * (size // max(len(block), 1) + 1))[:size]
+    """Bytes that do not repeat: units, stripes and chunks that changed places
+    show."""
+    return hashlib.shake_256(str(seed).encode()).digest(size)
 
 
 def same_tree(a, b):

@@ -1,10 +1,11 @@
 """kill -9 of s3d amid concurrent writes: what was acknowledged is there."""
 
-import hashlib
 import random
 import threading
 
 from botocore.exceptions import BotoCoreError, ClientError
+
+from stack import pattern
 
 KILLS = 50
 WRITERS = 6
@@ -12,9 +13,7 @@ SIZES = [0, 1, 100, 4096, 65536, 65537, 300_000, 2_000_000]
 
 
 def body(key, generation, size):
-    seed = f"{key}/{generation}".encode()
-    return (hashlib.shake_256(seed).digest(min(size, 65536) or 1)
-            * (size // 65536 + 1))[:size]
+    return pattern(size, f"{key}/{generation}")
 
 
 class Writer(threading.Thread):
