@@ -132,6 +132,10 @@ static void print_status(const json_t *result, const char *argument)
            number(connections, "admin"), number(result, "in_flight"));
     print_drives(result, "");
     print_mirrors(json_object_get(result, "metadata"));
+    if (json_array_size(json_object_get(result, "events")) > 0) {
+        putchar('\n');
+        print_events(result, "");
+    }
     printf("\n%-28s %12s\n", "REQUESTS", "COUNT");
     json_object_foreach(requests, operation, count) printf(
         "%-28s %12lld\n", operation, (long long)json_integer_value(count));
@@ -265,6 +269,8 @@ const struct ctl_command ctl_commands[] = {
      "look at once for space that can come back"},
     {"reclaim status", "reclaim.status", {{0}}, 0, print_reclaim,
      "what came back, and what was moved for it"},
+    {"events status", "events.status", {{0}}, 0, print_events,
+     "targets of event notifications, and what waits for them"},
     {"drive list", "drive.list", {{0}}, 0, print_drives, "and their states"},
     {"drive replace", "drive.replace", {DRIVE}, CTL_YES, print_replaced,
      "a new disk is there, blank; without --yes: what it means"},

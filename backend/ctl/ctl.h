@@ -65,6 +65,9 @@ void print_replaced(const json_t *result, const char *argument);
 void print_kms_keys(const json_t *result, const char *argument);
 void print_rewrap(const json_t *result, const char *argument);
 
+/* events.c */
+void print_events(const json_t *result, const char *argument);
+
 /* reclaim.c */
 void print_reclaim(const json_t *result, const char *argument);
 

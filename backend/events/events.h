@@ -27,6 +27,8 @@ enum events_kind {
     EVENTS_NAMESPACE, /* HSET, HDEL: what there is */
     EVENTS_ACCESS,    /* RPUSH: what was done */
 };
+/* "stream"; NULL: there is no such kind. */
+const char *events_kind_name(unsigned kind);
 #define EVENTS_NAME_MAX 80 /* letters, digits, '-' and '_' */
 
 /* What happens to a change whose event finds its outbox full. */

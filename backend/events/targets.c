@@ -7,6 +7,18 @@
 #define NAME_CHARACTERS                                                        \
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
+const char *events_kind_name(unsigned kind)
+{
+    static const char *const names[] = {
+        [EVENTS_STREAM] = "stream",
+        [EVENTS_PUBSUB] = "pubsub",
+        [EVENTS_NAMESPACE] = "namespace",
+        [EVENTS_ACCESS] = "access",
+    };
+
+    return kind < sizeof(names) / sizeof(names[0]) ? names[kind] : NULL;
+}
+
 bool events_valid_name(const char *name)
 {
     const size_t size = strlen(name);

@@ -146,6 +146,7 @@ static int status(struct admin_call *call)
                   (json_int_t)atomic_load(&counters->errors), "aborted",
                   (json_int_t)atomic_load(&counters->aborted), "requests",
                   status_requests(counters));
+    json_object_set_new(object, "events", admin_events(server->publisher));
     return admin_reply(call, object);
 }
 
@@ -159,6 +160,7 @@ static const struct admin_command *const tables[] = {
     server_commands,       admin_account_commands, admin_drive_commands,
     admin_entity_commands, admin_key_commands,     admin_kms_commands,
     admin_policy_commands, admin_care_commands,    admin_reclaim_commands,
+    admin_event_commands,
 };
 
 static const struct admin_command *find(struct slice name)

@@ -2,6 +2,7 @@
  * The group `events`: limits of outboxes, and the targets.
  */
 #include "events/events.h"
+#include "events/publisher.h"
 #include "server/config_private.h"
 #include "server/private.h"
 #include <stdlib.h>
@@ -27,13 +28,6 @@ static const struct setting target[] = {
     {"maxlen", NUMBER, AT(targets[0].maxlen), "0", 0, 1ull << 40},
 };
 
-static const char *const kinds[] = {
-    [EVENTS_STREAM] = "stream",
-    [EVENTS_PUBSUB] = "pubsub",
-    [EVENTS_NAMESPACE] = "namespace",
-    [EVENTS_ACCESS] = "access",
-};
-
 int config_events_fallbacks(struct loader *loader)
 {
     return config_set_fallbacks(loader, common, COUNT(common));
@@ -42,8 +36,8 @@ int config_events_fallbacks(struct loader *loader)
 /* -1: there is no such kind. */
 static int find_kind(const char *name)
 {
-    for (unsigned i = 0; i < COUNT(kinds); i++) {
-        if (strcmp(kinds[i], name) == 0) {
+    for (unsigned i = 0; events_kind_name(i) != NULL; i++) {
+        if (strcmp(events_kind_name(i), name) == 0) {
             return (int)i;
         }
     }
@@ -67,6 +61,13 @@ static int check_target(struct loader *loader, const config_setting_t *group,
     }
     if (read->redis[0] == '\0' || read->key[0] == '\0') {
         return config_fail(loader, group, "the target %s needs redis and key",
+                           read->name);
+    }
+    if (!publisher_valid_address(read->redis)) {
+        return config_fail(loader, group,
+                           "redis of the target %s must be HOST[:PORT], "
+                           "unix:/PATH, several of them with commas between, "
+                           "or sentinel:MASTER@HOST[:PORT],...",
                            read->name);
     }
     for (unsigned i = 0; i < at; i++) {

@@ -10,6 +10,7 @@
 
 #include "care/care.h"
 #include "care/rebalance.h"
+#include "events/publisher.h"
 #include "s3/s3.h"
 #include "server/server.h"
 #include <stdatomic.h>
@@ -262,6 +263,7 @@ struct server {
     struct care *care;
     struct reclaim *reclaim;
     struct rebalance *rebalance;
+    struct publisher *publisher;
     struct s3_service service;
     struct listener listeners[2];
     struct connection *connections;

@@ -243,6 +243,7 @@ int server_run(struct server_config *config, const char *config_path)
         server->usable = cluster_usable(&server->cluster);
         server->care = open_care(server);
         server->reclaim = open_reclaim(server);
+        server->publisher = publisher_open(server->service.events);
         error = s3_rewrap_open(&server->service, &server->rewrap);
         if (error == 0) {
             error = serve(server);
@@ -255,6 +256,7 @@ int server_run(struct server_config *config, const char *config_path)
         s3_access_log_close(server->service.access_log);
         s3_policy_cache_free(server->service.policies);
         oidc_free(server->service.oidc);
+        publisher_close(server->publisher);
         events_close(server->service.events);
     }
     cluster_close(&server->cluster);

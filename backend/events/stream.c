@@ -1,0 +1,238 @@
+/*
+ * Streams: entries with ids of our own (V2), and the field "event", which
+ * holds the message.
+ * https://redis.io/docs/latest/commands/xadd/
+ */
+#include "events/delivery.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#define ID_SIZE 44 /* two numbers of 20 digits, '-' and NUL */
+#define FIELD   "event"
+
+struct stream_id {
+    uint64_t generation, sequence;
+};
+
+static struct slice id_text(char text[ID_SIZE], uint64_t generation,
+                            uint64_t sequence)
+{
+    const int size =
+        snprintf(text, ID_SIZE, "%llu-%llu", (unsigned long long)generation,
+                 (unsigned long long)sequence);
+    return slice_of(text, (size_t)size);
+}
+
+/* --- replies ---------------------------------------------------------------*/
+static struct slice text_of(const redisReply *reply)
+{
+    return reply->type == REDIS_REPLY_STRING ? slice_of(reply->str, reply->len)
+                                             : (struct slice){NULL, 0};
+}
+
+static const redisReply *element(const redisReply *reply, size_t index)
+{
+    return reply != NULL && reply->type == REDIS_REPLY_ARRAY &&
+                   index < reply->elements
+               ? reply->element[index]
+               : NULL;
+}
+
+static bool read_id(struct slice text, struct stream_id *id)
+{
+    for (size_t i = 0; i < text.size; i++) {
+        if (text.data[i] == '-') {
+            return slice_to_u64(slice_of(text.data, i), &id->generation) == 0 &&
+                   slice_to_u64(slice_of(text.data + i + 1, text.size - i - 1),
+                                &id->sequence) == 0;
+        }
+    }
+    return false;
+}
+
+static int strange(struct delivery *delivery, const char *command)
+{
+    return redis_fail(&delivery->redis, -EPROTO, "%s had another reply",
+                      command);
+}
+
+/* An error reply is -EACCES, and *fault says what it means. */
+static int receive(struct delivery *delivery, redisReply **reply,
+                   enum redis_fault *fault)
+{
+    const int error = redis_receive(&delivery->redis, reply);
+    if (error != 0) {
+        return error;
+    }
+    *fault = redis_fault(*reply);
+    if (*fault == REDIS_FAULT_NONE) {
+        return 0;
+    }
+    redis_fail(&delivery->redis, 0, "%.*s", (int)(*reply)->len, (*reply)->str);
+    redis_login_redirect(&delivery->login, &delivery->redis, *reply);
+    return -EACCES; /* the reply is still the caller's */
+}
+
+/* --- where the stream ends -------------------------------------------------*/
+static bool find_last_id(const redisReply *info, struct stream_id *id)
+{
+    for (size_t i = 0; element(info, i + 1) != NULL; i += 2) {
+        if (slice_equal_string(text_of(element(info, i)),
+                               "last-generated-id")) {
+            return read_id(text_of(element(info, i + 1)), id);
+        }
+    }
+    return false;
+}
+
+static bool is_missing(const redisReply *reply)
+{
+    return reply->type == REDIS_REPLY_ERROR &&
+           slice_equal_string(slice_of(reply->str, reply->len),
+                              "ERR no such key");
+}
+
+int stream_begin(struct delivery *delivery, enum redis_fault *fault)
+{
+    const struct slice words[] = {SLICE_LITERAL("XINFO"),
+                                  SLICE_LITERAL("STREAM"), delivery->key};
+    struct stream_id last = {0};
+    redisReply *reply = NULL;
+
+    redis_send(&delivery->redis, words, 3);
+    int error = receive(delivery, &reply, fault);
+    if (error == -EACCES && is_missing(reply)) {
+        *fault = REDIS_FAULT_NONE;
+        error = 0;
+    } else if (error == 0 && !find_last_id(reply, &last)) {
+        error = strange(delivery, "XINFO STREAM");
+    }
+    if (reply != NULL) {
+        freeReplyObject(reply);
+    }
+    delivery->generation = last.generation;
+    delivery->top_sequence = last.sequence;
+    return error;
+}
+
+/* --- what is there already -------------------------------------------------*/
+/* [id, ["event", message]] of this event. */
+static bool is_entry(const redisReply *entry, uint64_t generation,
+                     const Meta__Event *event)
+{
+    const redisReply *id = element(entry, 0);
+    const redisReply *fields = element(entry, 1);
+    const redisReply *message = element(fields, 1);
+    struct stream_id seen;
+
+    if (id == NULL || message == NULL || !read_id(text_of(id), &seen) ||
+        seen.generation != generation || seen.sequence != event->sequence) {
+        return false;
+    }
+    struct buffer expected = {0};
+    events_json_message(&expected, event);
+    const bool same =
+        slice_equal(text_of(message), slice_of(expected.data, expected.size));
+    buffer_free(&expected);
+    return same;
+}
+
+/* The first of the events that the entries do not show one after the other. */
+static size_t count_found(const redisReply *entries, uint64_t generation,
+                          Meta__Event *const *events, size_t count)
+{
+    size_t found = 0;
+
+    while (found < count && element(entries, found) != NULL &&
+           is_entry(element(entries, found), generation, events[found])) {
+        found++;
+    }
+    return found;
+}
+
+static int look(struct delivery *delivery, Meta__Event *const *events,
+                size_t count, size_t *found, enum redis_fault *fault)
+{
+    char first[ID_SIZE], last[ID_SIZE], most[24];
+    redisReply *reply = NULL;
+
+    snprintf(most, sizeof(most), "%zu", count);
+    const struct slice words[] = {
+        SLICE_LITERAL("XRANGE"),
+        delivery->key,
+        id_text(first, delivery->generation, events[0]->sequence),
+        id_text(last, delivery->generation, events[count - 1]->sequence),
+        SLICE_LITERAL("COUNT"),
+        slice_from_string(most)};
+    redis_send(&delivery->redis, words, 6);
+    const int error = receive(delivery, &reply, fault);
+    if (error == 0) {
+        *found = count_found(reply, delivery->generation, events, count);
+    }
+    if (reply != NULL) {
+        freeReplyObject(reply);
+    }
+    return error;
+}
+
+static int next_generation(struct delivery *delivery, enum redis_fault *fault)
+{
+    if (delivery->generation == UINT64_MAX) {
+        *fault = REDIS_FAULT_REFUSED;
+        return redis_fail(&delivery->redis, -EACCES,
+                          "the stream's last id is the highest there is: "
+                          "nothing can be added to it");
+    }
+    log_warn("events: stream %.*s ends at %llu-%llu, which is not ours: it "
+             "goes on at %llu",
+             (int)delivery->key.size, (const char *)delivery->key.data,
+             (unsigned long long)delivery->generation,
+             (unsigned long long)delivery->top_sequence,
+             (unsigned long long)delivery->generation + 1);
+    delivery->generation++;
+    delivery->generations++;
+    delivery->top_sequence = 0;
+    return 0;
+}
+
+int stream_skip(struct delivery *delivery, Meta__Event *const *events,
+                size_t count, size_t *skip, enum redis_fault *fault)
+{
+    int error = 0;
+
+    *skip = 0;
+    if (events[0]->sequence <= delivery->top_sequence) {
+        error = look(delivery, events, count, skip, fault);
+    }
+    if (error == 0 && *skip < count &&
+        events[*skip]->sequence <= delivery->top_sequence) {
+        error = next_generation(delivery, fault);
+    }
+    return error;
+}
+
+/* --- adding ----------------------------------------------------------------*/
+void stream_send(struct delivery *delivery, const Meta__Event *event)
+{
+    struct buffer message = {0};
+    struct slice words[8];
+    char id[ID_SIZE], maxlen[24];
+    size_t count = 0;
+
+    events_json_message(&message, event);
+    words[count++] = SLICE_LITERAL("XADD");
+    words[count++] = delivery->key;
+    if (delivery->maxlen > 0) {
+        snprintf(maxlen, sizeof(maxlen), "%llu",
+                 (unsigned long long)delivery->maxlen);
+        words[count++] = SLICE_LITERAL("MAXLEN");
+        words[count++] = SLICE_LITERAL("~");
+        words[count++] = slice_from_string(maxlen);
+    }
+    words[count++] = id_text(id, delivery->generation, event->sequence);
+    words[count++] = SLICE_LITERAL(FIELD);
+    words[count++] = slice_of(message.data, message.size);
+    redis_send(&delivery->redis, words, count);
+    buffer_free(&message);
+}

@@ -1,0 +1,58 @@
+/*
+ * Event notifications: s3ctl events.
+ */
+#include "server/admin.h"
+
+static void set(json_t *object, const char *name, uint64_t value)
+{
+    json_object_set_new(object, name, json_integer((json_int_t)value));
+}
+
+static json_t *target_json(const struct events_target_options *target,
+                           const struct publisher_status *status)
+{
+    json_t *object =
+        json_pack("{s:s,s:s,s:s,s:s,s:s}", "name", target->name, "kind",
+                  events_kind_name(target->kind), "redis", target->redis, "key",
+                  target->key, "state", publisher_state_name(status->state));
+    if (object == NULL) { /* a key that is not UTF-8 */
+        object = json_pack("{s:s}", "name", target->name);
+    }
+    set(object, "backlog", status->backlog_events);
+    set(object, "backlog_bytes", status->backlog_bytes);
+    set(object, "lag_ms", status->lag_ms);
+    set(object, "delivered", status->delivered);
+    set(object, "delivered_ms", status->delivered_ms);
+    set(object, "retried", status->retried);
+    set(object, "dropped", status->dropped);
+    set(object, "blocked", status->blocked);
+    set(object, "generations", status->generations);
+    if (status->error_ms != 0) {
+        json_object_set_new(object, "error", json_string(status->error));
+        set(object, "error_ms", status->error_ms);
+    }
+    return object;
+}
+
+json_t *admin_events(struct publisher *publisher)
+{
+    const struct events_target_options *target;
+    struct publisher_status status;
+    json_t *list = json_array();
+
+    for (size_t i = 0; publisher_status(publisher, i, &target, &status); i++) {
+        json_array_append_new(list, target_json(target, &status));
+    }
+    return list;
+}
+
+static int events_status(struct admin_call *call)
+{
+    return admin_reply(call, json_pack("{s:o}", "events",
+                                       admin_events(call->server->publisher)));
+}
+
+const struct admin_command admin_event_commands[] = {
+    {.name = "events.status", .run = events_status},
+    {.name = NULL},
+};
