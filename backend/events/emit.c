@@ -115,15 +115,16 @@ static ProtobufCBinaryData bytes(struct slice text)
                                  .len = text.size};
 }
 
-static void put(struct events_target *target, struct meta_batch *batch,
-                const Meta__Bucket *bucket, ProtobufCBinaryData configuration,
-                const struct events_change *change)
+/* All but its sequence. */
+static Meta__Event make(const char *region, const Meta__Bucket *bucket,
+                        ProtobufCBinaryData configuration,
+                        const struct events_change *change)
 {
     Meta__Event event = META__EVENT__INIT;
 
     event.type = change->type;
     event.time_ms = change->time_ms;
-    event.region = bytes(slice_from_string(target->region));
+    event.region = bytes(slice_from_string(region));
     event.bucket = bucket->name;
     event.bucket_owner = bucket->owner;
     event.configuration = configuration;
@@ -134,8 +135,28 @@ static void put(struct events_target *target, struct meta_batch *batch,
     event.requester = bytes(change->requester);
     event.source_ip = bytes(change->source_ip);
     event.request_id = bytes(change->request_id);
+    return event;
+}
+
+static void put(struct events_target *target, struct meta_batch *batch,
+                const Meta__Bucket *bucket, ProtobufCBinaryData configuration,
+                const struct events_change *change)
+{
+    Meta__Event event = make(target->region, bucket, configuration, change);
+
     meta_put_event(batch, target->outbox, &event);
     atomic_fetch_add(&target->queued, 1);
+}
+
+static void tell(void *context, const Meta__Event *event)
+{
+    feed_tell(context, event);
+}
+
+bool events_wanted(const struct events *events, const Meta__Bucket *bucket)
+{
+    return events != NULL &&
+           (bucket->n_notifications > 0 || feed_wanted(events->feed));
 }
 
 void events_emit(struct events *events, struct meta_batch *batch,
@@ -148,6 +169,11 @@ void events_emit(struct events *events, struct meta_batch *batch,
     while ((rule = next_rule(events, bucket, change->type, change->key, &at,
                              &target)) != NULL) {
         put(target, batch, bucket, rule->id, change);
+    }
+    if (events != NULL && feed_wanted(events->feed)) {
+        Meta__Event event =
+            make(events->region, bucket, bytes(SLICE_LITERAL("")), change);
+        meta_tell_event(batch, tell, events->feed, &event);
     }
 }
 

@@ -110,6 +110,10 @@ struct slice events_rule_suffix(const Meta__NotificationRule *rule);
 bool events_filters_overlap(const Meta__NotificationRule *a,
                             const Meta__NotificationRule *b);
 
+/* Those who listen now: feed.h. */
+struct feed;
+struct feed *events_feed(struct events *events);
+
 /* --- telling ---------------------------------------------------------------*/
 /* What the caller knows of a change. Slices are not copied beyond the call. */
 struct events_change {
@@ -128,9 +132,11 @@ struct events_change {
  * are to go. `events` NULL: 0. */
 int events_check(struct events *events, const Meta__Bucket *bucket,
                  Meta__EventType type, struct slice key);
-/* Adds to `batch` what the bucket's rules tell of the change, under the key's
- * lock. Whether there is room was asked before. `events` NULL: tells nothing.
- */
+/* The bucket has rules, or somebody listens. `events` NULL: false. */
+bool events_wanted(const struct events *events, const Meta__Bucket *bucket);
+/* Adds to `batch` what the bucket's rules tell of the change, and tells those
+ * who listen when it is durable, under the key's lock. Whether there is room
+ * was asked before. `events` NULL: tells nothing. */
 void events_emit(struct events *events, struct meta_batch *batch,
                  const Meta__Bucket *bucket,
                  const struct events_change *change);

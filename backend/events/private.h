@@ -5,6 +5,7 @@
 #define EVENTS_PRIVATE_H
 
 #include "events/events.h"
+#include "events/feed.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -18,6 +19,7 @@ struct events_target {
 };
 
 struct events {
+    struct feed *feed;
     char *region;
     struct events_target *targets;
     size_t count;

@@ -83,6 +83,7 @@ struct events *events_open(struct meta *meta,
 {
     struct events *events = xcalloc(1, sizeof(*events));
 
+    events->feed = feed_new();
     events->region = xstrdup(options->region);
     events->targets = xcalloc(options->count > 0 ? options->count : 1,
                               sizeof(*events->targets));
@@ -110,9 +111,15 @@ void events_close(struct events *events)
         free((char *)target->options.key);
         pthread_mutex_destroy(&target->room_lock);
     }
+    feed_free(events->feed);
     free(events->targets);
     free(events->region);
     free(events);
+}
+
+struct feed *events_feed(struct events *events)
+{
+    return events->feed;
 }
 
 struct events_target *events_target(struct events *events, size_t index)

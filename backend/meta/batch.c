@@ -18,6 +18,13 @@ struct layout_change {
     bool added;
 };
 
+struct telling {
+    struct telling *next;
+    meta_event_fn fn;
+    void *context;
+    Meta__Event *event;
+};
+
 struct meta_batch {
     struct meta *meta;
     struct kv_batch *changes;
@@ -26,6 +33,7 @@ struct meta_batch {
     struct bucket_change *buckets, **buckets_end;
     struct layout_change *layouts;
     struct outbox_entry *events;
+    struct telling *tellings, **tellings_end;
     bool committed;
 };
 
@@ -37,6 +45,7 @@ struct meta_batch *meta_batch_new(struct meta *meta)
     batch->changes = kv_batch_new();
     batch->arena = arena_new();
     batch->buckets_end = &batch->buckets;
+    batch->tellings_end = &batch->tellings;
     return batch;
 }
 
@@ -76,6 +85,7 @@ static int commit_layouts(struct meta_batch *batch)
 int meta_commit(struct meta_batch *batch)
 {
     struct bucket_change *change;
+    struct telling *telling;
     int rc;
 
     invariant(!batch->committed);
@@ -89,6 +99,9 @@ int meta_commit(struct meta_batch *batch)
     }
     for (change = batch->buckets; change != NULL; change = change->next) {
         bucket_cache_set(batch->meta->buckets, change->name, change->value);
+    }
+    for (telling = batch->tellings; telling != NULL; telling = telling->next) {
+        telling->fn(telling->context, telling->event);
     }
     return 0;
 }
@@ -323,6 +336,28 @@ void meta_put_event(struct meta_batch *batch, struct meta_outbox *outbox,
     /* A delete gives room back: its event is no reason to refuse it. */
     kv_batch_put_along(batch->changes, buffer_slice(&batch->key), value);
     entry->bytes = batch->key.size + value.size;
+}
+
+void meta_tell_event(struct meta_batch *batch, meta_event_fn fn, void *context,
+                     Meta__Event *event)
+{
+    struct telling *telling = arena_alloc(batch->arena, sizeof(*telling));
+    uint8_t *packed;
+    size_t size;
+
+    event->sequence = meta_next_id(batch->meta);
+    size = meta__event__get_packed_size(event);
+    packed = arena_alloc(batch->arena, size);
+    meta__event__pack(event, packed);
+    *telling = (struct telling){
+        .fn = fn,
+        .context = context,
+        .event = meta__event__unpack(arena_protobuf_allocator(batch->arena),
+                                     size, packed),
+    };
+    invariant(telling->event != NULL);
+    *batch->tellings_end = telling;
+    batch->tellings_end = &telling->next;
 }
 
 void meta_add_ref(struct meta_batch *batch, uint64_t blob,

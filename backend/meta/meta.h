@@ -305,6 +305,11 @@ struct slice meta_outbox_target(const struct meta_outbox *outbox);
  * in this outbox waits for the batch to be committed or freed (M6): soon. */
 void meta_put_event(struct meta_batch *batch, struct meta_outbox *outbox,
                     Meta__Event *event);
+/* Tells `fn` of an event, which gets a sequence and is copied, once the batch
+ * is durable: by the committing thread, in the order of the calls. */
+typedef void (*meta_event_fn)(void *context, const Meta__Event *event);
+void meta_tell_event(struct meta_batch *batch, meta_event_fn fn, void *context,
+                     Meta__Event *event);
 /* The oldest events with a sequence > after, ascending: at most `max`, and as
  * many as are within `max_bytes`, but at least one. None: count 0. A record
  * that cannot be read: -EBADMSG after those before it were given. */

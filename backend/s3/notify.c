@@ -63,7 +63,7 @@ static struct events_change change_of(const struct s3_call *call,
 /* Most buckets tell nothing: then nothing is put together. */
 static bool tells(const struct s3_call *call)
 {
-    return call->service->events != NULL && call->bucket->n_notifications > 0;
+    return events_wanted(call->service->events, call->bucket);
 }
 
 void notify_object(struct s3_call *call, struct meta_batch *batch,
