@@ -184,6 +184,10 @@ ngx_http_s3_add_header(ngx_http_request_t *r, const char *name,
 ngx_int_t
 ngx_http_s3_add_headers(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
 {
+    if (ctx->file) {
+        return NGX_OK;
+    }
+
     if (ctx->error.code == S3_ERR_MethodNotAllowed && ctx->allow.len
         && ngx_http_s3_add_header(r, "Allow", &ctx->allow) != NGX_OK)
     {
@@ -284,7 +288,7 @@ ngx_http_s3_error_is_ours(ngx_http_request_t *r)
     slcf = ngx_http_get_module_loc_conf(r, ngx_http_s3_module);
 
     if (slcf->control) {
-        return 1;
+        return slcf->files.target == NULL;
     }
 
     if (r->valid_location) {

@@ -28,6 +28,14 @@ static ngx_conf_post_t  ngx_http_s3_buffer_size_post =
     { ngx_http_s3_buffer_size };
 
 
+static ngx_conf_enum_t  ngx_http_s3_autoindex[] = {
+    { ngx_string("off"), NGX_HTTP_S3_AUTOINDEX_OFF },
+    { ngx_string("on"), NGX_HTTP_S3_AUTOINDEX_HTML },
+    { ngx_string("json"), NGX_HTTP_S3_AUTOINDEX_JSON },
+    { ngx_null_string, 0 }
+};
+
+
 static ngx_command_t  ngx_http_s3_commands[] = {
 
     { ngx_string("s3_pass"),
@@ -107,6 +115,48 @@ static ngx_command_t  ngx_http_s3_commands[] = {
       offsetof(ngx_http_s3_loc_conf_t, upstream.buffer_size),
       &ngx_http_s3_buffer_size_post },
 
+    { ngx_string("s3_hide_header"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_str_array_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_s3_loc_conf_t, upstream.hide_headers),
+      NULL },
+
+    { ngx_string("s3_static"),
+      NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE12,
+      ngx_http_s3_static,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("s3_index"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_s3_index,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("s3_try"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_s3_try,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("s3_precompressed"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_s3_precompressed,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("s3_autoindex"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_enum_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_s3_loc_conf_t, files.autoindex),
+      &ngx_http_s3_autoindex },
+
       ngx_null_command
 };
 
@@ -182,7 +232,7 @@ ngx_http_s3_postconfiguration(ngx_conf_t *cf)
         return NGX_OK;
     }
 
-    if (smcf->zone == NULL) {
+    if (smcf->servers.nelts && smcf->zone == NULL) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "\"s3_pass\" requires \"s3_zone\" in the http block");
         return NGX_ERROR;
@@ -209,6 +259,7 @@ ngx_http_s3_postconfiguration(ngx_conf_t *cf)
     }
 
     ngx_http_s3_error_init();
+    ngx_http_s3_static_init();
 
     return NGX_OK;
 }
@@ -281,6 +332,8 @@ ngx_http_s3_create_loc_conf(ngx_conf_t *cf)
     conf->segments = NGX_CONF_UNSET;
     conf->key_timeout = NGX_CONF_UNSET_MSEC;
 
+    ngx_http_s3_static_create(&conf->files);
+
     return conf;
 }
 
@@ -334,6 +387,10 @@ ngx_http_s3_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         return NGX_CONF_ERROR;
     }
 
+    if (ngx_http_s3_static_merge(cf, prev, conf) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
+
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
     if (clcf->noname && conf->upstream.upstream == NULL) {
@@ -345,7 +402,9 @@ ngx_http_s3_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         clcf->handler = ngx_http_s3_handler;
     }
 
-    if (conf->control && clcf->client_max_body_size == 1024 * 1024) {
+    if (conf->control && conf->files.target == NULL
+        && clcf->client_max_body_size == 1024 * 1024)
+    {
         /* nginx's default; S3's own bounds are in the handler */
         clcf->client_max_body_size = 0;
     }
@@ -358,26 +417,21 @@ ngx_http_s3_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 }
 
 
-static char *
-ngx_http_s3_pass(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_http_s3_loc_conf_t *slcf = conf;
+/* By s3_pass or s3_static, and once. */
 
-    ngx_str_t                 *value;
-    ngx_url_t                  url;
-    ngx_http_core_loc_conf_t  *clcf;
-    ngx_http_core_srv_conf_t  *cscf, **cscfp;
-    ngx_http_s3_main_conf_t   *smcf;
+char *
+ngx_http_s3_set_upstream(ngx_conf_t *cf, ngx_http_s3_loc_conf_t *slcf,
+    ngx_str_t *name)
+{
+    ngx_url_t  url;
 
     if (slcf->upstream.upstream) {
         return "is duplicate";
     }
 
-    value = cf->args->elts;
-
     ngx_memzero(&url, sizeof(ngx_url_t));
 
-    url.url = value[1];
+    url.url = *name;
     url.no_resolve = 1;
 
     slcf->upstream.upstream = ngx_http_upstream_add(cf, &url, 0);
@@ -388,6 +442,29 @@ ngx_http_s3_pass(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     slcf->control = ngx_http_s3_control_add(cf, slcf->upstream.upstream);
     if (slcf->control == NULL) {
         return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_s3_pass(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_s3_loc_conf_t *slcf = conf;
+
+    char                      *rv;
+    ngx_str_t                 *value;
+    ngx_http_core_loc_conf_t  *clcf;
+    ngx_http_core_srv_conf_t  *cscf, **cscfp;
+    ngx_http_s3_main_conf_t   *smcf;
+
+    value = cf->args->elts;
+
+    rv = ngx_http_s3_set_upstream(cf, slcf, &value[1]);
+
+    if (rv != NGX_CONF_OK) {
+        return rv;
     }
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);

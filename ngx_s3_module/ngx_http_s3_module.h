@@ -11,6 +11,8 @@
  *   ngx_http_s3_frame.c      frames out of a stream of bytes
  *   ngx_http_s3_request.c    the REQUEST frame
  *   ngx_http_s3_body.c       the client's body as frames
+ *   ngx_http_s3_static.c     objects as files
+ *   ngx_http_s3_static_conf.c  its directives
  *   ngx_http_s3_upstream.c   s3d's reply, with nginx's upstream
  *   ngx_http_s3_segments.c   parts of extents as file buffers
  *   ngx_http_s3_error.c      S3's error document
@@ -31,6 +33,7 @@
 #include "wire/wire.h"
 #include "wire.pb-c.h"
 
+#include "s3_accept.h"
 #include "s3_core.h"
 #include "s3_chunked.h"
 #include "s3_route.h"
@@ -44,6 +47,15 @@
 #define NGX_HTTP_S3_REFUSAL_MAX     (64 * 1024)
 #define NGX_HTTP_S3_QUERY_MAX       (64 * 1024)
 #define NGX_HTTP_S3_CODE_MAX        48    /* bytes of an error code */
+#define NGX_HTTP_S3_CODINGS         3     /* of precompressed objects */
+
+#define NGX_HTTP_S3_AUTOINDEX_OFF   0
+#define NGX_HTTP_S3_AUTOINDEX_HTML  1
+#define NGX_HTTP_S3_AUTOINDEX_JSON  2
+
+
+#define ngx_http_s3_set(field, str)                                           \
+    (field).len = (str).len; (field).data = (str).data
 
 
 typedef struct ngx_http_s3_control_s  ngx_http_s3_control_t;
@@ -59,6 +71,17 @@ typedef struct {
 
 
 typedef struct {
+    ngx_http_complex_value_t      *target;    /* BUCKET[/PREFIX], or NULL */
+    ngx_str_t                      location;  /* that the target stands for */
+    ngx_array_t                   *index;     /* ngx_str_t */
+    ngx_array_t                   *try;       /* ngx_http_complex_value_t */
+    ngx_uint_t                     try_status;
+    ngx_array_t                   *precompressed; /* s3_coding_t */
+    ngx_uint_t                     autoindex;
+} ngx_http_s3_static_conf_t;
+
+
+typedef struct {
     ngx_http_upstream_conf_t       upstream;
 
     /* for what must not be sent twice */
@@ -71,6 +94,8 @@ typedef struct {
     ngx_flag_t                     verify;
     ngx_flag_t                     segments;
     ngx_msec_t                     key_timeout;
+
+    ngx_http_s3_static_conf_t      files;
 } ngx_http_s3_loc_conf_t;
 
 
@@ -149,6 +174,11 @@ typedef struct {
 
     ngx_http_s3_waiter_t          *waiter;
 
+    /* s3_static */
+
+    Wire__FileRequest             *file;
+    ngx_uint_t                     file_status; /* of nginx's page, or 0 */
+
     /* the request's body */
 
     uint64_t                       content_length;
@@ -185,6 +215,31 @@ typedef struct {
     u_char                         code_data[NGX_HTTP_S3_CODE_MAX];
 } ngx_http_s3_ctx_t;
 
+
+/* ngx_http_s3_module.c */
+
+char *ngx_http_s3_set_upstream(ngx_conf_t *cf, ngx_http_s3_loc_conf_t *slcf,
+    ngx_str_t *name);
+
+/* ngx_http_s3_static_conf.c */
+
+void ngx_http_s3_static_create(ngx_http_s3_static_conf_t *conf);
+char *ngx_http_s3_static_merge(ngx_conf_t *cf, ngx_http_s3_loc_conf_t *prev,
+    ngx_http_s3_loc_conf_t *conf);
+char *ngx_http_s3_static(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_s3_index(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_s3_try(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_s3_precompressed(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+/* ngx_http_s3_static.c */
+
+ngx_int_t ngx_http_s3_static_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_s3_static_reply(ngx_http_request_t *r,
+    ngx_http_s3_ctx_t *ctx, ngx_uint_t status);
+ngx_uint_t ngx_http_s3_static_is_said(ngx_http_request_t *r, u_char *name,
+    size_t len);
+void ngx_http_s3_static_init(void);
 
 /* ngx_http_s3_handler.c */
 

@@ -7,10 +7,6 @@
 #include "ngx_http_s3_module.h"
 
 
-#define ngx_http_s3_set(field, str)                                           \
-    (field).len = (str).len; (field).data = (str).data
-
-
 static ngx_int_t ngx_http_s3_request_args(ngx_http_request_t *r,
     ngx_http_s3_ctx_t *ctx, Wire__Request *request);
 static ngx_int_t ngx_http_s3_request_headers(ngx_http_request_t *r,
@@ -94,6 +90,8 @@ ngx_http_s3_create_request(ngx_http_request_t *r)
     ngx_http_s3_set(request.access_key, ctx->auth.access_key);
     request.key_generation = ctx->key_generation;
     ngx_http_s3_set(request.session_token, ctx->auth.session_token);
+
+    request.file = ctx->file;
 
     request.segments = slcf->segments && slcf->control->drives != NULL;
     request.verify = slcf->verify;

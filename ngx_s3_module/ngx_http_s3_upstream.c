@@ -333,6 +333,10 @@ ngx_http_s3_reply(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
 
     rc = ngx_http_s3_reply_headers(r, reply);
 
+    if (rc == NGX_OK && ctx->file) {
+        rc = ngx_http_s3_static_reply(r, ctx, reply->status);
+    }
+
     wire__reply__free_unpacked(reply, NULL);
 
     if (rc != NGX_OK) {
@@ -369,11 +373,13 @@ ngx_http_s3_reply_header(ngx_http_request_t *r, Wire__Field *field)
     size_t                          i;
     u_char                         *p;
     ngx_table_elt_t                *h;
+    ngx_http_s3_ctx_t              *ctx;
     ngx_http_upstream_t            *u;
     ngx_http_upstream_header_t     *hh;
     ngx_http_upstream_main_conf_t  *umcf;
 
     u = r->upstream;
+    ctx = ngx_http_get_module_ctx(r, ngx_http_s3_module);
 
     if (field->name.len == 0) {
         return NGX_OK;
@@ -397,12 +403,19 @@ ngx_http_s3_reply_header(ngx_http_request_t *r, Wire__Field *field)
         }
     }
 
+    if (ctx->file
+        && ngx_http_s3_static_is_said(r, field->name.data, field->name.len))
+    {
+        return NGX_OK;
+    }
+
     p = ngx_pnalloc(r->pool, field->name.len * 2 + field->value.len + 3);
     if (p == NULL) {
         return NGX_ERROR;
     }
 
-    if (field->name.len == sizeof("content-type") - 1
+    if (ctx->file == NULL
+        && field->name.len == sizeof("content-type") - 1
         && ngx_strncasecmp(field->name.data, (u_char *) "content-type",
                            sizeof("content-type") - 1)
            == 0)

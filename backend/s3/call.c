@@ -6,6 +6,7 @@
  */
 #include "s3/authorize.h"
 #include "s3/cors_call.h"
+#include "s3/file.h"
 #include "s3/ownership.h"
 #include "s3/pieces.h"
 #include "s3/sse.h"
@@ -317,15 +318,12 @@ static void count_sent(struct s3_call *call, const struct s3_piece *piece)
     }
 }
 
-void s3_call_next(struct s3_call *call, struct s3_piece *piece)
+static void next_piece(struct s3_call *call, struct s3_piece *piece)
 {
     size_t left = call->reply_body.size - call->reply_sent;
 
-    invariant(call->done);
     memset(piece, 0, sizeof(*piece));
-    if (call->reply.body == WIRE__REPLY__BODY__NONE) {
-        piece->kind = S3_PIECE_END;
-    } else if (left > 0) {
+    if (left > 0) {
         piece->kind = S3_PIECE_DATA;
         piece->data = slice_of(call->reply_body.data + call->reply_sent,
                                left < FRAME_DATA_MAX ? left : FRAME_DATA_MAX);
@@ -334,6 +332,20 @@ void s3_call_next(struct s3_call *call, struct s3_piece *piece)
         source_next(call, piece);
     } else {
         piece->kind = S3_PIECE_END;
+    }
+}
+
+void s3_call_next(struct s3_call *call, struct s3_piece *piece)
+{
+    invariant(call->done);
+    memset(piece, 0, sizeof(*piece));
+    if (call->reply.body == WIRE__REPLY__BODY__NONE) {
+        piece->kind = S3_PIECE_END;
+        return;
+    }
+    next_piece(call, piece);
+    if (piece->kind == S3_PIECE_END && multirange_next(call)) {
+        next_piece(call, piece);
     }
     count_sent(call, piece);
 }

@@ -7,6 +7,7 @@
 #include "s3/s3.h"
 
 struct s3_body;   /* body.c: a streamed body being verified */
+struct s3_multirange; /* file.h: a reply body of several ranges */
 struct s3_pieces; /* pieces.h: a body of unknown length being stored */
 struct s3_source; /* source.c: the bytes of a reply being read */
 struct s3_writer; /* writer.h: bytes on their way into a blob */
@@ -73,8 +74,10 @@ struct s3_call {
     uint64_t blob;            /* id of the blob being written, or 0 */
     struct s3_pieces *pieces; /* of a FORM operation; NULL if there is none */
     struct s3_source *source; /* reply body from blobs, or NULL */
-    struct slice reply_body;  /* reply body in memory: XML */
+    struct slice reply_body;  /* reply body in memory: XML; goes before what
+                                 the source has */
     size_t reply_sent;
+    struct s3_multirange *multirange; /* what follows both; or NULL */
 
     /* For the access log. */
     uint64_t began_ms;                   /* wall clock */
@@ -138,9 +141,11 @@ void call_header_slice(struct s3_call *call, const char *name,
 void call_reply_empty(struct s3_call *call, unsigned status);
 /* Ends the call with an XML document; takes over the buffer's bytes. */
 void call_reply_xml(struct s3_call *call, unsigned status, struct buffer *xml);
-/* The same with a JSON document. */
+/* The same with a JSON document, and with one of any type. */
 void call_reply_json(struct s3_call *call, unsigned status,
                      struct buffer *json);
+void call_reply_document(struct s3_call *call, unsigned status,
+                         const char *type, struct buffer *document);
 /* Ends the call with an error document (none for HEAD). The table's message
  * unless format is given. */
 void call_fail(struct s3_call *call, enum s3_error error);
@@ -230,6 +235,7 @@ void body_free(struct s3_call *call);
 enum condition { CONDITION_PASS, CONDITION_FAILED, CONDITION_NOT_MODIFIED };
 struct conditions { /* header values; data == NULL: absent */
     struct slice match, none_match, modified_since, unmodified_since;
+    bool weak; /* If-None-Match takes W/"tag" for "tag" (RFC 9110, 13.1.2) */
 };
 /* Which one decides is named in *which: "If-Match" and so on. */
 enum condition conditions_evaluate(const struct conditions *conditions,
@@ -346,6 +352,8 @@ int object_copy_source_path(const struct s3_call *call, struct slice *path,
 int source_open(struct s3_call *call, uint64_t blob, const struct sse *sse,
                 uint64_t offset, uint64_t size);
 void source_free(struct s3_call *call);
+/* Goes on with other bytes of the same blob. */
+void source_seek(struct s3_call *call, uint64_t offset, uint64_t size);
 /* Reads the first piece ahead, so that a failure can still be an error
  * reply. 0 or a negative errno. */
 int source_prime(struct s3_call *call);

@@ -31,7 +31,8 @@ static bool next_tag(struct slice list, size_t *at, struct slice *tag)
     return true;
 }
 
-bool etag_list_matches(struct slice list, struct slice etag)
+/* Weak comparison takes W/"tag" for "tag". */
+static bool list_matches(struct slice list, struct slice etag, bool weak)
 {
     struct slice tag;
     size_t at = 0;
@@ -39,6 +40,9 @@ bool etag_list_matches(struct slice list, struct slice etag)
     while (next_tag(list, &at, &tag)) {
         if (slice_equal_string(tag, "*")) {
             return true;
+        }
+        if (weak && slice_has_prefix(tag, SLICE_LITERAL("W/\""))) {
+            tag = slice_of(tag.data + 2, tag.size - 2);
         }
         if (tag.size >= 2 && tag.data[0] == '"' &&
             tag.data[tag.size - 1] == '"') {
@@ -49,6 +53,11 @@ bool etag_list_matches(struct slice list, struct slice etag)
         }
     }
     return false;
+}
+
+bool etag_list_matches(struct slice list, struct slice etag)
+{
+    return list_matches(list, etag, false);
 }
 
 /* Dates have whole seconds; one that cannot be read is as if absent. */
@@ -81,7 +90,7 @@ enum condition conditions_evaluate(const struct conditions *conditions,
     }
     if (conditions->none_match.data != NULL) {
         *which = "If-None-Match";
-        if (etag_list_matches(conditions->none_match, etag)) {
+        if (list_matches(conditions->none_match, etag, conditions->weak)) {
             return CONDITION_NOT_MODIFIED;
         }
     } else if (conditions->modified_since.data != NULL) {

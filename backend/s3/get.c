@@ -15,8 +15,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define TRIES 4
-
 /* What of an object is asked for. */
 struct selection {
     uint64_t offset, size; /* bytes */
@@ -62,7 +60,7 @@ static bool check_overrides(struct s3_call *call)
     return true;
 }
 
-static void last_modified(struct s3_call *call, const Meta__Object *object)
+void object_last_modified(struct s3_call *call, const Meta__Object *object)
 {
     char text[32];
 
@@ -86,7 +84,7 @@ static void fail_marker(struct s3_call *call, const Meta__Object *marker,
         call_fail_no_key(call, call->key);
         return;
     }
-    last_modified(call, marker);
+    object_last_modified(call, marker);
     call_header(call, "Allow", "DELETE");
     call_error_field(call, "Method", pb_slice(call->request->method));
     call_error_field(call, "ResourceType", SLICE_LITERAL("DeleteMarker"));
@@ -150,7 +148,7 @@ Meta__Object *object_requested(struct s3_call *call)
 static void reply_not_modified(struct s3_call *call, const Meta__Object *object)
 {
     identity_headers(call, object);
-    last_modified(call, object);
+    object_last_modified(call, object);
     for (size_t i = 0; i < object->n_headers; i++) {
         struct slice name = pb_slice(object->headers[i]->name);
 
@@ -188,8 +186,7 @@ static bool check_conditions(struct s3_call *call, const Meta__Object *object)
     }
 }
 
-/* If-Range: a strong tag, or exactly the date of Last-Modified. */
-static bool range_wanted(struct s3_call *call, const Meta__Object *object)
+bool object_range_wanted(const struct s3_call *call, const Meta__Object *object)
 {
     struct slice condition = call_request_header(call, "if-range");
     uint64_t ms;
@@ -210,7 +207,7 @@ static bool select_range(struct s3_call *call, const Meta__Object *object,
     uint64_t first = 0, last = 0;
     char size[24];
 
-    if (!range_wanted(call, object)) {
+    if (!object_range_wanted(call, object)) {
         return true;
     }
     switch (range_parse(range, object->size, &first, &last)) {
@@ -340,7 +337,7 @@ static void metadata_header(struct s3_call *call, const Meta__Field *field)
                 encoded);
 }
 
-static const char *header_spelling(struct slice name)
+const char *object_header_spelling(struct slice name)
 {
     static const struct {
         const char *name, *spelling;
@@ -377,7 +374,7 @@ static void system_headers(struct s3_call *call, const Meta__Object *object)
         if (value.size == 0) {
             continue;
         }
-        call_header_slice(call, header_spelling(name), value);
+        call_header_slice(call, object_header_spelling(name), value);
         content_type = content_type || slice_equal_string(name, "content-type");
     }
     if (!content_type) {
@@ -391,7 +388,7 @@ static void object_headers(struct s3_call *call, const Meta__Object *object,
     struct slice mode = call_request_header(call, "x-amz-checksum-mode");
 
     identity_headers(call, object);
-    last_modified(call, object);
+    object_last_modified(call, object);
     call_header(call, "Accept-Ranges", "bytes");
     system_headers(call, object);
     if (selection->partial) {
@@ -423,22 +420,19 @@ static void object_headers(struct s3_call *call, const Meta__Object *object,
     }
 }
 
-/* The first piece is read before the reply says that all is well. -ECANCELED:
- * the call has failed. */
-static int open_body(struct s3_call *call, const Meta__Object *object,
-                     const struct selection *selection)
+int object_open_body(struct s3_call *call, const Meta__Object *object,
+                     uint64_t offset, uint64_t size)
 {
     struct sse sse;
     int error;
 
-    if (selection->size == 0) {
+    if (size == 0) {
         return 0;
     }
     if (!sse_open(call, object->encryption, SSE_OBJECT, &sse)) {
         return -ECANCELED;
     }
-    error = source_open(call, object->blob, &sse, selection->offset,
-                        selection->size);
+    error = source_open(call, object->blob, &sse, offset, size);
     sse_wipe(&sse);
     if (error == 0) {
         error = source_prime(call);
@@ -472,7 +466,7 @@ static void serve(struct s3_call *call, bool with_body)
     if (!check_overrides(call)) {
         return;
     }
-    for (unsigned i = 0; i < TRIES && error == -ENOENT; i++) {
+    for (unsigned i = 0; i < OBJECT_TRIES && error == -ENOENT; i++) {
         struct selection selection;
         Meta__Object *object = object_requested(call);
 
@@ -482,7 +476,9 @@ static void serve(struct s3_call *call, bool with_body)
             !select_bytes(call, object, &selection)) {
             return;
         }
-        error = with_body ? open_body(call, object, &selection) : 0;
+        error = with_body ? object_open_body(call, object, selection.offset,
+                                             selection.size)
+                          : 0;
         if (error == 0) {
             reply(call, object, &selection);
         }

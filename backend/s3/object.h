@@ -31,6 +31,22 @@ Meta__Object *object_requested(struct s3_call *call);
 void object_fail_absent(struct s3_call *call, const Meta__Bucket *bucket,
                         struct slice key, struct slice version_id);
 
+/* --- reading: get.c --------------------------------------------------------*/
+/* An object may be replaced, and its blob freed, between the two reads: then
+ * -ENOENT, and the new one is looked up. */
+#define OBJECT_TRIES 4u
+/* Opens bytes of an object as the reply's body, and reads the first piece
+ * before the reply says that all is well. 0, a negative errno; -ECANCELED: the
+ * call has failed. */
+int object_open_body(struct s3_call *call, const Meta__Object *object,
+                     uint64_t offset, uint64_t size);
+/* If-Range: a strong tag, or exactly the date of Last-Modified. */
+bool object_range_wanted(const struct s3_call *call,
+                         const Meta__Object *object);
+void object_last_modified(struct s3_call *call, const Meta__Object *object);
+/* "Content-Type" for "content-type"; NULL: not one that is stored. */
+const char *object_header_spelling(struct slice name);
+
 /* object_lock() and object_unlock() of up to META_KEYS_LOCKED_MAX keys of the
  * bucket. The call does not fail: NoSuchBucket or InternalError, and nothing
  * is locked. */

@@ -49,6 +49,7 @@ static const struct s3_operation operations[] = {
               .run = s3_get_object_run),
     OPERATION(HEAD_OBJECT, "HeadObject", .needs_bucket = true,
               .needs_key = true, .run = s3_head_object_run),
+    PLAIN(GET_FILE, "GetFile", .run = s3_get_file_run),
     OPERATION(DELETE_OBJECT, "DeleteObject", .needs_bucket = true,
               .needs_key = true, .run = s3_delete_object_run),
     OPERATION(COPY_OBJECT, "CopyObject", .needs_bucket = true,

@@ -87,8 +87,8 @@ void call_reply_empty(struct s3_call *call, unsigned status)
     finish(call, status);
 }
 
-static void reply_document(struct s3_call *call, unsigned status,
-                           const char *type, struct buffer *document)
+void call_reply_document(struct s3_call *call, unsigned status,
+                         const char *type, struct buffer *document)
 {
     call_header(call, "Content-Type", "%s", type);
     call->reply_body = arena_copy(call->arena, document->data, document->size);
@@ -104,12 +104,12 @@ static void reply_document(struct s3_call *call, unsigned status,
 
 void call_reply_xml(struct s3_call *call, unsigned status, struct buffer *xml)
 {
-    reply_document(call, status, "application/xml", xml);
+    call_reply_document(call, status, "application/xml", xml);
 }
 
 void call_reply_json(struct s3_call *call, unsigned status, struct buffer *json)
 {
-    reply_document(call, status, "application/json", json);
+    call_reply_document(call, status, "application/json", json);
 }
 
 static bool is_head(const struct s3_call *call)
@@ -119,6 +119,13 @@ static bool is_head(const struct s3_call *call)
     return operation == WIRE__OPERATION__HEAD_OBJECT ||
            operation == WIRE__OPERATION__HEAD_BUCKET ||
            slice_equal_string(pb_slice(call->request->method), "HEAD");
+}
+
+/* nginx has pages of its own for those who ask for files. */
+static bool wants_document(const struct s3_call *call, unsigned status)
+{
+    return status != 304 && !is_head(call) &&
+           call->request->operation != WIRE__OPERATION__GET_FILE;
 }
 
 static void fail(struct s3_call *call, enum s3_error error,
@@ -133,7 +140,7 @@ static void fail(struct s3_call *call, enum s3_error error,
         query_reply_refusal(call, error, message);
         return;
     }
-    if (status == 304 || is_head(call)) {
+    if (!wants_document(call, status)) {
         call_reply_empty(call, status);
         return;
     }

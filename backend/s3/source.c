@@ -23,6 +23,7 @@ struct s3_source {
     uint64_t blob;
     uint64_t position, end; /* bytes of the blob */
     size_t buffer_size;
+    bool may_name; /* the worker can open files */
     bool segments, verify;
     uint64_t window, window_start;
     uint8_t *buffer; /* of a DATA piece; heap, when first needed */
@@ -42,15 +43,29 @@ int source_open(struct s3_call *call, uint64_t blob, const struct sse *sse,
     source->reader = reader_open(call->service, blob, sse_key(sse));
     source->blobs = call->service->blobs;
     source->blob = blob;
-    source->position = offset;
-    source->end = offset + size;
-    source->buffer_size = size < FRAME_DATA_MAX ? (size_t)size : FRAME_DATA_MAX;
-    source->segments = call->request->segments && size > SMALL_MAX &&
-                       !reader_is_sealed(source->reader);
+    source->may_name =
+        call->request->segments && !reader_is_sealed(source->reader);
     source->verify = call->request->verify;
     source->window = WINDOW_FIRST;
     call->source = source;
+    source_seek(call, offset, size);
     return size == 0 ? 0 : reader_find(source->reader, offset, &place);
+}
+
+void source_seek(struct s3_call *call, uint64_t offset, uint64_t size)
+{
+    struct s3_source *source = call->source;
+    size_t wanted = size < FRAME_DATA_MAX ? (size_t)size : FRAME_DATA_MAX;
+
+    invariant(!source->primed);
+    source->position = offset;
+    source->end = offset + size;
+    source->segments = source->may_name && size > SMALL_MAX;
+    if (source->buffer_size < wanted) {
+        free(source->buffer);
+        source->buffer = NULL;
+        source->buffer_size = wanted;
+    }
 }
 
 void source_free(struct s3_call *call)
@@ -236,6 +251,7 @@ void source_refuse_segments(struct s3_call *call)
     if (!source->segments) {
         return;
     }
+    source->may_name = false;
     source->segments = false;
     source->position = source->window_start;
 }

@@ -57,6 +57,7 @@ static void test_what_nobody_is_asked_for(void **state)
 
         if (permission != NULL && permission->moment == ASKED_NEVER) {
             assert_true(operation == WIRE__OPERATION__PREFLIGHT ||
+                        operation == WIRE__OPERATION__GET_FILE ||
                         operation == WIRE__OPERATION__IAM_QUERY);
         }
     }
