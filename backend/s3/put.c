@@ -2,6 +2,7 @@
  * PutObject
  * https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
  */
+#include "s3/notify.h"
 #include "s3/object.h"
 #include "s3/operations.h"
 #include "s3/sse.h"
@@ -32,13 +33,17 @@ int object_current(struct s3_call *call, Meta__Object **object)
     return error;
 }
 
-/* Refused here, a conditional write need not send its body; what is decided
- * is decided again under the key lock. */
+/* Refused here, a write need not send its body; what is decided is decided
+ * again under the key lock. */
 static bool check_early(struct s3_call *call)
 {
+    int error = notify_check(call, notify_created_type(call), call->key);
     Meta__Object *current;
-    int error;
 
+    if (error != 0) {
+        call_fail_errno(call, error, "telling of an object");
+        return false;
+    }
     if (call_request_header(call, "if-match").data == NULL &&
         call_request_header(call, "if-none-match").data == NULL) {
         return true;
