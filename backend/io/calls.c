@@ -73,7 +73,12 @@ int io_is_at(struct io_file *file, const char *path)
 
 int io_mkdir(struct io *io, const char *path)
 {
-    return io->operations->mkdir(io, path);
+    return io->operations->mkdir(io, path, false);
+}
+
+int io_mkdir_owned(struct io *io, const char *path)
+{
+    return io->operations->mkdir(io, path, true);
 }
 
 int io_rename(struct io *io, const char *from, const char *to)

@@ -56,7 +56,8 @@ struct io_operations {
     int (*node)(struct io_file *file, struct io_node *node);
     /* Of the file that open() would give; -ENOENT. */
     int (*node_at)(struct io *io, const char *path, struct io_node *node);
-    int (*mkdir)(struct io *io, const char *path); /* existing: 0 */
+    /* Existing: 0. Owned: nobody else, and no group, may look into it. */
+    int (*mkdir)(struct io *io, const char *path, bool owned);
     int (*rename)(struct io *io, const char *from, const char *to);
     int (*unlink)(struct io *io, const char *path);
     int (*sync_dir)(struct io *io, const char *path);
@@ -92,6 +93,7 @@ int io_node_at(struct io *io, const char *path, struct io_node *node);
 /* 0 if `file` is what `path` names; -ENOENT if that is another file or none. */
 int io_is_at(struct io_file *file, const char *path);
 int io_mkdir(struct io *io, const char *path);
+int io_mkdir_owned(struct io *io, const char *path);
 int io_rename(struct io *io, const char *from, const char *to);
 int io_unlink(struct io *io, const char *path);
 int io_sync_dir(struct io *io, const char *path);

@@ -16,6 +16,7 @@
 /* The group may read: nginx's workers send extents themselves. */
 #define FILE_MODE      0640
 #define DIRECTORY_MODE 0750
+#define OWNED_MODE     0700
 
 struct posix_file {
     struct io_file base;
@@ -162,10 +163,10 @@ static int posix_node_at(struct io *io, const char *path, struct io_node *node)
     return stat(path, &st) == 0 ? node_of(&st, node) : -errno;
 }
 
-static int posix_mkdir(struct io *io, const char *path)
+static int posix_mkdir(struct io *io, const char *path, bool owned)
 {
     (void)io;
-    if (mkdir(path, DIRECTORY_MODE) == 0) {
+    if (mkdir(path, owned ? OWNED_MODE : DIRECTORY_MODE) == 0) {
         return 0;
     }
     if (errno != EEXIST) {

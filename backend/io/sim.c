@@ -233,8 +233,9 @@ static int sim_node_at(struct io *io, const char *given, struct io_node *node)
     return end(sim, path, r);
 }
 
-static int sim_mkdir(struct io *io, const char *given)
+static int sim_mkdir(struct io *io, const char *given, bool owned)
 {
+    (void)owned; /* here everything is one user's */
     char *path;
     int r;
     struct sim *sim = begin(io, given, &path, &r);

@@ -264,7 +264,7 @@ static int lock_directory(const char *path)
 {
     int fd, error;
 
-    if (mkdir(path, 0755) != 0 && errno != EEXIST) {
+    if (mkdir(path, 0700) != 0 && errno != EEXIST) {
         return -errno;
     }
     fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -66,7 +66,7 @@ static int make_directory(struct mirror *mirror)
     }
     free(parent);
     if (error == 0) {
-        error = io_mkdir(io, mirror->directory);
+        error = io_mkdir_owned(io, mirror->directory);
     }
     return error != 0 ? error : io_sync_parent(io, mirror->directory);
 }

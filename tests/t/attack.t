@@ -344,6 +344,7 @@ for my $name (qw(master.key admin.sock)) {
     my $mode = S_IMODE((stat "$t->{dir}/$name")[2]);
     is($mode, 0600, "$name is s3d's alone");
 }
+is(S_IMODE((stat "$t->{dir}/drive0/metadata")[2]), 0700, 'the metadata are too');
 for my $path (glob "$t->{dir}/drive0/metadata/* $t->{dir}/drive0/metadata/*/*") {
     is((stat $path)[2] & 0007, 0, 'a file of the metadata');
 }

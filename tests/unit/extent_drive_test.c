@@ -725,10 +725,11 @@ static int read_only_open(struct io *io, const char *path, unsigned flags,
     return flags == IO_READ ? writable->open(io, path, flags, file) : -EROFS;
 }
 
-static int read_only_mkdir(struct io *io, const char *path)
+static int read_only_mkdir(struct io *io, const char *path, bool owned)
 {
     (void)io;
     (void)path;
+    (void)owned;
     return -EROFS;
 }
 
