@@ -139,6 +139,7 @@ struct blob_pace {
 struct blob_health {
     uint64_t bytes;       /* read and checked */
     unsigned shards, bad; /* of all chunks; damaged or not there */
+    unsigned damaged;     /* of the bad ones: wrong, short or unreadable */
     int losses_left; /* more drives that may be lost; negative: unreadable */
 };
 

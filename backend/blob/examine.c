@@ -37,6 +37,8 @@ int examine_chunk(struct chunk *chunk, const struct blob_pace *pace,
         error = chunk_verify_shard(chunk, i, pace, found);
         if (error != 0) {
             *bad |= 1u << i;
+            health->damaged +=
+                error == -EBADMSG || error == -ENODATA || error == -EIO;
             log_debug("blob %llx chunk %u shard %u is bad: error %d",
                       (unsigned long long)chunk->layout->blob, chunk->number, i,
                       -error);

@@ -128,6 +128,10 @@ struct care *care_open(const struct care_options *options)
     if (scrub_load(care) != 0) {
         log_error("what the scrub has done cannot be read: it begins anew");
     }
+    /* Drives may have been lost since s3d ran last. */
+    care->seen.size = care->scrub.walked.len;
+    memcpy(care->seen.bytes, care->walked, care->seen.size);
+    care->retry = true;
     blob_store_on_damage(options->blobs, care_on_damage, care);
     start_thread(&care->watch_thread, watch_run, care);
     start_thread(&care->scrub_thread, scrub_run, care);

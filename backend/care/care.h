@@ -19,6 +19,7 @@
 #define CARE_H
 
 #include "blob/blob.h"
+#include "care/durability.h"
 #include "meta/meta.h"
 
 #define CARE_WORKERS_MAX 8u
@@ -93,6 +94,10 @@ struct care_status {
     struct care_scrub_status scrub;
     const Meta__Audit *today; /* in the arena; UTC */
 };
+/* Of the last week, month and year, today included. Scans the queue. */
+#define CARE_INTERVALS 3
+int care_durability(struct care *care,
+                    struct durability intervals[CARE_INTERVALS]);
 /* Scans the queue. */
 int care_status(struct care *care, struct arena *arena,
                 struct care_status *status);

@@ -44,11 +44,14 @@ static int take(struct care *care, unsigned number, struct meta_heal *entry)
     return error;
 }
 
-static void give_back(struct care *care, unsigned number)
+/* What drives changed during the repair may be what it waits for now, and
+ * others that waited were queued again before it did. */
+static void give_back(struct care *care, unsigned number, unsigned changes)
 {
     struct meta_heal first = {0};
 
     pthread_mutex_lock(&care->lock);
+    care->retry |= care->changes != changes;
     care->active[number] = 0;
     care->active_count--;
     if (care->active_count == 0 &&
@@ -74,6 +77,7 @@ static int leave_queue(struct care *care, const struct meta_heal *entry)
     meta_dequeue_heal(batch, entry);
     error = meta_commit(batch);
     meta_batch_free(batch);
+    audit_add(care, blobs_settled, error == 0);
     return error;
 }
 
@@ -135,10 +139,13 @@ static void note_repair(struct care *care, const struct blob_repair *result)
     care->healed_bytes += result->bytes;
     pthread_mutex_unlock(&care->lock);
     audit_add(care, bytes_verified, result->before.bytes);
+    audit_add(care, shards_verified, result->before.shards);
+    audit_add(care, shards_damaged, result->before.damaged);
     audit_add(care, shards_repaired, result->shards);
     audit_add(care, bytes_repaired, result->bytes);
     audit_add(care, blobs_repaired,
               result->shards > 0 && result->after.bad == 0);
+    audit_add(care, blobs_settled, result->after.bad == 0);
 }
 
 /* Puts the repaired layout in the place of the one it was made of (H2). */
@@ -219,9 +226,11 @@ void *heal_run(void *argument)
     care_thread_begin("heal");
     while (!atomic_load(&care->stopping)) {
         struct meta_heal entry;
+        unsigned changes;
         int error;
 
         pthread_mutex_lock(&care->lock);
+        changes = care->changes;
         error = take(care, worker->number, &entry);
         if (error != 0) {
             care_wait(care, IDLE_MS);
@@ -231,7 +240,7 @@ void *heal_run(void *argument)
             continue;
         }
         error = heal(care, &entry);
-        give_back(care, worker->number);
+        give_back(care, worker->number, changes);
         if (error != 0 && error != -ECANCELED) {
             log_error("blob %llx could not be healed: %s",
                       (unsigned long long)entry.blob, strerror(-error));

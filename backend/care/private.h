@@ -5,8 +5,9 @@
  *   pace.c        the limit of bytes a second
  *   moves.c       shards that are moved, for reclaim and rebalance
  *   queue.c       the queue of blobs that are short of shards
- *   watch.c       the thread that takes damage reports, watches the drives and
- *                 keeps the audit
+ *   watch.c       the thread that takes damage reports and watches the drives
+ *                 and the queue
+ *   audit.c       the books of each day; durability.c: what follows from them
  *   heal.c        the threads that repair
  *   loss.c        what another lost drive would mean
  *   scrub.c       the thread that verifies; walk.c, references.c: its parts
@@ -111,6 +112,7 @@ struct care {
     unsigned damage_count;
     unsigned damage_lost; /* reports without room: only a pass can tell */
     bool retry;           /* what waits is to be queued again */
+    unsigned changes;     /* of drives, as they were noticed */
     uint64_t active[CARE_WORKERS_MAX]; /* blobs, 0: none */
     unsigned active_count;
     uint64_t healed, healed_bytes, heal_began_ms;
@@ -119,6 +121,7 @@ struct care {
     bool scrub_forced, scrub_stopped, scrub_restart, walking;
     unsigned scrub_lost; /* damage_lost when the pass began */
 
+    struct drive_stamp seen; /* as the watching thread saw drives last */
     struct worker {
         struct care *care;
         unsigned number;
@@ -156,6 +159,8 @@ int queue_retry(struct care *care);
 void *watch_run(void *care);
 void care_on_damage(void *care, uint64_t blob, unsigned chunk, unsigned shard,
                     int error);
+
+/* --- audit.c ---------------------------------------------------------------*/
 /* Adds what is not yet in the store to the day's record. */
 int audit_save(struct care *care);
 /* Of today, with what is not yet saved. */

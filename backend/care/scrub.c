@@ -243,6 +243,7 @@ static int pass_end(struct care *care)
     care->scrub_lost = 0;
     care->scrub_forced = false;
     pthread_mutex_unlock(&care->lock);
+    audit_add(care, passes, 1);
     log_info("scrub: %llu blobs, %llu bytes verified; %llu shards bad, %llu "
              "references dangle",
              (unsigned long long)scrub->blobs, (unsigned long long)scrub->bytes,

@@ -10,7 +10,6 @@
 #define TICK_MS   1000
 #define SAVE_MS   30000
 #define RETRY_MS  (3600u * 1000)
-#define DAY_MS    (24u * 3600 * 1000)
 #define COUNT_MAX 20 /* of the time goes to counting the queue: one part in */
 
 /* --- damage ----------------------------------------------------------------*/
@@ -94,7 +93,6 @@ static bool queue_damage(struct care *care)
 
 /* --- drives ----------------------------------------------------------------*/
 struct watch {
-    struct drive_stamp stamp;
     struct care_ledger ledger; /* as last counted */
     uint64_t counted_ms, count_again_ms;
     uint64_t ticked_ms, saved_ms, retried_ms; /* monotonic */
@@ -105,15 +103,18 @@ static uint64_t now_ms(void)
     return clock_monotonic_us() / 1000;
 }
 
-/* Drives that were usable and are not; one that was removed is not lost. */
+/* Drives that were usable, and are not, or are others; one that was removed is
+ * not lost. */
 static unsigned count_lost(const struct drive_stamp *before,
                            const struct drive_stamp *now)
 {
     unsigned lost = 0;
 
-    for (size_t i = 0; i < before->size; i += DRIVE_STAMP_SIZE) {
-        lost += before->bytes[i] == DRIVE_OK && now->bytes[i] != DRIVE_OK &&
-                now->bytes[i] != DRIVE_REMOVED;
+    for (size_t i = 0; i < before->size && i < now->size;
+         i += DRIVE_STAMP_SIZE) {
+        lost +=
+            before->bytes[i] == DRIVE_OK && now->bytes[i] != DRIVE_REMOVED &&
+            memcmp(before->bytes + i, now->bytes + i, DRIVE_STAMP_SIZE) != 0;
     }
     return lost;
 }
@@ -129,13 +130,14 @@ static void watch_drives(struct care *care, struct watch *watch)
         drive_usage(care->options.drives[i], &usage); /* it looks (X5) */
     }
     care_stamp(care, &now);
-    changed = now.size != watch->stamp.size ||
-              memcmp(now.bytes, watch->stamp.bytes, now.size) != 0;
+    changed = now.size != care->seen.size ||
+              memcmp(now.bytes, care->seen.bytes, now.size) != 0;
     if (changed) {
-        audit_add(care, drives_lost, count_lost(&watch->stamp, &now));
-        watch->stamp = now;
+        audit_add(care, drives_lost, count_lost(&care->seen, &now));
+        care->seen = now;
     }
     pthread_mutex_lock(&care->lock);
+    care->changes += changed;
     changed =
         changed || care->retry || now_ms() - watch->retried_ms >= RETRY_MS;
     care->retry = false;
@@ -148,79 +150,7 @@ static void watch_drives(struct care *care, struct watch *watch)
     }
 }
 
-/* --- the books -------------------------------------------------------------*/
-static uint32_t today(void)
-{
-    return (uint32_t)(clock_wall_ms() / DAY_MS);
-}
-
-static void audit_sum(Meta__Audit *into, const Meta__Audit *from)
-{
-    into->bytes_verified += from->bytes_verified;
-    into->shards_verified += from->shards_verified;
-    into->shards_bad += from->shards_bad;
-    into->shards_repaired += from->shards_repaired;
-    into->bytes_repaired += from->bytes_repaired;
-    into->blobs_repaired += from->blobs_repaired;
-    into->blobs_unreadable += from->blobs_unreadable;
-    into->drives_lost += from->drives_lost;
-    into->watched_ms += from->watched_ms;
-    into->reduced_ms += from->reduced_ms;
-    into->reduced_blob_ms += from->reduced_blob_ms;
-    into->critical_blob_ms += from->critical_blob_ms;
-}
-
-static int audit_read(struct care *care, struct arena *arena, uint32_t day,
-                      const Meta__Audit *more, Meta__Audit **audit)
-{
-    int error = meta_get_audit(care->options.meta, arena, day, audit);
-
-    if (error == -ENOENT) {
-        *audit = arena_zalloc(arena, sizeof(**audit));
-        meta__audit__init(*audit);
-        error = 0;
-    }
-    if (error == 0) {
-        audit_sum(*audit, more);
-    }
-    return error;
-}
-
-int audit_today(struct care *care, struct arena *arena, Meta__Audit **audit)
-{
-    int error;
-
-    pthread_mutex_lock(&care->audit.lock);
-    error = audit_read(care, arena, today(), &care->audit.day, audit);
-    pthread_mutex_unlock(&care->audit.lock);
-    return error;
-}
-
-int audit_save(struct care *care)
-{
-    struct arena *arena = arena_new();
-    struct meta_batch *batch = meta_batch_new(care->options.meta);
-    Meta__Audit *sum;
-    int error = 0;
-
-    pthread_mutex_lock(&care->audit.lock);
-    if (care->audit.dirty) {
-        error = audit_read(care, arena, today(), &care->audit.day, &sum);
-        if (error == 0) {
-            meta_put_audit(batch, today(), sum);
-            error = meta_commit(batch);
-        }
-        if (error == 0) {
-            meta__audit__init(&care->audit.day);
-            care->audit.dirty = false;
-        }
-    }
-    pthread_mutex_unlock(&care->audit.lock);
-    meta_batch_free(batch);
-    arena_free(arena);
-    return error;
-}
-
+/* --- the queue -------------------------------------------------------------*/
 /* The queue is counted now and then, the more rarely the longer it is. */
 static void watch_queue(struct care *care, struct watch *watch)
 {
@@ -234,6 +164,7 @@ static void watch_queue(struct care *care, struct watch *watch)
         watch->count_again_ms = began + spent * COUNT_MAX;
     }
     audit_add(care, watched_ms, passed);
+    audit_add(care, drive_ms, passed * care->options.drive_count);
     if (watch->ledger.queued > 0) {
         audit_add(care, reduced_ms, passed);
         audit_add(care, reduced_blob_ms, passed * watch->ledger.queued);

@@ -265,6 +265,8 @@ const struct ctl_command ctl_commands[] = {
      "until it is started, or s3d is"},
     {"scrub status", "scrub.status", {{0}}, 0, print_scrub,
      "how far it is, and what it found"},
+    {"durability", "durability", {{0}}, 0, print_durability,
+     "of the last week, month and year, as measured"},
     {"reclaim start", "reclaim.start", {{0}}, 0, print_done,
      "look at once for space that can come back"},
     {"reclaim status", "reclaim.status", {{0}}, 0, print_reclaim,

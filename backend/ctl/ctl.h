@@ -61,6 +61,9 @@ extern const struct ctl_command ctl_commands[];
 void print_drives(const json_t *result, const char *argument);
 void print_replaced(const json_t *result, const char *argument);
 
+/* durability.c */
+void print_durability(const json_t *result, const char *argument);
+
 /* kms.c */
 void print_kms_keys(const json_t *result, const char *argument);
 void print_rewrap(const json_t *result, const char *argument);

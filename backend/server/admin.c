@@ -157,10 +157,10 @@ static const struct admin_command server_commands[] = {
 };
 
 static const struct admin_command *const tables[] = {
-    server_commands,       admin_account_commands, admin_drive_commands,
-    admin_entity_commands, admin_key_commands,     admin_kms_commands,
-    admin_policy_commands, admin_care_commands,    admin_reclaim_commands,
-    admin_event_commands,
+    server_commands,           admin_account_commands, admin_drive_commands,
+    admin_durability_commands, admin_entity_commands,  admin_key_commands,
+    admin_kms_commands,        admin_policy_commands,  admin_care_commands,
+    admin_reclaim_commands,    admin_event_commands,
 };
 
 static const struct admin_command *find(struct slice name)

@@ -27,6 +27,7 @@ struct admin_command {
 /* Tables that end with an entry without a name. */
 extern const struct admin_command admin_account_commands[];
 extern const struct admin_command admin_drive_commands[];
+extern const struct admin_command admin_durability_commands[];
 extern const struct admin_command admin_entity_commands[];
 extern const struct admin_command admin_key_commands[];
 extern const struct admin_command admin_kms_commands[];

@@ -100,6 +100,16 @@ like(ctl('heal --watch'), qr/\] \d+ of \d+/, 'healing is watched');
 $t->wait_for('full redundancy', sub { status()->{fully_redundant} });
 is(status()->{drives_ok}, 6, 'six drives again');
 
+my $week = decode_json(ctl('--json durability'))->{intervals}[0];
+is($week->{days}, 7, 'durability of the last week');
+is($week->{seen}{drives_lost}, 1, 'one drive was lost');
+cmp_ok($week->{seen}{shards_damaged}, '>=', 1, 'shards were damaged');
+cmp_ok($week->{seen}{drive_days}, '>', 0, 'six drives were watched');
+is($week->{profiles}[1]{k}, 4, 'large objects are 4+2');
+cmp_ok($week->{profiles}[1]{nines}, '>', 1, 'nines of them');
+like(ctl('durability'), qr/^  large +4\+2: \d+\.\d nines a year likely; /m,
+    'people see them');
+
 # --- any two others go
 $t->stop('s3d');
 system('rm', '-rf', $t->dir() . '/drive0', $t->dir() . '/drive3') == 0 or die;
