@@ -18,7 +18,7 @@ static void test_finds_every_rotten_shard(void **unused)
     care_start(&f);
     assert_true(care_until(&f, care_is_full));
     status = care_now(&f, arena);
-    assert_int_equal(status.scrub.progress->completed_shards_bad, 3);
+    assert_int_equal(status.today->shards_bad, 3);
     assert_int_equal(status.scrub.progress->completed_blobs, CARE_BLOBS);
     assert_int_equal(status.today->shards_repaired, 3);
     assert_int_equal(status.today->blobs_repaired, 3);
