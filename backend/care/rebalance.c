@@ -109,8 +109,9 @@ static int drain(struct rebalance *rebalance, unsigned drive,
     struct walked walked;
     int error;
 
-    if (reclaim_live(rebalance->options.reclaim, drive, &live) &&
-        live.shards == 0) {
+    if (!reclaim_live(rebalance->options.reclaim, drive, &live)) {
+        reclaim_start(rebalance->options.reclaim); /* it counts */
+    } else if (live.shards == 0) {
         return 0;
     }
     if (!drive_readable(rebalance->options.drives[drive])) {

@@ -35,6 +35,7 @@ enum ctl_option {
     CTL_CONTEXT = 1 << 7, /* --context, any number of them */
     CTL_WATCH = 1 << 8,   /* --watch, of healing */
     CTL_YES = 1 << 9,
+    CTL_FORCE = 1 << 10,
 };
 
 #define CTL_ARGUMENTS_MAX 3
@@ -60,6 +61,8 @@ extern const struct ctl_command ctl_commands[];
 /* drives.c */
 void print_drives(const json_t *result, const char *argument);
 void print_replaced(const json_t *result, const char *argument);
+void print_drained(const json_t *result, const char *argument);
+void print_removed(const json_t *result, const char *argument);
 
 /* durability.c */
 void print_durability(const json_t *result, const char *argument);
@@ -73,6 +76,9 @@ void print_events(const json_t *result, const char *argument);
 
 /* reclaim.c */
 void print_reclaim(const json_t *result, const char *argument);
+
+/* rebalance.c */
+void print_rebalance(const json_t *result, const char *argument);
 
 /* care.c */
 void print_heal(const json_t *result, const char *argument);

@@ -43,6 +43,40 @@ static void print_condition(const json_t *drive)
            reason[0] != '\0' ? ": " : "", reason);
 }
 
+/* How far it is drained. */
+static void print_drain(const json_t *drive)
+{
+    const json_t *drain = json_object_get(drive, "drain");
+    const long long stuck = number(drain, "stuck_shards");
+    if (json_is_true(json_object_get(drain, "empty"))) {
+        printf("      it is empty: s3ctl drive remove %lld\n",
+               number(drive, "index"));
+        return;
+    }
+    if (json_object_get(drain, "shards") != NULL) {
+        printf("      %lld shards are left,", number(drain, "shards"));
+        print_size(number(drain, "bytes"));
+        if (json_object_get(drain, "estimate_seconds") != NULL) {
+            printf(", about %lld s to go", number(drain, "estimate_seconds"));
+        }
+        putchar('\n');
+    }
+    if (stuck > 0) {
+        printf("      STUCK: no other drive may take %lld shards: each has one "
+               "of the same object,\n      or no room. They stay until there "
+               "is another drive\n",
+               stuck);
+    }
+}
+
+void print_drained(const json_t *result, const char *argument)
+{
+    printf("What is on drive %s goes to other drives in the background: s3ctl "
+           "drive list\n",
+           argument);
+    print_drain(json_object_get(result, "drive"));
+}
+
 void print_drives(const json_t *result, const char *argument)
 {
     size_t i;
@@ -59,6 +93,14 @@ void print_drives(const json_t *result, const char *argument)
                text(drive, "domain"), text(drive, "directory"));
         if (strcmp(text(drive, "state"), "ok") != 0) {
             print_condition(drive);
+        }
+        if (json_object_get(drive, "configured_drive") != NULL) {
+            printf("      found where drive %lld is configured: drives are "
+                   "swapped\n",
+                   number(drive, "configured_drive"));
+        }
+        if (json_object_get(drive, "drain") != NULL) {
+            print_drain(drive);
         }
     }
 }
@@ -82,4 +124,23 @@ void print_replaced(const json_t *result, const char *argument)
            "as lost,\nand is rebuilt from the other drives; that disk is not "
            "accepted again.\nTo go on: s3ctl drive replace %s --yes\n",
            argument);
+}
+
+void print_removed(const json_t *result, const char *argument)
+{
+    const json_t *drive = json_object_get(result, "drive");
+    if (json_is_true(json_object_get(result, "removed"))) {
+        printf("Drive %s is removed. In s3d.conf { removed = true; } takes its "
+               "place in the list of drives.\n",
+               argument);
+        return;
+    }
+    printf("Drive %s, %s, is %s. On it are %lld shards of %lld blobs: they "
+           "count as lost,\nand are rebuilt from others on drives that have "
+           "none of the same blob. Every\nblob can still be read; %lld would "
+           "bear no further loss until they are healed.\nThe disk is not "
+           "accepted again.\nTo go on: s3ctl drive remove %s --force --yes\n",
+           argument, text(drive, "directory"), text(drive, "state"),
+           number(result, "shards"), number(result, "blobs"),
+           number(result, "critical_blobs"), argument);
 }

@@ -28,7 +28,8 @@ static const char usage_options[] =
     "  --secret-key-file FILE   key rotate: instead of a made-up one\n"
     "  --path /PATH/            of a user, group, role or policy\n"
     "  --description TEXT       of a role, policy or service account\n"
-    "  --yes                    drive replace: do it\n"
+    "  --yes                    drive replace, drive remove: do it\n"
+    "  --force                  drive remove: what is on it counts as lost\n"
     "  --context KEY=VALUE      policy simulate: of a condition, repeatable\n"
     "  --policy-file FILE       service-account add: narrows what it may\n"
     "  --watch                  heal: until nothing is left to be healed\n"
@@ -73,6 +74,7 @@ enum {
     OPTION_CONTEXT,
     OPTION_WATCH,
     OPTION_YES,
+    OPTION_FORCE,
 };
 
 static const struct option long_options[] = {
@@ -89,6 +91,7 @@ static const struct option long_options[] = {
     {"watch", no_argument, NULL, OPTION_WATCH},
     {"context", required_argument, NULL, OPTION_CONTEXT},
     {"yes", no_argument, NULL, OPTION_YES},
+    {"force", no_argument, NULL, OPTION_FORCE},
     {NULL, 0, NULL, 0},
 };
 
@@ -156,6 +159,9 @@ static void take_option(struct options *options, int option)
         break;
     case OPTION_YES:
         options->given |= CTL_YES;
+        break;
+    case OPTION_FORCE:
+        options->given |= CTL_FORCE;
         break;
     case OPTION_CONTEXT:
         take_context(options);
@@ -280,6 +286,9 @@ static void set_options(json_t *arguments, const struct options *options)
     }
     if ((options->given & CTL_YES) != 0) {
         set(arguments, "yes", json_true());
+    }
+    if ((options->given & CTL_FORCE) != 0) {
+        set(arguments, "force", json_true());
     }
     if (options->secret_key_file != NULL) {
         set(arguments, "secret_key", read_secret(options->secret_key_file));

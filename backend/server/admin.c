@@ -137,7 +137,7 @@ static int status(struct admin_call *call)
         json_pack("{s:s,s:I,s:o,s:o,s:{s:i,s:i,s:i},s:i,s:I,s:I,s:o}",
                   "version", S3D_VERSION, "uptime_seconds",
                   (json_int_t)((clock_wall_ms() - server->started_ms) / 1000),
-                  "drives", admin_drives(&server->cluster), "metadata",
+                  "drives", admin_drives(server), "metadata",
                   status_metadata(&server->cluster), "connections", "request",
                   atomic_load(&counters->connections[COUNT_REQUEST]), "control",
                   atomic_load(&counters->connections[COUNT_CONTROL]), "admin",
@@ -160,7 +160,7 @@ static const struct admin_command *const tables[] = {
     server_commands,           admin_account_commands, admin_drive_commands,
     admin_durability_commands, admin_entity_commands,  admin_key_commands,
     admin_kms_commands,        admin_policy_commands,  admin_care_commands,
-    admin_reclaim_commands,    admin_event_commands,
+    admin_reclaim_commands,    admin_event_commands,   admin_rebalance_commands,
 };
 
 static const struct admin_command *find(struct slice name)

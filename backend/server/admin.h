@@ -32,6 +32,7 @@ extern const struct admin_command admin_entity_commands[];
 extern const struct admin_command admin_key_commands[];
 extern const struct admin_command admin_kms_commands[];
 extern const struct admin_command admin_care_commands[];
+extern const struct admin_command admin_rebalance_commands[];
 extern const struct admin_command admin_reclaim_commands[];
 extern const struct admin_command admin_event_commands[];
 extern const struct admin_command admin_policy_commands[];
@@ -49,9 +50,11 @@ int admin_reply(struct admin_call *call, json_t *object);
  */
 int admin_account(struct admin_call *call, struct iam_account *account);
 /* The drives, of `status` and `drive.list`. (admin_drives.c) */
-json_t *admin_drives(const struct cluster *cluster);
+json_t *admin_drives(struct server *server);
 /* The targets of events, of `status` and `events.status`. (admin_events.c) */
 json_t *admin_events(struct publisher *publisher);
+/* How far a drive is drained. (admin_rebalance.c) */
+json_t *admin_drain_json(const struct rebalance_status *now, unsigned index);
 void admin_add_time(json_t *object, const char *name, uint64_t ms);
 void admin_add_credentials(json_t *object,
                            const struct iam_credentials *credentials);

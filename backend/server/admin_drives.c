@@ -18,7 +18,14 @@ static const char *state_of(const struct drive_condition *condition)
     return condition->full ? "full" : "ok";
 }
 
-static json_t *describe(const struct cluster *cluster, unsigned index)
+/* Its directory is the one that another drive is configured at. */
+static bool is_swapped(const struct cluster *cluster, unsigned index)
+{
+    return cluster->entry_of[index] != index;
+}
+
+static json_t *describe(const struct cluster *cluster,
+                        const struct rebalance_status *now, unsigned index)
 {
     struct drive *drive = cluster->drives[index];
     const struct drive_config *config = drive_config(drive);
@@ -37,23 +44,41 @@ static json_t *describe(const struct cluster *cluster, unsigned index)
         "free_bytes", (json_int_t)usage.free, "pending_bytes",
         (json_int_t)usage.pending, "extents", (json_int_t)usage.extents, "load",
         (int)usage.load);
-    /* A path that is not UTF-8 cannot be shown. */
-    return entry != NULL ? entry : json_object();
+    if (entry == NULL) { /* a path that is not UTF-8 cannot be shown */
+        return json_object();
+    }
+    if (is_swapped(cluster, index)) {
+        json_object_set_new(entry, "configured_drive",
+                            json_integer(cluster->entry_of[index]));
+    }
+    if (condition.draining && condition.state != DRIVE_REMOVED) {
+        json_object_set_new(entry, "drain", admin_drain_json(now, index));
+    }
+    return entry;
 }
 
-json_t *admin_drives(const struct cluster *cluster)
+static json_t *describe_one(struct admin_call *call, unsigned index)
 {
+    struct rebalance_status now;
+    rebalance_status(call->server->rebalance, &now);
+    return describe(&call->server->cluster, &now, index);
+}
+
+json_t *admin_drives(struct server *server)
+{
+    struct rebalance_status now;
     json_t *list = json_array();
-    for (unsigned i = 0; i < cluster->drive_count; i++) {
-        json_array_append_new(list, describe(cluster, i));
+    rebalance_status(server->rebalance, &now);
+    for (unsigned i = 0; i < server->cluster.drive_count; i++) {
+        json_array_append_new(list, describe(&server->cluster, &now, i));
     }
     return list;
 }
 
 static int list(struct admin_call *call)
 {
-    return admin_reply(call, json_pack("{s:o}", "drives",
-                                       admin_drives(&call->server->cluster)));
+    return admin_reply(
+        call, json_pack("{s:o}", "drives", admin_drives(call->server)));
 }
 
 /* The argument "drive", or an error that was replied. */
@@ -86,7 +111,7 @@ static int replace(struct admin_call *call)
     const bool yes = json_is_true(json_object_get(call->arguments, "yes"));
     if (!yes) {
         return admin_reply(call, json_pack("{s:b,s:o}", "replaced", false,
-                                           "drive", describe(cluster, index)));
+                                           "drive", describe_one(call, index)));
     }
     error = cluster_replace_drive(cluster, index);
     if (error == -EBUSY) {
@@ -102,8 +127,10 @@ static int replace(struct admin_call *call)
         return admin_refuse(call, error, strerror(-error));
     }
     return admin_reply(call, json_pack("{s:b,s:o}", "replaced", true, "drive",
-                                       describe(cluster, index)));
+                                       describe_one(call, index)));
 }
+
+/* --- draining --------------------------------------------------------------*/
 
 static int set_draining(struct admin_call *call, bool drain)
 {
@@ -113,8 +140,15 @@ static int set_draining(struct admin_call *call, bool drain)
         return error;
     }
     error = cluster_drain_drive(&call->server->cluster, index, drain);
-    return error == 0 ? admin_reply(call, json_object())
-                      : admin_refuse(call, error, strerror(-error));
+    if (error == -ENOENT) {
+        return admin_refuse(call, error, "the drive is not in the cluster");
+    }
+    if (error != 0) {
+        return admin_refuse(call, error, strerror(-error));
+    }
+    rebalance_wake(call->server->rebalance);
+    return admin_reply(call,
+                       json_pack("{s:o}", "drive", describe_one(call, index)));
 }
 
 static int drain(struct admin_call *call)
@@ -127,10 +161,114 @@ static int use(struct admin_call *call)
     return set_draining(call, false);
 }
 
+/* --- removing --------------------------------------------------------------*/
+
+/* Why a drive may not be removed whatever is on it; NULL: it may. */
+static const char *objection(struct server *server, unsigned index)
+{
+    struct cluster *cluster = &server->cluster;
+    struct drive *drive = cluster->drives[index];
+    if (drive_state(drive) == DRIVE_REMOVED) {
+        return "refused: it is removed already";
+    }
+    if (cluster_members(cluster) == 1) {
+        return "refused: it is the only drive";
+    }
+    if (drive_state(drive) == DRIVE_OK && !drive_draining(drive)) {
+        return "refused: it is in use: s3ctl drive drain comes first";
+    }
+    if (!cluster_is_settled(cluster, index)) {
+        return "refused: requests that began before it was drained are still "
+               "under way: try again";
+    }
+    if (!cluster_metadata_without(cluster, index)) {
+        return "refused: s3d would not start again without the mirror of the "
+               "metadata that is on it: set metadata or metadata_mirrors in "
+               "s3d.conf so that others are enough, and start s3d again";
+    }
+    return NULL;
+}
+
+static int finish_removal(struct admin_call *call, unsigned index)
+{
+    const int error = cluster_remove_drive(&call->server->cluster, index);
+    if (error != 0) {
+        return admin_refuse(call, error, strerror(-error));
+    }
+    rebalance_wake(call->server->rebalance);
+    return admin_reply(call, json_pack("{s:b,s:o}", "removed", true, "drive",
+                                       describe_one(call, index)));
+}
+
+static int remove_empty(struct admin_call *call, unsigned index)
+{
+    struct reclaim_live live;
+    if (!reclaim_live(call->server->reclaim, index, &live)) {
+        reclaim_start(call->server->reclaim);
+        return admin_refuse(call, -EAGAIN,
+                            "refused: what is on it is not known: it is being "
+                            "counted, or records cannot be read; s3ctl reclaim "
+                            "status says which");
+    }
+    if (live.shards > 0) {
+        return admin_refuse(call, -EBUSY,
+                            "refused: it still holds shards; s3ctl drive list "
+                            "shows how far it is drained. With --force they "
+                            "count as lost");
+    }
+    return finish_removal(call, index);
+}
+
+/* Without "yes" it only says what it would mean. */
+static int remove_lost(struct admin_call *call, unsigned index)
+{
+    struct care_loss loss;
+    const int error = care_without(call->server->care, index, &loss);
+    if (error != 0) {
+        return admin_refuse(call, error, strerror(-error));
+    }
+    if (loss.unreadable > 0 || loss.unknown > 0) {
+        return admin_refuse(
+            call, -EPERM,
+            loss.unreadable > 0
+                ? "refused: objects could never be read again: too few of "
+                  "their other shards are there. Bring back other drives, or "
+                  "wait for healing"
+                : "refused: records of blobs cannot be read: nobody knows "
+                  "what would be lost");
+    }
+    if (json_is_true(json_object_get(call->arguments, "yes"))) {
+        return finish_removal(call, index);
+    }
+    return admin_reply(call,
+                       json_pack("{s:b,s:I,s:I,s:I,s:o}", "removed", false,
+                                 "blobs", (json_int_t)loss.blobs, "shards",
+                                 (json_int_t)loss.shards, "critical_blobs",
+                                 (json_int_t)loss.critical, "drive",
+                                 describe_one(call, index)));
+}
+
+static int remove_drive(struct admin_call *call)
+{
+    unsigned index = 0;
+    const int error = drive_index(call, &index);
+    if (error != 0) {
+        return error;
+    }
+    const char *why_not = objection(call->server, index);
+    if (why_not != NULL) {
+        return admin_refuse(call, -EBUSY, why_not);
+    }
+    return json_is_true(json_object_get(call->arguments, "force"))
+               ? remove_lost(call, index)
+               : remove_empty(call, index);
+}
+
 const struct admin_command admin_drive_commands[] = {
     {.name = "drive.list", .run = list},
     {.name = "drive.replace", .run = replace},
     {.name = "drive.drain", .run = drain},
     {.name = "drive.use", .run = use},
+    {.name = "drive.remove", .run = remove_drive},
     {.name = NULL},
 };

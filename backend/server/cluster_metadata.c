@@ -82,6 +82,22 @@ static bool has_drive(const struct cluster *cluster, const char *mirror)
     return has;
 }
 
+/* S4: more than half of the members start it. */
+bool cluster_metadata_without(struct cluster *cluster, unsigned index)
+{
+    struct kv_mirror_status status[KV_MIRRORS_MAX];
+    const char *directory = drive_config(cluster->drives[index])->directory;
+    uint64_t epoch;
+    const unsigned count = kv_mirrors(meta_kv(cluster->meta), &epoch, status);
+    unsigned members = 0, left = 0;
+    for (unsigned i = 0; i < count; i++) {
+        const bool member = status[i].state == KV_MIRROR_MEMBER;
+        members += member;
+        left += member && !is_below(status[i].directory, directory);
+    }
+    return members == left || 2 * left > members;
+}
+
 static bool may_learn(const struct kv_mirror_status *status)
 {
     return status->state == KV_MIRROR_BLANK ||

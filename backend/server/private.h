@@ -98,6 +98,8 @@ int cluster_remove_drive(struct cluster *cluster, unsigned index);
 /* Logs why it fails. */
 int cluster_open_metadata(const struct server_config *config,
                           struct cluster *cluster);
+/* Whether s3d could start without the mirror in drive `index`'s directory. */
+bool cluster_metadata_without(struct cluster *cluster, unsigned index);
 /* Has a mirror that is no member learn, if one may be tried now. Blocks. */
 void cluster_mend_mirrors(struct cluster *cluster);
 

@@ -198,6 +198,23 @@ static struct reclaim *open_reclaim(struct server *server)
     return reclaim_open(&options);
 }
 
+static struct rebalance *open_rebalance(struct server *server)
+{
+    const struct server_care_config *config = &server->config->care;
+    const struct rebalance_options options = {
+        .meta = server->cluster.meta,
+        .blobs = server->cluster.blobs,
+        .drives = server->cluster.drives,
+        .drive_count = server->cluster.drive_count,
+        .reclaim = server->reclaim,
+        .rate = config->rebalance_rate,
+        .band = (unsigned)config->rebalance_band,
+        .busy = is_busy,
+        .context = server,
+    };
+    return rebalance_open(&options);
+}
+
 int server_run(struct server_config *config, const char *config_path)
 {
     struct server *server = xcalloc(1, sizeof(*server));
@@ -244,6 +261,7 @@ int server_run(struct server_config *config, const char *config_path)
         server->care = open_care(server);
         server->reclaim = open_reclaim(server);
         server->publisher = publisher_open(server->service.events);
+        server->rebalance = open_rebalance(server);
         error = s3_rewrap_open(&server->service, &server->rewrap);
         if (error == 0) {
             error = serve(server);
@@ -251,6 +269,7 @@ int server_run(struct server_config *config, const char *config_path)
             log_error("the progress of rewrap: %s", strerror(-error));
         }
         s3_rewrap_close(server->rewrap);
+        rebalance_close(server->rebalance);
         reclaim_close(server->reclaim);
         care_close(server->care);
         s3_access_log_close(server->service.access_log);

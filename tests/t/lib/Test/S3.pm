@@ -40,6 +40,7 @@ sub new {
     my $self = bless {
         dir => tempdir('s3d-test-XXXXXX', TMPDIR => 1),
         drives => $options{drives} || 6,
+        removed => {},                          # numbers of drives
         location => $options{location} || '',   # more lines of location /
         server => $options{server} || '',       # more lines of the server
         http => $options{http} || '',
@@ -88,8 +89,10 @@ sub read_file {
 sub s3d_conf {
     my ($self) = @_;
     my $dir = $self->{dir};
-    my $drives = join ",\n",
-        map { qq/    { path = "$dir\/drive$_"; }/ } 0 .. $self->{drives} - 1;
+    my $drives = join ",\n", map {
+        $self->{removed}{$_} ? '    { removed = true; }'
+            : qq/    { path = "$dir\/drive$_"; }/
+    } 0 .. $self->{drives} - 1;
     return <<"EOF_CONF";
 socket = "$dir/s3d.sock";
 admin_socket = "$dir/admin.sock";

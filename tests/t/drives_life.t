@@ -1,0 +1,146 @@
+#!/usr/bin/perl
+
+# The life of drives: one is drained while requests go on, and removed; others
+# are added and get their share; one that is lost is removed by force.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::More;
+use Test::S3;
+
+my $t = Test::S3->new(s3d => <<'EOF_CONF')->run();
+metadata_mirrors = 1;
+extent_size = "64M";
+rebalance = { band = 10; rate = "10G"; };
+EOF_CONF
+my $dir = $t->dir();
+
+sub drive {
+    my ($index) = @_;
+    return $t->ctl('status')->{drives}[$index];
+}
+
+my (%bodies, $count);
+sub put {
+    my ($size) = @_;
+    my $key = 'k' . ++$count;
+    my $body = join '', map { chr(ord('a') + ($_ * $count) % 26) } 1 .. 997;
+    $bodies{$key} = substr $body x ($size / 997 + 1), 0, $size;
+    my $r = $t->put("/bkt/$key", body => $bodies{$key});
+    is("$r->{status} $key", "200 $key", 'put') if $r->{status} != 200;
+}
+
+sub all_readable {
+    my ($name) = @_;
+    my @bad = grep {
+        my $r = $t->get("/bkt/$_");
+        $r->{status} != 200 || $r->{body} ne $bodies{$_};
+    } sort keys %bodies;
+    is("@bad", '', "$name: every object is read");
+}
+
+sub refused {
+    my ($like, $name, @words) = @_;
+    my $text = join ' ', $t->build() . '/s3ctl', '-s', "$dir/admin.sock", @words;
+    my $out = `$text 2>&1`;
+    is($? >> 8, 1, "$name: refused");
+    like($out, $like, $name);
+}
+
+sub shown {
+    my $text = join ' ', $t->build() . '/s3ctl', '-s', "$dir/admin.sock", @_;
+    return `$text`;
+}
+
+sub restart {
+    is($t->stop('s3d'), 0, 's3d stops');
+    $t->start_s3d();
+}
+
+is($t->put('/bkt')->{status}, 200, 'a bucket');
+put($_) for map { 30_000 * $_, 300_000 * $_ + 7 } 1 .. 6;
+
+# Six drives at 4+2: copies can leave one of them, wide blobs cannot.
+refused(qr/in use: s3ctl drive drain/, 'it is in use', qw(drive remove 1));
+$t->ctl(qw(drive drain 1));
+$t->wait_for('copies have left', sub {
+    put(20_000);
+    my $drain = drive(1)->{drain};
+    return $drain->{stuck_shards} > 0
+        && $drain->{stuck_shards} == ($drain->{shards} // -1);
+});
+like(shown(qw(drive list)), qr/STUCK: no other drive may take \d+ shards/,
+    'people are told');
+refused(qr/still holds shards/, 'not empty', qw(drive remove 1));
+all_readable('stuck');
+
+# With another drive, after a restart, it goes on, while requests do.
+$t->{drives} = 7;
+restart();
+$t->wait_for('drained', sub {
+    put(200_000);
+    return drive(1)->{drain}{empty};
+});
+is(drive(1)->{state}, 'draining', 'still draining, and empty');
+is(drive(1)->{drain}{stuck_shards}, 0, 'nothing is stuck');
+my $r = $t->ctl(qw(drive remove 1));
+ok($r->{removed}, 'removed');
+is(drive(1)->{state}, 'removed', 'as shown');
+rename "$dir/drive1", "$dir/away" or die;
+all_readable('removed');
+refused(qr/not in the cluster/, 'no way back', qw(drive use 1));
+
+# The number stays taken, however the configuration says so.
+restart();
+is(drive(1)->{state}, 'removed', 'with its path still configured');
+$t->{removed}{1} = 1;
+restart();
+is(drive(1)->{state}, 'removed', 'with its place kept');
+is($t->ctl(qw(heal status))->{drives}, 6, 'it does not count');
+put(400_000) for 1 .. 3;
+all_readable('without it');
+
+# A new drive gets its share.
+$t->{drives} = 8;
+restart();
+is(drive(7)->{state}, 'ok', 'a new drive');
+my $status;
+$t->wait_for('even levels', sub {
+    $status = $t->ctl(qw(rebalance status));
+    my $pass = $status->{state} eq 'even' ? undef
+        : $t->ctl(qw(rebalance start))->{pass};
+    return defined $pass ? 0 : $status->{drives}[6]{live_bytes} > 0;
+});
+is($status->{drives}[6]{index}, 7, 'the last one is the new one');
+for my $d (@{ $status->{drives} }) {
+    my $off = abs($d->{level} / $status->{mean} - 1);
+    cmp_ok($off, '<=', 0.10, "level of drive $d->{index} is within the band");
+}
+cmp_ok($status->{bytes_moved}, '>', 0, 'by moving');
+all_readable('rebalanced');
+$t->ctl(qw(rebalance stop));
+is($t->ctl(qw(rebalance status))->{state}, 'stopped', 'stopped');
+
+# One that is lost: its shards are made anew on others.
+rename "$dir/drive2", "$dir/lost" or die;
+$t->wait_for('missing', sub { drive(2)->{state} eq 'missing' });
+refused(qr/still holds shards/, 'a lost drive', qw(drive remove 2));
+$r = $t->ctl(qw(drive remove 2 --force));
+ok(!$r->{removed}, 'without --yes nothing happens');
+cmp_ok($r->{blobs}, '>', 0, 'but it is said what would');
+is(drive(2)->{state}, 'missing', 'it is still missing');
+$r = $t->ctl(qw(drive remove 2 --force --yes));
+ok($r->{removed}, 'removed by force');
+rename "$dir/lost", "$dir/drive2" or die;
+all_readable('removed by force');
+$t->wait_for('healed', sub {
+    my $h = $t->ctl(qw(heal status));
+    return $h->{drives_ok} == 6 && $h->{ledger}{queued} == 0
+        && $h->{today}{shards_repaired} > 0;
+});
+is(drive(2)->{state}, 'removed', 'the disk is not accepted again');
+
+$t->done();
