@@ -130,13 +130,13 @@ UNUSED static int dial(const struct fixture *fixture, const char *name)
     return dial_path(path);
 }
 
-/* The admin socket opens last. */
+/* The socket of the workers opens last. */
 UNUSED static void fixture_start(struct fixture *fixture)
 {
     int fd = -1;
     fixture_configure(fixture);
     fixture->pid = fixture_fork(fixture);
-    wait_until((fd = dial(fixture, "admin.sock")) >= 0 ||
+    wait_until((fd = dial(fixture, "s3d.sock")) >= 0 ||
                waitpid(fixture->pid, NULL, WNOHANG) != 0);
     assert_true(fd >= 0);
     close(fd);
