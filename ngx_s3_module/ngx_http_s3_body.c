@@ -20,6 +20,10 @@
     (ngx_buf_tag_t) &ngx_http_s3_body_output_filter
 
 
+static void ngx_http_s3_body_first(ngx_http_s3_ctx_t *ctx, ngx_chain_t ***ll);
+static ngx_int_t ngx_http_s3_body_input(ngx_http_request_t *r,
+    ngx_http_s3_ctx_t *ctx, ngx_chain_t ***ll);
+static void ngx_http_s3_body_release(ngx_http_s3_ctx_t *ctx);
 static ngx_int_t ngx_http_s3_body_plain(ngx_http_request_t *r,
     ngx_http_s3_ctx_t *ctx, ngx_buf_t *in, ngx_chain_t ***ll);
 static ngx_int_t ngx_http_s3_body_chunked(ngx_http_request_t *r,
@@ -66,10 +70,8 @@ ngx_http_s3_body_output_filter(void *data, ngx_chain_t *in)
 {
     ngx_http_request_t  *r = data;
 
-    ngx_buf_t           *b;
     ngx_int_t            rc;
-    ngx_uint_t           last;
-    ngx_chain_t         *cl, *out, **ll;
+    ngx_chain_t         *out, **ll;
     ngx_http_s3_ctx_t   *ctx;
 
     ngx_log_debug0(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
@@ -90,6 +92,32 @@ ngx_http_s3_body_output_filter(void *data, ngx_chain_t *in)
     out = NULL;
     ll = &out;
 
+    ngx_http_s3_body_first(ctx, &ll);
+
+    if (ngx_http_s3_body_input(r, ctx, &ll) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    *ll = NULL;
+
+    rc = ngx_chain_writer(&r->upstream->writer, out);
+
+    ngx_chain_update_chains(r->pool, &ctx->free, &ctx->busy, &out,
+                            ngx_http_s3_body_tag);
+
+    ngx_http_s3_body_release(ctx);
+
+    return rc;
+}
+
+
+/* What goes before the body's frames: REQUEST, then ACK and NACK. */
+
+static void
+ngx_http_s3_body_first(ngx_http_s3_ctx_t *ctx, ngx_chain_t ***ll)
+{
+    ngx_chain_t  *cl;
+
     if (!ctx->request_sent && ctx->in) {
 
         /* the first buffer is the REQUEST frame */
@@ -100,20 +128,31 @@ ngx_http_s3_body_output_filter(void *data, ngx_chain_t *in)
         cl = ctx->in;
         ctx->in = cl->next;
 
-        *ll = cl;
-        ll = &cl->next;
+        **ll = cl;
+        *ll = &cl->next;
         cl->next = NULL;
     }
 
     if (ctx->control) {
-        *ll = ctx->control;
+        **ll = ctx->control;
 
         for (cl = ctx->control; cl; cl = cl->next) {
-            ll = &cl->next;
+            *ll = &cl->next;
         }
 
         ctx->control = NULL;
     }
+}
+
+
+static ngx_int_t
+ngx_http_s3_body_input(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
+    ngx_chain_t ***ll)
+{
+    ngx_buf_t    *b;
+    ngx_int_t     rc;
+    ngx_uint_t    last;
+    ngx_chain_t  *cl;
 
     while (ctx->in) {
 
@@ -128,14 +167,14 @@ ngx_http_s3_body_output_filter(void *data, ngx_chain_t *in)
             rc = NGX_OK;
 
         } else if (ctx->chunked) {
-            rc = ngx_http_s3_body_chunked(r, ctx, b, &ll);
+            rc = ngx_http_s3_body_chunked(r, ctx, b, ll);
 
         } else {
-            rc = ngx_http_s3_body_plain(r, ctx, b, &ll);
+            rc = ngx_http_s3_body_plain(r, ctx, b, ll);
         }
 
         if (rc == NGX_OK && last && !ctx->end_sent) {
-            rc = ngx_http_s3_body_end(r, ctx, &ll);
+            rc = ngx_http_s3_body_end(r, ctx, ll);
         }
 
         if (rc != NGX_OK) {
@@ -147,16 +186,19 @@ ngx_http_s3_body_output_filter(void *data, ngx_chain_t *in)
         ngx_free_chain(r->pool, cl);
     }
 
-    *ll = NULL;
+    return NGX_OK;
+}
 
-    rc = ngx_chain_writer(&r->upstream->writer, out);
 
-    ngx_chain_update_chains(r->pool, &ctx->free, &ctx->busy, &out,
-                            ngx_http_s3_body_tag);
+/* The client's buffer is free when its last shadow was sent. */
+
+static void
+ngx_http_s3_body_release(ngx_http_s3_ctx_t *ctx)
+{
+    ngx_buf_t    *b;
+    ngx_chain_t  *cl;
 
     for (cl = ctx->free; cl; cl = cl->next) {
-
-        /* the client's buffer is free when its last shadow was sent */
 
         if (cl->buf->shadow) {
             if (cl->buf->last_shadow) {
@@ -167,8 +209,6 @@ ngx_http_s3_body_output_filter(void *data, ngx_chain_t *in)
             cl->buf->shadow = NULL;
         }
     }
-
-    return rc;
 }
 
 

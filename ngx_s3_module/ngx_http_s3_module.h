@@ -10,10 +10,12 @@
  *   ngx_http_s3_control.c    a worker's control connection to s3d
  *   ngx_http_s3_frame.c      frames out of a stream of bytes
  *   ngx_http_s3_request.c    the REQUEST frame
+ *   ngx_http_s3_request_headers.c  what of arguments and headers is in it
  *   ngx_http_s3_body.c       the client's body as frames
  *   ngx_http_s3_static.c     objects as files
  *   ngx_http_s3_static_conf.c  its directives
  *   ngx_http_s3_upstream.c   s3d's reply, with nginx's upstream
+ *   ngx_http_s3_reply.c      the REPLY frame
  *   ngx_http_s3_segments.c   parts of extents as file buffers
  *   ngx_http_s3_error.c      S3's error document
  *   ngx_http_s3_variables.c  $s3_request_id and others
@@ -298,6 +300,15 @@ ngx_int_t ngx_http_s3_read_frame(ngx_http_s3_reader_t *reader,
 /* ngx_http_s3_request.c */
 
 ngx_int_t ngx_http_s3_create_request(ngx_http_request_t *r);
+
+/* ngx_http_s3_request_headers.c */
+
+ngx_int_t ngx_http_s3_request_args(ngx_http_request_t *r,
+    ngx_http_s3_ctx_t *ctx, Wire__Request *request);
+ngx_int_t ngx_http_s3_request_headers(ngx_http_request_t *r,
+    ngx_http_s3_ctx_t *ctx, Wire__Request *request);
+ngx_int_t ngx_http_s3_request_trailers(ngx_http_request_t *r,
+    ngx_http_s3_ctx_t *ctx, Wire__Request *request);
 ngx_int_t ngx_http_s3_check_hoisted(ngx_http_s3_ctx_t *ctx);
 ngx_uint_t ngx_http_s3_is_token(u_char *p, size_t len);
 
@@ -313,6 +324,11 @@ ngx_int_t ngx_http_s3_send_control(ngx_http_request_t *r,
 
 ngx_int_t ngx_http_s3_upstream_start(ngx_http_request_t *r,
     ngx_http_s3_ctx_t *ctx);
+
+/* ngx_http_s3_reply.c */
+
+ngx_int_t ngx_http_s3_reply(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx);
+ngx_int_t ngx_http_s3_continue(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx);
 
 /* ngx_http_s3_segments.c */
 

@@ -26,6 +26,10 @@ struct ngx_http_s3_file_s {
 
 static ngx_http_s3_file_t *ngx_http_s3_open(ngx_http_request_t *r,
     ngx_http_s3_ctx_t *ctx, Wire__Segment *segment);
+static ngx_http_s3_file_t *ngx_http_s3_open_file(ngx_http_request_t *r,
+    ngx_http_s3_ctx_t *ctx, Wire__Segment *segment);
+static ngx_http_s3_file_t *ngx_http_s3_free_file(ngx_http_request_t *r,
+    ngx_http_s3_ctx_t *ctx);
 static ngx_int_t ngx_http_s3_file_size(ngx_http_request_t *r,
     ngx_http_s3_file_t *file);
 static void ngx_http_s3_close_unused(ngx_http_request_t *r,
@@ -108,11 +112,7 @@ static ngx_http_s3_file_t *
 ngx_http_s3_open(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
     Wire__Segment *segment)
 {
-    u_char                   path[NGX_MAX_PATH + NGX_HTTP_S3_EXTENT_PATH];
-    ngx_str_t               *directory;
-    ngx_pool_cleanup_t      *cln;
-    ngx_http_s3_file_t      *file;
-    ngx_http_s3_loc_conf_t  *slcf;
+    ngx_http_s3_file_t  *file;
 
     if (segment->length == 0
         || segment->offset > NGX_MAX_OFF_T_VALUE
@@ -127,9 +127,43 @@ ngx_http_s3_open(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
             && file->extent == segment->extent
             && file->drive == segment->drive)
         {
-            goto found;
+            break;
         }
     }
+
+    if (file == NULL) {
+        file = ngx_http_s3_open_file(r, ctx, segment);
+        if (file == NULL) {
+            return NULL;
+        }
+    }
+
+    if ((uint64_t) file->size < segment->offset + segment->length) {
+
+        /* an extent that is still written to has grown */
+
+        if (ngx_http_s3_file_size(r, file) != NGX_OK
+            || (uint64_t) file->size < segment->offset + segment->length)
+        {
+            ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                          "extent %016xL of drive %uD is too short",
+                          segment->extent, segment->drive);
+            return NULL;
+        }
+    }
+
+    return file;
+}
+
+
+static ngx_http_s3_file_t *
+ngx_http_s3_open_file(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
+    Wire__Segment *segment)
+{
+    u_char                   path[NGX_MAX_PATH + NGX_HTTP_S3_EXTENT_PATH];
+    ngx_str_t               *directory;
+    ngx_http_s3_file_t      *file;
+    ngx_http_s3_loc_conf_t  *slcf;
 
     slcf = ngx_http_get_module_loc_conf(r, ngx_http_s3_module);
 
@@ -139,33 +173,9 @@ ngx_http_s3_open(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
         return NULL;
     }
 
-    for (file = ctx->files; file; file = file->next) {
-        if (file->file.fd == NGX_INVALID_FILE) {
-            break;
-        }
-    }
-
+    file = ngx_http_s3_free_file(r, ctx);
     if (file == NULL) {
-
-        file = ngx_pcalloc(r->pool, sizeof(ngx_http_s3_file_t));
-        if (file == NULL) {
-            return NULL;
-        }
-
-        file->file.fd = NGX_INVALID_FILE;
-
-        if (ctx->files == NULL) {
-            cln = ngx_pool_cleanup_add(r->pool, 0);
-            if (cln == NULL) {
-                return NULL;
-            }
-
-            cln->handler = ngx_http_s3_close_files;
-            cln->data = ctx;
-        }
-
-        file->next = ctx->files;
-        ctx->files = file;
+        return NULL;
     }
 
     ngx_sprintf(path, "%V/extents/%02xi/%016xL%Z", directory,
@@ -192,21 +202,43 @@ ngx_http_s3_open(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
     ngx_log_debug2(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
                    "s3 open \"%s\": %d", path, file->file.fd);
 
-found:
+    return file;
+}
 
-    if ((uint64_t) file->size < segment->offset + segment->length) {
 
-        /* an extent that is still written to has grown */
+/* One that was closed, or a new one; with the first comes their end. */
 
-        if (ngx_http_s3_file_size(r, file) != NGX_OK
-            || (uint64_t) file->size < segment->offset + segment->length)
-        {
-            ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                          "extent %016xL of drive %uD is too short",
-                          segment->extent, segment->drive);
-            return NULL;
+static ngx_http_s3_file_t *
+ngx_http_s3_free_file(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
+{
+    ngx_pool_cleanup_t  *cln;
+    ngx_http_s3_file_t  *file;
+
+    for (file = ctx->files; file; file = file->next) {
+        if (file->file.fd == NGX_INVALID_FILE) {
+            return file;
         }
     }
+
+    file = ngx_pcalloc(r->pool, sizeof(ngx_http_s3_file_t));
+    if (file == NULL) {
+        return NULL;
+    }
+
+    file->file.fd = NGX_INVALID_FILE;
+
+    if (ctx->files == NULL) {
+        cln = ngx_pool_cleanup_add(r->pool, 0);
+        if (cln == NULL) {
+            return NULL;
+        }
+
+        cln->handler = ngx_http_s3_close_files;
+        cln->data = ctx;
+    }
+
+    file->next = ctx->files;
+    ctx->files = file;
 
     return file;
 }

@@ -10,16 +10,12 @@
 
 static ngx_int_t ngx_http_s3_reinit_request(ngx_http_request_t *r);
 static ngx_int_t ngx_http_s3_process_header(ngx_http_request_t *r);
-static ngx_int_t ngx_http_s3_continue(ngx_http_request_t *r,
+static ngx_int_t ngx_http_s3_process_frame(ngx_http_request_t *r,
     ngx_http_s3_ctx_t *ctx);
-static ngx_int_t ngx_http_s3_reply(ngx_http_request_t *r,
-    ngx_http_s3_ctx_t *ctx);
-static ngx_int_t ngx_http_s3_reply_headers(ngx_http_request_t *r,
-    Wire__Reply *reply);
-static ngx_int_t ngx_http_s3_reply_header(ngx_http_request_t *r,
-    Wire__Field *field);
 static ngx_int_t ngx_http_s3_filter_init(void *data);
 static ngx_int_t ngx_http_s3_filter(void *data, ssize_t bytes);
+static ngx_int_t ngx_http_s3_filter_frame(ngx_http_request_t *r,
+    ngx_http_s3_ctx_t *ctx, ngx_uint_t more, ngx_uint_t *full);
 static ngx_int_t ngx_http_s3_filter_data(ngx_http_request_t *r,
     ngx_http_s3_ctx_t *ctx, u_char *pos, size_t len);
 static ngx_int_t ngx_http_s3_filter_segments(ngx_http_request_t *r,
@@ -139,13 +135,11 @@ ngx_http_s3_reinit_request(ngx_http_request_t *r)
 static ngx_int_t
 ngx_http_s3_process_header(ngx_http_request_t *r)
 {
-    ngx_int_t             rc;
-    ngx_buf_t            *b;
-    ngx_http_s3_ctx_t    *ctx;
-    ngx_http_upstream_t  *u;
+    ngx_int_t           rc;
+    ngx_buf_t          *b;
+    ngx_http_s3_ctx_t  *ctx;
 
-    u = r->upstream;
-    b = &u->buffer;
+    b = &r->upstream->buffer;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_s3_module);
 
@@ -167,302 +161,85 @@ ngx_http_s3_process_header(ngx_http_request_t *r)
             return NGX_AGAIN;
         }
 
-        if (rc != NGX_OK) {
-            goto invalid;
-        }
+        if (rc == NGX_OK) {
+            rc = ngx_http_s3_process_frame(r, ctx);
 
-        ngx_log_debug2(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
-                       "s3 frame: %d %uD", ctx->reader.header.type,
-                       ctx->reader.header.length);
-
-        switch (ctx->reader.header.type) {
-
-        case FRAME_CONTINUE:
-
-            if (ctx->reply_read) {
-                goto invalid;
-            }
-
-            if (ngx_http_s3_continue(r, ctx) != NGX_OK) {
-                return NGX_ERROR;
-            }
-
-            break;
-
-        case FRAME_REPLY:
-
-            if (ctx->reply_read) {
-                goto invalid;
-            }
-
-            rc = ngx_http_s3_reply(r, ctx);
-
-            if (rc != NGX_OK) {
-                return rc;
-            }
-
-            if (!ctx->reply_empty) {
+            if (rc == NGX_OK) {
                 ctx->replied = 1;
                 return ngx_http_s3_add_headers(r, ctx);
             }
 
-            break;
-
-        case FRAME_END:
-
-            if (!ctx->reply_empty) {
-                goto invalid;
+            if (rc == NGX_AGAIN) {
+                continue;
             }
 
-            if (ngx_http_s3_filter_end(r, ctx, b->pos != b->last) != NGX_OK) {
-                goto invalid;
+            if (rc != NGX_DECLINED) {
+                return rc;
             }
-
-            b->pos = b->last;
-
-            ctx->replied = 1;
-            return ngx_http_s3_add_headers(r, ctx);
-
-        default:
-            goto invalid;
         }
-    }
 
-invalid:
-
-    ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                  "s3d sent an invalid reply");
-
-    return NGX_HTTP_UPSTREAM_INVALID_HEADER;
-}
-
-
-/* s3d wants the body: so the client is told to send it. */
-
-static ngx_int_t
-ngx_http_s3_continue(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
-{
-    ssize_t  n;
-
-    static u_char  line[] = "HTTP/1.1 100 Continue" CRLF CRLF;
-
-    if (!ctx->expect || ctx->body_seen) {
-        return NGX_OK;
-    }
-
-    ngx_log_debug0(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
-                   "s3 send 100 Continue");
-
-    n = r->connection->send(r->connection, line, sizeof(line) - 1);
-
-    if (n == (ssize_t) sizeof(line) - 1) {
-        ctx->expect = 0;
-        return NGX_OK;
-    }
-
-    /* such a small packet is taken whole, or the connection is of no use */
-
-    r->connection->error = 1;
-
-    return NGX_ERROR;
-}
-
-
-static ngx_int_t
-ngx_http_s3_reply(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
-{
-    ngx_int_t             rc;
-    Wire__Reply          *reply;
-    ngx_http_upstream_t  *u;
-
-    u = r->upstream;
-
-    reply = wire__reply__unpack(NULL, ctx->reader.header.length,
-                                ctx->reader.message);
-
-    if (reply == NULL || reply->status < 200 || reply->status > 599
-        || (reply->has_content_length
-            && reply->content_length > NGX_MAX_OFF_T_VALUE))
-    {
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
                       "s3d sent an invalid reply");
 
-        if (reply) {
-            wire__reply__free_unpacked(reply, NULL);
-        }
-
         return NGX_HTTP_UPSTREAM_INVALID_HEADER;
     }
-
-    u->headers_in.status_n = reply->status;
-    u->state->status = reply->status;
-
-    /*
-     * Amazon S3 says "100 Continue" to an empty body as well; botocore reads
-     * a final answer without it wrongly, and hangs on the connection's next.
-     */
-
-    if (ctx->route.has_body && ctx->content_length == 0 && !r->reading_body
-        && ngx_http_s3_continue(r, ctx) != NGX_OK)
-    {
-        wire__reply__free_unpacked(reply, NULL);
-        return NGX_ERROR;
-    }
-
-    ctx->reply_read = 1;
-    ctx->reply_empty = (reply->body == WIRE__REPLY__BODY__NONE
-                        || r->method == NGX_HTTP_HEAD);
-
-    if (reply->has_content_length) {
-        u->headers_in.content_length_n = reply->content_length;
-    }
-
-    ctx->body_left = ctx->reply_empty ? 0 : u->headers_in.content_length_n;
-
-    if (!reply->has_content_length && reply->body == WIRE__REPLY__BODY__NONE
-        && r->method != NGX_HTTP_HEAD
-        && reply->status != NGX_HTTP_NO_CONTENT
-        && reply->status != NGX_HTTP_NOT_MODIFIED)
-    {
-        u->headers_in.content_length_n = 0;
-    }
-
-    ngx_log_debug3(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
-                   "s3 reply: %uD, body: %d, length: %O", reply->status,
-                   reply->body, u->headers_in.content_length_n);
-
-    rc = ngx_http_s3_reply_headers(r, reply);
-
-    if (rc == NGX_OK && ctx->file) {
-        rc = ngx_http_s3_static_reply(r, ctx, reply->status);
-    }
-
-    wire__reply__free_unpacked(reply, NULL);
-
-    if (rc != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    if (r->reading_body) {
-        /* refused before all of the body was read */
-        r->keepalive = 0;
-    }
-
-    return NGX_OK;
 }
 
 
-static ngx_int_t
-ngx_http_s3_reply_headers(ngx_http_request_t *r, Wire__Reply *reply)
-{
-    size_t  i;
+/*
+ * NGX_OK: the header is complete; NGX_AGAIN: more frames belong to it;
+ * NGX_DECLINED: this one must not be there.
+ */
 
-    for (i = 0; i < reply->n_headers; i++) {
-        if (ngx_http_s3_reply_header(r, reply->headers[i]) != NGX_OK) {
-            return NGX_ERROR;
+static ngx_int_t
+ngx_http_s3_process_frame(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
+{
+    ngx_int_t   rc;
+    ngx_buf_t  *b;
+
+    b = &r->upstream->buffer;
+
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "s3 frame: %d %uD", ctx->reader.header.type,
+                   ctx->reader.header.length);
+
+    switch (ctx->reader.header.type) {
+
+    case FRAME_CONTINUE:
+
+        if (ctx->reply_read) {
+            return NGX_DECLINED;
         }
-    }
 
-    return NGX_OK;
-}
+        rc = ngx_http_s3_continue(r, ctx);
 
+        return (rc == NGX_OK) ? NGX_AGAIN : rc;
 
-static ngx_int_t
-ngx_http_s3_reply_header(ngx_http_request_t *r, Wire__Field *field)
-{
-    size_t                          i;
-    u_char                         *p;
-    ngx_table_elt_t                *h;
-    ngx_http_s3_ctx_t              *ctx;
-    ngx_http_upstream_t            *u;
-    ngx_http_upstream_header_t     *hh;
-    ngx_http_upstream_main_conf_t  *umcf;
+    case FRAME_REPLY:
 
-    u = r->upstream;
-    ctx = ngx_http_get_module_ctx(r, ngx_http_s3_module);
+        if (ctx->reply_read) {
+            return NGX_DECLINED;
+        }
 
-    if (field->name.len == 0) {
-        return NGX_OK;
-    }
+        rc = ngx_http_s3_reply(r, ctx);
 
-    /* stored once by somebody, sent to others: never a second header */
+        return (rc == NGX_OK && ctx->reply_empty) ? NGX_AGAIN : rc;
 
-    if (!ngx_http_s3_is_token(field->name.data, field->name.len)) {
-        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                      "s3d sent a header with an invalid name");
-        return NGX_ERROR;
-    }
+    case FRAME_END:
 
-    for (i = 0; i < field->value.len; i++) {
-        if (field->value.data[i] == CR || field->value.data[i] == LF
-            || field->value.data[i] == '\0')
+        if (!ctx->reply_empty
+            || ngx_http_s3_filter_end(r, ctx, b->pos != b->last) != NGX_OK)
         {
-            ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                          "s3d sent a header with a line break");
-            return NGX_ERROR;
+            return NGX_DECLINED;
         }
-    }
 
-    if (ctx->file
-        && ngx_http_s3_static_is_said(r, field->name.data, field->name.len))
-    {
-        return NGX_OK;
-    }
-
-    p = ngx_pnalloc(r->pool, field->name.len * 2 + field->value.len + 3);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    if (ctx->file == NULL
-        && field->name.len == sizeof("content-type") - 1
-        && ngx_strncasecmp(field->name.data, (u_char *) "content-type",
-                           sizeof("content-type") - 1)
-           == 0)
-    {
-        /* as stored: nginx would take a charset apart and write it anew */
-
-        ngx_memcpy(p, field->value.data, field->value.len);
-
-        r->headers_out.content_type.data = p;
-        r->headers_out.content_type.len = field->value.len;
-        r->headers_out.content_type_len = field->value.len;
-        r->headers_out.content_type_lowcase = NULL;
+        b->pos = b->last;
 
         return NGX_OK;
+
+    default:
+        return NGX_DECLINED;
     }
-
-    h = ngx_list_push(&u->headers_in.headers);
-    if (h == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_memzero(h, sizeof(ngx_table_elt_t));
-
-    h->key.len = field->name.len;
-    h->key.data = p;
-    p = ngx_cpymem(p, field->name.data, field->name.len);
-    *p++ = '\0';
-
-    h->value.len = field->value.len;
-    h->value.data = p;
-    p = ngx_cpymem(p, field->value.data, field->value.len);
-    *p++ = '\0';
-
-    h->lowcase_key = p;
-    h->hash = ngx_hash_strlow(p, h->key.data, h->key.len);
-    p[h->key.len] = '\0';
-
-    umcf = ngx_http_get_module_main_conf(r, ngx_http_upstream_module);
-
-    hh = ngx_hash_find(&umcf->headers_in_hash, h->hash, h->lowcase_key,
-                       h->key.len);
-
-    if (hh) {
-        return hh->handler(r, h, hh->offset);
-    }
-
-    return NGX_OK;
 }
 
 
@@ -484,17 +261,15 @@ ngx_http_s3_filter(void *data, ssize_t bytes)
 {
     ngx_http_s3_ctx_t  *ctx = data;
 
-    size_t                n;
-    u_char               *pos, *last;
-    ngx_int_t             rc;
-    ngx_buf_t            *b;
-    ngx_uint_t            full;
-    ngx_http_request_t   *r;
-    ngx_http_upstream_t  *u;
+    size_t               n;
+    u_char              *pos, *last;
+    ngx_int_t            rc;
+    ngx_buf_t           *b;
+    ngx_uint_t           full;
+    ngx_http_request_t  *r;
 
     r = ctx->request;
-    u = r->upstream;
-    b = &u->buffer;
+    b = &r->upstream->buffer;
 
     pos = b->last;
     last = b->last + bytes;
@@ -521,29 +296,13 @@ ngx_http_s3_filter(void *data, ssize_t bytes)
             pos += n;
             ctx->reader.data_left -= n;
 
-        } else if (rc == NGX_OK
-                   && ctx->reader.header.type == FRAME_SEGMENTS)
-        {
-            rc = ngx_http_s3_filter_segments(r, ctx);
+        } else if (rc == NGX_OK) {
+            rc = ngx_http_s3_filter_frame(r, ctx, pos != last, &full);
+        }
 
-            if (rc == NGX_OK) {
-                full = 1;
-
-            } else if (rc == NGX_DECLINED) {
-                rc = NGX_OK;
-            }
-
-        } else if (rc == NGX_OK && ctx->reader.header.type == FRAME_END) {
-
-            rc = ngx_http_s3_filter_end(r, ctx, pos != last);
-
-            if (rc == NGX_OK) {
-                u->length = 0;
-                break;
-            }
-
-        } else {
-            rc = NGX_ERROR;
+        if (rc == NGX_DONE) {
+            r->upstream->length = 0;
+            break;
         }
 
         if (rc != NGX_OK) {
@@ -564,6 +323,38 @@ ngx_http_s3_filter(void *data, ssize_t bytes)
     }
 
     return NGX_OK;
+}
+
+
+/* NGX_DONE: the body has ended. */
+
+static ngx_int_t
+ngx_http_s3_filter_frame(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
+    ngx_uint_t more, ngx_uint_t *full)
+{
+    ngx_int_t  rc;
+
+    switch (ctx->reader.header.type) {
+
+    case FRAME_SEGMENTS:
+
+        rc = ngx_http_s3_filter_segments(r, ctx);
+
+        if (rc == NGX_OK) {
+            *full = 1;
+        }
+
+        return (rc == NGX_DECLINED) ? NGX_OK : rc;
+
+    case FRAME_END:
+
+        rc = ngx_http_s3_filter_end(r, ctx, more);
+
+        return (rc == NGX_OK) ? NGX_DONE : rc;
+
+    default:
+        return NGX_ERROR;
+    }
 }
 
 
