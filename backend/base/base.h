@@ -8,6 +8,7 @@
 #ifndef BASE_H
 #define BASE_H
 
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -122,6 +123,11 @@ uint64_t clock_wall_ms(void);      /* milliseconds since 1970 */
 uint64_t clock_monotonic_us(void); /* microseconds */
 /* 2026-01-02T03:04:05.678Z */
 void time_iso8601(char out[32], uint64_t ms);
+/* A condition to be waited for with a deadline on the monotonic clock. */
+void condition_init(pthread_cond_t *condition);
+/* As pthread_cond_wait(); false when the deadline has passed. */
+bool condition_wait_until(pthread_cond_t *condition, pthread_mutex_t *mutex,
+                          uint64_t deadline_us);
 
 /* --- waiting ----------------------------------------------------------------
  * What is between begin and end waits (for a drive, a sync, a lock) rather

@@ -1,5 +1,6 @@
 #include "base/base.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -35,4 +36,24 @@ void time_iso8601(char out[32], uint64_t ms)
              tm.tm_min, tm.tm_sec, (unsigned)(ms % 1000));
     memcpy(out, text, 31);
     out[31] = '\0';
+}
+
+void condition_init(pthread_cond_t *condition)
+{
+    pthread_condattr_t monotonic;
+
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    invariant(pthread_cond_init(condition, &monotonic) == 0);
+    pthread_condattr_destroy(&monotonic);
+}
+
+bool condition_wait_until(pthread_cond_t *condition, pthread_mutex_t *mutex,
+                          uint64_t deadline_us)
+{
+    const struct timespec deadline = {.tv_sec = (time_t)(deadline_us / 1000000),
+                                      .tv_nsec =
+                                          (long)(deadline_us % 1000000) * 1000};
+
+    return pthread_cond_timedwait(condition, mutex, &deadline) != ETIMEDOUT;
 }

@@ -31,6 +31,11 @@ int io_pread(struct io_file *file, void *data, size_t size, uint64_t offset)
     return file->io->operations->pread(file, data, size, offset);
 }
 
+int io_pread_now(struct io_file *file, void *data, size_t size, uint64_t offset)
+{
+    return file->io->operations->pread_now(file, data, size, offset);
+}
+
 int io_pwrite(struct io_file *file, const void *data, size_t size,
               uint64_t offset)
 {
@@ -54,21 +59,31 @@ int io_node(struct io_file *file, struct io_node *node)
 
 int io_node_at(struct io *io, const char *path, struct io_node *node)
 {
-    return io->operations->node_at(io, path, node);
+    return io->operations->node_at(io, path, 0, node);
 }
 
-int io_is_at(struct io_file *file, const char *path)
+static int is_at(struct io_file *file, const char *path, unsigned flags)
 {
     struct io_node open, there;
     int r = io_node(file, &open);
     if (r == 0) {
-        r = io_node_at(file->io, path, &there);
+        r = file->io->operations->node_at(file->io, path, flags, &there);
     }
     if (r == 0 &&
         (open.device != there.device || open.number != there.number)) {
         r = -ENOENT;
     }
     return r;
+}
+
+int io_is_at(struct io_file *file, const char *path)
+{
+    return is_at(file, path, 0);
+}
+
+int io_is_at_now(struct io_file *file, const char *path)
+{
+    return is_at(file, path, IO_NOW);
 }
 
 int io_mkdir(struct io *io, const char *path)

@@ -37,6 +37,8 @@ enum io_flags {
     IO_READ = 0,
     IO_WRITE = 1 << 0,  /* read and write */
     IO_CREATE = 1 << 1, /* the file must not exist: -EEXIST */
+    /* -EAGAIN rather than to wait for the drive; alone. */
+    IO_NOW = 1 << 2,
 };
 
 /* Calls back for every name in the directory; stops at a non-zero return. */
@@ -49,13 +51,18 @@ struct io_operations {
     /* All of `size`, or an error; reading past the end gives -ENODATA. */
     int (*pread)(struct io_file *file, void *data, size_t size,
                  uint64_t offset);
+    /* The same, or -EAGAIN rather than to wait for the drive: then `data` may
+     * hold anything. */
+    int (*pread_now)(struct io_file *file, void *data, size_t size,
+                     uint64_t offset);
     int (*pwrite)(struct io_file *file, const void *data, size_t size,
                   uint64_t offset);
     int (*fdatasync)(struct io_file *file);
     int (*size)(struct io_file *file, uint64_t *size);
     int (*node)(struct io_file *file, struct io_node *node);
-    /* Of the file that open() would give; -ENOENT. */
-    int (*node_at)(struct io *io, const char *path, struct io_node *node);
+    /* Of the file that open() would give; -ENOENT. `flags`: IO_NOW or 0. */
+    int (*node_at)(struct io *io, const char *path, unsigned flags,
+                   struct io_node *node);
     /* Existing: 0. Owned: nobody else, and no group, may look into it. */
     int (*mkdir)(struct io *io, const char *path, bool owned);
     int (*rename)(struct io *io, const char *from, const char *to);
@@ -84,6 +91,8 @@ int io_open(struct io *io, const char *path, unsigned flags,
             struct io_file **file);
 void io_close(struct io_file *file); /* NULL is allowed */
 int io_pread(struct io_file *file, void *data, size_t size, uint64_t offset);
+int io_pread_now(struct io_file *file, void *data, size_t size,
+                 uint64_t offset);
 int io_pwrite(struct io_file *file, const void *data, size_t size,
               uint64_t offset);
 int io_fdatasync(struct io_file *file);
@@ -92,6 +101,7 @@ int io_node(struct io_file *file, struct io_node *node);
 int io_node_at(struct io *io, const char *path, struct io_node *node);
 /* 0 if `file` is what `path` names; -ENOENT if that is another file or none. */
 int io_is_at(struct io_file *file, const char *path);
+int io_is_at_now(struct io_file *file, const char *path); /* or -EAGAIN */
 int io_mkdir(struct io *io, const char *path);
 int io_mkdir_owned(struct io *io, const char *path);
 int io_rename(struct io *io, const char *from, const char *to);
@@ -124,6 +134,12 @@ void io_sim_fail_after(struct io *io, uint64_t calls, int error,
                        uint64_t times);
 /* All operations on paths below `prefix` fail with -error; 0 ends it. */
 void io_sim_fail_path(struct io *io, const char *prefix, int error);
+/* Operations on paths below `prefix` do not return while it hangs, or take so
+ * long; those with IO_NOW give -EAGAIN, closing waits for nothing. */
+void io_sim_hang(struct io *io, const char *prefix, bool hang);
+void io_sim_delay(struct io *io, const char *prefix, uint64_t us);
+/* Waits until at least so many operations hang. */
+void io_sim_wait_hanging(struct io *io, unsigned operations);
 /* Flips a random bit in each of `count` random places below `prefix`. */
 void io_sim_corrupt(struct io *io, const char *prefix, unsigned count);
 /* Removes every file below `prefix`, as a wiped drive. */

@@ -4,12 +4,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -28,6 +30,27 @@ static int fd_of(struct io_file *file)
     return ((struct posix_file *)file)->fd;
 }
 
+/* -EAGAIN if the names are not all in memory. A kernel that cannot tell, before
+ * 5.12, or a sandbox that forbids to ask, has them looked up. */
+static int open_now(const char *path, int flags)
+{
+    struct open_how how = {.flags = (uint64_t)flags, .resolve = RESOLVE_CACHED};
+    int fd = (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+
+    if (fd < 0 && (errno == ENOSYS || errno == EINVAL || errno == EPERM)) {
+        fd = open(path, flags);
+    }
+    return fd < 0 ? -errno : fd;
+}
+
+static struct io_file *new_file(struct io *io, int fd)
+{
+    struct posix_file *opened = xmalloc(sizeof(*opened));
+    opened->base.io = io;
+    opened->fd = fd;
+    return &opened->base;
+}
+
 static int posix_open(struct io *io, const char *path, unsigned flags,
                       struct io_file **file)
 {
@@ -37,16 +60,21 @@ static int posix_open(struct io *io, const char *path, unsigned flags,
         how |= O_CREAT | O_EXCL;
     }
     int fd;
-    do {
-        fd = open(path, how, FILE_MODE);
-    } while (fd < 0 && errno == EINTR);
-    if (fd < 0) {
-        return -errno;
+    if ((flags & IO_NOW) != 0) {
+        invariant(flags == IO_NOW);
+        fd = open_now(path, how);
+        if (fd < 0) {
+            return fd;
+        }
+    } else {
+        do {
+            fd = open(path, how, FILE_MODE);
+        } while (fd < 0 && errno == EINTR);
+        if (fd < 0) {
+            return -errno;
+        }
     }
-    struct posix_file *opened = xmalloc(sizeof(*opened));
-    opened->base.io = io;
-    opened->fd = fd;
-    *file = &opened->base;
+    *file = new_file(io, fd);
     return 0;
 }
 
@@ -83,6 +111,27 @@ static int posix_pread(struct io_file *file, void *data, size_t size,
         }
         if (n <= 0) {
             return n < 0 ? -errno : -ENODATA;
+        }
+        out += n;
+        size -= (size_t)n;
+        offset += (uint64_t)n;
+    }
+    return 0;
+}
+
+static int posix_pread_now(struct io_file *file, void *data, size_t size,
+                           uint64_t offset)
+{
+    uint8_t *out = data;
+    while (size > 0) {
+        struct iovec vector = {out, size};
+        ssize_t n = preadv2(fd_of(file), &vector, 1, (off_t)offset, RWF_NOWAIT);
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n <= 0) {
+            /* A file system that cannot tell waits. */
+            return n == 0 ? -ENODATA : errno == EOPNOTSUPP ? -EAGAIN : -errno;
         }
         out += n;
         size -= (size_t)n;
@@ -156,11 +205,21 @@ static int posix_node(struct io_file *file, struct io_node *node)
     return fstat(fd_of(file), &st) == 0 ? node_of(&st, node) : -errno;
 }
 
-static int posix_node_at(struct io *io, const char *path, struct io_node *node)
+static int posix_node_at(struct io *io, const char *path, unsigned flags,
+                         struct io_node *node)
 {
     (void)io;
     struct stat st;
-    return stat(path, &st) == 0 ? node_of(&st, node) : -errno;
+    if ((flags & IO_NOW) == 0) {
+        return stat(path, &st) == 0 ? node_of(&st, node) : -errno;
+    }
+    int fd = open_now(path, O_PATH | O_CLOEXEC);
+    if (fd < 0) {
+        return fd;
+    }
+    int r = fstat(fd, &st) == 0 ? node_of(&st, node) : -errno;
+    close(fd);
+    return r;
 }
 
 static int posix_mkdir(struct io *io, const char *path, bool owned)
@@ -261,6 +320,7 @@ static const struct io_operations posix_operations = {
     .open = posix_open,
     .close = posix_close,
     .pread = posix_pread,
+    .pread_now = posix_pread_now,
     .pwrite = posix_pwrite,
     .fdatasync = posix_fdatasync,
     .size = posix_size,

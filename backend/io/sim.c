@@ -21,14 +21,20 @@ bool sim_coin(struct sim *sim)
 }
 
 /* Every operation on a path is between these two. */
-static struct sim *begin(struct io *io, const char *given, char **path, int *r)
+static struct sim *begin_flags(struct io *io, const char *given, unsigned flags,
+                               char **path, int *r)
 {
     struct sim *sim = (struct sim *)io;
     *path = sim_path(given);
     pthread_mutex_lock(&sim->mutex);
     sim->operations++;
-    *r = sim_fault(sim, *path);
+    *r = sim_fault(sim, *path, (flags & IO_NOW) != 0);
     return sim;
+}
+
+static struct sim *begin(struct io *io, const char *given, char **path, int *r)
+{
+    return begin_flags(io, given, 0, path, r);
 }
 
 static int end(struct sim *sim, char *path, int r)
@@ -39,16 +45,22 @@ static int end(struct sim *sim, char *path, int r)
 }
 
 /* As are those on a file; returns it locked. */
-static struct sim_file *begin_file(struct io_file *base, int *r)
+static struct sim_file *begin_file_flags(struct io_file *base, unsigned flags,
+                                         int *r)
 {
     struct sim_file *file = (struct sim_file *)base;
     struct sim *sim = (struct sim *)base->io;
     pthread_mutex_lock(&sim->mutex);
-    *r = sim_fault(sim, file->path);
+    *r = sim_fault(sim, file->path, (flags & IO_NOW) != 0);
     if (*r == 0 && file->power != sim->power) {
         *r = -EIO;
     }
     return file;
+}
+
+static struct sim_file *begin_file(struct io_file *base, int *r)
+{
+    return begin_file_flags(base, 0, r);
 }
 
 static int end_file(struct io_file *base, int r)
@@ -108,7 +120,7 @@ static int sim_open(struct io *io, const char *given, unsigned flags,
 {
     char *path;
     int r;
-    struct sim *sim = begin(io, given, &path, &r);
+    struct sim *sim = begin_flags(io, given, flags, &path, &r);
     struct sim_inode *inode;
     if (r == 0) {
         r = open_inode(sim, path, flags, &inode);
@@ -134,11 +146,11 @@ static void sim_close(struct io_file *base)
     free(file);
 }
 
-static int sim_pread(struct io_file *base, void *data, size_t size,
-                     uint64_t offset)
+static int read_file(struct io_file *base, unsigned flags, void *data,
+                     size_t size, uint64_t offset)
 {
     int r;
-    struct sim_file *file = begin_file(base, &r);
+    struct sim_file *file = begin_file_flags(base, flags, &r);
     struct sim_inode *inode = file->inode;
     if (r == 0 && (offset > inode->size || size > inode->size - offset)) {
         r = -ENODATA;
@@ -147,6 +159,18 @@ static int sim_pread(struct io_file *base, void *data, size_t size,
         memcpy(data, inode->data + offset, size);
     }
     return end_file(base, r);
+}
+
+static int sim_pread(struct io_file *base, void *data, size_t size,
+                     uint64_t offset)
+{
+    return read_file(base, 0, data, size, offset);
+}
+
+static int sim_pread_now(struct io_file *base, void *data, size_t size,
+                         uint64_t offset)
+{
+    return read_file(base, IO_NOW, data, size, offset);
 }
 
 /* A write that fails may have been done in part. */
@@ -218,11 +242,12 @@ static int sim_lock(struct io_file *base)
 
 /* --- names -----------------------------------------------------------------*/
 
-static int sim_node_at(struct io *io, const char *given, struct io_node *node)
+static int sim_node_at(struct io *io, const char *given, unsigned flags,
+                       struct io_node *node)
 {
     char *path;
     int r;
-    struct sim *sim = begin(io, given, &path, &r);
+    struct sim *sim = begin_flags(io, given, flags, &path, &r);
     struct sim_inode *inode = sim_lookup(sim, path);
     if (r == 0 && inode == NULL) {
         r = -ENOENT;
@@ -363,6 +388,8 @@ static void sim_free(struct io *io)
         free(sim->failing[i].prefix);
     }
     free(sim->failing);
+    invariant(sim->hanging == 0);
+    pthread_cond_destroy(&sim->hanging_changed);
     pthread_mutex_destroy(&sim->mutex);
     free(sim);
 }
@@ -371,6 +398,7 @@ static const struct io_operations sim_operations = {
     .open = sim_open,
     .close = sim_close,
     .pread = sim_pread,
+    .pread_now = sim_pread_now,
     .pwrite = sim_pwrite,
     .fdatasync = sim_fdatasync,
     .size = sim_size,
@@ -391,6 +419,7 @@ struct io *io_sim_new(uint64_t seed, uint64_t capacity_bytes)
     struct sim *sim = xcalloc(1, sizeof(*sim));
     sim->base.operations = &sim_operations;
     pthread_mutex_init(&sim->mutex, NULL);
+    pthread_cond_init(&sim->hanging_changed, NULL);
     sim->random = seed;
     sim->capacity = capacity_bytes;
     return &sim->base;

@@ -36,9 +36,12 @@ struct sim_name {
     uint64_t changed;          /* sim.operations at the last change of `seen` */
 };
 
+/* What is wrong below a path. */
 struct sim_failing {
     char *prefix;
-    int error;
+    int error; /* 0: none */
+    bool hangs;
+    uint64_t delay_us;
 };
 
 struct sim {
@@ -56,6 +59,8 @@ struct sim {
     int fail_error;
     struct sim_failing *failing;
     size_t failing_count;
+    pthread_cond_t hanging_changed;
+    unsigned hanging; /* operations */
 };
 
 struct sim_file {
@@ -94,7 +99,8 @@ void sim_file_doom(struct sim_inode *inode);
 void sim_file_crash(struct sim *sim, struct sim_inode *inode);
 
 /* --- sim_fault.c -----------------------------------------------------------*/
-/* Counts a call; 0, or the error that it has to give. */
-int sim_fault(struct sim *sim, const char *path);
+/* Counts a call; 0, or the error that it has to give. May let go of the mutex
+ * meanwhile, but not if `now`. */
+int sim_fault(struct sim *sim, const char *path, bool now);
 
 #endif

@@ -1,17 +1,64 @@
 /* What goes wrong with the simulated disk, on command. */
 #include "io/sim.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-int sim_fault(struct sim *sim, const char *path)
+/* What the path is below of; NULL: nothing is wrong there. */
+static const struct sim_failing *find_failing(const struct sim *sim,
+                                              const char *path)
 {
-    sim->calls++;
     for (size_t i = 0; i < sim->failing_count; i++) {
         const char *prefix = sim->failing[i].prefix;
         if (strcmp(path, prefix) == 0 || sim_is_below(path, prefix)) {
-            return -sim->failing[i].error;
+            return &sim->failing[i];
         }
+    }
+    return NULL;
+}
+
+static bool hangs(const struct sim *sim, const char *path)
+{
+    const struct sim_failing *failing = find_failing(sim, path);
+    return failing != NULL && failing->hangs;
+}
+
+static void hang_now(struct sim *sim, const char *path)
+{
+    sim->hanging++;
+    pthread_cond_broadcast(&sim->hanging_changed);
+    while (hangs(sim, path)) {
+        pthread_cond_wait(&sim->hanging_changed, &sim->mutex);
+    }
+    sim->hanging--;
+    pthread_cond_broadcast(&sim->hanging_changed);
+}
+
+static void take_time(struct sim *sim, uint64_t us)
+{
+    struct timespec time = {.tv_sec = (time_t)(us / 1000000),
+                            .tv_nsec = (long)(us % 1000000) * 1000};
+    pthread_mutex_unlock(&sim->mutex);
+    nanosleep(&time, NULL);
+    pthread_mutex_lock(&sim->mutex);
+}
+
+int sim_fault(struct sim *sim, const char *path, bool now)
+{
+    const struct sim_failing *failing = find_failing(sim, path);
+    sim->calls++;
+    if (failing != NULL && failing->error != 0) {
+        return -failing->error;
+    }
+    if (failing != NULL && now) {
+        return -EAGAIN;
+    }
+    if (failing != NULL && failing->hangs) {
+        hang_now(sim, path);
+    } else if (failing != NULL) {
+        take_time(sim, failing->delay_us);
     }
     if (sim->fail_times == 0) {
         return 0;
@@ -49,20 +96,49 @@ static void forget_failing(struct sim *sim, const char *prefix)
     sim->failing_count = kept;
 }
 
-void io_sim_fail_path(struct io *io, const char *prefix, int error)
+static void set_failing(struct io *io, struct sim_failing failing)
 {
     struct sim *sim = (struct sim *)io;
-    char *path = sim_path(prefix);
+    failing.prefix = sim_path(failing.prefix);
     pthread_mutex_lock(&sim->mutex);
-    forget_failing(sim, path);
-    if (error != 0) {
+    forget_failing(sim, failing.prefix);
+    if (failing.error != 0 || failing.hangs || failing.delay_us != 0) {
         sim->failing = xrealloc(sim->failing, (sim->failing_count + 1) *
                                                   sizeof(*sim->failing));
-        sim->failing[sim->failing_count++] =
-            (struct sim_failing){xstrdup(path), error};
+        sim->failing[sim->failing_count++] = failing;
+    } else {
+        free(failing.prefix);
+    }
+    pthread_cond_broadcast(&sim->hanging_changed);
+    pthread_mutex_unlock(&sim->mutex);
+}
+
+void io_sim_fail_path(struct io *io, const char *prefix, int error)
+{
+    set_failing(io, (struct sim_failing){.prefix = (char *)(uintptr_t)prefix,
+                                         .error = error});
+}
+
+void io_sim_hang(struct io *io, const char *prefix, bool hang)
+{
+    set_failing(io, (struct sim_failing){.prefix = (char *)(uintptr_t)prefix,
+                                         .hangs = hang});
+}
+
+void io_sim_delay(struct io *io, const char *prefix, uint64_t us)
+{
+    set_failing(io, (struct sim_failing){.prefix = (char *)(uintptr_t)prefix,
+                                         .delay_us = us});
+}
+
+void io_sim_wait_hanging(struct io *io, unsigned operations)
+{
+    struct sim *sim = (struct sim *)io;
+    pthread_mutex_lock(&sim->mutex);
+    while (sim->hanging < operations) {
+        pthread_cond_wait(&sim->hanging_changed, &sim->mutex);
     }
     pthread_mutex_unlock(&sim->mutex);
-    free(path);
 }
 
 void io_sim_order_names(struct io *io)
