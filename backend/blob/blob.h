@@ -42,7 +42,11 @@ struct blob_store_options {
     struct drive **drives; /* owned by the caller, outlive the store */
     unsigned drive_count;
     uint64_t seed; /* of placement's random choices; 0: from the system */
+    /* How many shards of a chunk may be missing when its blob is acknowledged,
+     * at most: never more than m - 1. */
+    unsigned may_miss;
 };
+#define BLOB_MAY_MISS_DEFAULT UINT32_MAX
 
 /* Called when a read met a bad or missing shard (any thread, holds no lock):
  * the place where healing hooks in. */
@@ -56,6 +60,10 @@ void blob_store_on_damage(struct blob_store *store, blob_damage_fn fn,
                           void *context);
 /* The number of a drive's fault domain. */
 unsigned blob_domain(const struct blob_store *store, unsigned drive);
+
+/* Reads that take longer than this are answered from other shards instead, if
+ * there are enough (the slow read ends by itself). 0, as at first: never. */
+void blob_store_hedge(struct blob_store *store, uint64_t us);
 
 /* What a shard says about itself, so that metadata can be rebuilt from
  * drives: an opaque message of the caller's (meta's Origin). */
@@ -88,10 +96,11 @@ int blob_writer_open(struct blob_store *store, const struct blob_spec *spec,
 int blob_writer_append(struct blob_writer *writer, const void *data,
                        size_t size);
 /* Waits until enough shards are durable (B1); shards that failed on their
- * drives are named missing if at least k+1 are there, so that the blob bears
- * one more loss (k, if m is 0). Frees the writer, also on error. The layout is
- * freed with layout__layout__free_unpacked(layout, NULL). -EBADMSG: fewer
- * bytes than spec.size were appended. */
+ * drives, or took longer than the drive's timeout, are named missing if at
+ * least k+1 are there, so that the blob bears one more loss (k, if m is 0),
+ * and no more than may_miss are not. Frees the writer, also on error. The
+ * layout is freed with layout__layout__free_unpacked(layout, NULL). -EBADMSG:
+ * fewer bytes than spec.size were appended. */
 int blob_writer_finish(struct blob_writer *writer, Layout__Layout **layout);
 void blob_writer_abort(struct blob_writer *writer); /* NULL is allowed */
 

@@ -25,7 +25,9 @@ void chunk_open(struct chunk *chunk, struct blob_store *store,
         invariant(chunk->number < layout->n_chunks);
     }
     chunk->message = layout->chunks[chunk->number];
+    chunk->wait_us = profile.m > 0 ? atomic_load(&store->hedge_us) : 0;
     chunk->bad = 0;
+    chunk->late = 0;
     chunk->reported = 0;
     chunk->at_path = 0;
     geometry_init(&chunk->geometry, &profile, layout->unit,
@@ -51,8 +53,8 @@ void chunk_damaged(struct chunk *chunk, unsigned shard, int error)
     if (chunk->reported & 1u << shard) {
         return;
     }
-    if (error == -ESTALE) {
-        return; /* it was moved: the layout is old */
+    if (error == -ESTALE || error == -ETIMEDOUT) {
+        return; /* it was moved: the layout is old; or nobody knows */
     }
     chunk->reported |= 1u << shard;
     log_debug("blob %llx chunk %u shard %u is damaged: error %d",
@@ -65,11 +67,24 @@ void chunk_damaged(struct chunk *chunk, unsigned shard, int error)
 }
 
 /* The whole shard is of no use, beyond one block of it. */
-static int shard_unusable(struct chunk *chunk, unsigned shard, int error)
+static void shard_unusable(struct chunk *chunk, unsigned shard, int error)
 {
     chunk->bad |= 1u << shard;
+    if (error == -ETIMEDOUT) {
+        chunk->late |= 1u << shard;
+    }
     chunk_damaged(chunk, shard, error);
-    return error;
+}
+
+bool chunk_be_patient(struct chunk *chunk)
+{
+    if (chunk->wait_us == 0 || chunk->late == 0) {
+        return false;
+    }
+    chunk->wait_us = 0;
+    chunk->bad &= ~chunk->late;
+    chunk->late = 0;
+    return true;
 }
 
 int chunk_check_path(struct chunk *chunk, unsigned shard)
@@ -79,11 +94,13 @@ int chunk_check_path(struct chunk *chunk, unsigned shard)
     int error = 0;
 
     if (!(chunk->at_path & 1u << shard)) {
-        error =
-            drive != NULL ? drive_check_path(drive, locator->extent) : -ENODEV;
+        error = drive != NULL
+                    ? drive_check_path(drive, locator->extent, chunk->wait_us)
+                    : -ENODEV;
     }
     if (error != 0) {
-        return shard_unusable(chunk, shard, error);
+        shard_unusable(chunk, shard, error);
+        return error;
     }
     chunk->at_path |= 1u << shard;
     return 0;
@@ -102,7 +119,8 @@ static int shard_read(struct chunk *chunk, unsigned shard, uint64_t offset,
     if (__builtin_add_overflow(locator->offset, offset, &position)) {
         return -EBADMSG;
     }
-    return drive_read(drive, locator->extent, position, data, size);
+    return drive_read_within(drive, locator->extent, position, data, size,
+                             chunk->wait_us);
 }
 
 /* Both that the descriptor is the one the layout means and that it says what
@@ -191,7 +209,8 @@ static int table_of(struct chunk *chunk, unsigned shard,
 
             if (error != 0) {
                 free(fresh);
-                return shard_unusable(chunk, shard, error);
+                shard_unusable(chunk, shard, error);
+                return error;
             }
             tables_put(cache, fresh);
             table = fresh;
@@ -220,7 +239,10 @@ static int read_small_shard(struct chunk *chunk, unsigned shard, uint8_t *out)
         descriptor_block_crc(out + payload, 0) != crc32c_bytes(out, payload)) {
         error = -EBADMSG;
     }
-    return error == 0 ? 0 : shard_unusable(chunk, shard, error);
+    if (error != 0) {
+        shard_unusable(chunk, shard, error);
+    }
+    return error;
 }
 
 int chunk_read_blocks(struct chunk *chunk, unsigned shard, uint32_t first,
@@ -239,8 +261,10 @@ int chunk_read_blocks(struct chunk *chunk, unsigned shard, uint32_t first,
     invariant(first + count <= table->blocks);
     error =
         shard_read(chunk, shard, (uint64_t)first * BLOB_BLOCK_SIZE, out, size);
-    if (error == -ENODEV || error == -ENOENT || error == -ESTALE) {
-        return shard_unusable(chunk, shard, error);
+    if (error == -ENODEV || error == -ENOENT || error == -ESTALE ||
+        error == -ETIMEDOUT) {
+        shard_unusable(chunk, shard, error);
+        return error;
     }
     for (uint32_t i = 0; i < count && error == 0; i++) {
         uint32_t block =
@@ -365,6 +389,7 @@ unsigned chunk_source(const struct chunk *chunk, unsigned shard)
 void chunk_quiet(struct chunk *chunk)
 {
     chunk->reported = UINT32_MAX;
+    chunk->wait_us = 0;
 }
 
 static int verify_origin(struct chunk *chunk, unsigned shard,

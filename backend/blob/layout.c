@@ -76,9 +76,12 @@ struct run geometry_run(const struct geometry *geometry, uint64_t offset)
     return run;
 }
 
-unsigned profile_minimum(const struct erasure_profile *profile)
+unsigned profile_minimum(const struct erasure_profile *profile,
+                         unsigned may_miss)
 {
-    return profile->m >= 1 ? profile->k + 1u : profile->k;
+    unsigned most = profile->m > 0 ? profile->m - 1u : 0;
+
+    return profile_shards(profile) - (may_miss < most ? may_miss : most);
 }
 
 struct erasure_profile layout_profile(const Layout__Layout *layout)

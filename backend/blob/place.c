@@ -31,7 +31,8 @@ static uint64_t record_bytes(const struct geometry *geometry, size_t origin)
 int writer_choose_profile(struct blob_writer *writer)
 {
     bool small = writer->spec.size <= BLOB_SMALL_MAX;
-    unsigned usable = store_usable(writer->store), drives = usable;
+    unsigned usable = store_usable(writer->store);
+    unsigned drives = store_preferred(writer->store);
 
     /* Alone among lost drives, one would keep bytes without redundancy. */
     if (usable == 0 || (usable == 1 && store_members(writer->store) > 1)) {
@@ -49,7 +50,7 @@ int writer_choose_profile(struct blob_writer *writer)
         room = store_candidates(
             writer->store,
             record_bytes(&writer->geometry, writer->spec.origin.size),
-            writer->candidates);
+            profile_shards(&profile), writer->candidates);
         if (room >= profile_shards(&profile)) {
             writer->profile = profile;
             writer->shards = profile_shards(&profile);
@@ -76,7 +77,8 @@ static unsigned shards_left(const struct blob_writer *writer,
 bool writer_enough_left(const struct blob_writer *writer,
                         const struct written_chunk *chunk)
 {
-    return shards_left(writer, chunk) >= profile_minimum(&writer->profile);
+    return shards_left(writer, chunk) >=
+           profile_minimum(&writer->profile, writer->store->may_miss);
 }
 
 /* --- placing a chunk ----------------------------------------------------- */
@@ -199,7 +201,8 @@ int writer_place_chunk(struct blob_writer *writer, struct written_chunk *chunk)
 {
     uint64_t random = store_random(writer->store);
     uint64_t bytes = record_bytes(&writer->geometry, writer->spec.origin.size);
-    unsigned count = store_candidates(writer->store, bytes, writer->candidates);
+    unsigned count = store_candidates(writer->store, bytes, writer->shards,
+                                      writer->candidates);
     unsigned usable = store_usable(writer->store); /* as it was noticed now */
     unsigned wanted = count < writer->shards ? count : writer->shards;
     unsigned drives[ERASURE_SHARDS_MAX];

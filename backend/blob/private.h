@@ -55,8 +55,10 @@ static inline unsigned profile_shards(const struct erasure_profile *profile)
 }
 
 /* Fewest shards of a chunk that must be durable: a new blob bears one more
- * loss when it is acknowledged, unless its profile bears none at all. */
-unsigned profile_minimum(const struct erasure_profile *profile);
+ * loss when it is acknowledged, unless its profile bears none at all, and no
+ * more than `may_miss` are missing. */
+unsigned profile_minimum(const struct erasure_profile *profile,
+                         unsigned may_miss);
 
 /* Refuses (-EBADMSG) a layout that no writer makes. */
 int layout_check(const Layout__Layout *layout);
@@ -137,6 +139,8 @@ struct blob_store {
     unsigned drive_count;
     uint64_t chunk_size; /* BLOB_CHUNK_SIZE; smaller in tests */
     uint32_t unit;       /* BLOB_UNIT_SIZE; smaller in tests */
+    unsigned may_miss;
+    atomic_uint_fast64_t hedge_us; /* 0: reads wait */
     atomic_uint_fast64_t random;
     blob_damage_fn on_damage;
     void *damage_context;
@@ -155,8 +159,13 @@ uint64_t store_random(struct blob_store *store);
 unsigned store_members(struct blob_store *store);
 /* Drives that are OK and not drained. */
 unsigned store_usable(struct blob_store *store);
-/* Drives that can take a record of `bytes`. Returns their number. */
+/* The same without those that are slow, if the others are enough for blobs to
+ * bear as many losses. */
+unsigned store_preferred(struct blob_store *store);
+/* Drives that can take a record of `bytes`: slow ones only if there are fewer
+ * than `wanted` others. Returns their number. */
 unsigned store_candidates(struct blob_store *store, uint64_t bytes,
+                          unsigned wanted,
                           struct placement_candidate *candidates);
 /* A candidate from the domains with the fewest of the drives `used`, of which
  * none is a candidate. -ENOSPC: there is none. */
@@ -175,7 +184,9 @@ struct chunk {
     unsigned number;
     uint64_t offset; /* of the chunk in the blob */
     struct geometry geometry;
+    uint64_t wait_us;  /* for one read; 0: as long as the drive may take */
     uint32_t bad;      /* shards that cannot be used at all */
+    uint32_t late;     /* those of them that took too long */
     uint32_t reported; /* shards told to on_damage */
     uint32_t at_path;  /* shards whose file is the one at its path */
     struct table *tables[ERASURE_SHARDS_MAX];
@@ -189,6 +200,9 @@ void chunk_damaged(struct chunk *chunk, unsigned shard, int error);
 /* For a reader that opens the shard's extent itself: 0 if that is the file
  * which is read here. Asked once a shard. */
 int chunk_check_path(struct chunk *chunk, unsigned shard);
+/* After too few shards were there in time: from now on they are waited for.
+ * False if they were already, or none was late. */
+bool chunk_be_patient(struct chunk *chunk);
 /* Reads block `block` of a shard, whole, into `out` (BLOB_BLOCK_SIZE bytes
  * and BLOB_DESCRIPTOR_ROOM more) and checks it. */
 #define BLOB_DESCRIPTOR_ROOM 128u
@@ -206,7 +220,8 @@ unsigned chunk_copy(const struct chunk *chunk, unsigned i);
 /* The shard to read bytes of data shard `shard` from: itself, or for copies
  * the preferred one that is not known to be bad. */
 unsigned chunk_source(const struct chunk *chunk, unsigned shard);
-/* The caller looks after damage itself: on_damage is not called. */
+/* The caller looks after damage itself, and has time: on_damage is not
+ * called. */
 void chunk_quiet(struct chunk *chunk);
 struct shard_label {
     struct descriptor descriptor;

@@ -16,12 +16,17 @@ static bool range_inside(const Layout__Layout *layout, uint64_t offset,
 static int fetch_block(struct chunk *chunk, unsigned shard, uint32_t block,
                        uint8_t *out)
 {
-    unsigned source = chunk_source(chunk, shard);
+    int error;
 
-    if (chunk_read_block(chunk, source, block, out) == 0) {
-        return 0;
-    }
-    return chunk_rebuild_block(chunk, source, block, out);
+    do {
+        unsigned source = chunk_source(chunk, shard);
+
+        error = chunk_read_block(chunk, source, block, out);
+        if (error != 0) {
+            error = chunk_rebuild_block(chunk, source, block, out);
+        }
+    } while (error != 0 && chunk_be_patient(chunk));
+    return error;
 }
 
 /* Whole blocks straight into the caller's memory. Returns the bytes read, 0

@@ -137,7 +137,7 @@ static unsigned find_drives(struct blob_store *store, const Layout__Chunk *now,
         geometry_shard_size(&rebuild->chunk->geometry, rebuild->shard);
     uint64_t bytes = payload + descriptor_size(payload) +
                      rebuild->label->descriptor.origin_size;
-    unsigned count = store_candidates(store, bytes, candidates);
+    unsigned count = store_candidates(store, bytes, now->n_shards, candidates);
 
     *used_count = 0;
     for (unsigned i = 0; i < now->n_shards; i++) {

@@ -40,6 +40,7 @@ int blob_store_open(const struct blob_store_options *options,
     store = xcalloc(1, sizeof(*store));
     store->drives = options->drives;
     store->drive_count = options->drive_count;
+    store->may_miss = options->may_miss;
     store->chunk_size = BLOB_CHUNK_SIZE;
     store->unit = BLOB_UNIT_SIZE;
     store->domains = xcalloc(store->drive_count, sizeof(*store->domains));
@@ -77,6 +78,11 @@ void blob_store_on_damage(struct blob_store *store, blob_damage_fn fn,
 unsigned blob_domain(const struct blob_store *store, unsigned drive)
 {
     return store->domains[drive];
+}
+
+void blob_store_hedge(struct blob_store *store, uint64_t us)
+{
+    atomic_store(&store->hedge_us, us);
 }
 
 struct drive *store_drive(struct blob_store *store,
@@ -119,10 +125,27 @@ unsigned store_usable(struct blob_store *store)
     return usable;
 }
 
+unsigned store_preferred(struct blob_store *store)
+{
+    unsigned all = store_usable(store), quick = 0;
+
+    for (unsigned i = 0; i < store->drive_count; i++) {
+        quick += takes_blobs(store->drives[i]) && !drive_slow(store->drives[i]);
+    }
+    for (int small = 0; small <= 1; small++) {
+        if (erasure_default(quick, small).m < erasure_default(all, small).m) {
+            return all;
+        }
+    }
+    return quick;
+}
+
+/* Quick ones fill the array from the front, slow ones from the back. */
 unsigned store_candidates(struct blob_store *store, uint64_t bytes,
+                          unsigned wanted,
                           struct placement_candidate *candidates)
 {
-    unsigned count = 0;
+    unsigned count = 0, slow = store->drive_count, last = slow;
 
     for (unsigned i = 0; i < store->drive_count; i++) {
         struct drive_usage usage;
@@ -134,13 +157,17 @@ unsigned store_candidates(struct blob_store *store, uint64_t bytes,
         if (usage.free < bytes) {
             continue;
         }
-        candidates[count++] = (struct placement_candidate){
-            .drive = i,
-            .domain = store->domains[i],
-            .free = usage.free,
-            .total = usage.total,
-            .load = usage.load,
-        };
+        candidates[drive_slow(store->drives[i]) ? --slow : count++] =
+            (struct placement_candidate){
+                .drive = i,
+                .domain = store->domains[i],
+                .free = usage.free,
+                .total = usage.total,
+                .load = usage.load,
+            };
+    }
+    while (count < wanted && slow < last) {
+        candidates[count++] = candidates[slow++];
     }
     return count;
 }

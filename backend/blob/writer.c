@@ -2,13 +2,14 @@
  * Writing a blob: chunk by chunk, each chunk stripe by stripe.
  *
  *   chunk_begin   places the chunk's shards and reserves their records
- *   stripe_write  encodes, writes the units; the last one of a chunk takes
- *                 the descriptor with it
- *   chunk_end     starts the sync of the chunk's drives, having waited for
- *                 the chunk before it: at most two chunks are not durable
+ *   stripe_write  encodes, begins to write the units, having waited for those
+ *                 of the stripe before
+ *   chunk_end     starts the sync of the chunk's drives, which first write the
+ *                 ends of the shards; having waited for the chunk before it:
+ *                 at most two chunks are not durable
  *
- * A shard whose drive fails is dropped and the others go on, as long as
- * profile_minimum() of them are left.
+ * A shard whose drive fails, or does not answer in time, is dropped and the
+ * others go on, as long as profile_minimum() of them are left.
  */
 #include "blob/writer.h"
 
@@ -63,6 +64,39 @@ static void shard_drop(struct blob_writer *writer, struct written_shard *shard,
     drive_release(shard->drive, shard->reserved);
     shard->reserved = 0;
     shard->drive = NULL;
+    free(shard->tail);
+    shard->tail = NULL;
+}
+
+/* Waits for what is being written of a shard. */
+static int shard_written(struct written_shard *shard)
+{
+    int error = 0;
+
+    if (shard->write != NULL) {
+        error = drive_write_end(shard->write);
+        shard->write = NULL;
+    }
+    if (error == 0) {
+        invariant(shard->writing <= shard->reserved);
+        shard->reserved -= shard->writing;
+    }
+    shard->writing = 0;
+    return error;
+}
+
+/* The same for all shards of the chunk; those that failed are dropped. */
+static void chunk_written(struct blob_writer *writer,
+                          struct written_chunk *chunk)
+{
+    for (unsigned i = 0; i < writer->shards; i++) {
+        struct written_shard *shard = &chunk->shards[i];
+        int error = shard_written(shard);
+
+        if (error != 0) {
+            shard_drop(writer, shard, error);
+        }
+    }
 }
 
 static int check_left(const struct blob_writer *writer,
@@ -134,27 +168,22 @@ static uint32_t *table_of(const struct blob_writer *writer, unsigned shard)
     return writer->tables + (size_t)table * writer->blocks;
 }
 
-static int shard_write(struct written_shard *shard, uint64_t position,
-                       const void *data, size_t size)
+static void shard_write(struct written_shard *shard, uint64_t position,
+                        const void *data, size_t size)
 {
-    int error;
-
-    if (size == 0) {
-        return 0;
+    invariant(shard->write == NULL);
+    if (size > 0) {
+        shard->write = drive_write_start(shard->drive, &shard->place, position,
+                                         data, size);
+        shard->writing = size;
     }
-    error = drive_write(shard->drive, &shard->place, position, data, size);
-    if (error == 0) {
-        invariant(size <= shard->reserved);
-        shard->reserved -= size;
-    }
-    return error;
 }
 
-/* The last unit of a shard, and its descriptor and origin behind it: in one
- * write if the unit is short. */
-static int shard_finish(struct blob_writer *writer, struct written_chunk *chunk,
-                        unsigned number, uint64_t position, const uint8_t *data,
-                        size_t size)
+/* The last unit of a shard, and its descriptor and origin behind it, which the
+ * sync takes along; the unit too if it is short. */
+static void shard_finish(struct blob_writer *writer,
+                         struct written_chunk *chunk, unsigned number,
+                         uint64_t position, const uint8_t *data, size_t size)
 {
     struct written_shard *shard = &chunk->shards[number];
     struct slice origin = writer->spec.origin;
@@ -174,7 +203,6 @@ static int shard_finish(struct blob_writer *writer, struct written_chunk *chunk,
     size_t encoded = descriptor_size(descriptor.payload);
     size_t joined = size <= BLOB_BLOCK_SIZE ? size : 0;
     uint8_t *tail = xmalloc(joined + encoded + origin.size);
-    int error = 0;
 
     invariant(descriptor.payload ==
               geometry_shard_size(&writer->geometry, number));
@@ -182,16 +210,12 @@ static int shard_finish(struct blob_writer *writer, struct written_chunk *chunk,
     shard->crc =
         descriptor_encode(&descriptor, table_of(writer, number), tail + joined);
     memcpy(tail + joined + encoded, origin.data, origin.size);
+    shard->tail = tail;
+    shard->tail_size = joined + encoded + origin.size;
+    shard->tail_position = position + size - joined;
     if (joined < size) {
-        error = shard_write(shard, position, data, size);
+        shard_write(shard, position, data, size);
     }
-    if (error == 0) {
-        error = shard_write(shard, position + size - joined, tail,
-                            joined + encoded + origin.size);
-    }
-    free(tail);
-    invariant(error != 0 || shard->reserved == 0);
-    return error;
 }
 
 static void table_fill(struct blob_writer *writer, unsigned shard,
@@ -215,18 +239,14 @@ static void unit_write(struct blob_writer *writer, struct written_chunk *chunk,
 {
     struct written_shard *shard = &chunk->shards[number];
     uint64_t position = writer->stripe * writer->geometry.unit;
-    int error;
 
     if (shard->drive == NULL) {
         return;
     }
     if (stripe_is_last(writer)) {
-        error = shard_finish(writer, chunk, number, position, data, size);
+        shard_finish(writer, chunk, number, position, data, size);
     } else {
-        error = shard_write(shard, position, data, size);
-    }
-    if (error != 0) {
-        shard_drop(writer, shard, error);
+        shard_write(shard, position, data, size);
     }
 }
 
@@ -253,13 +273,19 @@ static int stripe_write(struct blob_writer *writer, const uint8_t *stripe)
     struct written_chunk *chunk = writer->chunks[writer->begun - 1];
     size_t bytes = stripe_bytes(writer), unit = stripe_unit(writer);
     unsigned k = writer->profile.k;
+    int error;
 
+    chunk_written(writer, chunk); /* of the stripe before */
+    error = check_left(writer, chunk);
+    if (error != 0) {
+        return error;
+    }
     if (k == 1) {
         table_fill(writer, 0, stripe, bytes);
         for (unsigned i = 0; i < writer->shards; i++) {
             unit_write(writer, chunk, i, stripe, bytes);
         }
-        return check_left(writer, chunk);
+        return 0;
     }
     if (stripe_encode(writer, stripe, unit) != 0) {
         return -EIO;
@@ -278,7 +304,7 @@ static int stripe_write(struct blob_writer *writer, const uint8_t *stripe)
         table_fill(writer, i, data, size);
         unit_write(writer, chunk, i, data, size);
     }
-    return check_left(writer, chunk);
+    return 0;
 }
 
 /* --- making chunks durable ----------------------------------------------- */
@@ -312,14 +338,24 @@ static int chunk_end(struct blob_writer *writer)
     if (error != 0) {
         return error;
     }
+    chunk_written(writer, chunk);
+    error = check_left(writer, chunk);
+    if (error != 0) {
+        return error;
+    }
     writer->ended = writer->begun;
     for (unsigned i = 0; i < writer->shards; i++) {
         struct written_shard *shard = &chunk->shards[i];
 
         if (shard->drive != NULL) {
+            invariant(shard->tail_size == shard->reserved);
+            shard->reserved = 0; /* the drive's from here on */
             shard->synced = -EIO;
-            drive_sync_start(shard->drive, shard->place.extent, writer->latch,
-                             &shard->synced);
+            drive_finish_start(shard->drive, &shard->place,
+                               shard->tail_position, shard->tail,
+                               shard->tail_size, writer->latch, &shard->synced);
+            free(shard->tail);
+            shard->tail = NULL;
         }
     }
     return 0;
@@ -487,6 +523,8 @@ void blob_writer_abort(struct blob_writer *writer)
         for (unsigned j = 0; j < writer->shards; j++) {
             struct written_shard *shard = &writer->chunks[i]->shards[j];
 
+            (void)shard_written(shard);
+            free(shard->tail);
             if (shard->drive != NULL && shard->reserved > 0) {
                 drive_release(shard->drive, shard->reserved);
             }

@@ -10,9 +10,14 @@ struct written_shard {
     struct drive *drive; /* NULL: missing */
     unsigned index;      /* of the drive */
     struct extent_place place;
-    uint64_t reserved; /* bytes not yet written of the reservation */
-    uint32_t crc;      /* of the descriptor */
-    int synced;        /* result of the sync */
+    uint64_t reserved;         /* bytes not yet written of the reservation */
+    struct drive_write *write; /* under way, or NULL */
+    size_t writing;            /* its bytes */
+    uint8_t *tail;             /* the last bytes of the record, for chunk_end */
+    size_t tail_size;
+    uint64_t tail_position;
+    uint32_t crc; /* of the descriptor */
+    int synced;   /* result of the sync */
 };
 
 struct written_chunk {

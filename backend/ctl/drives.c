@@ -29,6 +29,18 @@ static void print_size(long long bytes)
     printf(" %8.1f %-3s", value, units[unit]);
 }
 
+/* "0.2/3.1": median and 95th percentile in milliseconds. */
+static void print_latency(const json_t *latency)
+{
+    char text[32] = "-";
+    if (number(latency, "count") > 0) {
+        snprintf(text, sizeof(text), "%.1f/%.1f",
+                 (double)number(latency, "median_us") / 1000,
+                 (double)number(latency, "p95_us") / 1000);
+    }
+    printf(" %12s", text);
+}
+
 /* Since when it is as it is, and why. */
 static void print_condition(const json_t *drive)
 {
@@ -82,15 +94,18 @@ void print_drives(const json_t *result, const char *argument)
     size_t i;
     json_t *drive;
     (void)argument;
-    printf("\n%-5s %-8s %12s %12s %8s  %-12s %s\n", "DRIVE", "STATE", "TOTAL",
-           "FREE", "EXTENTS", "DOMAIN", "DIRECTORY");
+    printf("\n%-5s %-8s %12s %12s %8s %12s %12s  %-12s %s\n", "DRIVE", "STATE",
+           "TOTAL", "FREE", "EXTENTS", "READ ms", "SYNC ms", "DOMAIN",
+           "DIRECTORY");
     json_array_foreach(json_object_get(result, "drives"), i, drive)
     {
         printf("%-5lld %-8s", number(drive, "index"), text(drive, "state"));
         print_size(number(drive, "total_bytes"));
         print_size(number(drive, "free_bytes"));
-        printf(" %8lld  %-12s %s\n", number(drive, "extents"),
-               text(drive, "domain"), text(drive, "directory"));
+        printf(" %8lld", number(drive, "extents"));
+        print_latency(json_object_get(drive, "reads"));
+        print_latency(json_object_get(drive, "syncs"));
+        printf("  %-12s %s\n", text(drive, "domain"), text(drive, "directory"));
         if (strcmp(text(drive, "state"), "ok") != 0) {
             print_condition(drive);
         }

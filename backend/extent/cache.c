@@ -61,21 +61,22 @@ static void unlist(struct file_cache *cache, struct cached_file *file)
     cache->count--;
 }
 
-static void drop(struct cached_file *file)
+static void drop(struct drive *drive, struct cached_file *file)
 {
     invariant(file->users == 0);
-    io_close(file->file);
+    drive_close_file(drive, file->file);
     free(file);
 }
 
-static void trim(struct file_cache *cache, unsigned limit)
+static void trim(struct drive *drive, unsigned limit)
 {
+    struct file_cache *cache = &drive->cache;
     struct cached_file *file = cache->oldest;
     while (file != NULL && cache->count > limit) {
         struct cached_file *newer = file->newer;
         if (file->users == 0) {
             unlist(cache, file);
-            drop(file);
+            drop(drive, file);
         }
         file = newer;
     }
@@ -83,7 +84,13 @@ static void trim(struct file_cache *cache, unsigned limit)
 
 void file_cache_destroy(struct file_cache *cache)
 {
-    trim(cache, 0);
+    while (cache->oldest != NULL) {
+        struct cached_file *file = cache->oldest;
+        invariant(file->users == 0);
+        unlist(cache, file);
+        io_close(file->file);
+        free(file);
+    }
     invariant(cache->count == 0);
     pthread_mutex_destroy(&cache->mutex);
 }
@@ -99,9 +106,10 @@ static struct cached_file *take(struct file_cache *cache, uint64_t extent)
     return file;
 }
 
-static struct cached_file *insert(struct file_cache *cache, uint64_t extent,
+static struct cached_file *insert(struct drive *drive, uint64_t extent,
                                   struct io_file *opened)
 {
+    struct file_cache *cache = &drive->cache;
     struct cached_file *file = xcalloc(1, sizeof(*file));
     file->extent = extent;
     file->file = opened;
@@ -111,11 +119,11 @@ static struct cached_file *insert(struct file_cache *cache, uint64_t extent,
     *bucket = file;
     order_add(cache, file);
     cache->count++;
-    trim(cache, FILES_OPEN_MAX);
+    trim(drive, FILES_OPEN_MAX);
     return file;
 }
 
-int file_cache_get(struct drive *drive, uint64_t extent,
+int file_cache_get(struct drive *drive, uint64_t extent, unsigned flags,
                    struct cached_file **file)
 {
     struct file_cache *cache = &drive->cache;
@@ -129,7 +137,7 @@ int file_cache_get(struct drive *drive, uint64_t extent,
     char path[DRIVE_PATH_SIZE];
     drive_extent_path(drive, extent, path);
     struct io_file *opened;
-    int r = io_open(drive->io, path, IO_READ, &opened);
+    int r = io_open(drive->io, path, IO_READ | flags, &opened);
     if (r == -ENOENT) {
         r = extent_gone(drive, extent);
     }
@@ -139,11 +147,11 @@ int file_cache_get(struct drive *drive, uint64_t extent,
     pthread_mutex_lock(&cache->mutex);
     *file = take(cache, extent);
     if (*file == NULL) {
-        *file = insert(cache, extent, opened);
+        *file = insert(drive, extent, opened);
         opened = NULL;
     }
     pthread_mutex_unlock(&cache->mutex);
-    io_close(opened); /* another thread was first */
+    drive_close_file(drive, opened); /* another thread was first */
     if (extent_gone(drive, extent) == -ESTALE) {
         file_cache_forget(drive, *file); /* or it would keep the space */
     }
@@ -157,9 +165,9 @@ void file_cache_put(struct drive *drive, struct cached_file *file)
     invariant(file->users > 0);
     file->users--;
     if (file->forgotten && file->users == 0) {
-        drop(file);
+        drop(drive, file);
     }
-    trim(cache, FILES_OPEN_MAX);
+    trim(drive, FILES_OPEN_MAX);
     pthread_mutex_unlock(&cache->mutex);
 }
 
@@ -176,12 +184,12 @@ void file_cache_forget(struct drive *drive, struct cached_file *file)
 }
 
 /* With the mutex: closed by its last user. */
-static void remove_file(struct file_cache *cache, struct cached_file *file)
+static void remove_file(struct drive *drive, struct cached_file *file)
 {
-    unlist(cache, file);
+    unlist(&drive->cache, file);
     file->forgotten = true;
     if (file->users == 0) {
-        drop(file);
+        drop(drive, file);
     }
 }
 
@@ -191,7 +199,7 @@ void file_cache_remove(struct drive *drive, uint64_t extent)
     pthread_mutex_lock(&cache->mutex);
     struct cached_file *file = find(cache, extent);
     if (file != NULL) {
-        remove_file(cache, file);
+        remove_file(drive, file);
     }
     pthread_mutex_unlock(&cache->mutex);
 }
@@ -203,7 +211,7 @@ void file_cache_forget_all(struct drive *drive)
     struct cached_file *file = cache->newest;
     while (file != NULL) {
         struct cached_file *older = file->older;
-        remove_file(cache, file);
+        remove_file(drive, file);
         file = older;
     }
     pthread_mutex_unlock(&cache->mutex);

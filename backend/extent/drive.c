@@ -72,6 +72,17 @@ static void take_note(struct drive *drive, const char *reason, bool changed)
     pthread_mutex_unlock(&drive->note.mutex);
 }
 
+static void fail(struct drive *drive, const char *reason)
+{
+    int expected = DRIVE_OK;
+    if (atomic_compare_exchange_strong(&drive->state, &expected,
+                                       DRIVE_FAILED)) {
+        take_note(drive, reason, true);
+        log_error("drive %u (%s) failed: %s", drive->config.index,
+                  drive->config.directory, reason);
+    }
+}
+
 int drive_failed(struct drive *drive, const char *what, int error)
 {
     switch (error) {
@@ -84,15 +95,9 @@ int drive_failed(struct drive *drive, const char *what, int error)
     case -ENOMEM:
         return error;
     }
-    int expected = DRIVE_OK;
-    if (atomic_compare_exchange_strong(&drive->state, &expected,
-                                       DRIVE_FAILED)) {
-        char reason[REASON_SIZE];
-        snprintf(reason, sizeof(reason), "%s: %s", what, strerror(-error));
-        take_note(drive, reason, true);
-        log_error("drive %u (%s) failed: %s", drive->config.index,
-                  drive->config.directory, reason);
-    }
+    char reason[REASON_SIZE];
+    snprintf(reason, sizeof(reason), "%s: %s", what, strerror(-error));
+    fail(drive, reason);
     return error;
 }
 
@@ -101,6 +106,50 @@ void drive_set_state(struct drive *drive, enum drive_state state,
 {
     take_note(drive, reason, drive_state(drive) != state);
     atomic_store(&drive->state, (int)state);
+}
+
+/* --- silence ---------------------------------------------------------------*/
+
+uint64_t drive_timeout(const struct drive *drive)
+{
+    return drive->options.timeout_us != 0 ? drive->options.timeout_us
+                                          : TIMEOUT_US;
+}
+
+/* Returns the longest time that something has taken up to now. */
+static uint64_t watch(struct drive *drive, uint64_t late_us)
+{
+    const uint64_t ages[] = {lane_watch(&drive->reads, late_us),
+                             lane_watch(&drive->changes, late_us),
+                             sync_watch(drive, late_us)};
+    uint64_t longest = 0;
+    for (unsigned i = 0; i < 3; i++) {
+        longest = ages[i] > longest ? ages[i] : longest;
+    }
+    if (atomic_load(&drive->late) > 0) {
+        char reason[REASON_SIZE];
+        snprintf(reason, sizeof(reason),
+                 "it does not answer: an operation takes longer than %llu ms",
+                 (unsigned long long)drive_timeout(drive) / 1000);
+        fail(drive, reason);
+    }
+    return longest;
+}
+
+/* What somebody has waited for so long may have begun a little later. */
+void drive_silent(struct drive *drive)
+{
+    watch(drive, drive_timeout(drive) / 2);
+}
+
+void drive_watch(struct drive *drive)
+{
+    uint64_t now = clock_monotonic_us();
+    uint64_t longest = watch(drive, drive_timeout(drive));
+    atomic_store(&drive->lags, longest >= LAG_US);
+    latency_turn(&drive->reading, now);
+    latency_turn(&drive->writing, now);
+    latency_turn(&drive->syncing, now);
 }
 
 void drive_drain(struct drive *drive, bool drain)
@@ -115,8 +164,14 @@ bool drive_draining(struct drive *drive)
 
 void drive_describe(struct drive *drive, struct drive_condition *condition)
 {
-    *condition = (struct drive_condition){.state = drive_state(drive),
-                                          .draining = drive_draining(drive)};
+    *condition =
+        (struct drive_condition){.state = drive_state(drive),
+                                 .draining = drive_draining(drive),
+                                 .silent = atomic_load(&drive->late) > 0,
+                                 .slow = drive_slow(drive)};
+    latency_describe(&drive->reading, &condition->reads);
+    latency_describe(&drive->writing, &condition->writes);
+    latency_describe(&drive->syncing, &condition->syncs);
     pthread_mutex_lock(&drive->mutex);
     condition->full_since_ms = drive->space.full_since_ms;
     pthread_mutex_unlock(&drive->mutex);
@@ -125,6 +180,7 @@ void drive_describe(struct drive *drive, struct drive_condition *condition)
     pthread_mutex_lock(&drive->note.mutex);
     condition->since_ms = drive->note.since_ms;
     condition->returns = drive->note.returns;
+    condition->slow_since_ms = drive->note.slow_since_ms;
     memcpy(condition->reason, drive->note.reason, sizeof(drive->note.reason));
     pthread_mutex_unlock(&drive->note.mutex);
 }
@@ -142,9 +198,12 @@ static void drive_init(struct drive *drive, struct io *io,
     pthread_mutex_init(&drive->note.mutex, NULL);
     drive->note.since_ms = clock_wall_ms();
     pthread_mutex_init(&drive->mutex, NULL);
-    pthread_cond_init(&drive->created, NULL);
+    condition_init(&drive->created);
     pthread_mutex_init(&drive->queue.mutex, NULL);
     pthread_cond_init(&drive->queue.filled, NULL);
+    condition_init(&drive->queue.ended);
+    lane_init(&drive->reads, drive, READ_THREADS);
+    lane_init(&drive->changes, drive, CHANGE_THREADS);
     drive->queue.last = &drive->queue.first;
     file_cache_init(&drive->cache);
 }
@@ -196,10 +255,16 @@ void drive_close(struct drive *drive)
     if (drive == NULL) {
         return;
     }
-    sync_stop(drive);
+    bool synced = sync_stop(drive), read = lane_stop(&drive->reads);
+    if (!lane_stop(&drive->changes) || !synced || !read) {
+        log_error("drive %u (%s) does not answer: left as it is",
+                  drive->config.index, drive->config.directory);
+        return;
+    }
     extents_close(drive);
     file_cache_destroy(&drive->cache);
     io_close(drive->lock);
+    pthread_cond_destroy(&drive->queue.ended);
     pthread_cond_destroy(&drive->queue.filled);
     pthread_mutex_destroy(&drive->queue.mutex);
     pthread_cond_destroy(&drive->created);

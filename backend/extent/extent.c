@@ -118,14 +118,14 @@ static void close_unused(struct drive *drive)
         struct extent *extent = *at;
         bool unused = extent->sealed && extent->users == 0;
         if (unused && extent->error != 0 && extent->file != NULL) {
-            io_close(extent->file);
+            drive_close_file(drive, extent->file);
             extent->file = NULL;
             drive->open_count--;
         }
         if (unused && extent->error == 0 && !extent->dirty &&
             drive->open_count > EXTENTS_OPEN_MAX / 2) {
             *at = extent->next;
-            io_close(extent->file);
+            drive_close_file(drive, extent->file);
             free(extent);
             drive->open_count--;
             continue;
@@ -278,7 +278,7 @@ static int reopen_sealed(struct drive *drive, uint64_t id)
         file = NULL;
     }
     pthread_mutex_unlock(&drive->mutex);
-    io_close(file);
+    drive_close_file(drive, file);
     return 0;
 }
 

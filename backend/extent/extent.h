@@ -46,6 +46,8 @@ struct drive_options {
     uint64_t extent_size;   /* an extent is sealed when it grows past this */
     uint64_t reserve_bytes; /* free space that is left alone */
     bool removed;           /* it is DRIVE_REMOVED, and not looked at */
+    uint64_t timeout_us;    /* an operation that takes longer has failed; 0:
+                             * 30 seconds */
 };
 
 struct drive;
@@ -88,9 +90,19 @@ const struct drive_config *drive_config(struct drive *drive);
 /* DRIVE_UUID_SIZE bytes from the identity file; zeros if there was none. */
 const uint8_t *drive_uuid(struct drive *drive);
 
+/* Of the last minute: what the drive was asked for, not what was in memory. */
+struct drive_latency {
+    uint64_t count;
+    uint64_t median_us, p95_us; /* 0: there was none */
+};
+
 struct drive_condition {
     enum drive_state state;
     bool draining;
+    bool silent; /* something that it was asked takes longer than the timeout */
+    bool slow;   /* much slower than its peers, or it lags just now */
+    uint64_t slow_since_ms;
+    struct drive_latency reads, writes, syncs;
     uint64_t since_ms; /* wall clock: when it came to be so */
     bool full;         /* takes no more records; returns by itself */
     uint64_t full_since_ms;
@@ -104,12 +116,30 @@ void drive_describe(struct drive *drive, struct drive_condition *condition);
 void drive_drain(struct drive *drive, bool drain);
 bool drive_draining(struct drive *drive);
 
+/* --- slow.c: drives beside each other
+ * -------------------------------------------*/
+/* True if new blobs should rather go elsewhere: the drive is much slower than
+ * its peers, or something that it was asked has been under way for long. */
+bool drive_slow(struct drive *drive);
+/*
+ * Compares the drives. One becomes slow when its median of reads, writes or
+ * syncs, of at least 20 in the last minute, is over 10 ms and over four times
+ * the median of its peers' medians, and is no longer when it is under 5 ms or
+ * under twice theirs, or there were fewer than 20. At least two peers must
+ * have been measured. One thread at a time.
+ */
+void drives_compare(struct drive *const *drives, unsigned count);
+/* The 95th percentile of reads that the median drive keeps to; 0 if nothing
+ * was read. */
+uint64_t drives_read_p95(struct drive *const *drives, unsigned count);
+
 /*
  * Looks at the directory: whether a drive that is OK still is, and whether
  * another one is there again, with its own identity, and can be written to.
  * Then it is DRIVE_OK: what it held is read again, new records go to new
- * extents, and records begun before fail (X4). Returns true then. Blocks; one
- * thread at a time.
+ * extents, and records begun before fail (X4). Returns true then. Blocks, but
+ * no longer than the timeout: a drive that has not answered then fails, and is
+ * not looked at before it has. One thread at a time.
  */
 bool drive_look(struct drive *drive);
 /* Another disk takes the place of one that is not DRIVE_OK: the next look
@@ -129,16 +159,23 @@ void drive_usage(struct drive *drive, struct drive_usage *usage);
 
 /* A place for one record: 64-byte header, payload, descriptor. */
 struct extent_place {
-    uint64_t extent; /* id */
-    uint64_t offset; /* of the payload, bytes from the start of the file */
-    uint64_t size;   /* bytes reserved there: payload and descriptor */
+    uint64_t extent;  /* id */
+    uint64_t offset;  /* of the payload, bytes from the start of the file */
+    uint64_t size;    /* bytes reserved there: payload and descriptor */
+    uint64_t payload; /* bytes */
+    uint64_t blob;
+    uint32_t shard;
 };
 
 /*
+ * Operations on a drive wait for it no longer than its timeout: -ETIMEDOUT.
+ * What was begun goes on by itself, with memory of its own. While a drive does
+ * not answer, all that would wait for it fails so at once.
+ *
  * Reserves room for a record of `payload` + `descriptor` bytes in an open
- * extent and writes the record header. The payload is aligned to 64 bytes, to
- * 4096 if it is 64 KiB or more. -ENOSPC by X6, -ENODEV if the drive is not OK.
- * `blob` and `shard` are stored in the header.
+ * extent. The payload is aligned to 64 bytes, to 4096 if it is 64 KiB or more.
+ * -ENOSPC by X6, -ENODEV if the drive is not OK. `blob` and `shard` are stored
+ * in the record's header, which is written with the first byte.
  */
 int drive_reserve(struct drive *drive, uint64_t blob, unsigned shard,
                   uint64_t payload, uint64_t descriptor,
@@ -153,6 +190,14 @@ void drive_release(struct drive *drive, uint64_t bytes);
  * record: -ENOSPC if the file system is full after all, else the device's. */
 int drive_write(struct drive *drive, const struct extent_place *place,
                 uint64_t position, const void *data, size_t size);
+/* The same in two steps, so that several drives write at once. The data are
+ * copied. */
+struct drive_write;
+struct drive_write *drive_write_start(struct drive *drive,
+                                      const struct extent_place *place,
+                                      uint64_t position, const void *data,
+                                      size_t size);
+int drive_write_end(struct drive_write *write); /* waits, and frees it */
 
 /* Reads; -ENODATA if the extent is shorter, -ENOENT if it is gone, -ESTALE if
  * that was by drive_remove_extent() (also in drive_check_path()). Checks
@@ -160,12 +205,16 @@ int drive_write(struct drive *drive, const struct extent_place *place,
  * (DRIVE_FAILED) still tries: what it can give may be needed. */
 int drive_read(struct drive *drive, uint64_t extent, uint64_t offset,
                void *data, size_t size);
+/* The same for a reader who can do without: -ETIMEDOUT after `wait_us`, and at
+ * once while an earlier one is overdue. 0: drive_read(). */
+int drive_read_within(struct drive *drive, uint64_t extent, uint64_t offset,
+                      void *data, size_t size, uint64_t wait_us);
 
 /* For a caller that has checked what drive_read() gave and has another
  * process open the extent by its path: 0 if that is the file which is read
  * here. -ENOENT if it is another one or gone: drive_read() will open it
- * again. */
-int drive_check_path(struct drive *drive, uint64_t extent);
+ * again. `wait_us`: as of drive_read_within(). */
+int drive_check_path(struct drive *drive, uint64_t extent, uint64_t wait_us);
 
 /*
  * Group commit: makes everything written to `extent` before the call durable.
@@ -180,6 +229,11 @@ struct sync_latch *sync_latch_new(void);
 void sync_latch_free(struct sync_latch *latch);
 void drive_sync_start(struct drive *drive, uint64_t extent,
                       struct sync_latch *latch, int *result);
+/* The same for the end of a record: its last bytes, which are copied, are
+ * written first. Of the reservation nothing is left for drive_release(). */
+void drive_finish_start(struct drive *drive, const struct extent_place *place,
+                        uint64_t position, const void *data, size_t size,
+                        struct sync_latch *latch, int *result);
 void sync_latch_wait(struct sync_latch *latch);       /* all results are set */
 int drive_sync(struct drive *drive, uint64_t extent); /* start and wait */
 

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define PROBE_SIZE 4096u
@@ -80,7 +81,7 @@ static int begin_writing(struct drive *drive)
         pthread_mutex_lock(&drive->mutex);
         drive->space.known = false;
         pthread_mutex_unlock(&drive->mutex);
-        r = space_refresh(drive);
+        r = space_refresh_here(drive);
     }
     return r == 0 ? sync_start(drive) : r;
 }
@@ -154,16 +155,8 @@ void drive_retire(struct drive *drive)
     drive->lock = NULL;
 }
 
-bool drive_look(struct drive *drive)
+static bool look(struct drive *drive)
 {
-    if (drive_state(drive) == DRIVE_REMOVED) {
-        return false;
-    }
-    if (drive_state(drive) == DRIVE_OK) {
-        struct drive_usage usage;
-        drive_usage(drive, &usage);
-        return false;
-    }
     struct identity identity;
     char reason[REASON_SIZE];
     const enum drive_state found =
@@ -185,6 +178,47 @@ bool drive_look(struct drive *drive)
     }
     drive_set_state(drive, found, reason);
     return false;
+}
+
+struct look_job {
+    struct lane_job base;
+    struct drive *drive;
+};
+
+static int run_look(struct lane_job *base)
+{
+    return look(((struct look_job *)base)->drive);
+}
+
+static void free_look(struct lane_job *base)
+{
+    free(base);
+}
+
+bool drive_look(struct drive *drive)
+{
+    if (drive_state(drive) == DRIVE_REMOVED) {
+        return false;
+    }
+    drive_watch(drive);
+    if (drive_state(drive) == DRIVE_OK) {
+        struct drive_usage usage;
+        drive_usage(drive, &usage);
+        return false;
+    }
+    if (atomic_load(&drive->late) > 0) {
+        return false; /* perhaps an earlier look */
+    }
+    struct look_job *job = xcalloc(1, sizeof(*job));
+    *job = (struct look_job){.base = {.run = run_look, .free = free_look},
+                             .drive = drive};
+    lane_start(&drive->changes, &job->base);
+    if (lane_wait(&job->base, 0) != 0) {
+        return false;
+    }
+    bool back = job->base.result != 0;
+    free(job);
+    return back;
 }
 
 void drive_expect(struct drive *drive, const uint8_t uuid[DRIVE_UUID_SIZE])

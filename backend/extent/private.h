@@ -2,11 +2,11 @@
  * What the files of this folder share. docs/disk-format.md describes the
  * three on-disk structures.
  *
- * Locks, in the order in which they may be taken; no I/O under any of them
- * but the closing of files:
+ * Locks, in the order in which they may be taken; no I/O under any of them:
  *   drive.mutex        extents, reservations, space
  *   sync_queue.mutex   waiters
  *   file_cache.mutex   descriptors for reading
+ *   lane.mutex         jobs that may wait for the drive
  *   sync_latch.mutex   one caller's results
  */
 #ifndef EXTENT_PRIVATE_H
@@ -31,6 +31,14 @@
 #define EXTENTS_OPEN_MAX     64u  /* kept open for writing, per drive */
 #define FILES_OPEN_MAX       256u /* kept open for reading, per drive */
 #define SPACE_MAX_AGE_US     1000000u
+#define TIMEOUT_US           30000000u
+#define SPACE_WAIT_US        100000u /* then the figures of before do */
+#define LAG_US               1000000u
+#define READ_THREADS         16u
+#define CHANGE_THREADS       4u
+#define LANE_THREADS_MAX     16u
+#define LATENCY_BUCKETS      112u /* up to four minutes */
+#define LATENCY_HALF_US      30000000u
 #define DRIVE_DIRECTORY_SIZE 4096u
 #define DRIVE_PATH_SIZE      (DRIVE_DIRECTORY_SIZE + 64u)
 
@@ -84,6 +92,71 @@ enum drive_state identity_check(struct io *io, const char *directory,
                                 struct identity *identity,
                                 char reason[REASON_SIZE]);
 
+/* --- latency.c -------------------------------------------------------------*/
+struct latency {
+    atomic_uint counts[2][LATENCY_BUCKETS]; /* of half a window each */
+    atomic_uint current;
+    uint64_t turned_us; /* when the current half began */
+};
+void latency_note(struct latency *latency, uint64_t us);
+/* Lets what is older than the window fall out; one thread at a time. */
+void latency_turn(struct latency *latency, uint64_t now_us);
+void latency_describe(struct latency *latency, struct drive_latency *summary);
+
+/* --- lane.c: threads that wait for the drive in the place of others --------*/
+enum job_stage { JOB_QUEUED, JOB_RUNNING, JOB_DONE };
+
+/* First member of a job, which owns all that it works on. */
+struct lane_job {
+    int (*run)(struct lane_job *job);   /* on a thread of the lane */
+    void (*free)(struct lane_job *job); /* any thread */
+    struct latency *latency;            /* where its time is noted, or NULL */
+    int result;                         /* of run() */
+    /* The lane's: */
+    struct lane *lane;
+    struct lane_job *next;
+    pthread_cond_t done;
+    enum job_stage stage;
+    int priority; /* of I/O, of the thread that asked */
+    uint64_t began_us;
+    bool detached; /* nobody waits: the lane frees it */
+    bool overdue;  /* somebody has waited too long; counted in the drive */
+    bool late;     /* longer than a drive may take; counted in the drive */
+};
+
+struct lane_thread {
+    struct lane *lane;
+    pthread_t id;
+    struct lane_job *job; /* that it runs, or NULL */
+    int priority;
+};
+
+struct lane {
+    struct drive *drive;
+    pthread_mutex_t mutex;
+    pthread_cond_t filled, ended;
+    struct lane_job *first, **last;
+    unsigned queued, idle, count, alive, limit;
+    bool stop;
+    struct lane_thread threads[LANE_THREADS_MAX]; /* started when needed */
+};
+
+void lane_init(struct lane *lane, struct drive *drive, unsigned threads);
+/* What is queued is still done. False: a thread does not come back, and what
+ * it uses must stay. */
+bool lane_stop(struct lane *lane);
+void lane_start(struct lane *lane, struct lane_job *job);
+/* Waits for a job that was started; 0: as long as a drive may take. Returns 0
+ * when it is done and the caller's to free; -ETIMEDOUT: it is gone. */
+int lane_wait(struct lane_job *job, uint64_t wait_us);
+/* Nobody waits for it. */
+void lane_post(struct lane *lane, struct lane_job *job);
+/* Finds what has run for `late_us`. Returns the longest time that something
+ * runs. */
+uint64_t lane_watch(struct lane *lane, uint64_t late_us);
+/* Closes a file, in the background. NULL is allowed. */
+void drive_close_file(struct drive *drive, struct io_file *file);
+
 /* --- cache.c: descriptors for reading --------------------------------------*/
 struct cached_file {
     uint64_t extent;
@@ -101,7 +174,8 @@ struct file_cache {
 };
 void file_cache_init(struct file_cache *cache);
 void file_cache_destroy(struct file_cache *cache); /* nothing may be in use */
-int file_cache_get(struct drive *drive, uint64_t extent,
+/* `flags`: IO_NOW or 0, for opening it. */
+int file_cache_get(struct drive *drive, uint64_t extent, unsigned flags,
                    struct cached_file **file);
 void file_cache_put(struct drive *drive, struct cached_file *file);
 /* The next file_cache_get() opens the extent again. To be put all the same. */
@@ -134,9 +208,11 @@ struct space {
 struct sync_waiter;
 struct sync_queue {
     pthread_mutex_t mutex;
-    pthread_cond_t filled;
+    pthread_cond_t filled, ended;
     struct sync_waiter *first, **last;
     bool stop, started;
+    uint64_t began_us; /* what the thread does now; 0: it waits */
+    bool late;         /* that takes too long; counted in the drive */
     pthread_t thread;
 };
 
@@ -150,16 +226,25 @@ struct drive {
     atomic_bool draining;
     atomic_int state;
     atomic_uint load;
+    atomic_uint overdue; /* operations that somebody no longer waits for */
+    atomic_uint late;    /* those that take longer than a drive may */
+    atomic_bool lags;    /* as last looked */
+    atomic_bool slow;
+    struct latency reading, writing, syncing;
+    struct lane reads, changes;
     struct {
         pthread_mutex_t mutex; /* taken last */
         uint64_t since_ms;
         char reason[REASON_SIZE];
         unsigned returns;
+        uint64_t slow_since_ms;
     } note; /* about the state */
 
     pthread_mutex_t mutex;
     pthread_cond_t created;
-    bool creating;          /* a thread is making the next extent */
+    bool creating;          /* the next extent is being made */
+    unsigned creations;     /* attempts that have ended */
+    int create_error;       /* of the last one */
     struct extent *extents; /* newest first */
     struct extent *active;  /* takes records; in the list; or NULL */
     unsigned open_count;
@@ -183,6 +268,14 @@ void drive_extent_path(struct drive *drive, uint64_t extent,
 int drive_failed(struct drive *drive, const char *what, int error);
 void drive_set_state(struct drive *drive, enum drive_state state,
                      const char *reason);
+/* Microseconds. */
+uint64_t drive_timeout(const struct drive *drive);
+/* Something takes longer than a drive may: if it still does, the drive
+ * fails. */
+void drive_silent(struct drive *drive);
+/* Looks for that, and lets old times fall out of the statistics. One thread at
+ * a time. */
+void drive_watch(struct drive *drive);
 /* The lock, the extents, room and the sync thread of a drive whose identity
  * was checked. -EAGAIN: another s3d has it. Else the state is set. */
 int drive_begin(struct drive *drive);
@@ -190,6 +283,19 @@ int drive_begin(struct drive *drive);
 /* --- remove.c --------------------------------------------------------------*/
 /* -ENOENT for an extent: -ESTALE if it was removed on purpose. */
 int extent_gone(struct drive *drive, uint64_t extent);
+
+/* --- record.c --------------------------------------------------------------*/
+/* Bytes of a record on their way to the drive. */
+struct piece {
+    struct extent_place place;
+    uint64_t position;
+    size_t size;
+    uint8_t bytes[]; /* room for the record's header, and the bytes */
+};
+struct piece *piece_new(const struct extent_place *place, uint64_t position,
+                        const void *data, size_t size);
+/* Writes it, with the header if it is the record's first. Blocks. */
+int piece_write(struct drive *drive, struct piece *piece);
 
 /* --- extent.c --------------------------------------------------------------*/
 /* Finds the ids in use and counts files. */
@@ -218,6 +324,7 @@ uint64_t extent_seal(struct drive *drive, struct extent *extent);
 /* Asks at most once in SPACE_MAX_AGE_US, also whether the directory is still
  * this drive (X5). */
 int space_refresh(struct drive *drive);
+int space_refresh_here(struct drive *drive); /* the same; blocks */
 bool space_fits(const struct drive *drive, uint64_t bytes);
 uint64_t space_free(const struct drive *drive);
 void space_written(struct drive *drive, uint64_t bytes);
@@ -225,6 +332,8 @@ void space_pending_less(struct drive *drive, uint64_t bytes);
 
 /* --- sync.c ----------------------------------------------------------------*/
 int sync_start(struct drive *drive); /* the thread */
-void sync_stop(struct drive *drive);
+bool sync_stop(struct drive *drive); /* as lane_stop() */
+uint64_t sync_watch(struct drive *drive,
+                    uint64_t late_us); /* as lane_watch() */
 
 #endif

@@ -2,12 +2,62 @@
 #include "extent/private.h"
 
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 
-/* A free place at the end of the active extent, with the mutex held. Makes
- * extents as needed; other threads wait for the one that does. */
+static void free_job(struct lane_job *job)
+{
+    free(job);
+}
+
+/* --- reserving -------------------------------------------------------------*/
+
+struct create_job {
+    struct lane_job base;
+    struct drive *drive;
+};
+
+static int run_create(struct lane_job *base)
+{
+    struct drive *drive = ((struct create_job *)base)->drive;
+    struct extent *created = NULL;
+    int r = extent_create(drive, &created);
+    pthread_mutex_lock(&drive->mutex);
+    drive->creating = false;
+    drive->creations++;
+    drive->create_error = r;
+    invariant(drive->active == NULL);
+    drive->active = created;
+    pthread_cond_broadcast(&drive->created);
+    pthread_mutex_unlock(&drive->mutex);
+    return r;
+}
+
+/* With the mutex held: waits for the next extent, which one thread makes. */
+static int next_extent(struct drive *drive)
+{
+    uint64_t deadline = clock_monotonic_us() + drive_timeout(drive);
+    unsigned before = drive->creations;
+    bool in_time = atomic_load(&drive->late) == 0;
+    if (in_time && !drive->creating) {
+        struct create_job *job = xcalloc(1, sizeof(*job));
+        *job = (struct create_job){
+            .base = {.run = run_create, .free = free_job}, .drive = drive};
+        drive->creating = true;
+        lane_post(&drive->changes, &job->base);
+    }
+    blocking_begin();
+    while (in_time && drive->creations == before) {
+        in_time =
+            condition_wait_until(&drive->created, &drive->mutex, deadline);
+    }
+    blocking_end();
+    return drive->creations != before ? drive->create_error : -ETIMEDOUT;
+}
+
+/* A free place at the end of the active extent, with the mutex held. */
 static int find_place(struct drive *drive, uint64_t payload,
-                      uint64_t descriptor, struct extent **extent,
-                      uint64_t *retired)
+                      uint64_t descriptor, uint64_t *retired)
 {
     for (;;) {
         struct extent *active = drive->active;
@@ -16,34 +66,20 @@ static int find_place(struct drive *drive, uint64_t payload,
             uint64_t end = record_end(offset, payload, descriptor);
             if (end <= drive->options.extent_size ||
                 active->tail == EXTENT_HEADER_SIZE) {
-                *extent = active;
                 return 0;
             }
             *retired = extent_seal(drive, active);
         }
-        if (drive->creating) {
-            pthread_cond_wait(&drive->created, &drive->mutex);
-            continue;
-        }
-        drive->creating = true;
-        pthread_mutex_unlock(&drive->mutex);
-        struct extent *created = NULL;
-        int r = extent_create(drive, &created);
-        pthread_mutex_lock(&drive->mutex);
-        drive->creating = false;
-        invariant(drive->active == NULL);
-        drive->active = created;
-        pthread_cond_broadcast(&drive->created);
+        int r = next_extent(drive);
         if (r != 0) {
             return r;
         }
     }
 }
 
-/* Hands out a range (X1) and holds its extent. */
+/* Hands out a range (X1). */
 static int take_place(struct drive *drive, uint64_t payload,
-                      uint64_t descriptor, struct extent **extent,
-                      struct extent_place *place)
+                      uint64_t descriptor, struct extent_place *place)
 {
     uint64_t bytes = payload + descriptor;
     uint64_t retired = 0;
@@ -52,13 +88,13 @@ static int take_place(struct drive *drive, uint64_t payload,
     if (space_fits(drive, bytes + EXTENT_HEADER_SIZE + RECORD_ALIGN_LARGE +
                               RECORD_HEADER_SIZE)) {
         drive->space.pending += bytes;
-        r = find_place(drive, payload, descriptor, extent, &retired);
+        r = find_place(drive, payload, descriptor, &retired);
         if (r != 0) {
             space_pending_less(drive, bytes);
         }
     }
     if (r == 0) {
-        struct extent *active = *extent;
+        struct extent *active = drive->active;
         place->extent = active->id;
         place->offset = record_offset(active->tail, payload);
         place->size = bytes;
@@ -66,24 +102,14 @@ static int take_place(struct drive *drive, uint64_t payload,
         invariant(place->offset >= active->tail + RECORD_HEADER_SIZE);
         space_written(drive, place->offset - active->tail);
         active->tail = record_end(place->offset, payload, descriptor);
-        active->users++;
     }
     pthread_mutex_unlock(&drive->mutex);
     if (retired != 0) {
         drive_sync_start(drive, retired, NULL, NULL);
     }
-    return r;
-}
-
-static int write_held(struct drive *drive, struct extent *extent,
-                      const void *data, size_t size, uint64_t offset)
-{
-    int r = io_pwrite(extent->file, data, size, offset);
-    if (r != 0) {
-        extent_abandon(drive, extent, 0);
-        r = drive_failed(drive, "write", r);
+    if (r == -ETIMEDOUT) {
+        drive_silent(drive);
     }
-    extent_drop(drive, extent, true);
     return r;
 }
 
@@ -101,26 +127,10 @@ int drive_reserve(struct drive *drive, uint64_t blob, unsigned shard,
     if (r != 0) {
         return drive_failed(drive, "space and identity", r);
     }
+    *place =
+        (struct extent_place){.payload = payload, .blob = blob, .shard = shard};
     atomic_fetch_add(&drive->load, 1);
-    struct extent *extent = NULL;
-    r = take_place(drive, payload, descriptor, &extent, place);
-    if (r == 0) {
-        struct record_header header = {
-            .blob = blob,
-            .shard = shard,
-            .payload = payload,
-            .descriptor = descriptor,
-            .extent = place->extent,
-            .offset = place->offset,
-        };
-        uint8_t bytes[RECORD_HEADER_SIZE];
-        record_header_encode(bytes, &header);
-        r = write_held(drive, extent, bytes, sizeof(bytes),
-                       place->offset - RECORD_HEADER_SIZE);
-        if (r != 0) {
-            drive_release(drive, payload + descriptor);
-        }
-    }
+    r = take_place(drive, payload, descriptor, place);
     atomic_fetch_sub(&drive->load, 1);
     return r;
 }
@@ -132,27 +142,207 @@ void drive_release(struct drive *drive, uint64_t bytes)
     pthread_mutex_unlock(&drive->mutex);
 }
 
-int drive_write(struct drive *drive, const struct extent_place *place,
-                uint64_t position, const void *data, size_t size)
+/* --- writing ---------------------------------------------------------------*/
+
+struct piece *piece_new(const struct extent_place *place, uint64_t position,
+                        const void *data, size_t size)
 {
     /* X1: only its owner writes a record, and nothing beside it. */
     invariant(position <= place->size && size <= place->size - position);
+    struct piece *piece = xmalloc(sizeof(*piece) + RECORD_HEADER_SIZE + size);
+    piece->place = *place;
+    piece->position = position;
+    piece->size = size;
+    memcpy(piece->bytes + RECORD_HEADER_SIZE, data, size);
+    return piece;
+}
+
+static int write_held(struct drive *drive, struct extent *extent,
+                      struct piece *piece)
+{
+    const struct extent_place *place = &piece->place;
+    size_t header = piece->position == 0 ? RECORD_HEADER_SIZE : 0;
+    if (header > 0) {
+        struct record_header first = {
+            .blob = place->blob,
+            .shard = place->shard,
+            .payload = place->payload,
+            .descriptor = place->size - place->payload,
+            .extent = place->extent,
+            .offset = place->offset,
+        };
+        record_header_encode(piece->bytes, &first);
+    }
+    int r = io_pwrite(extent->file, piece->bytes + RECORD_HEADER_SIZE - header,
+                      header + piece->size,
+                      place->offset + piece->position - header);
+    if (r != 0) {
+        extent_abandon(drive, extent, 0);
+        r = drive_failed(drive, "write", r);
+    }
+    return r;
+}
+
+int piece_write(struct drive *drive, struct piece *piece)
+{
     if (drive_state(drive) != DRIVE_OK) {
         return -ENODEV;
     }
     struct extent *extent;
-    int r = extent_hold(drive, place->extent, true, &extent);
+    int r = extent_hold(drive, piece->place.extent, true, &extent);
     if (r != 0) {
         return r;
     }
-    atomic_fetch_add(&drive->load, 1);
-    r = write_held(drive, extent, data, size, place->offset + position);
-    atomic_fetch_sub(&drive->load, 1);
+    r = write_held(drive, extent, piece);
+    extent_drop(drive, extent, true);
     if (r == 0) {
         pthread_mutex_lock(&drive->mutex);
-        space_pending_less(drive, size);
-        space_written(drive, size);
+        space_pending_less(drive, piece->size);
+        space_written(drive, piece->size);
         pthread_mutex_unlock(&drive->mutex);
+    }
+    return r;
+}
+
+struct drive_write {
+    struct lane_job base;
+    struct drive *drive;
+    struct piece *piece;
+};
+
+static int run_write(struct lane_job *base)
+{
+    struct drive_write *write = (struct drive_write *)base;
+    return piece_write(write->drive, write->piece);
+}
+
+static void free_write(struct lane_job *base)
+{
+    struct drive_write *write = (struct drive_write *)base;
+    free(write->piece);
+    free(write);
+}
+
+struct drive_write *drive_write_start(struct drive *drive,
+                                      const struct extent_place *place,
+                                      uint64_t position, const void *data,
+                                      size_t size)
+{
+    struct drive_write *write = xcalloc(1, sizeof(*write));
+    *write = (struct drive_write){
+        .base = {.run = run_write,
+                 .free = free_write,
+                 .latency = &drive->writing},
+        .drive = drive,
+    };
+    if (drive_state(drive) != DRIVE_OK) {
+        write->base.result = -ENODEV;
+        return write;
+    }
+    write->piece = piece_new(place, position, data, size);
+    atomic_fetch_add(&drive->load, 1);
+    lane_start(&drive->changes, &write->base);
+    return write;
+}
+
+int drive_write_end(struct drive_write *write)
+{
+    struct drive *drive = write->drive;
+    int r = 0;
+    if (write->piece != NULL) { /* it was started */
+        r = lane_wait(&write->base, 0);
+        atomic_fetch_sub(&drive->load, 1);
+    }
+    if (r == 0) {
+        r = write->base.result;
+        free_write(&write->base);
+    }
+    return r;
+}
+
+int drive_write(struct drive *drive, const struct extent_place *place,
+                uint64_t position, const void *data, size_t size)
+{
+    return drive_write_end(
+        drive_write_start(drive, place, position, data, size));
+}
+
+/* --- reading ---------------------------------------------------------------*/
+
+/* What takes what is not in memory to a thread that may wait for it. Returns
+ * as lane_wait(); the job is gone then. */
+static int ask(struct drive *drive, struct lane_job *job, uint64_t wait_us)
+{
+    if (atomic_load(&drive->late) > 0 ||
+        (wait_us > 0 && atomic_load(&drive->overdue) > 0)) {
+        job->free(job);
+        return -ETIMEDOUT;
+    }
+    atomic_fetch_add(&drive->load, 1);
+    lane_start(&drive->reads, job);
+    int r = lane_wait(job, wait_us);
+    atomic_fetch_sub(&drive->load, 1);
+    return r;
+}
+
+struct read_job {
+    struct lane_job base;
+    struct drive *drive;
+    uint64_t extent, offset;
+    size_t size;
+    uint8_t data[];
+};
+
+static int run_read(struct lane_job *base)
+{
+    struct read_job *job = (struct read_job *)base;
+    struct cached_file *file;
+    int r = file_cache_get(job->drive, job->extent, 0, &file);
+    if (r == 0) {
+        r = io_pread(file->file, job->data, job->size, job->offset);
+        file_cache_put(job->drive, file);
+    }
+    return r;
+}
+
+/* -EAGAIN: the drive has to be asked. */
+static int read_now(struct drive *drive, uint64_t extent, uint64_t offset,
+                    void *data, size_t size)
+{
+    struct cached_file *file;
+    int r = file_cache_get(drive, extent, IO_NOW, &file);
+    if (r == 0) {
+        r = io_pread_now(file->file, data, size, offset);
+        file_cache_put(drive, file);
+    }
+    return r;
+}
+
+int drive_read_within(struct drive *drive, uint64_t extent, uint64_t offset,
+                      void *data, size_t size, uint64_t wait_us)
+{
+    if (!drive_readable(drive)) {
+        return -ENODEV;
+    }
+    int r = read_now(drive, extent, offset, data, size);
+    if (r != -EAGAIN) {
+        return r;
+    }
+    struct read_job *job = xmalloc(sizeof(*job) + size);
+    *job = (struct read_job){
+        .base = {.run = run_read, .free = free_job, .latency = &drive->reading},
+        .drive = drive,
+        .extent = extent,
+        .offset = offset,
+        .size = size,
+    };
+    r = ask(drive, &job->base, wait_us);
+    if (r == 0) {
+        r = job->base.result;
+        if (r == 0) {
+            memcpy(data, job->data, size);
+        }
+        free(job);
     }
     return r;
 }
@@ -160,34 +350,21 @@ int drive_write(struct drive *drive, const struct extent_place *place,
 int drive_read(struct drive *drive, uint64_t extent, uint64_t offset,
                void *data, size_t size)
 {
-    if (!drive_readable(drive)) {
-        return -ENODEV;
-    }
-    struct cached_file *file;
-    int r = file_cache_get(drive, extent, &file);
-    if (r != 0) {
-        return r;
-    }
-    atomic_fetch_add(&drive->load, 1);
-    r = io_pread(file->file, data, size, offset);
-    atomic_fetch_sub(&drive->load, 1);
-    file_cache_put(drive, file);
-    return r;
+    return drive_read_within(drive, extent, offset, data, size, 0);
 }
 
-int drive_check_path(struct drive *drive, uint64_t extent)
+/* `flags`: IO_NOW or 0. */
+static int check_path(struct drive *drive, uint64_t extent, unsigned flags)
 {
-    if (!drive_readable(drive)) {
-        return -ENODEV;
-    }
     struct cached_file *file;
-    int r = file_cache_get(drive, extent, &file);
+    int r = file_cache_get(drive, extent, flags, &file);
     if (r != 0) {
         return r;
     }
     char path[DRIVE_PATH_SIZE];
     drive_extent_path(drive, extent, path);
-    r = io_is_at(file->file, path);
+    r = flags == IO_NOW ? io_is_at_now(file->file, path)
+                        : io_is_at(file->file, path);
     if (r == -ENOENT) {
         r = extent_gone(drive, extent);
         file_cache_forget(drive, file);
@@ -197,5 +374,38 @@ int drive_check_path(struct drive *drive, uint64_t extent)
                  path);
     }
     file_cache_put(drive, file);
+    return r;
+}
+
+struct check_job {
+    struct lane_job base;
+    struct drive *drive;
+    uint64_t extent;
+};
+
+static int run_check(struct lane_job *base)
+{
+    struct check_job *job = (struct check_job *)base;
+    return check_path(job->drive, job->extent, 0);
+}
+
+int drive_check_path(struct drive *drive, uint64_t extent, uint64_t wait_us)
+{
+    if (!drive_readable(drive)) {
+        return -ENODEV;
+    }
+    int r = check_path(drive, extent, IO_NOW);
+    if (r != -EAGAIN) {
+        return r;
+    }
+    struct check_job *job = xcalloc(1, sizeof(*job));
+    *job = (struct check_job){.base = {.run = run_check, .free = free_job},
+                              .drive = drive,
+                              .extent = extent};
+    r = ask(drive, &job->base, wait_us);
+    if (r == 0) {
+        r = job->base.result;
+        free(job);
+    }
     return r;
 }

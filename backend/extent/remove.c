@@ -189,7 +189,7 @@ static int forget_extent(struct drive *drive, uint64_t id)
         free(extent);
     }
     pthread_mutex_unlock(&drive->mutex);
-    io_close(file);
+    drive_close_file(drive, file);
     return r;
 }
 

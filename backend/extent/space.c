@@ -3,6 +3,7 @@
 #include "extent/private.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 static uint64_t less(uint64_t a, uint64_t b)
 {
@@ -22,17 +23,31 @@ static void note_full(struct drive *drive)
     }
 }
 
-int space_refresh(struct drive *drive)
+/* False: the figures are fresh, or about to be. */
+static bool begin_refresh(struct drive *drive)
 {
     struct space *space = &drive->space;
     pthread_mutex_lock(&drive->mutex);
+    bool fresh = space->known &&
+                 clock_monotonic_us() - space->checked_us < SPACE_MAX_AGE_US;
+    bool begin = !fresh && !space->refreshing;
+    space->refreshing = space->refreshing || begin;
+    pthread_mutex_unlock(&drive->mutex);
+    return begin;
+}
+
+static void end_refresh(struct drive *drive)
+{
+    pthread_mutex_lock(&drive->mutex);
+    drive->space.refreshing = false;
+    pthread_mutex_unlock(&drive->mutex);
+}
+
+static int refresh(struct drive *drive)
+{
+    struct space *space = &drive->space;
     uint64_t now = clock_monotonic_us();
-    bool fresh = space->known && now - space->checked_us < SPACE_MAX_AGE_US;
-    if (fresh || space->refreshing) {
-        pthread_mutex_unlock(&drive->mutex);
-        return 0;
-    }
-    space->refreshing = true;
+    pthread_mutex_lock(&drive->mutex);
     uint64_t before = space->written;
     pthread_mutex_unlock(&drive->mutex);
 
@@ -41,19 +56,62 @@ int space_refresh(struct drive *drive)
     if (r == 0) {
         r = io_space(drive->io, drive->config.directory, &answer);
     }
-
-    pthread_mutex_lock(&drive->mutex);
-    space->refreshing = false;
-    if (r == 0) {
-        space->total = answer.total;
-        space->free = answer.free;
-        /* What was written meanwhile counts twice until the next time. */
-        space->written -= before;
-        space->checked_us = now;
-        space->known = true;
-        note_full(drive);
+    if (r != 0) {
+        return r;
     }
+    pthread_mutex_lock(&drive->mutex);
+    space->total = answer.total;
+    space->free = answer.free;
+    /* What was written meanwhile counts twice until the next time. */
+    space->written -= before;
+    space->checked_us = now;
+    space->known = true;
+    note_full(drive);
     pthread_mutex_unlock(&drive->mutex);
+    return 0;
+}
+
+struct refresh_job {
+    struct lane_job base;
+    struct drive *drive;
+};
+
+static int run_refresh(struct lane_job *base)
+{
+    return refresh(((struct refresh_job *)base)->drive);
+}
+
+static void free_refresh(struct lane_job *base)
+{
+    end_refresh(((struct refresh_job *)base)->drive);
+    free(base);
+}
+
+int space_refresh_here(struct drive *drive)
+{
+    int r = 0;
+    if (begin_refresh(drive)) {
+        r = refresh(drive);
+        end_refresh(drive);
+    }
+    return r;
+}
+
+int space_refresh(struct drive *drive)
+{
+    if (atomic_load(&drive->late) > 0 || !begin_refresh(drive)) {
+        return 0;
+    }
+    struct refresh_job *job = xcalloc(1, sizeof(*job));
+    *job = (struct refresh_job){
+        .base = {.run = run_refresh, .free = free_refresh}, .drive = drive};
+    lane_start(&drive->changes, &job->base);
+    int r = lane_wait(&job->base, SPACE_WAIT_US);
+    if (r != 0) {
+        return 0;
+    }
+    r = job->base.result;
+    job->base.free(&job->base);
     return r;
 }
 

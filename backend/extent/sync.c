@@ -7,72 +7,124 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#define STOP_US          10000000u
+#define LATCH_DRIVES_MAX 32u /* that one wait may find silent */
+
 struct sync_latch {
     pthread_mutex_t mutex;
     pthread_cond_t done;
-    unsigned waiting;
+    struct sync_waiter *waiting; /* whose results are still to come */
+    unsigned references;         /* the caller's, and one of each waiter */
+    uint64_t deadline_us;
 };
 
 struct sync_waiter {
+    struct drive *drive;
     uint64_t extent;
-    struct sync_latch *latch; /* NULL: nobody asks for the result */
-    int *result;
+    struct piece *piece; /* to be written first, or NULL */
+    int written;         /* result of that */
     struct sync_waiter *next;
+    /* With the latch: NULL if nobody asks for the result. */
+    struct sync_latch *latch;
+    int *result;
+    bool given_up;
+    struct sync_waiter *in_latch;
 };
+
+/* --- latches ---------------------------------------------------------------*/
 
 struct sync_latch *sync_latch_new(void)
 {
     struct sync_latch *latch = xcalloc(1, sizeof(*latch));
     pthread_mutex_init(&latch->mutex, NULL);
-    pthread_cond_init(&latch->done, NULL);
+    condition_init(&latch->done);
+    latch->references = 1;
     return latch;
+}
+
+/* With the mutex, which it releases. */
+static void latch_drop(struct sync_latch *latch)
+{
+    bool last = --latch->references == 0;
+    pthread_mutex_unlock(&latch->mutex);
+    if (last) {
+        pthread_cond_destroy(&latch->done);
+        pthread_mutex_destroy(&latch->mutex);
+        free(latch);
+    }
 }
 
 void sync_latch_free(struct sync_latch *latch)
 {
-    if (latch == NULL) {
-        return;
+    if (latch != NULL) {
+        pthread_mutex_lock(&latch->mutex);
+        invariant(latch->waiting == NULL);
+        latch_drop(latch);
     }
-    invariant(latch->waiting == 0);
-    pthread_cond_destroy(&latch->done);
-    pthread_mutex_destroy(&latch->mutex);
-    free(latch);
 }
 
-static void latch_add(struct sync_latch *latch)
+static void latch_add(struct sync_latch *latch, struct sync_waiter *waiter)
 {
+    uint64_t deadline = clock_monotonic_us() + drive_timeout(waiter->drive);
     pthread_mutex_lock(&latch->mutex);
-    latch->waiting++;
+    waiter->in_latch = latch->waiting;
+    latch->waiting = waiter;
+    latch->references++;
+    if (latch->deadline_us < deadline) {
+        latch->deadline_us = deadline;
+    }
     pthread_mutex_unlock(&latch->mutex);
 }
 
-/* Under the mutex to the end: the latch may be freed as soon as its owner
- * gets it. */
-static void latch_deliver(struct sync_latch *latch, int *result, int value)
+static void deliver(struct sync_waiter *waiter, int value)
 {
+    struct sync_latch *latch = waiter->latch;
     if (latch == NULL) {
         return;
     }
     pthread_mutex_lock(&latch->mutex);
-    *result = value;
-    invariant(latch->waiting > 0);
-    latch->waiting--;
-    if (latch->waiting == 0) {
-        pthread_cond_broadcast(&latch->done);
+    if (!waiter->given_up) {
+        struct sync_waiter **at = &latch->waiting;
+        while (*at != waiter) {
+            at = &(*at)->in_latch;
+        }
+        *at = waiter->in_latch;
+        *waiter->result = value;
+        if (latch->waiting == NULL) {
+            pthread_cond_broadcast(&latch->done);
+        }
     }
-    pthread_mutex_unlock(&latch->mutex);
+    latch_drop(latch);
 }
 
 void sync_latch_wait(struct sync_latch *latch)
 {
+    struct drive *silent[LATCH_DRIVES_MAX];
+    unsigned count = 0;
     blocking_begin();
     pthread_mutex_lock(&latch->mutex);
-    while (latch->waiting > 0) {
-        pthread_cond_wait(&latch->done, &latch->mutex);
+    while (
+        latch->waiting != NULL &&
+        condition_wait_until(&latch->done, &latch->mutex, latch->deadline_us)) {
     }
+    while (latch->waiting != NULL) {
+        struct sync_waiter *waiter = latch->waiting;
+        latch->waiting = waiter->in_latch;
+        waiter->given_up = true;
+        *waiter->result = -ETIMEDOUT;
+        if (count < LATCH_DRIVES_MAX) {
+            silent[count++] = waiter->drive;
+        }
+    }
+    latch->deadline_us = 0;
     pthread_mutex_unlock(&latch->mutex);
     blocking_end();
+    for (unsigned i = 0; i < count; i++) {
+        drive_silent(silent[i]);
+    }
 }
+
+/* --- the thread ------------------------------------------------------------*/
 
 /* X3: what is durable in a file that was removed or replaced is lost with the
  * last descriptor of it. */
@@ -113,10 +165,33 @@ static int sync_extent(struct drive *drive, uint64_t id)
     return r;
 }
 
+static void write_pieces(struct drive *drive, struct sync_waiter *all,
+                         uint64_t extent)
+{
+    for (struct sync_waiter *waiter = all; waiter != NULL;
+         waiter = waiter->next) {
+        if (waiter->extent == extent && waiter->piece != NULL) {
+            waiter->written = piece_write(drive, waiter->piece);
+            if (waiter->written != 0) {
+                drive_release(drive, waiter->piece->size);
+            }
+        }
+    }
+}
+
+static void end_waiter(struct sync_waiter *waiter, int result)
+{
+    atomic_fetch_sub(&waiter->drive->load, 1);
+    deliver(waiter, waiter->written != 0 ? waiter->written : result);
+    free(waiter->piece);
+    free(waiter);
+}
+
 /* Serves the first waiter and all others of its extent. Returns the rest. */
 static struct sync_waiter *serve(struct drive *drive, struct sync_waiter *all)
 {
     uint64_t extent = all->extent;
+    write_pieces(drive, all, extent);
     int result = sync_extent(drive, extent);
     struct sync_waiter *rest = NULL;
     struct sync_waiter **last = &rest;
@@ -124,9 +199,7 @@ static struct sync_waiter *serve(struct drive *drive, struct sync_waiter *all)
         struct sync_waiter *waiter = all;
         all = waiter->next;
         if (waiter->extent == extent) {
-            atomic_fetch_sub(&drive->load, 1);
-            latch_deliver(waiter->latch, waiter->result, result);
-            free(waiter);
+            end_waiter(waiter, result);
         } else {
             *last = waiter;
             last = &waiter->next;
@@ -134,6 +207,26 @@ static struct sync_waiter *serve(struct drive *drive, struct sync_waiter *all)
     }
     *last = NULL;
     return rest;
+}
+
+static void note_begin(struct sync_queue *queue)
+{
+    pthread_mutex_lock(&queue->mutex);
+    queue->began_us = clock_monotonic_us();
+    pthread_mutex_unlock(&queue->mutex);
+}
+
+static void note_end(struct drive *drive)
+{
+    struct sync_queue *queue = &drive->queue;
+    pthread_mutex_lock(&queue->mutex);
+    latency_note(&drive->syncing, clock_monotonic_us() - queue->began_us);
+    queue->began_us = 0;
+    if (queue->late) {
+        queue->late = false;
+        atomic_fetch_sub(&drive->late, 1);
+    }
+    pthread_mutex_unlock(&queue->mutex);
 }
 
 static void *sync_thread(void *argument)
@@ -148,12 +241,18 @@ static void *sync_thread(void *argument)
         struct sync_waiter *batch = queue->first;
         queue->first = NULL;
         queue->last = &queue->first;
+        if (batch == NULL) {
+            queue->started = false;
+            pthread_cond_signal(&queue->ended);
+        }
         pthread_mutex_unlock(&queue->mutex);
         if (batch == NULL) {
             return NULL;
         }
         while (batch != NULL) {
+            note_begin(queue);
             batch = serve(drive, batch);
+            note_end(drive);
         }
     }
 }
@@ -168,34 +267,63 @@ int sync_start(struct drive *drive)
     return -r;
 }
 
-void sync_stop(struct drive *drive)
+bool sync_stop(struct drive *drive)
 {
     struct sync_queue *queue = &drive->queue;
-    if (!queue->started) {
-        return;
-    }
+    uint64_t deadline = clock_monotonic_us() + STOP_US;
     pthread_mutex_lock(&queue->mutex);
+    bool started = queue->started;
     queue->stop = true;
     pthread_cond_signal(&queue->filled);
+    while (queue->started &&
+           condition_wait_until(&queue->ended, &queue->mutex, deadline)) {
+    }
+    bool ended = !queue->started;
     pthread_mutex_unlock(&queue->mutex);
-    pthread_join(queue->thread, NULL);
-    invariant(queue->first == NULL);
+    if (!ended) {
+        pthread_detach(queue->thread);
+    } else if (started) {
+        pthread_join(queue->thread, NULL);
+        invariant(queue->first == NULL);
+    }
+    return ended;
 }
 
-void drive_sync_start(struct drive *drive, uint64_t extent,
-                      struct sync_latch *latch, int *result)
+uint64_t sync_watch(struct drive *drive, uint64_t late_us)
+{
+    struct sync_queue *queue = &drive->queue;
+    uint64_t age = 0;
+    pthread_mutex_lock(&queue->mutex);
+    if (queue->began_us != 0) {
+        age = clock_monotonic_us() - queue->began_us;
+    }
+    if (age >= late_us && !queue->late) {
+        queue->late = true;
+        atomic_fetch_add(&drive->late, 1);
+    }
+    pthread_mutex_unlock(&queue->mutex);
+    return age;
+}
+
+/* --- asking ----------------------------------------------------------------*/
+
+static void enqueue(struct drive *drive, const struct sync_waiter *asked)
 {
     struct sync_queue *queue = &drive->queue;
     if (drive_state(drive) != DRIVE_OK) {
-        if (result != NULL) {
-            *result = -ENODEV;
+        if (asked->result != NULL) {
+            *asked->result = -ENODEV;
+        }
+        if (asked->piece != NULL) {
+            drive_release(drive, asked->piece->size);
+            free(asked->piece);
         }
         return;
     }
     struct sync_waiter *waiter = xmalloc(sizeof(*waiter));
-    *waiter = (struct sync_waiter){extent, latch, result, NULL};
-    if (latch != NULL) {
-        latch_add(latch);
+    *waiter = *asked;
+    if (waiter->latch != NULL) {
+        latch_add(waiter->latch, waiter);
     }
     atomic_fetch_add(&drive->load, 1);
     pthread_mutex_lock(&queue->mutex);
@@ -204,6 +332,27 @@ void drive_sync_start(struct drive *drive, uint64_t extent,
     queue->last = &waiter->next;
     pthread_cond_signal(&queue->filled);
     pthread_mutex_unlock(&queue->mutex);
+}
+
+void drive_sync_start(struct drive *drive, uint64_t extent,
+                      struct sync_latch *latch, int *result)
+{
+    const struct sync_waiter waiter = {
+        .drive = drive, .extent = extent, .latch = latch, .result = result};
+    enqueue(drive, &waiter);
+}
+
+void drive_finish_start(struct drive *drive, const struct extent_place *place,
+                        uint64_t position, const void *data, size_t size,
+                        struct sync_latch *latch, int *result)
+{
+    const struct sync_waiter waiter = {
+        .drive = drive,
+        .extent = place->extent,
+        .piece = piece_new(place, position, data, size),
+        .latch = latch,
+        .result = result};
+    enqueue(drive, &waiter);
 }
 
 int drive_sync(struct drive *drive, uint64_t extent)

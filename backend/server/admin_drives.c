@@ -15,7 +15,27 @@ static const char *state_of(const struct drive_condition *condition)
     if (condition->draining) {
         return "draining";
     }
-    return condition->full ? "full" : "ok";
+    if (condition->full) {
+        return "full";
+    }
+    return condition->slow ? "slow" : "ok";
+}
+
+static uint64_t since(const struct drive_condition *condition)
+{
+    if (condition->full) {
+        return condition->full_since_ms;
+    }
+    return condition->state == DRIVE_OK && condition->slow_since_ms != 0
+               ? condition->slow_since_ms
+               : condition->since_ms;
+}
+
+static json_t *latency(const struct drive_latency *latency)
+{
+    return json_pack("{s:I,s:I,s:I}", "count", (json_int_t)latency->count,
+                     "median_us", (json_int_t)latency->median_us, "p95_us",
+                     (json_int_t)latency->p95_us);
 }
 
 /* Its directory is the one that another drive is configured at. */
@@ -33,20 +53,22 @@ static json_t *describe(const struct cluster *cluster,
     struct drive_condition condition;
     drive_usage(drive, &usage);
     drive_describe(drive, &condition);
-    const uint64_t since =
-        condition.full ? condition.full_since_ms : condition.since_ms;
     json_t *entry = json_pack(
-        "{s:i,s:s,s:s,s:s,s:I,s:s,s:b,s:i,s:I,s:I,s:I,s:I,s:i}", "index",
-        (int)index, "directory", config->directory, "domain", config->domain,
-        "state", state_of(&condition), "since", (json_int_t)since, "reason",
-        condition.reason, "draining", condition.draining, "returns",
-        (int)condition.returns, "total_bytes", (json_int_t)usage.total,
-        "free_bytes", (json_int_t)usage.free, "pending_bytes",
-        (json_int_t)usage.pending, "extents", (json_int_t)usage.extents, "load",
-        (int)usage.load);
+        "{s:i,s:s,s:s,s:s,s:I,s:s,s:b,s:b,s:b,s:i,s:I,s:I,s:I,s:I,s:i}",
+        "index", (int)index, "directory", config->directory, "domain",
+        config->domain, "state", state_of(&condition), "since",
+        (json_int_t)since(&condition), "reason", condition.reason, "draining",
+        condition.draining, "slow", condition.slow, "silent", condition.silent,
+        "returns", (int)condition.returns, "total_bytes",
+        (json_int_t)usage.total, "free_bytes", (json_int_t)usage.free,
+        "pending_bytes", (json_int_t)usage.pending, "extents",
+        (json_int_t)usage.extents, "load", (int)usage.load);
     if (entry == NULL) { /* a path that is not UTF-8 cannot be shown */
         return json_object();
     }
+    json_object_set_new(entry, "reads", latency(&condition.reads));
+    json_object_set_new(entry, "writes", latency(&condition.writes));
+    json_object_set_new(entry, "syncs", latency(&condition.syncs));
     if (is_swapped(cluster, index)) {
         json_object_set_new(entry, "configured_drive",
                             json_integer(cluster->entry_of[index]));

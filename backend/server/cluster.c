@@ -160,7 +160,9 @@ static int open_drives(const struct server_config *config,
                        const Meta__Cluster *record, struct cluster *cluster)
 {
     struct drive_options options = {.extent_size = config->extent_size,
-                                    .reserve_bytes = config->reserve};
+                                    .reserve_bytes = config->reserve,
+                                    .timeout_us =
+                                        config->slow.timeout_s * 1000000};
     const bool first_start = record->n_drives == 0;
     memcpy(options.cluster, record->uuid.data, DRIVE_UUID_SIZE);
     int error = cluster_match_drives(config, record, cluster->entry_of);
@@ -274,12 +276,17 @@ int cluster_open(const struct server_config *config, struct cluster *cluster)
         return error;
     }
     const struct blob_store_options options = {
-        .drives = cluster->drives, .drive_count = cluster->drive_count};
+        .drives = cluster->drives,
+        .drive_count = cluster->drive_count,
+        .may_miss = (unsigned)config->may_miss};
     error = blob_store_open(&options, &cluster->blobs);
     if (error != 0) {
         log_error("the drives cannot be used together: %s", strerror(-error));
+        return error;
     }
-    return error;
+    cluster->hedge_us = config->slow.hedge_ms * 1000;
+    blob_store_hedge(cluster->blobs, cluster->hedge_us);
+    return 0;
 }
 
 void cluster_close(struct cluster *cluster)

@@ -34,12 +34,25 @@ static void look_at(struct cluster *cluster, unsigned index)
     retry->at_us = now + retry->wait_us;
 }
 
+/* Reads are hedged past what the drives usually need. */
+static void compare_drives(struct cluster *cluster)
+{
+    drives_compare(cluster->drives, cluster->drive_count);
+    if (cluster->hedge_us > 0) {
+        const uint64_t p95 =
+            drives_read_p95(cluster->drives, cluster->drive_count);
+        blob_store_hedge(cluster->blobs,
+                         p95 > cluster->hedge_us ? p95 : cluster->hedge_us);
+    }
+}
+
 void cluster_look_at_drives(struct cluster *cluster)
 {
     pthread_mutex_lock(&cluster->drives_lock);
     for (unsigned i = 0; i < cluster->drive_count; i++) {
         look_at(cluster, i);
     }
+    compare_drives(cluster);
     pthread_mutex_unlock(&cluster->drives_lock);
 }
 

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <string.h>
 
-#define ANSWER_MS     30000u
 #define LEARN_BYTES   (64u << 20) /* a second */
 #define RETRY_US      5000000u
 #define RETRY_LONGEST 600000000u
@@ -17,7 +16,7 @@ static int open_mirrors(const struct server_config *config, struct kv **kv)
         .directories = (const char *const *)config->metadata,
         .count = config->metadata_count,
         .accept_lost = config->accept_lost_mirrors,
-        .answer_ms = ANSWER_MS,
+        .answer_ms = (unsigned)config->slow.timeout_s * 1000,
         .learn_bytes = LEARN_BYTES};
     const int error = kv_open_mirrors(&options, kv);
     if (error != 0) {

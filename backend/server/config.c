@@ -29,6 +29,7 @@ static const struct setting settings[] = {
     {"extent_size", SIZE, AT(extent_size), "1G", 64ull << 20, 64ull << 30},
     {"reserve", SIZE, AT(reserve), "1G", 0, 1ull << 50},
     {"metadata_reserve", SIZE, AT(metadata_reserve), "256M", 0, 1ull << 50},
+    {"write_quorum", QUORUM, AT(may_miss), "default", 0, 0},
     {"logging_interval", DURATION, AT(logging_interval_s), "5m", 1, DAY_S},
     {"extensions", SWITCH, AT(extensions), "false", 0, 0},
     {"default_encryption", CIPHER, AT(encrypt_by_default), "none", 0, 0},
@@ -71,6 +72,11 @@ static const struct setting heal[] = {
     {"workers", NUMBER, AT(care.heal_workers), "2", 0, CARE_WORKERS_MAX},
 };
 
+static const struct setting slow_drives[] = {
+    {"hedge_ms", NUMBER, AT(slow.hedge_ms), "20", 0, 60000},
+    {"timeout", DURATION, AT(slow.timeout_s), "30s", 1, 600},
+};
+
 static const struct setting reclaim[] = {
     {"interval", DURATION, AT(care.reclaim_interval_s), "1m", 1, DAY_S},
     {"live", NUMBER, AT(care.reclaim_live), "50", 0, 90},
@@ -93,6 +99,7 @@ static const struct group {
     {"scrub", scrub, sizeof(scrub) / sizeof(scrub[0])},
     {"heal", heal, sizeof(heal) / sizeof(heal[0])},
     {"reclaim", reclaim, sizeof(reclaim) / sizeof(reclaim[0])},
+    {"slow_drives", slow_drives, sizeof(slow_drives) / sizeof(slow_drives[0])},
     {"rebalance", rebalance, sizeof(rebalance) / sizeof(rebalance[0])},
 };
 

@@ -20,6 +20,7 @@ enum setting_type {
     LEVEL,    /* "debug", "info", "warn", "error" */
     SWITCH,   /* true, false */
     CIPHER,   /* "none", "AES256" */
+    QUORUM,   /* "default", "all", 1 */
 };
 
 struct setting {

@@ -1,6 +1,7 @@
 /*
  * Settings and their values: each is checked and put where its table says.
  */
+#include "blob/blob.h"
 #include "server/config_private.h"
 #include <errno.h>
 #include <stdio.h>
@@ -138,6 +139,25 @@ static int set_number(struct loader *loader, const config_setting_t *where,
     return 0;
 }
 
+/* How many shards may be missing. */
+static int set_quorum(struct loader *loader, const config_setting_t *where,
+                      const struct setting *setting, const char *text)
+{
+    uint64_t *field = (uint64_t *)((char *)loader->config + setting->offset);
+    if (strcmp(text, "default") == 0) {
+        *field = BLOB_MAY_MISS_DEFAULT;
+    } else if (strcmp(text, "all") == 0) {
+        *field = 0;
+    } else if (parse_number(text, plain, field) != 0 ||
+               *field > ERASURE_SHARDS_MAX) {
+        return config_fail(loader, where,
+                           "%s must be \"default\", \"all\" or the number of "
+                           "shards that may be missing",
+                           setting->name);
+    }
+    return 0;
+}
+
 static int set_value(struct loader *loader, const config_setting_t *where,
                      const struct setting *setting, const char *text)
 {
@@ -166,6 +186,8 @@ static int set_value(struct loader *loader, const config_setting_t *where,
                                setting->name);
         }
         return 0;
+    case QUORUM:
+        return set_quorum(loader, where, setting, text);
     default:
         return set_number(loader, where, setting, text);
     }
@@ -176,7 +198,7 @@ int config_read_setting(struct loader *loader, const config_setting_t *where,
 {
     char digits[32];
     const bool numeric = setting->type == NUMBER || setting->type == SIZE ||
-                         setting->type == DURATION;
+                         setting->type == DURATION || setting->type == QUORUM;
     if ((setting->type == SWITCH) !=
         (config_setting_type(where) == CONFIG_TYPE_BOOL)) {
         return config_fail(loader, where, "%s must be %s", setting->name,

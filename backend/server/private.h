@@ -53,6 +53,7 @@ struct cluster {
         uint64_t wait_us; /* after the next failure */
         unsigned returns; /* as last seen */
     } drive_retries[SERVER_DRIVES_MAX];
+    uint64_t hedge_us;           /* the least; 0: reads wait */
     pthread_mutex_t drives_lock; /* looks at drives, changes of the record */
     bool metadata_on_drives;     /* each mirror is in a drive's directory */
     struct mirror_retry {

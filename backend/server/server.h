@@ -73,6 +73,11 @@ struct server_care_config {
     uint64_t rebalance_band; /* percent */
 };
 
+struct server_slow_config {
+    uint64_t hedge_ms; /* the least wait for a read; 0: reads wait */
+    uint64_t timeout_s;
+};
+
 /* What conf/s3d.conf says; docs are in that file. Strings are never NULL but
  * where it is said. */
 struct server_config {
@@ -97,6 +102,8 @@ struct server_config {
     uint64_t extent_size;      /* bytes */
     uint64_t reserve;          /* bytes, of each drive */
     uint64_t metadata_reserve; /* bytes */
+    uint64_t may_miss; /* shards of a chunk, when a write is acknowledged */
+    struct server_slow_config slow;
     bool core_dumps;
     bool extensions;
     bool encrypt_by_default;     /* with SSE-S3 */

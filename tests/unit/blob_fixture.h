@@ -40,8 +40,10 @@ static inline void fixture_config(unsigned i, struct drive_config *config,
 static inline int fixture_attach(struct fixture *fixture)
 {
     struct drive_options options = {.extent_size = 8u << 20};
-    struct blob_store_options store = {
-        .drives = fixture->drives, .drive_count = fixture->count, .seed = 7};
+    struct blob_store_options store = {.drives = fixture->drives,
+                                       .drive_count = fixture->count,
+                                       .seed = 7,
+                                       .may_miss = BLOB_MAY_MISS_DEFAULT};
 
     memcpy(options.cluster, fixture_cluster, DRIVE_UUID_SIZE);
     for (unsigned i = 0; i < fixture->count; i++) {

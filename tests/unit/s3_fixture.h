@@ -103,8 +103,10 @@ static inline struct drive_config fixture_drive(unsigned index, char path[16])
 static inline void s3_fixture_attach(struct s3_fixture *fixture)
 {
     struct drive_options options = {.extent_size = 16u << 20};
-    struct blob_store_options store = {
-        .drives = fixture->drives, .drive_count = FIXTURE_DRIVES, .seed = 1};
+    struct blob_store_options store = {.drives = fixture->drives,
+                                       .drive_count = FIXTURE_DRIVES,
+                                       .seed = 1,
+                                       .may_miss = BLOB_MAY_MISS_DEFAULT};
 
     memcpy(options.cluster, fixture_cluster, sizeof(fixture_cluster));
     for (unsigned i = 0; i < FIXTURE_DRIVES; i++) {
