@@ -297,8 +297,9 @@ for my $value ('a%0d%0ax-evil:%201', 'a%0ab', 'a%00b', 'a%7fb') {
 for my $name ("A\r\nSet-Cookie: x=1\r\nB", 'A B', 'A:', "A\0", "A\x80") {
     my $escaped = join '', map { sprintf '%%%02X', ord } split //, $name;
     $link = $t->presign('PUT', "/bkt/k?X-Amz-Meta-$escaped");
-    refused($t->put($link, @anonymous, body => 'x'), '400 InvalidArgument',
+    $r = refused($t->put($link, @anonymous, body => 'x'), '400 InvalidArgument',
         "no header is named $escaped");
+    like($r->{body}, qr{<ArgumentName>X-Amz-Meta-A}, 'which the module says');
 }
 is($t->get('/bkt/k')->{body}, 'secret data', 'and nothing was stored');
 $link = $t->presign('PUT', '/bkt/named?X-Amz-Meta-A%5FB.c=v');

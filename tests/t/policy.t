@@ -243,9 +243,10 @@ table('may write only',
 policy_is(allow('s3:PutObject', 'bkt/*', %$me), allow('s3:GetObject', 'bkt/a', %$me));
 $t->put('/bkt/tagged', body => 'x', headers => [ [ 'x-amz-tagging', 'a=b' ] ]);
 table('may copy one',
-    [ PUT => '/bkt/copy', headers => [ [ 'x-amz-copy-source', '/bkt/a' ] ] ], '200 ',
-    [ PUT => '/bkt/copy', headers => [ [ 'x-amz-copy-source', '/bkt/b' ] ] ],
-    '403 AccessDenied');
+    [ PUT => '/bkt/copy', copy('a') ], '200 ',
+    [ PUT => '/bkt/copy', copy('a', [ 'x-amz-tagging', 'a=b' ]) ], '200 ',
+    [ PUT => '/bkt/copy', copy('a', @replace) ], '403 AccessDenied',
+    [ PUT => '/bkt/copy', copy('b') ], '403 AccessDenied');
 policy_is(allow([ 's3:PutObject', 's3:GetObject' ], 'bkt/*', %$me));
 table('tags are copied by who may read them',
     [ PUT => '/bkt/copy', headers => [ [ 'x-amz-copy-source', '/bkt/tagged' ] ] ],
