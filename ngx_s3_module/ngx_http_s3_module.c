@@ -260,6 +260,7 @@ ngx_http_s3_postconfiguration(ngx_conf_t *cf)
 
     ngx_http_s3_error_init();
     ngx_http_s3_static_init();
+    ngx_http_s3_limit_init();
 
     return NGX_OK;
 }

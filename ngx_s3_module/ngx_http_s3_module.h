@@ -17,6 +17,7 @@
  *   ngx_http_s3_upstream.c   s3d's reply, with nginx's upstream
  *   ngx_http_s3_reply.c      the REPLY frame
  *   ngx_http_s3_segments.c   parts of extents as file buffers
+ *   ngx_http_s3_limit.c      limit_rate
  *   ngx_http_s3_error.c      S3's error document
  *   ngx_http_s3_variables.c  $s3_request_id and others
  */
@@ -202,6 +203,10 @@ typedef struct {
     ngx_str_t                      code;      /* of the error answered */
     ngx_buf_t                     *error_page; /* in place of nginx's */
 
+    ngx_event_t                    limit;     /* of a write that is delayed */
+    size_t                         limit_rate;
+
+    unsigned                       limit_rate_set:1;
     unsigned                       expect:1;
     unsigned                       request_sent:1;
     unsigned                       chunked_done:1;
@@ -334,6 +339,13 @@ ngx_int_t ngx_http_s3_continue(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx);
 
 ngx_int_t ngx_http_s3_segments(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
     Wire__Segments *segments);
+
+/* ngx_http_s3_limit.c */
+
+void ngx_http_s3_limit_init(void);
+void ngx_http_s3_limit_save(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx);
+void ngx_http_s3_limit_restore(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx);
+void ngx_http_s3_limit_end(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx);
 
 /* ngx_http_s3_error.c */
 

@@ -61,6 +61,8 @@ ngx_http_s3_upstream_start(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
         return NGX_ERROR;
     }
 
+    ngx_http_s3_limit_save(r, ctx);
+
     u = r->upstream;
 
     ngx_str_set(&u->schema, "s3d://");
@@ -251,6 +253,8 @@ ngx_http_s3_filter_init(void *data)
     /* -1 would take a lost connection for the end of the body */
 
     ctx->request->upstream->length = ctx->end_read ? 0 : 1;
+
+    ngx_http_s3_limit_restore(ctx->request, ctx);
 
     return NGX_OK;
 }
@@ -547,6 +551,14 @@ ngx_http_s3_abort_request(ngx_http_request_t *r)
 static void
 ngx_http_s3_finalize_request(ngx_http_request_t *r, ngx_int_t rc)
 {
+    ngx_http_s3_ctx_t  *ctx;
+
     ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
                    "finalize s3 request: %i", rc);
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_s3_module);
+
+    if (ctx) {
+        ngx_http_s3_limit_end(r, ctx);
+    }
 }
