@@ -38,6 +38,10 @@ struct care_options {
     uint64_t scrub_period_s; /* from the begin of a pass to that of the next */
     /* Whether requests are under way; NULL: never. */
     bool (*busy)(void *context);
+    /* Adds to a batch what is told of a blob: too few shards are left, or all
+     * are whole again. How much was added. NULL: nobody is told. */
+    unsigned (*tell)(void *context, struct meta_batch *batch, uint64_t blob,
+                     bool lost);
     void *context;
 };
 

@@ -92,6 +92,7 @@ static int set_aside(struct care *care, const struct meta_heal *entry)
 
     meta_dequeue_heal(batch, entry);
     meta_queue_heal(batch, &waits);
+    queue_tell(care, batch, entry->blob, true);
     error = meta_commit(batch);
     meta_batch_free(batch);
     return error;
@@ -126,6 +127,11 @@ static int commit_repair(struct care *care, const struct meta_heal *entry,
         struct meta_heal again = entry_after(entry->blob, &result->after);
 
         meta_queue_heal(batch, &again);
+    }
+    if (result->after.losses_left < 0) {
+        queue_tell(care, batch, entry->blob, true);
+    } else if (repaired != NULL && result->after.bad == 0) {
+        queue_tell(care, batch, entry->blob, false);
     }
     error = meta_commit(batch);
     meta_batch_free(batch);

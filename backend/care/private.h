@@ -144,9 +144,13 @@ struct finding {
     int losses_left; /* negative: unreadable */
     bool retry;      /* it is to be tried though it waits */
 };
-/* Puts it into the batch unless the queue says as much already. */
+/* Puts it into the batch unless the queue says as much already. *puts: how
+ * much that was, with what is told of it. */
 int queue_finding(struct care *care, struct meta_batch *batch,
-                  const struct finding *finding, bool *changed);
+                  const struct finding *finding, unsigned *puts);
+/* What care_options.tell says. */
+unsigned queue_tell(struct care *care, struct meta_batch *batch, uint64_t blob,
+                    bool lost);
 /* Queues a blob whose layout is still `examined` (NULL: whatever it is; then
  * m and what it bears are the record's, less one loss). *current: it was. */
 int queue_blob(struct care *care, const struct finding *finding,

@@ -36,24 +36,37 @@ static bool says_as_much(const struct meta_heal *known,
     return known->losses_left <= found->losses_left && !(known->waits && retry);
 }
 
+unsigned queue_tell(struct care *care, struct meta_batch *batch, uint64_t blob,
+                    bool lost)
+{
+    return care->options.tell != NULL
+               ? care->options.tell(care->options.context, batch, blob, lost)
+               : 0;
+}
+
 int queue_finding(struct care *care, struct meta_batch *batch,
-                  const struct finding *finding, bool *changed)
+                  const struct finding *finding, unsigned *puts)
 {
     const struct meta_heal entry = entry_of(finding);
     struct meta_heal known;
     int error =
         meta_find_heal(care->options.meta, finding->blob, finding->m, &known);
+    bool changed = error == -ENOENT;
 
-    *changed = error == -ENOENT;
+    *puts = 0;
     if (error == 0 && !says_as_much(&known, &entry, finding->retry)) {
         meta_dequeue_heal(batch, &known);
-        *changed = true;
+        changed = true;
     }
     if (error != 0 && error != -ENOENT) {
         return error;
     }
-    if (*changed) {
+    if (changed) {
         meta_queue_heal(batch, &entry);
+        *puts = 1;
+        if (entry.losses_left == META_HEAL_UNREADABLE) {
+            *puts += queue_tell(care, batch, entry.blob, true);
+        }
     }
     return 0;
 }
@@ -65,7 +78,7 @@ static int queue_current(struct care *care, const struct finding *finding,
 {
     struct finding found = *finding;
     struct meta_batch *batch;
-    bool changed = false;
+    unsigned puts = 0;
     int error;
 
     if (examined != NULL && !blob_layouts_equal(examined, now)) {
@@ -80,8 +93,8 @@ static int queue_current(struct care *care, const struct finding *finding,
         }
     }
     batch = meta_batch_new(care->options.meta);
-    error = queue_finding(care, batch, &found, &changed);
-    if (error == 0 && changed) {
+    error = queue_finding(care, batch, &found, &puts);
+    if (error == 0 && puts > 0) {
         error = meta_commit(batch);
     }
     meta_batch_free(batch);

@@ -6,12 +6,12 @@
 
 #include <errno.h>
 
-#define BATCH_MAX 256 /* findings in one commit */
+#define BATCH_MAX 256 /* findings, and what is told of them, in one commit */
 
 struct walk {
     struct care *care;
     struct meta_batch *batch;
-    unsigned count; /* findings in it */
+    unsigned count; /* what is in it */
     uint64_t found;
 };
 
@@ -30,7 +30,7 @@ static int look_at(struct walk *walk, uint64_t blob,
                    const Layout__Layout *layout)
 {
     struct blob_health health;
-    bool changed = false;
+    unsigned puts = 0;
     int error =
         blob_look(walk->care->options.blobs, layout, BLOB_NO_DRIVE, &health);
 
@@ -41,10 +41,10 @@ static int look_at(struct walk *walk, uint64_t blob,
         const struct finding finding = {blob, layout->m, health.losses_left,
                                         false};
 
-        error = queue_finding(walk->care, walk->batch, &finding, &changed);
+        error = queue_finding(walk->care, walk->batch, &finding, &puts);
     }
-    walk->count += changed;
-    walk->found += changed;
+    walk->count += puts;
+    walk->found += puts > 0;
     return error == 0 && walk->count >= BATCH_MAX ? walk_commit(walk) : error;
 }
 

@@ -159,22 +159,26 @@ bool events_wanted(const struct events *events, const Meta__Bucket *bucket)
            (bucket->n_notifications > 0 || feed_wanted(events->feed));
 }
 
-void events_emit(struct events *events, struct meta_batch *batch,
-                 const Meta__Bucket *bucket, const struct events_change *change)
+unsigned events_emit(struct events *events, struct meta_batch *batch,
+                     const Meta__Bucket *bucket,
+                     const struct events_change *change)
 {
     const Meta__NotificationRule *rule;
     struct events_target *target;
+    unsigned added = 0;
     size_t at = 0;
 
     while ((rule = next_rule(events, bucket, change->type, change->key, &at,
                              &target)) != NULL) {
         put(target, batch, bucket, rule->id, change);
+        added++;
     }
     if (events != NULL && feed_wanted(events->feed)) {
         Meta__Event event =
             make(events->region, bucket, bytes(SLICE_LITERAL("")), change);
         meta_tell_event(batch, tell, events->feed, &event);
     }
+    return added;
 }
 
 void events_emit_to(struct events_target *target, struct meta_batch *batch,

@@ -136,14 +136,24 @@ int events_check(struct events *events, const Meta__Bucket *bucket,
 bool events_wanted(const struct events *events, const Meta__Bucket *bucket);
 /* Adds to `batch` what the bucket's rules tell of the change, and tells those
  * who listen when it is durable, under the key's lock. Whether there is room
- * was asked before. `events` NULL: tells nothing. */
-void events_emit(struct events *events, struct meta_batch *batch,
-                 const Meta__Bucket *bucket,
-                 const struct events_change *change);
+ * was asked before. How many events were added. `events` NULL: tells nothing.
+ */
+unsigned events_emit(struct events *events, struct meta_batch *batch,
+                     const Meta__Bucket *bucket,
+                     const struct events_change *change);
 /* Adds an event for one target, whatever the rules: s3:TestEvent. */
 void events_emit_to(struct events_target *target, struct meta_batch *batch,
                     const Meta__Bucket *bucket,
                     const struct events_change *change);
+
+/* Adds what is told of the objects whose bytes a blob holds: what care has
+ * found of it, not what somebody did to a key; so under no key's lock. How many
+ * were told. What has no room is not, and is logged. `events` NULL: 0. */
+unsigned events_emit_blob(struct events *events, struct meta *meta,
+                          struct meta_batch *batch, uint64_t blob,
+                          Meta__EventType type);
+/* Who asked for what s3d does of itself, as S3 calls itself in events. */
+#define EVENTS_OF_S3D "s3.amazonaws.com"
 
 /* --- as S3 writes it: json.c, pure -----------------------------------------
  * https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html

@@ -160,11 +160,17 @@ static void put_s3(struct buffer *out, const Meta__Event *event)
     buffer_append_string(out, "}");
 }
 
-static const char *name_of(Meta__EventType type)
+/* Without "s3:", as S3 has it; that of our own with "s3d:". */
+static struct slice name_of(Meta__EventType type)
 {
     const char *name = events_type_name(type);
+    const struct slice head = SLICE_LITERAL("s3:");
+    struct slice text =
+        slice_from_string(name != NULL ? name : "Unknown"); /* of a newer s3d */
 
-    return name != NULL ? name : "s3:Unknown"; /* of a newer s3d */
+    return slice_has_prefix(text, head)
+               ? slice_of(text.data + head.size, text.size - head.size)
+               : text;
 }
 
 void events_json_record(struct buffer *out, const Meta__Event *event)
@@ -177,8 +183,7 @@ void events_json_record(struct buffer *out, const Meta__Event *event)
     comma(out);
     put_time(out, "eventTime", event->time_ms);
     comma(out);
-    put_text(out, "eventName",
-             slice_from_string(name_of(event->type) + strlen("s3:")));
+    put_text(out, "eventName", name_of(event->type));
     buffer_append_string(out, ",\"userIdentity\":{");
     put_text(out, "principalId", text_of(event->requester));
     buffer_append_string(out, "},\"requestParameters\":{");

@@ -1,4 +1,4 @@
-/* The types of events, as S3 calls them. */
+/* The types of events, as S3 calls them; those of our own begin with s3d. */
 #include "events/events.h"
 
 #define GROUP_SIZE 10 /* of types with one wildcard: records.proto */
@@ -44,6 +44,8 @@ static const struct type {
     {META__EVENT_TYPE__OBJECT_TAGGING_PUT, "s3:ObjectTagging:Put"},
     {META__EVENT_TYPE__OBJECT_TAGGING_DELETE, "s3:ObjectTagging:Delete"},
     {META__EVENT_TYPE__OBJECT_ACL_PUT, "s3:ObjectAcl:Put"},
+    {META__EVENT_TYPE__HEALING_ANY, "s3d:Healing:*"},
+    {META__EVENT_TYPE__HEALING_COMPLETED, "s3d:Healing:Completed"},
 };
 #define TYPES (sizeof(types) / sizeof(types[0]))
 

@@ -9,6 +9,7 @@
 
 struct cached {
     struct slice name, value; /* both in one allocation, at name.data */
+    uint64_t id;
 };
 
 struct bucket_cache {
@@ -79,6 +80,19 @@ static void erase(struct bucket_cache *cache, size_t at)
             (cache->count - at) * sizeof(*cache->entries));
 }
 
+/* Only what is well-formed comes here. */
+static uint64_t id_of(struct slice name, struct slice value)
+{
+    struct arena *arena = arena_new();
+    Meta__Bucket *bucket;
+    uint64_t id;
+
+    invariant(record_bucket(arena, value, name, &bucket) == 0);
+    id = bucket->id;
+    arena_free(arena);
+    return id;
+}
+
 void bucket_cache_set(struct bucket_cache *cache, struct slice name,
                       struct slice value)
 {
@@ -90,6 +104,9 @@ void bucket_cache_set(struct bucket_cache *cache, struct slice name,
         bytes = xmalloc(name.size + value.size);
         memcpy(bytes, name.data, name.size);
         memcpy(bytes + name.size, value.data, value.size);
+        entry.name = slice_of(bytes, name.size);
+        entry.value = slice_of(bytes + name.size, value.size);
+        entry.id = id_of(entry.name, entry.value);
     }
     pthread_rwlock_wrlock(&cache->lock);
     at = lower_bound(cache, name);
@@ -98,8 +115,6 @@ void bucket_cache_set(struct bucket_cache *cache, struct slice name,
         erase(cache, at);
     }
     if (bytes != NULL) {
-        entry.name = slice_of(bytes, name.size);
-        entry.value = slice_of(bytes + name.size, value.size);
         insert(cache, at, entry);
     }
     pthread_rwlock_unlock(&cache->lock);
@@ -118,6 +133,25 @@ int bucket_cache_get(struct bucket_cache *cache, struct arena *arena,
         *value = arena_copy(arena, cache->entries[at].value.data,
                             cache->entries[at].value.size);
         rc = 0;
+    }
+    pthread_rwlock_unlock(&cache->lock);
+    return rc;
+}
+
+int bucket_cache_get_by_id(struct bucket_cache *cache, struct arena *arena,
+                           uint64_t id, struct slice *name, struct slice *value)
+{
+    int rc = -ENOENT;
+
+    pthread_rwlock_rdlock(&cache->lock);
+    for (size_t i = 0; rc != 0 && i < cache->count; i++) {
+        const struct cached *entry = &cache->entries[i];
+
+        if (entry->id == id) {
+            *name = arena_copy(arena, entry->name.data, entry->name.size);
+            *value = arena_copy(arena, entry->value.data, entry->value.size);
+            rc = 0;
+        }
     }
     pthread_rwlock_unlock(&cache->lock);
     return rc;

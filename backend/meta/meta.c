@@ -271,6 +271,15 @@ int meta_get_bucket(struct meta *meta, struct arena *arena, struct slice name,
     return rc == 0 ? record_bucket(arena, value, name, bucket) : rc;
 }
 
+int meta_get_bucket_by_id(struct meta *meta, struct arena *arena, uint64_t id,
+                          Meta__Bucket **bucket)
+{
+    struct slice name, value;
+    int rc = bucket_cache_get_by_id(meta->buckets, arena, id, &name, &value);
+
+    return rc == 0 ? record_bucket(arena, value, name, bucket) : rc;
+}
+
 int meta_get_object(struct meta *meta, struct arena *arena, uint64_t bucket,
                     struct slice key, Meta__Object **object)
 {

@@ -91,6 +91,9 @@ int meta_get_cluster(struct meta *meta, struct arena *arena,
 /* Served from a cache of all buckets: costs no disk access. */
 int meta_get_bucket(struct meta *meta, struct arena *arena, struct slice name,
                     Meta__Bucket **bucket);
+/* The same, a little slower. */
+int meta_get_bucket_by_id(struct meta *meta, struct arena *arena, uint64_t id,
+                          Meta__Bucket **bucket);
 /* The newest version, delete markers included. */
 int meta_get_object(struct meta *meta, struct arena *arena, uint64_t bucket,
                     struct slice key, Meta__Object **object);
@@ -209,6 +212,18 @@ void meta_add_ref(struct meta_batch *batch, uint64_t blob,
 /* Drops a reference and queues the blob for the reclaimer. */
 void meta_drop_ref(struct meta_batch *batch, uint64_t blob,
                    const struct meta_referrer *referrer);
+
+/* A version of an object. */
+struct meta_user {
+    uint64_t bucket;
+    struct slice key;
+    uint64_t sequence;
+};
+/* Versions whose bytes a blob holds, at most `max`; *more: there are others. It
+ * is no lock: they may be gone. (users.c) */
+int meta_list_users(struct meta *meta, struct arena *arena, uint64_t blob,
+                    size_t max, struct meta_user **users, size_t *count,
+                    bool *more);
 
 /* --- care: blobs short of shards, progress, audits (heal.c) ----------------*/
 /* An entry of the queue for healing. */

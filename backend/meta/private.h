@@ -74,6 +74,10 @@ void bucket_cache_set(struct bucket_cache *cache, struct slice name,
 /* A copy of the envelope in the arena; -ENOENT. */
 int bucket_cache_get(struct bucket_cache *cache, struct arena *arena,
                      struct slice name, struct slice *value);
+/* The same, and its name. */
+int bucket_cache_get_by_id(struct bucket_cache *cache, struct arena *arena,
+                           uint64_t id, struct slice *name,
+                           struct slice *value);
 
 /* --- locks
  * ------------------------------------------------------------------*/

@@ -26,8 +26,6 @@ Meta__EventType notify_created_type(const struct s3_call *call)
     }
 }
 
-#define OF_S3D_ITSELF "s3.amazonaws.com" /* as S3 calls itself in events */
-
 /* Whose request it is: "AWS:" and the id of the user, of the role's session,
  * or the number of the account. */
 static struct slice requester(const struct s3_call *call)
@@ -36,7 +34,7 @@ static struct slice requester(const struct s3_call *call)
         return SLICE_LITERAL("Anonymous");
     }
     return call->identity.user_id[0] == '\0'
-               ? SLICE_LITERAL(OF_S3D_ITSELF)
+               ? SLICE_LITERAL(EVENTS_OF_S3D)
                : slice_from_string(arena_printf(call->arena, "AWS:%s",
                                                 call->identity.user_id));
 }
@@ -44,7 +42,7 @@ static struct slice requester(const struct s3_call *call)
 static struct slice source(const struct s3_call *call)
 {
     return call->request->source_ip.len > 0 ? pb_slice(call->request->source_ip)
-                                            : SLICE_LITERAL(OF_S3D_ITSELF);
+                                            : SLICE_LITERAL(EVENTS_OF_S3D);
 }
 
 static struct events_change change_of(const struct s3_call *call,

@@ -159,6 +159,16 @@ static bool is_busy(void *context)
     return atomic_load(&server->counters.in_flight) > 0;
 }
 
+static unsigned tell_of_blob(void *context, struct meta_batch *batch,
+                             uint64_t blob, bool lost)
+{
+    const struct s3_service *service = &((struct server *)context)->service;
+    return events_emit_blob(
+        service->events, service->meta, batch, blob,
+        lost ? META__EVENT_TYPE__REDUCED_REDUNDANCY_LOST_OBJECT
+             : META__EVENT_TYPE__HEALING_COMPLETED);
+}
+
 static struct care *open_care(struct server *server)
 {
     const struct server_care_config *config = &server->config->care;
@@ -172,6 +182,7 @@ static struct care *open_care(struct server *server)
         .scrub_rate = config->scrub_rate,
         .scrub_period_s = config->scrub_period_s,
         .busy = is_busy,
+        .tell = tell_of_blob,
         .context = server,
     };
     return care_open(&options);

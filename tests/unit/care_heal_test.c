@@ -5,6 +5,8 @@
 #include "care_fixture.h"
 #include "kv/private.h"
 
+#include <stdatomic.h>
+
 static void test_any_two_drives_replaced(void **unused)
 {
     (void)unused;
@@ -76,17 +78,40 @@ static bool is_unreadable(const struct care_status *status)
            status->ledger.queued == 1 && status->scrub.progress->passes > 0;
 }
 
+/* care_options.tell: how often something was told of each blob. */
+struct told {
+    atomic_uint lost[CARE_BLOBS + 1], whole[CARE_BLOBS + 1];
+};
+
+static unsigned note_told(void *context, struct meta_batch *batch,
+                          uint64_t blob, bool lost)
+{
+    struct told *told = context;
+
+    assert_non_null(batch);
+    atomic_fetch_add(lost ? &told->lost[blob] : &told->whole[blob], 1);
+    return 1;
+}
+
 static void test_unreadable_is_said(void **unused)
 {
     struct care_fixture f;
+    struct told told = {0};
 
     (void)unused;
     care_fixture_open(&f, CARE_DRIVES, 5);
+    f.options.tell = note_told;
+    f.options.context = &told;
     for (unsigned i = 0; i < 3; i++) {
         care_rot(&f, 3, 0, i);
     }
+    care_rot(&f, 4, 0, 2);
     care_start(&f);
     assert_true(care_until(&f, is_unreadable));
+    for (unsigned blob = 1; blob <= CARE_BLOBS; blob++) {
+        assert_int_equal(atomic_load(&told.lost[blob]), blob == 3);
+        assert_int_equal(atomic_load(&told.whole[blob]), blob == 4);
+    }
     for (unsigned i = 0; i < 3; i++) { /* the bytes come back */
         care_rot(&f, 3, 0, i);
     }

@@ -110,6 +110,20 @@ static void test_settings(void **state)
                                  "\",\"versionId\":\"" VERSION "\""));
 }
 
+static void test_of_s3d_itself(void **state)
+{
+    Meta__Event event = event_of(META__EVENT_TYPE__HEALING_COMPLETED);
+
+    (void)state;
+    assert_record(&event,
+                  RECORD("2.1", "s3d:Healing:Completed",
+                         "\"size\":5,\"eTag\":\"" ETAG "\"," SEQUENCER));
+    event.type = META__EVENT_TYPE__REDUCED_REDUNDANCY_LOST_OBJECT;
+    assert_record(&event,
+                  RECORD("2.1", "ReducedRedundancyLostObject",
+                         "\"size\":5,\"eTag\":\"" ETAG "\"," SEQUENCER));
+}
+
 static void assert_message(const Meta__Event *event, const char *expected)
 {
     struct buffer out = {0};
@@ -178,9 +192,10 @@ static void test_keys(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_created),      cmocka_unit_test(test_removed),
-        cmocka_unit_test(test_settings),     cmocka_unit_test(test_messages),
-        cmocka_unit_test(test_hostile_text), cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_created),  cmocka_unit_test(test_removed),
+        cmocka_unit_test(test_settings), cmocka_unit_test(test_of_s3d_itself),
+        cmocka_unit_test(test_messages), cmocka_unit_test(test_hostile_text),
+        cmocka_unit_test(test_keys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -63,7 +63,7 @@ static void test_types(void **state)
             assert_int_equal(events_type_parse(slice_from_string(name)), type);
         }
     }
-    assert_int_equal(known, 28);
+    assert_int_equal(known, 30);
     assert_int_equal(events_type_parse(SLICE_LITERAL("s3:ObjectCreated")), 0);
     assert_int_equal(events_type_parse(SLICE_LITERAL("ObjectCreated:Put")), 0);
     assert_int_equal(events_type_parse(SLICE_LITERAL("s3:ObjectAcl:*")), 0);
@@ -89,6 +89,7 @@ static void test_matches(void **state)
          false},
         {"s3:ReducedRedundancyLostObject", NULL, NULL, "s3:TestEvent", "k",
          false},
+        {"s3d:Healing:*", NULL, NULL, "s3d:Healing:Completed", "k", true},
         {"s3:ObjectCreated:*", "a/", NULL, "s3:ObjectCreated:Put", "a/b", true},
         {"s3:ObjectCreated:*", "a/", NULL, "s3:ObjectCreated:Put", "a", false},
         {"s3:ObjectCreated:*", "a/", NULL, "s3:ObjectCreated:Put", "ba/",

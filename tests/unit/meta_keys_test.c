@@ -69,6 +69,8 @@ static void test_references(void **state)
                            "\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFD"));
     key_reference(&b, 5, &part);
     expect_bytes(&b, BYTES("R\0\0\0\0\0\0\0\x05\x02u\0\x01\0\0\0\x03"));
+    key_event(&b, SLICE_LITERAL("t"), 6);
+    expect_bytes(&b, BYTES("Vt\0\x01\0\0\0\0\0\0\0\x06"));
     key_reference(&b, 5, &blob);
     expect_bytes(&b, BYTES("R\0\0\0\0\0\0\0\x05\x03\0\0\0\0\0\0\0\x04"));
 }
