@@ -1,0 +1,117 @@
+/* What the loss of another drive would mean, and that of one that is removed.
+ */
+#include "care_fixture.h"
+
+static unsigned blobs_on(struct care_fixture *f, unsigned drive,
+                         unsigned *shards)
+{
+    struct arena *arena = arena_new();
+    unsigned blobs = 0;
+
+    *shards = 0;
+    for (uint64_t blob = 1; blob <= CARE_BLOBS; blob++) {
+        const Layout__Layout *layout = care_layout(f, arena, blob);
+        const unsigned before = *shards;
+
+        for (size_t i = 0; i < layout->n_chunks; i++) {
+            for (size_t j = 0; j < layout->chunks[i]->n_shards; j++) {
+                *shards +=
+                    layout->chunks[i]->shards[j]->drive_plus_one == drive + 1;
+            }
+        }
+        blobs += *shards > before;
+    }
+    arena_free(arena);
+    return blobs;
+}
+
+static void lose(struct care_fixture *f, unsigned drive)
+{
+    char directory[16];
+
+    snprintf(directory, sizeof(directory), "/d%02u", drive);
+    io_sim_fail_path(f->fixture.io, directory, EIO);
+}
+
+static void test_what_a_loss_would_mean(void **unused)
+{
+    struct care_fixture f;
+    struct care_loss loss;
+    unsigned shards;
+
+    (void)unused;
+    care_fixture_open(&f, CARE_DRIVES, 1);
+    f.options.heal_workers = 0;
+    care_start_slowly(&f);
+    assert_int_equal(care_without(f.care, 5, &loss), 0);
+    assert_int_equal(loss.blobs, blobs_on(&f, 5, &shards));
+    assert_int_equal(loss.shards, shards);
+    assert_true(loss.blobs >= 2);
+    assert_int_equal(loss.critical + loss.unreadable + loss.unknown, 0);
+    lose(&f, 0); /* 4+2: two may go */
+    assert_int_equal(care_without(f.care, 5, &loss), 0);
+    assert_true(loss.critical >= 2);
+    assert_int_equal(loss.unreadable, 0);
+    lose(&f, 1);
+    assert_int_equal(care_without(f.care, 5, &loss), 0);
+    assert_true(loss.unreadable >= 2);
+    care_fixture_close(&f);
+}
+
+static bool is_healed(const struct care_status *status)
+{
+    return status->ledger.queued == 0 && !status->scrub.walking &&
+           status->today->shards_repaired > 0;
+}
+
+/* A removed drive is none that is missed: what was on it is made anew. */
+static void test_what_was_removed_is_healed(void **unused)
+{
+    struct arena *arena = arena_new();
+    struct care_fixture f;
+    struct care_status status;
+    unsigned shards;
+
+    (void)unused;
+    care_fixture_open(&f, CARE_DRIVES, 2);
+    fixture_detach(&f.fixture);
+    {
+        struct drive_config config;
+        char directory[16];
+
+        fixture_config(f.fixture.count++, &config, directory);
+        assert_int_equal(drive_format(f.fixture.io, &config, fixture_cluster),
+                         0);
+    }
+    assert_int_equal(fixture_attach(&f.fixture), 0);
+    assert_true(blobs_on(&f, 3, &shards) > 0);
+    care_start_slowly(&f);
+    drive_retire(f.fixture.drives[3]);
+    care_heal_start(f.care);
+    assert_true(care_until(&f, is_healed));
+    status = care_now(&f, arena);
+    assert_int_equal(status.drives, 6);
+    assert_int_equal(status.drives_ok, 6);
+    assert_int_equal(status.today->drives_lost, 0);
+    assert_int_equal(blobs_on(&f, 3, &shards), 0);
+    care_stop(&f);
+    care_check(&f);
+    arena_free(arena);
+    care_fixture_close(&f);
+}
+
+static int setup(void **unused)
+{
+    (void)unused;
+    log_set_level((enum log_level)(LOG_LEVEL_ERROR + 1));
+    return erasure_init();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_what_a_loss_would_mean),
+        cmocka_unit_test(test_what_was_removed_is_healed),
+    };
+    return cmocka_run_group_tests(tests, setup, NULL);
+}
