@@ -67,6 +67,8 @@ static enum s3_error s3_sigv4_check_signed_list(s3_sigv4_ctx_t *ctx);
 static int s3_sigv4_in_list(const s3_str_t *list, const s3_str_t *name);
 static enum s3_error s3_sigv4_check_signed(s3_sigv4_ctx_t *ctx);
 static enum s3_error s3_sigv4_parse_payload(s3_sigv4_ctx_t *ctx);
+static enum s3_error s3_sigv4_payload_error(s3_sigv4_ctx_t *ctx,
+    const s3_str_t *value);
 static enum s3_error s3_sigv4_parse_query_payload(s3_sigv4_ctx_t *ctx);
 static int s3_sigv4_is_sha256(const s3_str_t *value);
 
@@ -913,7 +915,6 @@ static enum s3_error
 s3_sigv4_parse_payload(s3_sigv4_ctx_t *ctx)
 {
     size_t           i;
-    s3_str_t         name;
     s3_sigv4_t      *auth;
     const s3_str_t  *value;
 
@@ -966,6 +967,15 @@ s3_sigv4_parse_payload(s3_sigv4_ctx_t *ctx)
         auth->payload = S3_PAYLOAD_SIGNED;
         return S3_OK;
     }
+
+    return s3_sigv4_payload_error(ctx, value);
+}
+
+
+static enum s3_error
+s3_sigv4_payload_error(s3_sigv4_ctx_t *ctx, const s3_str_t *value)
+{
+    s3_str_t  name;
 
     s3_str_set(&name, "x-amz-content-sha256");
 
