@@ -29,7 +29,7 @@ S3D_LIBS := -pthread -lleveldb -lerasurecode -lhiredis \
 
 # Each folder of backend/ is an archive; what it may use is listed here, and
 # nothing else: dependencies point one way.
-FOLDERS := base wire io extent erasure placement blob kv meta events crypt policy iam oidc care s3 server
+FOLDERS := base wire io extent erasure placement blob kv meta archive rebuild events crypt policy iam oidc care s3 server
 uses.base      :=
 uses.wire      :=
 uses.core      := wire
@@ -41,13 +41,15 @@ uses.blob      := placement erasure extent io base gen
 uses.kv        := io base
 uses.meta      := kv io base gen
 uses.events    := meta kv io base gen
+uses.archive   := meta kv blob placement erasure extent io base gen
+uses.rebuild   := archive meta kv blob placement erasure extent io base gen
 uses.crypt     := base gen
 uses.policy    := base
 uses.iam       := policy meta kv io base gen
 uses.oidc      := base
 uses.care      := meta kv blob placement erasure extent io base gen
 uses.s3        := oidc iam policy crypt events meta kv blob placement erasure extent io wire base gen
-uses.server    := s3 care oidc iam policy crypt events meta kv blob placement erasure extent io wire base gen
+uses.server    := s3 care rebuild archive oidc iam policy crypt events meta kv blob placement erasure extent io wire base gen
 
 PROTOS := backend/wire/wire.proto backend/blob/layout.proto backend/meta/records.proto
 PB     := wire layout records

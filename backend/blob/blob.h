@@ -222,6 +222,34 @@ int blob_sync_moved(struct blob_store *store, Layout__Layout *const *old,
                     Layout__Layout *const *moved, size_t count);
 bool blob_layouts_equal(const Layout__Layout *a, const Layout__Layout *b);
 
+/* --- salvage: what records on the drives say, for want of metadata
+ * -------------------------------------------------------------------------*/
+struct blob_found {
+    uint64_t blob, blob_size; /* id, bytes */
+    uint64_t chunk_offset, chunk_size;
+    uint64_t payload; /* bytes of the shard */
+    uint32_t chunk, unit, origin_size, origin_crc, descriptor_crc;
+    struct erasure_profile profile;
+    uint8_t shard;
+    uint32_t drive;
+    uint64_t extent, offset; /* of the payload */
+};
+/* Reads and checks descriptor and origin of a record; not its payload.
+ * -EBADMSG, or what the drive says. */
+int blob_salvage(struct drive *drive, uint64_t extent,
+                 const struct drive_record *record, struct blob_found *found);
+/* Reads the origin of a shard, which replaces what is in the buffer. Errors as
+ * above. */
+int blob_salvage_origin(struct drive *drive, const struct blob_found *found,
+                        struct buffer *origin);
+/* The layout that shards of one blob make, the first of several of a kind;
+ * what is not there is named missing. Freed as a writer's. -ENODATA: there is
+ * no shard of a chunk; -EBADMSG: no writer makes such shards. */
+int blob_salvage_layout(const struct blob_found *found, size_t count,
+                        Layout__Layout **layout);
+/* Every chunk has as many shards as reading it takes. */
+bool blob_has_enough(const Layout__Layout *layout);
+
 /* To be called when all records name other places, before the extent is
  * removed: readers learn that their layouts may be old. */
 void blob_retire_extents(struct blob_store *store);

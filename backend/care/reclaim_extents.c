@@ -103,11 +103,11 @@ static int survey_drives(struct reclaim *reclaim, struct survey *survey)
 }
 
 /* --- unlinking -------------------------------------------------------------*/
-static int check_id(void *context, uint64_t blob)
+static int check_id(void *context, const struct drive_record *record)
 {
     const uint64_t *next = context;
 
-    return blob >= *next ? -ESTALE : 0;
+    return record->blob >= *next ? -ESTALE : 0;
 }
 
 /* Blobs that this metadata never named: it is older than the drive, or not

@@ -95,18 +95,18 @@ struct ids {
     size_t count, room;
 };
 
-static int note_id(void *context, uint64_t blob)
+static int note_id(void *context, const struct drive_record *record)
 {
     struct ids *ids = context;
 
-    if (ids->count > 0 && ids->blobs[ids->count - 1] == blob) {
+    if (ids->count > 0 && ids->blobs[ids->count - 1] == record->blob) {
         return 0;
     }
     if (ids->count == ids->room) {
         ids->room = ids->room == 0 ? 1024 : 2 * ids->room;
         ids->blobs = xrealloc(ids->blobs, ids->room * sizeof(*ids->blobs));
     }
-    ids->blobs[ids->count++] = blob;
+    ids->blobs[ids->count++] = record->blob;
     return 0;
 }
 

@@ -107,6 +107,11 @@ static void print_mirrors(const json_t *metadata)
 {
     size_t i;
     json_t *mirror;
+    if (json_is_true(json_object_get(metadata, "read_only"))) {
+        printf("\nREAD-ONLY: the metadata take no changes, as too many mirrors "
+               "failed at once.\nBring their drives back and start s3d "
+               "again.\n");
+    }
     printf("\n%-9s %-8s %12s %12s %s\n", "METADATA", "", "JOURNALED", "APPLIED",
            "DIRECTORY");
     json_array_foreach(json_object_get(metadata, "mirrors"), i, mirror)
@@ -116,6 +121,17 @@ static void print_mirrors(const json_t *metadata)
                primary ? "primary" : "", number(mirror, "journaled"),
                number(mirror, "applied"), text(mirror, "directory"));
     }
+}
+
+static void print_archive(const json_t *archive)
+{
+    const long long copies = number(archive, "copies");
+    if (copies == 0) {
+        printf("archive   none is up to date\n");
+        return;
+    }
+    printf("archive   on %lld drives, %lld bytes each\n", copies,
+           number(archive, "snapshot_bytes") + number(archive, "log_bytes"));
 }
 
 static void print_status(const json_t *result, const char *argument)
@@ -132,6 +148,8 @@ static void print_status(const json_t *result, const char *argument)
            number(connections, "admin"), number(result, "in_flight"));
     print_drives(result, "");
     print_mirrors(json_object_get(result, "metadata"));
+    print_archive(
+        json_object_get(json_object_get(result, "metadata"), "archive"));
     if (json_array_size(json_object_get(result, "events")) > 0) {
         putchar('\n');
         print_events(result, "");

@@ -74,6 +74,10 @@ void print_rewrap(const json_t *result, const char *argument);
 /* events.c */
 void print_events(const json_t *result, const char *argument);
 
+/* rebuild.c: becomes s3d; returns only if that fails. `config` NULL: the
+ * default. */
+enum ctl_exit run_rebuild(const char *config, bool json);
+
 /* reclaim.c */
 void print_reclaim(const json_t *result, const char *argument);
 

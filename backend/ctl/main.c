@@ -14,8 +14,9 @@ struct options {
     const char *socket;
     const char *account, *path, *description, *policy_file;
     const char *access_key, *secret_key_file;
-    json_t *context; /* NULL: none */
-    unsigned given;  /* OR of enum ctl_option */
+    const char *config; /* of s3d; NULL: not given */
+    json_t *context;    /* NULL: none */
+    unsigned given;     /* OR of enum ctl_option */
     bool json;
 };
 
@@ -34,6 +35,7 @@ static const char usage_options[] =
     "  --policy-file FILE       service-account add: narrows what it may\n"
     "  --watch                  heal: until nothing is left to be healed\n"
     "\n"
+    "  -c FILE                  rebuild: s3d's configuration\n"
     "  -s, --socket SOCKET      s3d's admin socket ($" CTL_SOCKET_ENV ", or\n"
     "                           " CTL_SOCKET ")\n"
     "      --json               the result as JSON\n"
@@ -52,6 +54,12 @@ static void print_usage(FILE *out)
         }
         fprintf(out, "%*s%s\n", width < 42 ? 42 - width : 1, "", command->help);
     }
+    fputs("  rebuild [-c FILE]                       make the metadata anew "
+          "from the drives,\n"
+          "                                          when all of their mirrors "
+          "are lost; s3d must\n"
+          "                                          not run\n",
+          out);
     fputs(usage_options, out);
 }
 
@@ -127,6 +135,9 @@ static void take_option(struct options *options, int option)
     case 's':
         options->socket = optarg;
         break;
+    case 'c':
+        options->config = optarg;
+        break;
     case 'h':
         print_usage(stdout);
         exit(CTL_OK);
@@ -178,7 +189,7 @@ static void parse_options(int argc, char **argv, struct options *options)
     options->socket = environment != NULL && environment[0] != '\0'
                           ? environment
                           : CTL_SOCKET;
-    while ((option = getopt_long(argc, argv, "s:h", long_options, NULL)) !=
+    while ((option = getopt_long(argc, argv, "s:c:h", long_options, NULL)) !=
            -1) {
         take_option(options, option);
     }
@@ -374,8 +385,12 @@ int main(int argc, char **argv)
     parse_options(argc, argv, &options);
     char **words = argv + optind;
     const int count = argc - optind;
+    if (count == 1 && strcmp(words[0], "rebuild") == 0 && options.given == 0) {
+        return run_rebuild(options.config, options.json);
+    }
     const struct ctl_command *command = find(count, words, &used);
-    if (command == NULL || !options_fit(command, &options)) {
+    if (command == NULL || options.config != NULL ||
+        !options_fit(command, &options)) {
         exit_usage();
     }
 

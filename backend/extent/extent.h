@@ -253,10 +253,20 @@ int drive_extent_look(struct drive *drive, uint64_t extent,
 /* The extent takes no more records, if it still did. */
 void drive_seal(struct drive *drive, uint64_t extent);
 
-/* Calls back for every record header found, with its blob. A header that was
- * lost is passed over, and what looks like one inside a record may be found:
+/* A record, as its header says. */
+struct drive_record {
+    uint64_t blob;
+    uint32_t shard;
+    uint64_t offset;              /* of the payload */
+    uint64_t payload, descriptor; /* bytes; not larger than the file */
+    bool chained; /* it and all before it follow each other from the start of
+                     the file: no bytes of an object can pass for it */
+};
+/* Calls back for every record header found. A header that was lost is passed
+ * over, and what looks like one inside a record may be found (not `chained`):
  * a hint where to look, no proof that there is nothing else. */
-typedef int (*drive_record_fn)(void *context, uint64_t blob);
+typedef int (*drive_record_fn)(void *context,
+                               const struct drive_record *record);
 int drive_records(struct drive *drive, uint64_t extent, drive_record_fn fn,
                   void *context);
 

@@ -146,7 +146,8 @@ int drive_records(struct drive *drive, uint64_t extent, drive_record_fn fn,
                             .extent = extent,
                             .size = look.size,
                             .data = xmalloc(WINDOW_SIZE)};
-    uint64_t at = EXTENT_HEADER_SIZE;
+    uint64_t at = EXTENT_HEADER_SIZE, tail = at;
+    bool chained = true;
     const uint8_t *bytes;
     while (r == 0 && (bytes = window_at(&window, at, &r)) != NULL) {
         struct record_header header;
@@ -154,15 +155,18 @@ int drive_records(struct drive *drive, uint64_t extent, drive_record_fn fn,
                      header.extent == extent &&
                      header.offset == at + RECORD_HEADER_SIZE;
         at += RECORD_ALIGN; /* past a gap, or a header that was lost */
-        if (!there) {
+        if (!there || header.payload > look.size ||
+            header.descriptor > look.size) {
             continue;
         }
-        r = fn(context, header.blob);
-        if (header.payload <= look.size && header.descriptor <= look.size) {
-            uint64_t end =
-                record_end(header.offset, header.payload, header.descriptor);
-            at = end <= look.size ? end : at;
-        }
+        chained =
+            chained && header.offset == record_offset(tail, header.payload);
+        const struct drive_record record = {header.blob,       header.shard,
+                                            header.offset,     header.payload,
+                                            header.descriptor, chained};
+        r = fn(context, &record);
+        tail = record_end(header.offset, header.payload, header.descriptor);
+        at = tail <= look.size ? tail : at;
     }
     free(window.data);
     return r;

@@ -87,7 +87,7 @@ bool kv_batch_next(const struct kv_batch *batch, size_t *position,
     return true;
 }
 
-struct slice kv_batch_bytes(const struct kv_batch *batch)
+struct slice kv_batch_changes(const struct kv_batch *batch)
 {
     return slice_of(batch->changes.data, batch->changes.size);
 }
@@ -132,7 +132,7 @@ int kv_commit(struct kv *kv, struct kv_batch *batch)
     int rc;
 
     if (atomic_load(&kv->poisoned)) {
-        return -EIO;
+        return -EROFS;
     }
     if (batch->changes.size == 0) {
         return 0;
@@ -149,10 +149,44 @@ int kv_commit(struct kv *kv, struct kv_batch *batch)
     blocking_begin();
     rc = kv->ops->commit(kv, batch);
     blocking_end();
-    if (rc != 0) {
-        atomic_store(&kv->poisoned, true);
+    if (rc == 0) {
+        return 0;
+    }
+    if (!atomic_exchange(&kv->poisoned, true)) {
         log_error("metadata: a commit failed, no further one is accepted");
     }
+    return -EROFS;
+}
+
+bool kv_read_only(struct kv *kv)
+{
+    return atomic_load(&kv->poisoned);
+}
+
+/* --- followers -------------------------------------------------------------*/
+
+void kv_follow(struct kv *kv, kv_follow_fn fn, void *context)
+{
+    kv->follow = fn;
+    kv->follow_context = context;
+}
+
+void kv_tell(struct kv *kv, struct slice changes)
+{
+    if (kv->follow != NULL) {
+        kv->follow(kv->follow_context, changes);
+    }
+}
+
+/* Of a key that no record has. */
+int kv_barrier(struct kv *kv)
+{
+    struct kv_batch *batch = kv_batch_new();
+    int rc;
+
+    kv_batch_delete(batch, SLICE_LITERAL("\1"));
+    rc = kv_commit(kv, batch);
+    kv_batch_free(batch);
     return rc;
 }
 

@@ -53,10 +53,23 @@ void kv_batch_free(struct kv_batch *batch);
 /* Durable on return. Concurrent commits share one sync. -E2BIG: more than
  * KV_BATCH_MAX, nothing was done. -ENOSPC: below the reserve, and the batch
  * puts a value (deletes, and keys without a value, are accepted); nothing was
- * done, others may follow. After any other error the store refuses every
- * further commit (LevelDB: a failed log sync is final until it is opened
- * again). */
+ * done, others may follow. -EROFS: it failed, or one before; nobody knows where
+ * the failed one is, so none is accepted until the store is opened again. */
 int kv_commit(struct kv *kv, struct kv_batch *batch);
+bool kv_read_only(struct kv *kv);
+
+/* Told of the changes of every commit once it is durable, in the order in which
+ * commits become visible; under the store's lock, so it returns at once. Set
+ * while nobody commits; NULL ends it. */
+typedef void (*kv_follow_fn)(void *context, struct slice changes);
+void kv_follow(struct kv *kv, kv_follow_fn fn, void *context);
+/* A batch's changes as bytes, to be stored: until it changes. */
+struct slice kv_batch_changes(const struct kv_batch *batch);
+/* Makes the batch one of such changes, or several in a row; -EBADMSG. */
+int kv_batch_load(struct kv_batch *batch, struct slice changes);
+/* On return, all that was told of before the call can be read. Costs a commit;
+ * its errors. */
+int kv_barrier(struct kv *kv);
 
 /* Sees the store as it was when the iterator was made. */
 struct kv_iterator *kv_iterate(struct kv *kv);

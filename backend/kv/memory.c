@@ -277,6 +277,7 @@ static int memory_commit(struct kv *kv, const struct kv_batch *batch)
     old = self->root;
     self->root = root;
     pthread_mutex_unlock(&self->lock);
+    kv_tell(kv, kv_batch_changes(batch));
     pthread_mutex_unlock(&self->writer);
     node_unref(old);
     return 0;

@@ -243,7 +243,7 @@ static struct writer *make_group(struct mirrors *all, struct group *group)
     struct writer *writer = all->first, *last = writer;
 
     while (writer != NULL && writer->batch != NULL) {
-        struct slice bytes = kv_batch_bytes(writer->batch);
+        struct slice bytes = kv_batch_changes(writer->batch);
 
         if (writer != all->first &&
             group->payload.size + bytes.size > GROUP_BYTES_MAX) {
@@ -311,6 +311,7 @@ static int replicate(struct mirrors *all, struct group *group)
     error = expel_failed(all);
     if (error == 0) {
         all->committed = group->seq;
+        kv_tell(&all->kv, slice_of(group->payload.data, group->payload.size));
         pthread_cond_broadcast(&all->work);
     }
     return error;

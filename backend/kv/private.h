@@ -47,7 +47,11 @@ struct kv {
     const struct kv_ops *ops;
     struct kv_reserve reserve;
     atomic_bool poisoned; /* a commit failed: none may follow */
+    kv_follow_fn follow;  /* NULL: nobody follows */
+    void *follow_context;
 };
+/* By an implementation, of each commit in its order: kv_follow(). */
+void kv_tell(struct kv *kv, struct slice changes);
 
 struct kv_iterator {
     const struct kv_iterator_ops *ops;
@@ -61,10 +65,6 @@ struct kv_change {
 /* Walks the changes of a batch in order; *position starts at 0. */
 bool kv_batch_next(const struct kv_batch *batch, size_t *position,
                    struct kv_change *change);
-/* A batch's changes as bytes, to be stored; batches may be joined so. */
-struct slice kv_batch_bytes(const struct kv_batch *batch);
-/* Replaces the changes by such bytes; -EBADMSG if they are not well-formed. */
-int kv_batch_load(struct kv_batch *batch, struct slice bytes);
 
 /* --- leveldb.c: a database whose changes a journal keeps -------------------*/
 struct leveldb_env_t; /* LevelDB's file interface; NULL: the system's files */

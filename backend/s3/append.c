@@ -141,6 +141,7 @@ void s3_append_open(struct s3_call *call)
         worm_check_integrity(call, append->object->retention,
                              append->object->legal_hold, "Put Object") &&
         take_encryption(call, current, append->object)) {
+        append->object->size = append->offset + append->size;
         object_open_writer(call, append->object, slice_of(NULL, 0), 0);
     }
 }

@@ -231,6 +231,11 @@ Meta__ChecksumAlgorithm body_client_algorithm(const struct s3_call *call)
     return call->body->client;
 }
 
+Meta__ChecksumAlgorithm body_kept_algorithm(const struct s3_call *call)
+{
+    return call->body->kept;
+}
+
 void body_free(struct s3_call *call)
 {
     struct s3_body *body = call->body;

@@ -167,8 +167,9 @@ void call_fail_condition(struct s3_call *call, const char *condition);
 void call_fail_argument(struct s3_call *call, const char *name,
                         struct slice value, const char *message);
 /* From an errno: -ENOSPC InsufficientStorage, -ENODEV and -EDQUOT SlowDown,
- * others InternalError; logs what happened, but for -EDQUOT. */
+ * -EROFS ServiceUnavailable, others InternalError; logs what happened, but for -EDQUOT. */
 void call_fail_errno(struct s3_call *call, int error, const char *what);
+enum s3_error call_error_of(int error); /* the same mapping */
 
 /* --- XML out (xml_out.c): escapes; what XML 1.0 cannot hold is U+FFFD ------*/
 void xml_open_document(struct buffer *out,
@@ -228,6 +229,8 @@ Meta__Checksum *body_checksum(const struct s3_call *call);
 bool body_has_integrity(const struct s3_call *call);
 /* The algorithm the client's checksum has, header or trailer; NO_CHECKSUM. */
 Meta__ChecksumAlgorithm body_client_algorithm(const struct s3_call *call);
+/* That of body_checksum(); known before the body has come. */
+Meta__ChecksumAlgorithm body_kept_algorithm(const struct s3_call *call);
 void body_free(struct s3_call *call);
 
 /* --- conditions (conditions.c): pure

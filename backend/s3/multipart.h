@@ -32,6 +32,8 @@ struct upload {
     Meta__Upload *record;
 };
 
+/* The object to be, as far as its upload says. */
+void upload_object(const Meta__Upload *upload, Meta__Object *object);
 /* The uploadId argument, well-formed. False: the call has failed. */
 bool upload_id_arg(struct s3_call *call, struct slice *id);
 /* May the caller go on with an upload, list its parts, abort it? Besides the

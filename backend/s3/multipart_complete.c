@@ -442,26 +442,13 @@ static int commit(struct s3_call *call, struct complete *complete)
     const Meta__Upload *upload = complete->upload.record;
     struct meta *meta = call->service->meta;
     struct meta_batch *batch = meta_batch_new(meta);
-    Meta__Object object = META__OBJECT__INIT;
+    Meta__Object object;
 
+    upload_object(upload, &object);
     object.size = complete->size;
     object.etag = pb_bytes(slice_from_string(complete->etag));
     object.parts = (uint32_t)complete->count;
     object.checksum = complete->checksum;
-    object.n_headers = upload->n_headers;
-    object.headers = upload->headers;
-    object.n_metadata = upload->n_metadata;
-    object.metadata = upload->metadata;
-    object.n_tags = upload->n_tags;
-    object.tags = upload->tags;
-    object.storage_class = upload->storage_class;
-    object.website_redirect = upload->website_redirect;
-    object.retention = upload->retention;
-    object.legal_hold = upload->legal_hold;
-    object.acl = upload->acl;
-    object.owner =
-        upload->object_owner.len > 0 ? upload->object_owner : upload->owner;
-    object.encryption = upload->encryption;
     take_told(upload->encryption, &complete->told);
     if (complete->size > 0) {
         object.blob = meta_next_id(meta);

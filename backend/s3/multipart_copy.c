@@ -280,10 +280,10 @@ static int commit(struct s3_call *call, struct meta_batch *batch,
  * those that are or are to be sealed. */
 static int take_bytes(struct s3_call *call, struct copy *copy)
 {
-    Meta__Object object = META__OBJECT__INIT;
+    Meta__Object object;
     int rc;
 
-    object.encryption = call->sse.record;
+    upload_object(copy->upload.record, &object);
     copy->rewritten = copy->count > 1 ||
                       (copy->count == 1 &&
                        (copy->from.record != NULL || call->sse.record != NULL));

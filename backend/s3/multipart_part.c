@@ -12,6 +12,25 @@
 
 /* --- what UploadPartCopy shares
  * ------------------------------------------------*/
+void upload_object(const Meta__Upload *upload, Meta__Object *object)
+{
+    meta__object__init(object);
+    object->n_headers = upload->n_headers;
+    object->headers = upload->headers;
+    object->n_metadata = upload->n_metadata;
+    object->metadata = upload->metadata;
+    object->n_tags = upload->n_tags;
+    object->tags = upload->tags;
+    object->storage_class = upload->storage_class;
+    object->website_redirect = upload->website_redirect;
+    object->retention = upload->retention;
+    object->legal_hold = upload->legal_hold;
+    object->acl = upload->acl;
+    object->owner =
+        upload->object_owner.len > 0 ? upload->object_owner : upload->owner;
+    object->encryption = upload->encryption;
+}
+
 struct meta_referrer part_referrer(struct slice upload, unsigned number)
 {
     return (struct meta_referrer){
@@ -100,7 +119,7 @@ static bool check_algorithm(struct s3_call *call, const Meta__Upload *record)
 void s3_upload_part_open(struct s3_call *call)
 {
     struct part_call *part = arena_zalloc(call->arena, sizeof(*part));
-    Meta__Object object = META__OBJECT__INIT;
+    Meta__Object object;
 
     call->operation_data = part;
     if (!upload_part_number_arg(call, &part->number) ||
@@ -116,7 +135,7 @@ void s3_upload_part_open(struct s3_call *call)
                   &call->sse)) {
         return;
     }
-    object.encryption = call->sse.record;
+    upload_object(part->upload.record, &object);
     object_open_writer(call, &object, part->upload.id, part->number);
 }
 

@@ -69,9 +69,7 @@ static enum s3_error decide(struct s3_call *call, struct meta_batch *batch,
     }
     if (versioned && !by_version) {
         error = add_marker(call, batch, doomed);
-        return error == 0         ? S3_OK
-               : error == -EDQUOT ? S3_ERR_SlowDown
-                                  : S3_ERR_InternalError;
+        return error == 0 ? S3_OK : call_error_of(error);
     }
     if (object == NULL) {
         return S3_OK;
@@ -95,15 +93,15 @@ static void delete_locked(struct s3_call *call, struct object_doomed **doomed,
                           size_t count)
 {
     struct meta_batch *batch = meta_batch_new(call->service->meta);
+    int error;
 
     for (size_t i = 0; i < count; i++) {
         doomed[i]->error = decide(call, batch, doomed[i]);
     }
-    if (meta_commit(batch) != 0) {
-        for (size_t i = 0; i < count; i++) {
-            if (doomed[i]->error == S3_OK) {
-                doomed[i]->error = S3_ERR_InternalError;
-            }
+    error = meta_commit(batch);
+    for (size_t i = 0; i < count && error != 0; i++) {
+        if (doomed[i]->error == S3_OK) {
+            doomed[i]->error = call_error_of(error);
         }
     }
     meta_batch_free(batch);

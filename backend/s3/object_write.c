@@ -9,14 +9,26 @@
 
 #define ORIGIN_MAX (8u << 10) /* bytes: blob.h */
 
+/* What is known at the start is the algorithm. */
+static void say_checksum(const struct s3_call *call, Meta__Object *said,
+                         Meta__Checksum *checksum)
+{
+    if (said->checksum == NULL && call->body != NULL) {
+        meta__checksum__init(checksum);
+        checksum->algorithm = body_kept_algorithm(call);
+        said->checksum = checksum;
+    }
+}
+
 /* What each shard says of itself. What does not fit is left out, the longest
  * and least needed first: it helps a rebuild, nothing else reads it. */
 static struct slice pack_origin(struct s3_call *call,
                                 const Meta__Object *object, struct slice upload,
-                                unsigned part)
+                                unsigned part, uint64_t blob_size)
 {
     Meta__Origin origin = META__ORIGIN__INIT;
     Meta__Object said = *object;
+    Meta__Checksum checksum;
     uint8_t *packed;
     size_t size;
 
@@ -26,9 +38,18 @@ static struct slice pack_origin(struct s3_call *call,
     origin.object = &said;
     origin.upload_id = pb_bytes(upload);
     origin.part_number = part;
+    origin.versioning = call->bucket->versioning;
     if (said.owner.len == 0) {
         said.owner = pb_bytes(ownership_of_request(call));
     }
+    if (!slice_equal(pb_slice(said.owner), pb_slice(call->bucket->owner))) {
+        origin.bucket_owner = call->bucket->owner;
+    }
+    if (said.size == 0) {
+        said.size = blob_size;
+    }
+    said.mtime_ms = clock_wall_ms();
+    say_checksum(call, &said, &checksum);
     if (meta__origin__get_packed_size(&origin) > ORIGIN_MAX) {
         said.acl = NULL; /* the owner alone */
     }
@@ -72,14 +93,14 @@ int object_open_blob(struct s3_call *call, const Meta__Object *object,
                      struct slice upload, unsigned part, uint64_t size,
                      uint64_t *blob, struct s3_writer **writer)
 {
-    struct blob_spec spec = {.blob = meta_next_id(call->service->meta),
-                             .size = size};
+    struct blob_spec spec = {.size = size};
     int error;
 
-    if (call->intent.number == 0) {
+    if (call->intent.number == 0) { /* before the id: archive.h */
         blob_intent_begin(call->service->blobs, &call->intent);
     }
-    spec.origin = pack_origin(call, object, upload, part);
+    spec.blob = meta_next_id(call->service->meta);
+    spec.origin = pack_origin(call, object, upload, part, size);
     /* Before the bytes: without a record they would only fill the drives. */
     error = kv_check_room(meta_kv(call->service->meta));
     if (error == 0) {

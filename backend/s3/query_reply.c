@@ -107,6 +107,10 @@ void query_fail_errno(struct query *query, int error, const char *message)
         query_fail(query, QUERY_UNMODIFIABLE_ENTITY,
                    "%s cannot be modified or deleted.", name);
         break;
+    case -EROFS:
+        query_fail(query, QUERY_SERVICE_UNAVAILABLE,
+                   "Service is unable to handle request.");
+        break;
     default:
         log_error("a change of identities failed: %s", strerror(-error));
         query_fail(query, QUERY_INTERNAL_FAILURE,

@@ -237,6 +237,21 @@ void call_fail_condition(struct s3_call *call, const char *condition)
     call_fail(call, S3_ERR_PreconditionFailed);
 }
 
+enum s3_error call_error_of(int error)
+{
+    switch (error) {
+    case -ENOSPC:
+        return S3_ERR_InsufficientStorage;
+    case -ENODEV:
+    case -EDQUOT:
+        return S3_ERR_SlowDown;
+    case -EROFS: /* of the metadata: kv.h */
+        return S3_ERR_ServiceUnavailable;
+    default:
+        return S3_ERR_InternalError;
+    }
+}
+
 void call_fail_errno(struct s3_call *call, int error, const char *what)
 {
     struct slice id = pb_slice(call->request->request_id);
@@ -245,11 +260,5 @@ void call_fail_errno(struct s3_call *call, int error, const char *what)
         log_error("%s failed: %s (request %.*s)", what, strerror(-error),
                   (int)id.size, (const char *)id.data);
     }
-    if (error == -ENOSPC) {
-        call_fail(call, S3_ERR_InsufficientStorage);
-    } else if (error == -ENODEV || error == -EDQUOT) {
-        call_fail(call, S3_ERR_SlowDown);
-    } else {
-        call_fail(call, S3_ERR_InternalError);
-    }
+    call_fail(call, call_error_of(error));
 }

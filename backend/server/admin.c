@@ -96,12 +96,26 @@ void admin_add_credentials(json_t *object,
 }
 
 /* --- status ----------------------------------------------------------------*/
-static json_t *status_metadata(const struct cluster *cluster)
+static json_t *status_archive(struct archive *archive)
 {
+    struct archive_status status = {0};
+    if (archive != NULL) {
+        archive_look(archive, &status);
+    }
+    return json_pack("{s:i,s:I,s:I,s:I,s:I}", "copies", (int)status.copies,
+                     "began_ms", (json_int_t)status.began_ms, "written_ms",
+                     (json_int_t)status.written_ms, "snapshot_bytes",
+                     (json_int_t)status.snapshot_bytes, "log_bytes",
+                     (json_int_t)status.log_bytes);
+}
+
+static json_t *status_metadata(struct server *server)
+{
+    struct kv *kv = meta_kv(server->cluster.meta);
     struct kv_mirror_status status[KV_MIRRORS_MAX];
     uint64_t epoch = 0;
     json_t *list = json_array();
-    const unsigned count = kv_mirrors(meta_kv(cluster->meta), &epoch, status);
+    const unsigned count = kv_mirrors(kv, &epoch, status);
     for (unsigned i = 0; i < count; i++) {
         json_t *entry = json_pack(
             "{s:s,s:s,s:b,s:I,s:I,s:I}", "directory", status[i].directory,
@@ -111,7 +125,9 @@ static json_t *status_metadata(const struct cluster *cluster)
             (json_int_t)status[i].learned);
         json_array_append_new(list, entry != NULL ? entry : json_object());
     }
-    return json_pack("{s:I,s:o}", "epoch", (json_int_t)epoch, "mirrors", list);
+    return json_pack("{s:I,s:b,s:o,s:o}", "epoch", (json_int_t)epoch,
+                     "read_only", kv_read_only(kv), "mirrors", list, "archive",
+                     status_archive(server->archive));
 }
 
 static json_t *status_requests(struct counters *counters)
@@ -138,7 +154,7 @@ static int status(struct admin_call *call)
                   "version", S3D_VERSION, "uptime_seconds",
                   (json_int_t)((clock_wall_ms() - server->started_ms) / 1000),
                   "drives", admin_drives(server), "metadata",
-                  status_metadata(&server->cluster), "connections", "request",
+                  status_metadata(server), "connections", "request",
                   atomic_load(&counters->connections[COUNT_REQUEST]), "control",
                   atomic_load(&counters->connections[COUNT_CONTROL]), "admin",
                   atomic_load(&counters->connections[COUNT_ADMIN]), "in_flight",

@@ -9,6 +9,64 @@
 #define RETRY_US      5000000u
 #define RETRY_LONGEST 600000000u
 
+/* --- whether there are any -------------------------------------------------*/
+
+static int find_store(void *context, const char *name)
+{
+    enum metadata_state *state = context;
+    if (strcmp(name, REBUILDING_NAME) == 0) {
+        *state = METADATA_REBUILDING;
+    } else if (strcmp(name, "lock") != 0 && strcmp(name, "lost+found") != 0 &&
+               *state == METADATA_BLANK) {
+        *state = METADATA_THERE;
+    }
+    return 0;
+}
+
+enum metadata_state metadata_state(const char *directory)
+{
+    enum metadata_state state = METADATA_BLANK;
+    const int error = io_list(io_posix(), directory, find_store, &state);
+    return error == 0 || error == -ENOENT ? state : METADATA_THERE;
+}
+
+static bool drives_hold_data(const struct server_config *config)
+{
+    struct drive_identity identity;
+    for (unsigned i = 0; i < config->drive_count; i++) {
+        if (!config->drives[i].removed &&
+            drive_identify(io_posix(), config->drives[i].path, &identity) ==
+                0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* New metadata beside drives that hold a cluster's data would hide that they
+ * are lost. */
+static int check_there(const struct server_config *config)
+{
+    bool blank = true;
+    for (unsigned i = 0; i < config->metadata_count; i++) {
+        const enum metadata_state state = metadata_state(config->metadata[i]);
+        if (state == METADATA_REBUILDING) {
+            log_error("%s: a rebuild of the metadata did not end: `s3ctl "
+                      "rebuild` begins it again",
+                      config->metadata[i]);
+            return -EINVAL;
+        }
+        blank = blank && state == METADATA_BLANK;
+    }
+    if (blank && drives_hold_data(config)) {
+        log_error("the metadata are gone, and the drives hold data: bring a "
+                  "mirror back (%s), or make them anew with `s3ctl rebuild`",
+                  config->metadata[0]);
+        return -EINVAL;
+    }
+    return 0;
+}
+
 static int open_mirrors(const struct server_config *config, struct kv **kv)
 {
     const struct kv_mirror_options options = {
@@ -36,7 +94,10 @@ int cluster_open_metadata(const struct server_config *config,
                           struct cluster *cluster)
 {
     struct kv *kv;
-    int error = open_mirrors(config, &kv);
+    int error = check_there(config);
+    if (error == 0) {
+        error = open_mirrors(config, &kv);
+    }
     if (error != 0) {
         return error;
     }
@@ -70,7 +131,7 @@ static bool is_below(const char *path, const char *directory)
 }
 
 /* A directory that a missing drive left behind is no place for a mirror. */
-static bool has_drive(const struct cluster *cluster, const char *mirror)
+bool cluster_has_drive_of(const struct cluster *cluster, const char *mirror)
 {
     bool has = !cluster->metadata_on_drives;
     for (unsigned i = 0; i < cluster->drive_count && !has; i++) {
@@ -138,7 +199,8 @@ void cluster_mend_mirrors(struct cluster *cluster)
     uint64_t epoch;
     const unsigned count = kv_mirrors(kv, &epoch, status);
     for (unsigned i = 0; i < count; i++) {
-        if (may_learn(&status[i]) && has_drive(cluster, status[i].directory)) {
+        if (may_learn(&status[i]) &&
+            cluster_has_drive_of(cluster, status[i].directory)) {
             try_mirror(cluster, kv, i, status[i].directory);
         }
     }

@@ -19,6 +19,8 @@ static const struct setting settings[] = {
     {"admin_socket", SOCKET, AT(admin_socket), "/run/s3d/admin.sock", 0, 0},
     {"state", PATH, AT(state), "", 0, 0},
     {"metadata_mirrors", NUMBER, AT(metadata_mirrors), "3", 1, KV_MIRRORS_MAX},
+    {"metadata_archives", NUMBER, AT(metadata_archives), "2", 0,
+     ARCHIVE_COPIES_MAX},
     {"master_key", PATH, AT(master_key), "", 0, 0},
     {"keyring", PATH, AT(keyring), "", 0, 0},
     {"region", TEXT, AT(region), "us-east-1", 0, 0},

@@ -9,7 +9,7 @@
 #define DEFAULT_CONFIG "/etc/s3d/s3d.conf"
 
 static const char usage[] =
-    "usage: s3d [-c FILE] [-t] [-L] [-V] [-h]\n"
+    "usage: s3d [-c FILE] [-t] [-L] [-R [-j]] [-V] [-h]\n"
     "Stores the objects of an nginx with ngx_http_s3_module. Runs in the\n"
     "foreground.\n"
     "  -c FILE  configuration (" DEFAULT_CONFIG ")\n"
@@ -17,6 +17,9 @@ static const char usage[] =
     "  -L       start although half of the metadata's mirrors or more are "
     "lost:\n"
     "           what only they knew is gone\n"
+    "  -R       make the metadata anew from the drives, and exit: `s3ctl "
+    "rebuild`\n"
+    "  -j       what -R says is JSON\n"
     "  -V       show the version and exit\n"
     "  -h       show this and exit\n"
     "signals: TERM, INT  end the requests under way, then stop (again: now)\n"
@@ -27,9 +30,9 @@ static const char usage[] =
 int main(int argc, char **argv)
 {
     const char *path = DEFAULT_CONFIG;
-    bool test = false, accept_lost = false;
+    bool test = false, accept_lost = false, rebuild = false, json = false;
     int option;
-    while ((option = getopt(argc, argv, "c:tLVh")) != -1) {
+    while ((option = getopt(argc, argv, "c:tLRjVh")) != -1) {
         switch (option) {
         case 'c':
             path = optarg;
@@ -39,6 +42,12 @@ int main(int argc, char **argv)
             break;
         case 'L':
             accept_lost = true;
+            break;
+        case 'R':
+            rebuild = true;
+            break;
+        case 'j':
+            json = true;
             break;
         case 'V':
             puts("s3d " S3D_VERSION);
@@ -66,6 +75,9 @@ int main(int argc, char **argv)
     }
     buffer_free(&error);
     config->accept_lost_mirrors = accept_lost;
+    if (!test && rebuild) {
+        return server_rebuild(config, json);
+    }
     if (!test) {
         return server_run(config, path);
     }

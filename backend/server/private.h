@@ -96,9 +96,21 @@ bool cluster_is_settled(struct cluster *cluster, unsigned index);
 int cluster_remove_drive(struct cluster *cluster, unsigned index);
 
 /* --- metadata and identities (cluster_metadata.c) --------------------------*/
+/* In a directory of a mirror that is being made anew: what is there is not to
+ * be used, and may be thrown away. */
+#define REBUILDING_NAME "rebuilding"
+enum metadata_state {
+    METADATA_BLANK,      /* absent, or nothing that s3d wrote */
+    METADATA_REBUILDING, /* of a rebuild that did not end */
+    METADATA_THERE
+};
+enum metadata_state metadata_state(const char *directory);
 /* Logs why it fails. */
 int cluster_open_metadata(const struct server_config *config,
                           struct cluster *cluster);
+/* Whether a mirror may be in its directory: on drives, only if the drive is
+ * there. */
+bool cluster_has_drive_of(const struct cluster *cluster, const char *mirror);
 /* Whether s3d could start without the mirror in drive `index`'s directory. */
 bool cluster_metadata_without(struct cluster *cluster, unsigned index);
 /* Has a mirror that is no member learn, if one may be tried now. Blocks. */
@@ -265,6 +277,7 @@ struct server {
     struct cluster cluster;
     struct care *care;
     struct reclaim *reclaim;
+    struct archive *archive; /* NULL: none is kept */
     struct rebalance *rebalance;
     struct publisher *publisher;
     struct s3_service service;

@@ -226,6 +226,31 @@ static struct rebalance *open_rebalance(struct server *server)
     return rebalance_open(&options);
 }
 
+/* --- the archive -----------------------------------------------------------*/
+#define ARCHIVE_FLUSH_MS    1000
+#define ARCHIVE_INTERVAL_MS 60000
+#define ARCHIVE_RATE        (32u << 20)
+#define ARCHIVE_LOG_BYTES   (64u << 20)
+
+static struct archive *open_archive(struct server *server)
+{
+    const struct archive_options options = {
+        .io = io_posix(),
+        .meta = server->cluster.meta,
+        .blobs = server->cluster.blobs,
+        .drives = server->cluster.drives,
+        .drive_count = server->cluster.drive_count,
+        .copies = (unsigned)server->config->metadata_archives,
+        .rate = ARCHIVE_RATE,
+        .log_bytes = ARCHIVE_LOG_BYTES,
+        .flush_ms = ARCHIVE_FLUSH_MS,
+        .interval_ms = ARCHIVE_INTERVAL_MS,
+        .busy = is_busy,
+        .context = server,
+    };
+    return options.copies > 0 ? archive_open(&options) : NULL;
+}
+
 int server_run(struct server_config *config, const char *config_path)
 {
     struct server *server = xcalloc(1, sizeof(*server));
@@ -269,6 +294,7 @@ int server_run(struct server_config *config, const char *config_path)
         server->service.access_log = s3_access_log_open(
             &server->service, config->logging_interval_s * 1000);
         server->usable = cluster_usable(&server->cluster);
+        server->archive = open_archive(server);
         server->care = open_care(server);
         server->reclaim = open_reclaim(server);
         server->publisher = publisher_open(server->service.events);
@@ -284,6 +310,7 @@ int server_run(struct server_config *config, const char *config_path)
         reclaim_close(server->reclaim);
         care_close(server->care);
         s3_access_log_close(server->service.access_log);
+        archive_close(server->archive);
         s3_policy_cache_free(server->service.policies);
         oidc_free(server->service.oidc);
         publisher_close(server->publisher);

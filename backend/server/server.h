@@ -4,6 +4,7 @@
 #ifndef SERVER_H
 #define SERVER_H
 
+#include "archive/archive.h"
 #include "base/base.h"
 #include "kv/kv.h"
 #include <sys/types.h>
@@ -88,9 +89,10 @@ struct server_config {
     char *state; /* directory of the master key and the keyring */
     char *metadata[KV_MIRRORS_MAX]; /* directories of its mirrors */
     unsigned metadata_count;
-    bool metadata_on_drives;   /* in directories of drives */
-    uint64_t metadata_mirrors; /* how many, on drives */
-    bool accept_lost_mirrors;  /* s3d -L: docs/mirrors.md */
+    bool metadata_on_drives;    /* in directories of drives */
+    uint64_t metadata_mirrors;  /* how many, on drives */
+    uint64_t metadata_archives; /* on how many drives; 0: none */
+    bool accept_lost_mirrors;   /* s3d -L: docs/mirrors.md */
     char *master_key;
     char *keyring;
     struct server_vault_config vault;
@@ -129,5 +131,12 @@ void config_free(struct server_config *config); /* NULL is allowed */
  * or 1 after an error that was logged.
  */
 int server_run(struct server_config *config, const char *config_path);
+
+/*
+ * s3d -R: makes the metadata anew from the drives, where there are none
+ * (docs/durability.md); what it did goes to stdout, for people or as JSON.
+ * Takes over `config`. Returns the exit status as above.
+ */
+int server_rebuild(struct server_config *config, bool json);
 
 #endif

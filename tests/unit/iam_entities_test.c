@@ -700,14 +700,14 @@ static void test_failed_commit_changes_nothing(void **state)
     add_key(f, "alice", &key);
     assert_int_equal(iam_attach(f->iam, &alice, READ_ONLY), 0);
     kv_memory_fail_after(f->kv, 0);
-    assert_int_equal(create(f, IAM_USER, "bob", (struct slice){0}), -EIO);
-    assert_int_equal(iam_detach(f->iam, &alice, READ_ONLY), -EIO);
+    assert_int_equal(create(f, IAM_USER, "bob", (struct slice){0}), -EROFS);
+    assert_int_equal(iam_detach(f->iam, &alice, READ_ONLY), -EROFS);
     assert_int_equal(
-        iam_inline_put(f->iam, &alice, "p", ALLOW("s3:*"), message), -EIO);
-    assert_int_equal(iam_join(f->iam, &alice, "g"), -EIO);
-    assert_int_equal(iam_rename(f->iam, &alice, "carol", NULL), -EIO);
-    assert_int_equal(iam_delete(f->iam, &alice, true), -EIO);
-    assert_int_equal(iam_delete(f->iam, &group, false), -EIO);
+        iam_inline_put(f->iam, &alice, "p", ALLOW("s3:*"), message), -EROFS);
+    assert_int_equal(iam_join(f->iam, &alice, "g"), -EROFS);
+    assert_int_equal(iam_rename(f->iam, &alice, "carol", NULL), -EROFS);
+    assert_int_equal(iam_delete(f->iam, &alice, true), -EROFS);
+    assert_int_equal(iam_delete(f->iam, &group, false), -EROFS);
     assert_int_equal(iam_get(f->iam, &alice, &found), 0);
     assert_true(may(f, &key, "s3:GetObject"));
     assert_false(may(f, &key, "s3:PutObject"));

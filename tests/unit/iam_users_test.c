@@ -407,7 +407,7 @@ static void test_no_secret_is_kept_in_the_clear(void **state)
     assert_int_equal(signing_key(f, made.access_key, &generation, hex), 0);
     expect_not_in_store(f->kv, made.secret_key);
     kv_memory_fail_after(f->kv, 0);
-    assert_int_equal(iam_key_delete(f->iam, made.access_key), -EIO);
+    assert_int_equal(iam_key_delete(f->iam, made.access_key), -EROFS);
     expect_not_in_log(f, made.secret_key);
     expect_not_in_log(f, hex);
 }
@@ -454,13 +454,14 @@ static void test_failed_commit_changes_nothing(void **state)
     add_user(f, (struct iam_new_account){.name = "alice"}, &made);
     generation = generation_of(f, made.access_key);
     kv_memory_fail_after(f->kv, 0);
-    assert_int_equal(iam_account_add(f->iam, &user, NULL, &key), -EIO);
+    assert_int_equal(iam_account_add(f->iam, &user, NULL, &key), -EROFS);
     assert_string_equal(key.secret_key, "");
-    assert_int_equal(add_key(f, "alice", &key), -EIO);
-    assert_int_equal(delete_user(f, "alice"), -EIO);
-    assert_int_equal(iam_key_enable(f->iam, made.access_key, false), -EIO);
+    assert_int_equal(add_key(f, "alice", &key), -EROFS);
+    assert_int_equal(delete_user(f, "alice"), -EROFS);
+    assert_int_equal(iam_key_enable(f->iam, made.access_key, false), -EROFS);
     assert_string_equal(key.secret_key, "");
-    assert_int_equal(iam_key_rotate(f->iam, made.access_key, NULL, &key), -EIO);
+    assert_int_equal(iam_key_rotate(f->iam, made.access_key, NULL, &key),
+                     -EROFS);
     assert_int_equal(authenticate(f, made.access_key, generation), 0);
 }
 
@@ -562,7 +563,7 @@ static void test_master_key_rotation(void **state)
     assert_int_equal(iam_open(f->kv, f->master, &f->iam), 0);
     check_keys(f, made, hex, MANY);
     kv_memory_fail_after(f->kv, 1);
-    assert_int_equal(iam_master_rotate(f->iam), -EIO);
+    assert_int_equal(iam_master_rotate(f->iam), -EROFS);
     assert_int_equal(read_master(f, before), 130);
     check_keys(f, made, hex, MANY);
     take_over(f); /* some are sealed under each */

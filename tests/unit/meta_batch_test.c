@@ -139,7 +139,7 @@ static void test_failed_commit_changes_nothing(void **state)
     assert_int_equal(meta_open(kv, &meta), 0);
     put_bucket(meta, "old", 1, 0);
     kv_memory_fail_after(kv, 0);
-    put_bucket(meta, "new", 2, -EIO);
+    put_bucket(meta, "new", 2, -EROFS);
     assert_int_equal(meta_get_bucket(meta, arena, KEY("new"), &bucket),
                      -ENOENT);
     assert_int_equal(meta_get_bucket(meta, arena, KEY("old"), &bucket), 0);
