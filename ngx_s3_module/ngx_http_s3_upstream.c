@@ -551,14 +551,10 @@ ngx_http_s3_abort_request(ngx_http_request_t *r)
 static void
 ngx_http_s3_finalize_request(ngx_http_request_t *r, ngx_int_t rc)
 {
-    ngx_http_s3_ctx_t  *ctx;
-
     ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
                    "finalize s3 request: %i", rc);
 
-    ctx = ngx_http_get_module_ctx(r, ngx_http_s3_module);
+    /* a filter that failed may have cleared the module contexts */
 
-    if (ctx) {
-        ngx_http_s3_limit_end(r, ctx);
-    }
+    ngx_http_s3_limit_end(r, r->upstream->input_filter_ctx);
 }

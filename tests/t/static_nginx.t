@@ -144,6 +144,8 @@ store('frag.html', '<b>dog</b>', [ 'Cache-Control' => 'max-age=9' ]);
 store('2x3.png', $png);
 store('page.html', 'A <!--# include virtual="/frag.html" --> B'
     . '<!--# include virtual="/none.html" -->');
+store('set.html', '<!--# include virtual="/frag.html" set="x" -->'
+    . '<!--# echo var="x" encoding="none" -->!');
 store('page.html.gz', 'not to be taken apart');
 store('text.txt', 'text ' x 100);
 store('deflated.html', Compress::Zlib::memGzip('inflated'),
@@ -214,6 +216,7 @@ for my $headers ([], [ [ Range => 'bytes=0-3' ] ], [ [ 'If-Modified-Since' =>
     is($r->{status}, 200, 'ssi');
     like($r->{body}, qr{^A <b>dog</b> B.*404 Not Found}s, 'includes whole objects');
 }
+is(get('/ssi/set.html')->{body}, '<b>dog</b>!', 'ssi: into a variable');
 $r = get('/sub/frag.html', [ Range => 'bytes=0-3' ]);
 is("$r->{status} $r->{body}", '200 <b>cat</b>', 'sub_filter');
 $r = get('/add/text.txt');

@@ -256,7 +256,8 @@ static void add(struct buffer *out, const char *head, size_t offset,
     buffer_append(out, bytes + offset, size);
 }
 
-/* Small ones as data, large ones as segments, one of which is refused. */
+/* Small ones as data, large ones as segments, one of which is refused; what is
+ * encrypted always as data. */
 static void several_ranges(void **state)
 {
     struct buffer wanted = {0};
@@ -265,18 +266,22 @@ static void several_ranges(void **state)
     s3_expect(
         &fixture, 200,
         S3_CASE(PUT_OBJECT, "large", .body = bytes, .size = sizeof(bytes)));
+    s3_expect(
+        &fixture, 200,
+        S3_CASE(PUT_OBJECT, "sse", .body = bytes, .size = sizeof(bytes),
+                .headers = FIELDS("x-amz-server-side-encryption", "AES256")));
     add(&wanted, PART("1048576", "1048578"), 1048576, 3);
     add(&wanted, PART("0", "999999"), 0, 1000000);
     add(&wanted, PART("2000000", "3145727"), 2000000, 1145728);
     add(&wanted, PART("5", "5"), 5, 1);
     buffer_append_string(&wanted, "\r\n--0123456789ABCDEF--\r\n");
-    for (unsigned way = 0; way < 4; way++) {
+    for (unsigned way = 0; way < 5; way++) {
         struct s3_answer answer;
 
         run(&answer,
             (struct file_case){
                 .method = way == 3 ? "HEAD" : "GET",
-                .candidates = {{.key = "large"}},
+                .candidates = {{.key = way == 4 ? "sse" : "large"}},
                 .headers = FIELDS("range", "bytes=1048576-1048578,0-999999,"
                                            "2000000-,5-5"),
                 .segments = way > 0,
