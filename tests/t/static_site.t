@@ -6,6 +6,7 @@
 use strict;
 use warnings;
 
+use Digest::MD5 qw(md5_base64);
 use FindBin;
 use IO::Socket::INET;
 use lib "$FindBin::Bin/lib";
@@ -258,6 +259,19 @@ is("$r->{status} $r->{headers}{'content-type'} $r->{body}",
     'as JSON, from a name on');
 check('site', '/docs/', '200 second index', 'none by default');
 check('site', '/empty/', '404 ', 'none by default');
+
+# --- other origins -----------------------------------------------------------------
+
+my $rules = '<CORSConfiguration><CORSRule><AllowedOrigin>https://a.test</AllowedOrigin>'
+    . '<AllowedMethod>GET</AllowedMethod></CORSRule></CORSConfiguration>';
+is($t->put('/site?cors', body => $rules,
+    headers => [ [ 'Content-MD5' => md5_base64($rules) . '==' ] ])->{status}, 200,
+    'the bucket\'s CORS rules');
+$r = get('site', '/style.css', [ Origin => 'https://a.test' ]);
+is($r->{headers}{'access-control-allow-origin'}, 'https://a.test', 'hold here too');
+$r = get('site', '/none', [ Origin => 'https://a.test' ]);
+is("$r->{status} $r->{headers}{'access-control-allow-origin'}", '404 https://a.test',
+    'and of what is not there');
 
 # --- what nginx -t says ------------------------------------------------------------
 
