@@ -258,9 +258,11 @@ static void walk_begin(struct meta_outbox *outbox, uint64_t after,
 static int walk_here(struct walk *walk, uint64_t *sequence)
 {
     struct slice key;
+    int rc;
 
     if (!kv_valid(walk->it)) {
-        return kv_error(walk->it) != 0 ? kv_error(walk->it) : -ENOENT;
+        rc = kv_error(walk->it);
+        return rc != 0 ? rc : -ENOENT;
     }
     key = kv_key(walk->it);
     if (!slice_has_prefix(key, buffer_slice(&walk->prefix))) {

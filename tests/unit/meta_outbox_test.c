@@ -210,6 +210,29 @@ static void test_a_failed_commit_counts_nothing(void **state)
     meta_batch_free(batch);
 }
 
+/* Deletes give room back: they are taken with their events, writes are not. */
+static void test_below_the_reserve(void **state)
+{
+    static const char *const directories[] = {"/tmp"};
+    struct meta_batch *batch = meta_batch_new(meta);
+    Meta__Object object = META__OBJECT__INIT;
+
+    (void)state;
+    kv_set_reserve(kv, directories, 1, UINT64_MAX / 2);
+    put(batch, outbox, "a");
+    meta_delete_object(batch, 1, SLICE_LITERAL("a"), 1);
+    assert_int_equal(meta_commit(batch), 0);
+    meta_batch_free(batch);
+    assert_backlog(1);
+    batch = meta_batch_new(meta);
+    object.sequence = 2;
+    put(batch, outbox, "a");
+    meta_put_object(batch, 1, SLICE_LITERAL("a"), &object);
+    assert_int_equal(meta_commit(batch), -ENOSPC);
+    meta_batch_free(batch);
+    assert_backlog(1);
+}
+
 static void count_call(void *context)
 {
     ++*(unsigned *)context;
@@ -371,6 +394,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_many_are_trimmed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_failed_commit_counts_nothing,
                                         setup, teardown),
+        cmocka_unit_test_setup_teardown(test_below_the_reserve, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_the_watcher_is_told, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_counted_at_the_start, setup,
