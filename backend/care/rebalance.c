@@ -57,6 +57,7 @@ bool levels_read(struct rebalance *rebalance, struct levels *levels)
         drive_usage(drive, &usage);
         levels->drives[i] = (struct level){
             .takes = drive_state(drive) == DRIVE_OK && !drive_draining(drive),
+            .slow = drive_slow(drive),
             .domain = blob_domain(rebalance->options.blobs, i),
             .live = live.bytes,
             .total = usage.total,

@@ -105,7 +105,7 @@ static bool is_better(const struct chunk_plan *plan, unsigned shard,
     const struct level *to = &plan->levels->drives[drive];
     const uint64_t bytes = plan->shards[shard].bytes;
 
-    if (!to->takes || is_used(plan, drive) || to->free < bytes ||
+    if (!to->takes || to->slow || is_used(plan, drive) || to->free < bytes ||
         level_of(to) >= plan->levels->mean) {
         return false;
     }

@@ -15,6 +15,7 @@
 /* --- rebalance_levels.c ----------------------------------------------------*/
 struct level {
     bool takes; /* OK and not drained */
+    bool slow;  /* is given none while that lasts */
     unsigned domain;
     uint64_t live, total, free; /* bytes */
 };

@@ -104,8 +104,13 @@ int drive_failed(struct drive *drive, const char *what, int error)
 void drive_set_state(struct drive *drive, enum drive_state state,
                      const char *reason)
 {
-    take_note(drive, reason, drive_state(drive) != state);
-    atomic_store(&drive->state, (int)state);
+    int before = atomic_load(&drive->state);
+    while (before != DRIVE_REMOVED &&
+           !atomic_compare_exchange_weak(&drive->state, &before, (int)state)) {
+    }
+    if (before != DRIVE_REMOVED) { /* for ever, whatever a late look says */
+        take_note(drive, reason, before != (int)state);
+    }
 }
 
 /* --- silence ---------------------------------------------------------------*/

@@ -82,10 +82,22 @@ like(drive(2)->{reason}, qr/holds drive 1: drives are swapped/, 'and the other')
 all_readable('swapped');
 refused(qr/only a drive whose directory is blank/, 'a foreign drive',
     qw(drive replace 1 --yes));
+
+# At a start they are found where they are.
+is($t->stop('s3d'), 0, 's3d stops');
+$t->start_s3d();
+state_is($_, 'ok') for 1, 2;
+is(drive(1)->{directory}, "$dir/drive2", 'found at the other path');
+is(drive(1)->{configured_drive}, 2, 'and it is said');
+is(put('swapped', 200_000), '200 ', 'written');
+all_readable('swapped and found');
+is($t->stop('s3d'), 0, 's3d stops');
 rename "$dir/drive1", "$dir/away" or die;
 rename "$dir/drive2", "$dir/drive1" or die;
 rename "$dir/away", "$dir/drive2" or die;
+$t->start_s3d();
 state_is($_, 'ok') for 1, 2;
+ok(!defined drive(1)->{configured_drive}, 'each in its place');
 all_readable('in their places');
 
 # Another disk.

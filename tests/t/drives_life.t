@@ -103,6 +103,26 @@ is($t->ctl(qw(heal status))->{drives}, 6, 'it does not count');
 put(400_000) for 1 .. 3;
 all_readable('without it');
 
+# What the configuration alone says is refused.
+sub does_not_start {
+    my ($like, $name) = @_;
+    is($t->stop('s3d'), 0, 's3d stops');
+    $t->write_file('s3d.conf', $t->s3d_conf());
+    system $t->build() . '/s3d', '-c', "$dir/s3d.conf";
+    is($? >> 8, 1, "$name: s3d does not start");
+    like($t->read_file('s3d.log'), $like, $name);
+}
+$t->{removed}{3} = 1;
+does_not_start(qr/drive 3 is removed in the configuration, but not in the/,
+    'removed by hand');
+delete $t->{removed}{3};
+$t->start_s3d();
+$t->{drives} = 6;
+does_not_start(qr/the cluster has a drive 6, but the configuration names only/,
+    'too few entries');
+$t->{drives} = 7;
+$t->start_s3d();
+
 # A new drive gets its share.
 $t->{drives} = 8;
 restart();

@@ -28,6 +28,7 @@ static void any_levels(uint64_t *state, struct levels *levels)
         struct level *level = &levels->drives[i];
 
         level->takes = draw(state, 6) != 0;
+        level->slow = draw(state, 8) == 0;
         level->domain = (unsigned)draw(state, domains);
         level->total = 1000 + draw(state, 9000);
         level->live = draw(state, level->total);
@@ -117,7 +118,7 @@ static void check_move(struct levels *now, const struct shards *shards,
     struct level *from = &now->drives[shard->drive];
     struct level *to = &now->drives[move->drive];
 
-    assert_true(from->takes && to->takes && !move->any);
+    assert_true(from->takes && to->takes && !to->slow && !move->any);
     assert_true(to->free >= shard->bytes);
     for (size_t i = 0; i < shards->count; i++) { /* not even for a while */
         assert_true(shards->list[i].chunk != move->chunk ||
