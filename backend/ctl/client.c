@@ -112,8 +112,20 @@ static Wire__AdminReply *receive_reply(int fd)
     return reply;
 }
 
-enum ctl_exit client_ask(const char *path, const char *command,
-                         const json_t *arguments, json_t **result)
+/* Lines of JSON. False: the other side has ended. */
+static bool print_lines(int fd)
+{
+    Wire__AdminReply *reply = receive_reply(fd);
+    if (reply == NULL) {
+        return false;
+    }
+    fwrite(reply->result.data, 1, reply->result.len, stdout);
+    wire__admin_reply__free_unpacked(reply, NULL);
+    return fflush(stdout) == 0;
+}
+
+static enum ctl_exit ask(const char *path, const char *command,
+                         const json_t *arguments, json_t **result, bool follow)
 {
     Wire__AdminReply *reply = NULL;
     enum ctl_exit status = CTL_UNREACHABLE;
@@ -134,8 +146,27 @@ enum ctl_exit client_ask(const char *path, const char *command,
     if (status == CTL_UNREACHABLE) {
         fprintf(stderr, "s3ctl: s3d on %s: %s\n", path, strerror(errno));
     }
+    if (follow && status == CTL_OK) {
+        while (print_lines(fd)) {
+            ;
+        }
+        status = CTL_UNREACHABLE; /* it only ends with s3d */
+        fprintf(stderr, "s3ctl: s3d on %s has gone\n", path);
+    }
     if (fd >= 0) {
         close(fd);
     }
     return status;
+}
+
+enum ctl_exit client_ask(const char *path, const char *command,
+                         const json_t *arguments, json_t **result)
+{
+    return ask(path, command, arguments, result, false);
+}
+
+enum ctl_exit client_follow(const char *path, const char *command,
+                            const json_t *arguments, json_t **result)
+{
+    return ask(path, command, arguments, result, true);
 }

@@ -297,6 +297,8 @@ const struct ctl_command ctl_commands[] = {
      "until it is started, or s3d is"},
     {"rebalance status", "rebalance.status", {{0}}, 0, print_rebalance,
      "how full drives are, and what is moved"},
+    {"events tail", "events.tail", {{0}}, CTL_FILTER, NULL,
+     "follows events as they happen, a line of JSON each"},
     {"drive list", "drive.list", {{0}}, 0, print_drives, "and their states"},
     {"drive replace", "drive.replace", {DRIVE}, CTL_YES, print_replaced,
      "a new disk is there, blank; without --yes: what it means"},

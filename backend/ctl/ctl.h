@@ -23,6 +23,11 @@ enum ctl_exit {
 enum ctl_exit client_ask(const char *socket, const char *command,
                          const json_t *arguments, json_t **result);
 
+/* The same of a command that listens: prints the lines that come after the
+ * reply, until the other side ends. */
+enum ctl_exit client_follow(const char *socket, const char *command,
+                            const json_t *arguments, json_t **result);
+
 /* Options that only some commands take. */
 enum ctl_option {
     CTL_ACCOUNT = 1 << 0,
@@ -36,6 +41,7 @@ enum ctl_option {
     CTL_WATCH = 1 << 8,   /* --watch, of healing */
     CTL_YES = 1 << 9,
     CTL_FORCE = 1 << 10,
+    CTL_FILTER = 1 << 11, /* --bucket, --prefix, --suffix, --event */
 };
 
 #define CTL_ARGUMENTS_MAX 3
@@ -52,6 +58,7 @@ struct ctl_command {
     const char *command; /* "user.add" */
     struct ctl_argument arguments[CTL_ARGUMENTS_MAX + 1];
     unsigned options; /* OR of enum ctl_option */
+    /* NULL: it listens, and prints as it comes. */
     void (*print)(const json_t *result, const char *argument);
     const char *help;
 };

@@ -14,7 +14,9 @@ struct options {
     const char *socket;
     const char *account, *path, *description, *policy_file;
     const char *access_key, *secret_key_file;
+    const char *bucket, *prefix, *suffix;
     const char *config; /* of s3d; NULL: not given */
+    json_t *events;     /* NULL: none */
     json_t *context;    /* NULL: none */
     unsigned given;     /* OR of enum ctl_option */
     bool json;
@@ -33,6 +35,9 @@ static const char usage_options[] =
     "  --force                  drive remove: what is on it counts as lost\n"
     "  --context KEY=VALUE      policy simulate: of a condition, repeatable\n"
     "  --policy-file FILE       service-account add: narrows what it may\n"
+    "  --bucket NAME --prefix TEXT --suffix TEXT --event TYPE\n"
+    "                           events tail: only these; TYPE is such as\n"
+    "                           s3:ObjectCreated:*, repeatable\n"
     "  --watch                  heal: until nothing is left to be healed\n"
     "\n"
     "  -c FILE                  rebuild: s3d's configuration\n"
@@ -83,6 +88,10 @@ enum {
     OPTION_WATCH,
     OPTION_YES,
     OPTION_FORCE,
+    OPTION_BUCKET,
+    OPTION_PREFIX,
+    OPTION_SUFFIX,
+    OPTION_EVENT,
 };
 
 static const struct option long_options[] = {
@@ -100,6 +109,10 @@ static const struct option long_options[] = {
     {"context", required_argument, NULL, OPTION_CONTEXT},
     {"yes", no_argument, NULL, OPTION_YES},
     {"force", no_argument, NULL, OPTION_FORCE},
+    {"bucket", required_argument, NULL, OPTION_BUCKET},
+    {"prefix", required_argument, NULL, OPTION_PREFIX},
+    {"suffix", required_argument, NULL, OPTION_SUFFIX},
+    {"event", required_argument, NULL, OPTION_EVENT},
     {NULL, 0, NULL, 0},
 };
 
@@ -127,6 +140,38 @@ static void take_context(struct options *options)
     }
     free(key);
     options->given |= CTL_CONTEXT;
+}
+
+static void take_event(struct options *options)
+{
+    if (options->events == NULL) {
+        options->events = json_array();
+    }
+    if (json_array_append_new(options->events, json_string(optarg)) != 0) {
+        exit_usage();
+    }
+    options->given |= CTL_FILTER;
+}
+
+/* Options of events tail. */
+static void take_filter(struct options *options, int option)
+{
+    switch (option) {
+    case OPTION_BUCKET:
+        give(options, CTL_FILTER, &options->bucket);
+        break;
+    case OPTION_PREFIX:
+        give(options, CTL_FILTER, &options->prefix);
+        break;
+    case OPTION_SUFFIX:
+        give(options, CTL_FILTER, &options->suffix);
+        break;
+    case OPTION_EVENT:
+        take_event(options);
+        break;
+    default:
+        exit_usage();
+    }
 }
 
 static void take_option(struct options *options, int option)
@@ -178,7 +223,7 @@ static void take_option(struct options *options, int option)
         take_context(options);
         break;
     default:
-        exit_usage();
+        take_filter(options, option);
     }
 }
 
@@ -286,6 +331,9 @@ static void set_options(json_t *arguments, const struct options *options)
         {"path", options->path},
         {"description", options->description},
         {"access_key", options->access_key},
+        {"bucket", options->bucket},
+        {"prefix", options->prefix},
+        {"suffix", options->suffix},
     };
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         if (texts[i][1] != NULL) {
@@ -306,6 +354,9 @@ static void set_options(json_t *arguments, const struct options *options)
     }
     if (options->context != NULL) {
         set(arguments, "context", options->context); /* given away */
+    }
+    if (options->events != NULL) {
+        set(arguments, "events", options->events); /* given away */
     }
     if (options->policy_file != NULL) {
         set(arguments, "document", read_file(options->policy_file));
@@ -378,6 +429,21 @@ static enum ctl_exit run(const struct ctl_command *command,
     return status;
 }
 
+/* What comes is printed as it comes. */
+static enum ctl_exit follow(const struct ctl_command *command,
+                            const json_t *arguments,
+                            const struct options *options)
+{
+    json_t *result = NULL;
+    const enum ctl_exit status =
+        client_follow(options->socket, command->command, arguments, &result);
+    if (status == CTL_REFUSED) {
+        print(command, result, "", options, status);
+    }
+    json_decref(result);
+    return status;
+}
+
 int main(int argc, char **argv)
 {
     struct options options = {0};
@@ -397,7 +463,9 @@ int main(int argc, char **argv)
     const char *argument = count > used ? words[used] : "";
     json_t *arguments =
         make_arguments(command, count - used, words + used, &options);
-    const enum ctl_exit status = run(command, arguments, argument, &options);
+    const enum ctl_exit status =
+        command->print != NULL ? run(command, arguments, argument, &options)
+                               : follow(command, arguments, &options);
     json_decref(arguments);
     return status;
 }

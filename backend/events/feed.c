@@ -212,13 +212,12 @@ static size_t whole_lines(const struct buffer *lines, size_t at, size_t max)
 }
 
 enum feed_taken feed_take(struct feed_listener *listener, size_t max,
-                          struct buffer *out, uint64_t *lost)
+                          struct buffer *out)
 {
     struct feed *feed = listener->feed;
     struct buffer *lines = &listener->lines;
     enum feed_taken taken = FEED_NOTHING;
 
-    *lost = 0;
     pthread_mutex_lock(&feed->lock);
     if (lines->size > 0) {
         const size_t size = whole_lines(lines, listener->taken, max);
@@ -230,7 +229,8 @@ enum feed_taken feed_take(struct feed_listener *listener, size_t max,
         }
         taken = FEED_TAKEN;
     } else if (listener->lost > 0) {
-        *lost = listener->lost;
+        buffer_printf(out, "{\"Records\":[],\"Lost\":%llu}\n",
+                      (unsigned long long)listener->lost);
         listener->lost = 0;
         taken = FEED_TAKEN;
     } else if (feed->ended) {

@@ -53,8 +53,9 @@ enum feed_taken {
     FEED_ENDED,
 };
 /* Appends lines, each a message of S3's in JSON with a newline, of about `max`
- * bytes together; or none, and *lost is how many events were lost here. */
+ * bytes together; or, where events were lost, one that says how many:
+ * {"Records":[],"Lost":3}. */
 enum feed_taken feed_take(struct feed_listener *listener, size_t max,
-                          struct buffer *out, uint64_t *lost);
+                          struct buffer *out);
 
 #endif

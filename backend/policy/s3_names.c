@@ -62,6 +62,7 @@ static const struct action actions[] = {
     {"s3:ListBucketMultipartUploads", LEVEL_BUCKET},
     {"s3:ListBucketVersions", LEVEL_BUCKET},
     {"s3:ListMultipartUploadParts", LEVEL_OBJECT},
+    {"s3:ListenBucketNotification", LEVEL_BUCKET}, /* MinIO's */
     {"s3:ObjectOwnerOverrideToBucketOwner", LEVEL_OBJECT},
     {"s3:PutAccelerateConfiguration", LEVEL_BUCKET},
     {"s3:PutAccountPublicAccessBlock", LEVEL_SERVICE},

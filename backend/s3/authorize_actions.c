@@ -101,6 +101,7 @@ static const struct s3_permission permissions[] = {
     BUCKET(PUT_BUCKET_WEBSITE, "PutBucketWebsite"),
     BUCKET(DELETE_BUCKET_WEBSITE, "DeleteBucketWebsite"),
     BUCKET(GET_BUCKET_NOTIFICATION, "GetBucketNotification"),
+    BUCKET(LISTEN_NOTIFICATION, "ListenBucketNotification"),
     BUCKET(PUT_BUCKET_NOTIFICATION, "PutBucketNotification"),
     BUCKET(GET_BUCKET_LIFECYCLE, "GetLifecycleConfiguration"),
     BUCKET(DELETE_BUCKET_LIFECYCLE, "PutLifecycleConfiguration"),

@@ -7,6 +7,7 @@
 #include "s3/authorize.h"
 #include "s3/cors_call.h"
 #include "s3/file.h"
+#include "s3/listen.h"
 #include "s3/ownership.h"
 #include "s3/pieces.h"
 #include "s3/sse.h"
@@ -330,6 +331,8 @@ static void next_piece(struct s3_call *call, struct s3_piece *piece)
         call->reply_sent += piece->data.size;
     } else if (call->source != NULL) {
         source_next(call, piece);
+    } else if (call->listen != NULL) {
+        listen_next(call, piece);
     } else {
         piece->kind = S3_PIECE_END;
     }
@@ -369,6 +372,7 @@ void s3_call_free(struct s3_call *call)
     pieces_free(call);
     body_free(call);
     source_free(call);
+    listen_free(call);
     buffer_free(&call->xml);
     buffer_free(&call->error_fields);
     iam_identity_release(&call->identity);

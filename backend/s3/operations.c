@@ -130,6 +130,7 @@ static const struct s3_operation setting_operations[] = {
     PLAIN(GET_BUCKET_LOGGING, "GetBucketLogging", .run = s3_get_logging_run),
     XML(PUT_BUCKET_NOTIFICATION, "PutBucketNotification", SETTING_MAX,
         .run = s3_put_notification_run),
+    PLAIN(LISTEN_NOTIFICATION, "ListenNotification", .run = s3_listen_run),
     PLAIN(GET_BUCKET_NOTIFICATION, "GetBucketNotification",
           .run = s3_get_notification_run),
     PLAIN(GET_BUCKET_ACCELERATE_CONFIGURATION,

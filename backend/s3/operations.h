@@ -91,6 +91,7 @@ void s3_put_request_payment_run(struct s3_call *call); /* XML body */
 void s3_get_request_payment_run(struct s3_call *call);
 void s3_put_notification_run(struct s3_call *call); /* XML body */
 void s3_get_notification_run(struct s3_call *call);
+void s3_listen_run(struct s3_call *call); /* listen.c */
 void s3_get_accelerate_run(struct s3_call *call);
 void s3_list_configurations_run(struct s3_call *call);
 void s3_get_unset_run(struct s3_call *call);

@@ -66,10 +66,14 @@ const char *s3_call_error(const struct s3_call *call); /* code, "" if none */
 
 enum s3_piece_kind {
     S3_PIECE_END,
+    S3_PIECE_WAIT, /* there is none now: the feed wakes; ask again then, or
+                      every S3_LISTEN_ALIVE_MS */
     S3_PIECE_DATA,
     S3_PIECE_SEGMENTS,
     S3_PIECE_FAILED
 };
+#define S3_LISTEN_ALIVE_MS 10000
+
 struct s3_piece {
     enum s3_piece_kind kind;
     struct slice data; /* valid until the next step, at most

@@ -193,7 +193,8 @@ static const struct admin_command *find(struct slice name)
 }
 
 bool admin_execute(struct server *server, struct slice name,
-                   struct slice arguments, struct buffer *result)
+                   struct slice arguments, struct buffer *result,
+                   struct feed_listener **listener)
 {
     struct admin_call call = {
         .server = server,
@@ -212,6 +213,7 @@ bool admin_execute(struct server *server, struct slice name,
                             "arguments are not a JSON object") == 0;
     }
     const int error = call.command->run(&call);
+    *listener = call.listener;
     json_decref(call.arguments);
     if (error == 0) {
         log_info("admin: %s", call.command->name);

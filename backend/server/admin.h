@@ -15,7 +15,8 @@ struct admin_call {
     struct iam *iam;
     const struct admin_command *command;
     json_t *arguments;
-    struct buffer *out; /* the reply: empty until the end */
+    struct buffer *out;             /* the reply: empty until the end */
+    struct feed_listener *listener; /* what comes after the reply; or NULL */
 };
 
 struct admin_command {

@@ -1,15 +1,20 @@
 /*
- * An admin connection: one command at a time, run on the pool.
+ * An admin connection: one command at a time, run on the pool. After a command
+ * that listens to events it only sends them.
  */
+#include "events/feed.h"
 #include "server/private.h"
 #include <stdlib.h>
 #include <string.h>
+
+#define LINES_MAX (64u << 10) /* bytes of events in a frame */
 
 struct admin_connection {
     struct connection base;
     struct job job;
     Wire__AdminRequest *request;
     struct buffer result;
+    struct feed_listener *listener; /* NULL: it takes commands */
     bool ok;
 };
 
@@ -34,24 +39,54 @@ static void admin_run(struct job *job)
         admin_execute(admin->base.server,
                       slice_of(request->command.data, request->command.len),
                       slice_of(request->arguments.data, request->arguments.len),
-                      &admin->result);
+                      &admin->result, &admin->listener);
+}
+
+/* Sends the result, and wipes it. */
+static void send_result(struct admin_connection *admin)
+{
+    Wire__AdminReply reply = WIRE__ADMIN_REPLY__INIT;
+    struct buffer output = {0};
+
+    reply.ok = admin->ok;
+    reply.result.data = admin->result.data;
+    reply.result.len = admin->result.size;
+    frame_append_message(&output, FRAME_ADMIN_REPLY, &reply);
+    connection_send(&admin->base, &output, (struct slice){0},
+                    (struct slice){0});
+    explicit_bzero(admin->result.data, admin->result.size);
+    buffer_free(&admin->result);
+}
+
+/* Sends events while the other side takes them. */
+static void admin_wake(struct connection *base)
+{
+    struct admin_connection *admin = from_base(base);
+
+    if (admin->listener == NULL || base->jobs > 0) {
+        return;
+    }
+    while (base->writes == 0 && !base->closing) {
+        switch (feed_take(admin->listener, LINES_MAX, &admin->result)) {
+        case FEED_TAKEN:
+            send_result(admin);
+            break;
+        case FEED_NOTHING:
+            return;
+        case FEED_ENDED:
+            connection_close(base);
+            return;
+        }
+    }
 }
 
 static void admin_done(struct job *job)
 {
     struct admin_connection *admin = from_job(job);
     struct connection *base = &admin->base;
-    Wire__AdminReply reply = WIRE__ADMIN_REPLY__INIT;
-    struct buffer output = {0};
 
     connection_job_done(base);
-    reply.ok = admin->ok;
-    reply.result.data = admin->result.data;
-    reply.result.len = admin->result.size;
-    frame_append_message(&output, FRAME_ADMIN_REPLY, &reply);
-    connection_send(base, &output, (struct slice){0}, (struct slice){0});
-    explicit_bzero(admin->result.data, admin->result.size);
-    buffer_free(&admin->result);
+    send_result(admin);
     if (admin->request->arguments.len > 0) {
         explicit_bzero(admin->request->arguments.data,
                        admin->request->arguments.len);
@@ -62,6 +97,8 @@ static void admin_done(struct job *job)
         connection_settle(base);
     } else if (base->server->stopping && base->writes == 0) {
         connection_close(base);
+    } else if (admin->listener != NULL) {
+        admin_wake(base);
     } else {
         admin_input(base);
     }
@@ -73,6 +110,10 @@ static void admin_input(struct connection *base)
     struct frame_header header;
     const uint8_t *payload;
 
+    if (admin->listener != NULL) {
+        admin_wake(base);
+        return;
+    }
     if (base->jobs > 0 || base->writes > 0) {
         return;
     }
@@ -108,12 +149,16 @@ static bool admin_idle(const struct connection *base)
 
 static uint64_t admin_timeout(const struct connection *base)
 {
-    return base->jobs > 0 ? 0 : base->server->config->limits.idle_timeout_s;
+    const struct admin_connection *admin =
+        (const struct admin_connection *)base;
+    return base->jobs > 0 || admin->listener != NULL
+               ? 0
+               : base->server->config->limits.idle_timeout_s;
 }
 
 static bool admin_release(struct connection *base)
 {
-    (void)base;
+    feed_leave(from_base(base)->listener);
     return true;
 }
 
@@ -124,6 +169,7 @@ const struct connection_kind admin_kind = {
     .open = admin_open,
     .input = admin_input,
     .written = admin_input,
+    .wake = admin_wake,
     .idle = admin_idle,
     .timeout_s = admin_timeout,
     .release = admin_release,

@@ -1,7 +1,9 @@
 /*
  * Event notifications: s3ctl events.
  */
+#include "events/feed.h"
 #include "server/admin.h"
+#include <errno.h>
 
 static void set(json_t *object, const char *name, uint64_t value)
 {
@@ -52,7 +54,45 @@ static int events_status(struct admin_call *call)
                                        admin_events(call->server->publisher)));
 }
 
+/* --- tail ------------------------------------------------------------------*/
+static struct slice text_slice(const struct admin_call *call, const char *name)
+{
+    const char *text = admin_text(call, name);
+    return text != NULL ? slice_from_string(text) : (struct slice){0};
+}
+
+static int events_tail(struct admin_call *call)
+{
+    const json_t *types = json_object_get(call->arguments, "events");
+    struct feed_filter filter = {.bucket = text_slice(call, "bucket"),
+                                 .prefix = text_slice(call, "prefix"),
+                                 .suffix = text_slice(call, "suffix")};
+    size_t i;
+    json_t *name;
+
+    json_array_foreach(types, i, name)
+    {
+        const char *text = json_string_value(name);
+        const Meta__EventType type =
+            text != NULL ? events_type_parse(slice_from_string(text))
+                         : META__EVENT_TYPE__NO_EVENT;
+        if (type == META__EVENT_TYPE__NO_EVENT || i == FEED_TYPES_MAX) {
+            return admin_refuse(call, -EINVAL,
+                                "an event is a type such as "
+                                "s3:ObjectCreated:Put or s3:ObjectCreated:*");
+        }
+        filter.types[filter.type_count++] = type;
+    }
+    call->listener =
+        feed_listen(events_feed(call->server->service.events), &filter);
+    if (call->listener == NULL) {
+        return admin_refuse(call, -EBUSY, "too many listen already");
+    }
+    return admin_reply(call, json_object());
+}
+
 const struct admin_command admin_event_commands[] = {
+    {.name = "events.tail", .run = events_tail},
     {.name = "events.status", .run = events_status},
     {.name = NULL},
 };

@@ -182,6 +182,16 @@ static bool put_data(struct exchange *x, struct slice data)
     return false;
 }
 
+/* Who only waits is not under way: nobody needs to make room for it. */
+static void park(struct exchange *x, bool parked)
+{
+    if (x->parked != parked) {
+        x->parked = parked;
+        atomic_fetch_add_explicit(&x->counters->in_flight, parked ? -1 : 1,
+                                  memory_order_relaxed);
+    }
+}
+
 static bool put_piece(struct exchange *x)
 {
     struct s3_piece piece = {0};
@@ -192,6 +202,9 @@ static bool put_piece(struct exchange *x)
     case S3_PIECE_SEGMENTS:
         frame_append_message(&x->output, FRAME_SEGMENTS, piece.segments);
         x->segments = true;
+        return false;
+    case S3_PIECE_WAIT:
+        park(x, true);
         return false;
     case S3_PIECE_END:
         frame_append(&x->output, FRAME_END, NULL, 0);
@@ -220,6 +233,7 @@ void exchange_step(struct exchange *x)
 {
     x->piece_head = x->piece = (struct slice){0};
     x->segments = false;
+    park(x, false);
     if (x->abort) {
         finish(x, 499, "connection closed");
         return;

@@ -33,6 +33,7 @@ struct exchange {
     bool continue_sent;
     bool replied;  /* REPLY is in the output, or was */
     bool segments; /* the output ends in SEGMENTS: wait for the answer */
+    bool parked;   /* there is nothing to send until it is woken */
     bool finished; /* END is in the output; the call is freed */
     bool cut;      /* close the connection */
 };

@@ -18,6 +18,7 @@
 
 struct server;
 struct connection;
+struct feed_listener;
 
 /* --- jobs (pool.c) ---------------------------------------------------------*/
 struct job {
@@ -163,6 +164,9 @@ struct connection_kind {
     void (*open)(struct connection *connection);    /* accepted */
     void (*input)(struct connection *connection);   /* bytes have come */
     void (*written)(struct connection *connection); /* all output has left */
+    /* The feed of events has something, or S3_LISTEN_ALIVE_MS have passed
+     * without progress; NULL: it does not matter. */
+    void (*wake)(struct connection *connection);
     bool (*idle)(const struct connection *connection);
     /* Seconds without a byte after which it is cut; 0: none. */
     uint64_t (*timeout_s)(const struct connection *connection);
@@ -232,9 +236,11 @@ void process_harden(bool core_dumps); /* at the start, before any thread */
 
 /* --- administration (admin.c): on a pool thread
  * ----------------------------------*/
-/* Runs a command; appends a JSON object to `result` either way. */
+/* Runs a command; appends a JSON object to `result` either way. What
+ * *listener, if it is set, hears is to follow. */
 bool admin_execute(struct server *server, struct slice command,
-                   struct slice arguments, struct buffer *result);
+                   struct slice arguments, struct buffer *result,
+                   struct feed_listener **listener);
 
 /* --- the server (server.c, listener.c, signals.c)
  * ----------------------------------*/
@@ -287,6 +293,7 @@ struct server {
     struct counters counters;
     uv_signal_t signals[SERVER_SIGNALS];
     uv_timer_t sweep, deadline;
+    uv_async_t feed; /* of events: it has something for somebody */
     struct s3_rewrap *rewrap;
     struct chore chores[SERVER_CHORES];
     uint64_t started_ms;

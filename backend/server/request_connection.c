@@ -17,6 +17,7 @@ struct request_connection {
     uint32_t data_left; /* of the DATA frame the input begins in */
     bool running;       /* a step */
     bool awaiting;      /* ACK or NACK */
+    bool woken;         /* since the last step began */
 };
 
 /* What the input holds: a prefix that can be taken now. */
@@ -168,6 +169,7 @@ static void start_step(struct request_connection *rc, size_t size,
                    &rc->exchange.batch);
     }
     rc->exchange.data_left = data_left;
+    rc->woken = false;
     rc->running = true;
     rc->job.run = step_run;
     rc->job.done = step_done;
@@ -209,7 +211,7 @@ static void advance(struct request_connection *rc)
         }
         connection_consume(&rc->base, scan.size);
         if (x->replied && !x->finished && !rc->awaiting &&
-            rc->base.writes == 0) {
+            (!x->parked || rc->woken) && rc->base.writes == 0) {
             start_step(rc, 0, 0);
             return;
         }
@@ -229,6 +231,15 @@ static void request_written(struct connection *base)
 {
     advance(from_base(base));
     connection_flow(base);
+}
+
+static void request_wake(struct connection *base)
+{
+    struct request_connection *rc = from_base(base);
+    rc->woken = true;
+    if (!rc->running && rc->exchange.parked) {
+        advance(rc);
+    }
 }
 
 static bool request_idle(const struct connection *base)
@@ -290,6 +301,7 @@ const struct connection_kind request_kind = {
     .open = request_open,
     .input = request_input,
     .written = request_written,
+    .wake = request_wake,
     .idle = request_idle,
     .timeout_s = request_timeout,
     .release = request_release,

@@ -4,6 +4,7 @@
  * The loop ends by itself when every handle is closed: listeners at once,
  * connections as their requests end, timers and signals after the last one.
  */
+#include "events/feed.h"
 #include "oidc/oidc.h"
 #include "server/private.h"
 #include <stdio.h>
@@ -41,6 +42,7 @@ void server_connection_gone(struct server *server)
     }
     uv_close((uv_handle_t *)&server->sweep, NULL);
     uv_close((uv_handle_t *)&server->deadline, NULL);
+    uv_close((uv_handle_t *)&server->feed, NULL);
     signals_close(server);
     pool_close(server->pool);
 }
@@ -56,8 +58,40 @@ void server_stop(struct server *server)
     listener_close(&server->listeners[1]);
     const uint64_t limit_ms = server->config->limits.shutdown_timeout_s * 1000;
     uv_timer_start(&server->deadline, on_deadline, limit_ms, 0);
+    feed_end(events_feed(server->service.events));
     close_all(server, true);
     server_connection_gone(server);
+}
+
+/* --- the feed of events ----------------------------------------------------*/
+/* By any thread. */
+static void on_event(void *context)
+{
+    struct server *server = context;
+    uv_async_send(&server->feed);
+}
+
+static void wake(struct connection *connection)
+{
+    if (connection->kind->wake != NULL && !connection->closing) {
+        connection->kind->wake(connection);
+    }
+}
+
+static void on_feed(uv_async_t *async)
+{
+    struct server *server = async->data;
+    struct connection *connection = server->connections;
+    for (; connection != NULL; connection = connection->next) {
+        wake(connection);
+    }
+}
+
+static void feed_open(struct server *server)
+{
+    invariant(uv_async_init(&server->loop, &server->feed, on_feed) == 0);
+    server->feed.data = server;
+    feed_on_wake(events_feed(server->service.events), on_event, server);
 }
 
 /* --- the sweep -------------------------------------------------------------*/
@@ -69,6 +103,8 @@ static void sweep_connections(struct server *server)
         const uint64_t limit = connection->kind->timeout_s(connection);
         if (limit > 0 && now - connection->active_ms > limit * 1000) {
             connection_close(connection);
+        } else if (now - connection->active_ms >= S3_LISTEN_ALIVE_MS) {
+            wake(connection);
         }
     }
 }
@@ -92,6 +128,7 @@ static void timers_open(struct server *server)
     invariant(uv_timer_init(&server->loop, &server->deadline) == 0);
     server->sweep.data = server->deadline.data = server;
     chores_open(server);
+    feed_open(server);
     uv_timer_start(&server->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
 }
 

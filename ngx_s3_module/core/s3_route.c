@@ -31,6 +31,7 @@ typedef struct {
     unsigned           version_id:1;
     unsigned           unknown_list:1;
     unsigned           list_v2:1;
+    unsigned           listen:1;
     unsigned           conflict:1;     /* two sub-resources */
 
     const s3_subresource_t  *subresource;
@@ -609,6 +610,13 @@ s3_route_args(const s3_route_request_t *request, s3_route_args_t *args)
         } else if (s3_str_is(&arg->name, "versionId")) {
             args->version_id = 1;
 
+        } else if (s3_str_is(&arg->name, "events")) {
+
+            /* of others S3 knows nothing */
+
+            args->listen = arg->value.len > sizeof("s3:") - 1
+                           && memcmp(arg->value.data, "s3:", 3) == 0;
+
         } else if (s3_str_is(&arg->name, "list-type")) {
 
             if (s3_str_is(&arg->value, "2")) {
@@ -721,6 +729,9 @@ s3_route_bucket_get(const s3_route_args_t *args, s3_route_t *route)
 
     } else if (args->uploads) {
         route->operation = WIRE__OPERATION__LIST_MULTIPART_UPLOADS;
+
+    } else if (args->listen) {
+        route->operation = WIRE__OPERATION__LISTEN_NOTIFICATION;
 
     } else if (args->unknown_list) {
         return S3_ERR_InvalidArgument;

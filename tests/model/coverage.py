@@ -24,6 +24,7 @@ ELSEWHERE = {
     "ListBucketAnalyticsConfigurations",
     "ListBucketIntelligentTieringConfigurations",
     "ListBucketInventoryConfigurations", "ListBucketMetricsConfigurations",
+    "ListenNotification",
 }
 
 # Arguments that must have been answered with success.

@@ -141,6 +141,11 @@ static void every_operation(void **state)
     goes("GET", "/bucket/?prefix=a&delimiter=/&max-keys=2", OP(LIST_OBJECTS),
          0);
     goes("GET", "/bucket?list-type=2", OP(LIST_OBJECTS_V2), 0);
+    goes("GET", "/bucket?events=s3:ObjectCreated:*&prefix=a&events=s3:x",
+         OP(LISTEN_NOTIFICATION), 0);
+    goes("GET", "/bucket?events=a", OP(LIST_OBJECTS), 0);
+    goes("GET", "/bucket?events=s3:", OP(LIST_OBJECTS), 0);
+    goes("GET", "/bucket/key?events=s3:ObjectCreated:*", OP(GET_OBJECT), 0);
     goes("GET", "/bucket?uploads", OP(LIST_MULTIPART_UPLOADS), 0);
     goes("POST", "/bucket?delete", OP(DELETE_OBJECTS), 1);
     goes("POST", "/bucket", OP(POST_OBJECT), 1);
