@@ -111,15 +111,17 @@ int care_durability(struct care *care,
 {
     static const unsigned days[CARE_INTERVALS] = {7, 30, 365};
     struct durability_setting setting = {
-        .drives = care->options.drive_count,
         .scrub_period_ms = care->options.scrub_period_s * 1000,
     };
     struct arena *arena = arena_new();
     struct care_ledger ledger;
     Meta__Audit *seen;
+    struct drive_stamp stamp;
     unsigned summed = 1; /* days */
     int error = queue_count(care, &ledger);
 
+    care_stamp(care, &stamp);
+    setting.drives = stamp.drives;
     setting.queued = ledger.queued;
     if (error == 0) {
         error = audit_today(care, arena, &seen);

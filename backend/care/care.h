@@ -26,6 +26,7 @@
 #define CARE_LOSSES_MAX  ERASURE_SHARDS_MAX
 
 struct care;
+struct reclaim;
 
 struct care_options {
     struct meta *meta;
@@ -43,6 +44,8 @@ struct care_options {
     unsigned (*tell)(void *context, struct meta_batch *batch, uint64_t blob,
                      bool lost);
     void *context;
+    /* Told to free what nobody uses, before that is healed; NULL: nobody. */
+    struct reclaim *reclaim;
 };
 
 /* Starts the threads, and takes the store's damage hook. */

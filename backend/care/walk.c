@@ -3,6 +3,7 @@
  * files that their layouts name.
  */
 #include "care/private.h"
+#include "care/reclaim.h"
 
 #include <errno.h>
 
@@ -85,6 +86,9 @@ int walk_blobs(struct care *care, const struct drive_stamp *stamp)
         log_info("drives: %u of %u are usable; %llu blobs more are short of "
                  "shards",
                  stamp->usable, stamp->drives, (unsigned long long)walk.found);
+        if (walk.found > 0 && care->options.reclaim != NULL) {
+            reclaim_start(care->options.reclaim);
+        }
         pthread_mutex_lock(&care->lock);
         pthread_cond_broadcast(&care->work);
         pthread_mutex_unlock(&care->lock);

@@ -7,10 +7,11 @@
 #include <errno.h>
 #include <string.h>
 
-#define TICK_MS   1000
-#define SAVE_MS   30000
-#define RETRY_MS  (3600u * 1000)
-#define COUNT_MAX 20 /* of the time goes to counting the queue: one part in */
+#define TICK_MS    1000
+#define SAVE_MS    30000
+#define RETRY_MS   60000u /* what waits; each time twice as long, up to */
+#define RETRY_MOST (3600u * 1000)
+#define COUNT_MAX  20 /* of the time goes to counting the queue: one part in */
 
 /* --- damage ----------------------------------------------------------------*/
 /* That a drive is away is known; wrong bytes are news whatever is known. */
@@ -95,7 +96,8 @@ static bool queue_damage(struct care *care)
 struct watch {
     struct care_ledger ledger; /* as last counted */
     uint64_t counted_ms, count_again_ms;
-    uint64_t ticked_ms, saved_ms, retried_ms; /* monotonic */
+    uint64_t ticked_ms, saved_ms, retry_at_ms; /* monotonic */
+    uint64_t retry_ms; /* until it is tried again, if nothing happens */
 };
 
 static uint64_t now_ms(void)
@@ -119,6 +121,32 @@ static unsigned count_lost(const struct drive_stamp *before,
     return lost;
 }
 
+/* What waits is tried again: when drives have changed, when somebody says so,
+ * and ever more rarely, since a drive may have refused for a moment only. */
+static void retry(struct care *care, struct watch *watch, bool changed)
+{
+    pthread_mutex_lock(&care->lock);
+    care->changes += changed;
+    changed |= care->retry;
+    care->retry = false;
+    pthread_mutex_unlock(&care->lock);
+    if (!changed && now_ms() < watch->retry_at_ms) {
+        return;
+    }
+    watch->retry_ms = changed ? RETRY_MS : 2 * watch->retry_ms;
+    if (watch->retry_ms > RETRY_MOST) {
+        watch->retry_ms = RETRY_MOST;
+    }
+    watch->retry_at_ms = now_ms() + watch->retry_ms;
+    if (queue_retry(care) != 0) {
+        log_warn("what waits to be healed could not be queued again");
+        watch->retry_at_ms = now_ms();
+    }
+    pthread_mutex_lock(&care->lock);
+    pthread_cond_broadcast(&care->work);
+    pthread_mutex_unlock(&care->lock);
+}
+
 static void watch_drives(struct care *care, struct watch *watch)
 {
     struct drive_stamp now;
@@ -136,18 +164,7 @@ static void watch_drives(struct care *care, struct watch *watch)
         audit_add(care, drives_lost, count_lost(&care->seen, &now));
         care->seen = now;
     }
-    pthread_mutex_lock(&care->lock);
-    care->changes += changed;
-    changed =
-        changed || care->retry || now_ms() - watch->retried_ms >= RETRY_MS;
-    care->retry = false;
-    pthread_mutex_unlock(&care->lock);
-    if (changed && queue_retry(care) == 0) {
-        watch->retried_ms = now_ms();
-        pthread_mutex_lock(&care->lock);
-        pthread_cond_broadcast(&care->work);
-        pthread_mutex_unlock(&care->lock);
-    }
+    retry(care, watch, changed);
 }
 
 /* --- the queue -------------------------------------------------------------*/
@@ -164,7 +181,7 @@ static void watch_queue(struct care *care, struct watch *watch)
         watch->count_again_ms = began + spent * COUNT_MAX;
     }
     audit_add(care, watched_ms, passed);
-    audit_add(care, drive_ms, passed * care->options.drive_count);
+    audit_add(care, drive_ms, passed * care->seen.drives);
     if (watch->ledger.queued > 0) {
         audit_add(care, reduced_ms, passed);
         audit_add(care, reduced_blob_ms, passed * watch->ledger.queued);

@@ -221,6 +221,7 @@ static struct care *open_care(struct server *server)
         .busy = is_busy,
         .tell = tell_of_blob,
         .context = server,
+        .reclaim = server->reclaim,
     };
     return care_open(&options);
 }
@@ -332,8 +333,8 @@ int server_run(struct server_config *config, const char *config_path)
             &server->service, config->logging_interval_s * 1000);
         server->usable = cluster_usable(&server->cluster);
         server->archive = open_archive(server);
-        server->care = open_care(server);
         server->reclaim = open_reclaim(server);
+        server->care = open_care(server);
         server->publisher = publisher_open(server->service.events);
         server->rebalance = open_rebalance(server);
         error = s3_rewrap_open(&server->service, &server->rewrap);
@@ -344,8 +345,8 @@ int server_run(struct server_config *config, const char *config_path)
         }
         s3_rewrap_close(server->rewrap);
         rebalance_close(server->rebalance);
-        reclaim_close(server->reclaim);
         care_close(server->care);
+        reclaim_close(server->reclaim);
         s3_access_log_close(server->service.access_log);
         archive_close(server->archive);
         s3_policy_cache_free(server->service.policies);
