@@ -56,7 +56,7 @@ PB     := wire layout records
 PB_H   := $(PB:%=$(GEN)/%.pb-c.h)
 
 .DEFAULT_GOAL := all
-.PHONY: all module run test unit fuzz fuzzers format lint clean deps bench bench-list generated print-flags
+.PHONY: all module run test unit fuzz fuzzers format lint clean deps bench bench-list bench-durability generated print-flags
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -185,6 +185,10 @@ bench: all
 bench-list: all $(BUILD)/bench/metadata
 	tools/install-deps test
 	build/venv/bin/python bench/list.py $(BENCH)
+
+bench-durability: all $(BUILD)/bench/metadata
+	tools/install-deps test
+	build/venv/bin/python bench/durability.py $(BENCH)
 
 format:
 	clang-format -i $(shell git ls-files 'backend/*.c' 'backend/*.h' 'tests/*.c')

@@ -56,7 +56,7 @@ class Server:
         self.client.create_bucket(Bucket="many")
         self.stack.stop_s3d()
         started = time.monotonic()
-        subprocess.run([TOOL, "fill", self.metadata, "many", str(keys)],
+        subprocess.run([TOOL, "fill", "many", str(keys), self.metadata],
                        check=True)
         print(f"{keys} keys: filled in {time.monotonic() - started:.0f} s, "
               f"{self.bytes() >> 20} MiB", flush=True)

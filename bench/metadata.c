@@ -1,8 +1,9 @@
 /*
- * Metadata for bench/list.py: many keys without their bytes, and LevelDB's
+ * Metadata for the benchmarks: many keys without their bytes, and LevelDB's
  * own iterator over them.
  *
- *   metadata fill DIRECTORY BUCKET COUNT   adds keys photos/NNNN/NNNNNN
+ *   metadata fill BUCKET COUNT DIRECTORY...   adds keys photos/NNNN/NNNNNN, in
+ *           one mirror or several
  *   metadata iterate DIRECTORY COUNT ROUNDS
  *           prints, for each round, the seconds in which a new iterator goes
  *           over COUNT object records from the first on
@@ -20,6 +21,8 @@
 
 #define PER_FOLDER 1000
 #define PER_BATCH  5000
+#define COPIES     3
+#define DRIVES     6
 #define OWNER      "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
 static int fail(const char *what)
@@ -34,7 +37,36 @@ static ProtobufCBinaryData text(const char *string)
                                  .data = (uint8_t *)string};
 }
 
-/* Such a record as a PUT of 4 KiB leaves; the blob is only named. */
+/* Three copies, which are not there. */
+static void put_blob(struct meta_batch *batch, uint64_t id, uint64_t bytes)
+{
+    Layout__Locator locators[COPIES], *shards[COPIES];
+    Layout__Chunk chunk = LAYOUT__CHUNK__INIT, *chunks[] = {&chunk};
+    Layout__Layout layout = LAYOUT__LAYOUT__INIT;
+    Meta__Blob record = META__BLOB__INIT;
+
+    for (unsigned i = 0; i < COPIES; i++) {
+        layout__locator__init(&locators[i]);
+        locators[i].drive_plus_one = (uint32_t)((id + i) % DRIVES) + 1;
+        locators[i].extent = id >> 18;
+        locators[i].offset = id % (1 << 18) * bytes;
+        locators[i].descriptor_crc = (uint32_t)(id * 2654435761u);
+        shards[i] = &locators[i];
+    }
+    chunk.size = layout.size = bytes;
+    chunk.n_shards = COPIES;
+    chunk.shards = shards;
+    layout.blob = id;
+    layout.k = 1;
+    layout.m = COPIES - 1;
+    layout.unit = 256 << 10;
+    layout.n_chunks = 1;
+    layout.chunks = chunks;
+    record.layout = &layout;
+    meta_put_blob(batch, id, &record, COPIES - 1);
+}
+
+/* Such records as a PUT of 4 KiB leaves. */
 static void put_key(struct meta *meta, struct meta_batch *batch,
                     uint64_t bucket, uint64_t number)
 {
@@ -62,6 +94,7 @@ static void put_key(struct meta *meta, struct meta_batch *batch,
     object.headers = headers;
     object.checksum = &checksum;
     meta_put_object(batch, bucket, slice_from_string(key), &object);
+    put_blob(batch, object.blob, object.size);
 }
 
 static int fill_bucket(struct meta *meta, const char *name, uint64_t count)
@@ -83,12 +116,13 @@ static int fill_bucket(struct meta *meta, const char *name, uint64_t count)
     return rc;
 }
 
-static int fill(const char *directory, const char *bucket, const char *count)
+static int fill(const char *bucket, const char *count,
+                const char *const *directories, unsigned mirrors)
 {
     struct meta *meta;
     const struct kv_mirror_options options = {.io = io_posix(),
-                                              .directories = &directory,
-                                              .count = 1,
+                                              .directories = directories,
+                                              .count = mirrors,
                                               .answer_ms = 60000};
     struct kv *kv;
 
@@ -149,13 +183,14 @@ static int iterate(const char *directory, const char *count, const char *rounds)
 
 int main(int argc, char **argv)
 {
-    if (argc == 5 && strcmp(argv[1], "fill") == 0) {
-        return fill(argv[2], argv[3], argv[4]);
+    if (argc >= 5 && strcmp(argv[1], "fill") == 0) {
+        return fill(argv[2], argv[3], (const char *const *)argv + 4,
+                    (unsigned)argc - 4);
     }
     if (argc == 5 && strcmp(argv[1], "iterate") == 0) {
         return iterate(argv[2], argv[3], argv[4]);
     }
-    fprintf(stderr, "usage: metadata fill DIRECTORY BUCKET COUNT\n"
+    fprintf(stderr, "usage: metadata fill BUCKET COUNT DIRECTORY...\n"
                     "       metadata iterate DIRECTORY COUNT ROUNDS\n");
     return 2;
 }

@@ -214,7 +214,7 @@ static int heal(struct care *care, const struct meta_heal *entry)
     int error = meta_get_blob(care->options.meta, arena, entry->blob, &record);
 
     if (error == -ENOENT) {
-        error = leave_queue(care, entry);
+        error = queue_drop_deleted(care);
     } else if (error == -EBADMSG) {
         error = set_aside(care, entry);
     } else if (error == 0) {

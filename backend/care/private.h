@@ -156,6 +156,8 @@ unsigned queue_tell(struct care *care, struct meta_batch *batch, uint64_t blob,
 int queue_blob(struct care *care, const struct finding *finding,
                const Layout__Layout *examined, bool *current);
 int queue_count(struct care *care, struct care_ledger *ledger);
+/* Of the first entries, those of deleted blobs go: ids are never used again. */
+int queue_drop_deleted(struct care *care);
 /* Everything that waits, to be tried again. */
 int queue_retry(struct care *care);
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define RETRY_BATCH 1000
+#define LOOK_MAX    256 /* entries, when one of them is of a deleted blob */
 
 static struct meta_heal entry_of(const struct finding *finding)
 {
@@ -143,6 +144,40 @@ int queue_count(struct care *care, struct care_ledger *ledger)
     }
     meta_heal_scan_free(scan);
     return error == -ENOENT ? 0 : error;
+}
+
+static bool blob_is_deleted(struct care *care, uint64_t blob)
+{
+    struct arena *arena = arena_new();
+    Meta__Blob *record;
+    int error = meta_get_blob(care->options.meta, arena, blob, &record);
+
+    arena_free(arena);
+    return error == -ENOENT;
+}
+
+int queue_drop_deleted(struct care *care)
+{
+    struct meta_batch *batch = meta_batch_new(care->options.meta);
+    struct meta_heal_scan *scan = meta_scan_heal(care->options.meta);
+    struct meta_heal entry;
+    unsigned dropped = 0;
+    int error = 0;
+
+    for (unsigned i = 0; i < LOOK_MAX && error == 0; i++) {
+        error = meta_heal_scan_next(scan, &entry);
+        if (error == 0 && blob_is_deleted(care, entry.blob)) {
+            meta_dequeue_heal(batch, &entry);
+            dropped++;
+        }
+    }
+    meta_heal_scan_free(scan);
+    if (error == 0 || error == -ENOENT) {
+        error = meta_commit(batch);
+    }
+    meta_batch_free(batch);
+    audit_add(care, blobs_settled, error == 0 ? dropped : 0);
+    return error;
 }
 
 /* The next entries that wait, from *entry on. */

@@ -71,7 +71,7 @@ static const struct setting scrub[] = {
 
 static const struct setting heal[] = {
     {"rate", SIZE, AT(care.heal_rate), "256M", 1 << 20, 1ull << 40},
-    {"workers", NUMBER, AT(care.heal_workers), "2", 0, CARE_WORKERS_MAX},
+    {"workers", NUMBER, AT(care.heal_workers), "4", 0, CARE_WORKERS_MAX},
 };
 
 static const struct setting slow_drives[] = {

@@ -61,6 +61,9 @@ def check_every_pair(stack, tmp_path):
     stack.start_s3d()
 
 
+ROT = 0x55
+
+
 def rot(drive):
     """Turns over a byte in each 64 KiB of what is stored, headers spared."""
     for path in (drive / "extents").rglob("*"):
@@ -70,7 +73,7 @@ def rot(drive):
                     f.seek(at)
                     byte = f.read(1)
                     f.seek(at)
-                    f.write(bytes([byte[0] ^ 0x55]))
+                    f.write(bytes([byte[0] ^ ROT]))
 
 
 @pytest.fixture

@@ -154,6 +154,30 @@ static bool is_empty(const struct care_status *status)
     return status->ledger.queued == 0 && status->heal.active == 0;
 }
 
+/* Entries of blobs that were deleted go, many at once. */
+static void test_deleted_before(void **unused)
+{
+    struct care_fixture f;
+    struct meta_batch *batch;
+
+    (void)unused;
+    care_fixture_open(&f, CARE_DRIVES, 7);
+    batch = meta_batch_new(f.meta);
+    for (unsigned i = 0; i < 1000; i++) {
+        const struct meta_heal entry = {.blob = 1000 + i, .losses_left = i % 2};
+
+        meta_queue_heal(batch, &entry);
+    }
+    assert_int_equal(meta_commit(batch), 0);
+    meta_batch_free(batch);
+    care_rot(&f, 4, 0, 1);
+    care_start(&f);
+    assert_true(care_until(&f, care_is_full));
+    care_stop(&f);
+    care_check_whole(&f);
+    care_fixture_close(&f);
+}
+
 static void slow_heal(struct care_fixture *f, uint64_t seed)
 {
     care_fixture_open(f, CARE_DRIVES, seed);
@@ -417,6 +441,7 @@ int main(void)
         cmocka_unit_test(test_waits_for_a_drive),
         cmocka_unit_test(test_unreadable_is_said),
         cmocka_unit_test(test_damage_that_a_read_meets),
+        cmocka_unit_test(test_deleted_before),
         cmocka_unit_test(test_deleted_meanwhile),
         cmocka_unit_test(test_moved_meanwhile),
         cmocka_unit_test(test_damage_during_a_repair),

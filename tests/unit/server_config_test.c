@@ -67,7 +67,7 @@ static void test_defaults(void **state)
     assert_int_equal(config->care.scrub_period_s, 14 * 86400);
     assert_int_equal(config->care.scrub_rate, 64 << 20);
     assert_int_equal(config->care.heal_rate, 256 << 20);
-    assert_int_equal(config->care.heal_workers, 2);
+    assert_int_equal(config->care.heal_workers, 4);
     assert_int_equal(config->drive_count, 1);
     assert_string_equal(config->drives[0].path, "/d/0");
     assert_string_equal(config->drives[0].domain, "");
