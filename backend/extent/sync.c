@@ -15,7 +15,6 @@ struct sync_latch {
     pthread_cond_t done;
     struct sync_waiter *waiting; /* whose results are still to come */
     unsigned references;         /* the caller's, and one of each waiter */
-    uint64_t deadline_us;
 };
 
 struct sync_waiter {
@@ -27,6 +26,7 @@ struct sync_waiter {
     /* With the latch: NULL if nobody asks for the result. */
     struct sync_latch *latch;
     int *result;
+    uint64_t deadline_us;
     bool given_up;
     struct sync_waiter *in_latch;
 };
@@ -65,14 +65,11 @@ void sync_latch_free(struct sync_latch *latch)
 
 static void latch_add(struct sync_latch *latch, struct sync_waiter *waiter)
 {
-    uint64_t deadline = clock_monotonic_us() + drive_timeout(waiter->drive);
+    waiter->deadline_us = clock_monotonic_us() + drive_timeout(waiter->drive);
     pthread_mutex_lock(&latch->mutex);
     waiter->in_latch = latch->waiting;
     latch->waiting = waiter;
     latch->references++;
-    if (latch->deadline_us < deadline) {
-        latch->deadline_us = deadline;
-    }
     pthread_mutex_unlock(&latch->mutex);
 }
 
@@ -97,26 +94,52 @@ static void deliver(struct sync_waiter *waiter, int value)
     latch_drop(latch);
 }
 
-void sync_latch_wait(struct sync_latch *latch)
+/* With the mutex: the time at which the first waiter is given up. */
+static uint64_t first_deadline(const struct sync_latch *latch)
 {
-    struct drive *silent[LATCH_DRIVES_MAX];
-    unsigned count = 0;
-    blocking_begin();
-    pthread_mutex_lock(&latch->mutex);
-    while (
-        latch->waiting != NULL &&
-        condition_wait_until(&latch->done, &latch->mutex, latch->deadline_us)) {
+    uint64_t first = UINT64_MAX;
+    for (const struct sync_waiter *waiter = latch->waiting; waiter != NULL;
+         waiter = waiter->in_latch) {
+        first = waiter->deadline_us < first ? waiter->deadline_us : first;
     }
-    while (latch->waiting != NULL) {
-        struct sync_waiter *waiter = latch->waiting;
-        latch->waiting = waiter->in_latch;
+    return first;
+}
+
+/* With the mutex: gives up those whose time has come. Returns how many drives
+ * were added to `silent`. */
+static unsigned give_up(struct sync_latch *latch,
+                        struct drive *silent[LATCH_DRIVES_MAX], unsigned count)
+{
+    uint64_t now = clock_monotonic_us();
+    struct sync_waiter **at = &latch->waiting;
+    while (*at != NULL) {
+        struct sync_waiter *waiter = *at;
+        if (waiter->deadline_us > now) {
+            at = &waiter->in_latch;
+            continue;
+        }
+        *at = waiter->in_latch;
         waiter->given_up = true;
         *waiter->result = -ETIMEDOUT;
         if (count < LATCH_DRIVES_MAX) {
             silent[count++] = waiter->drive;
         }
     }
-    latch->deadline_us = 0;
+    return count;
+}
+
+void sync_latch_wait(struct sync_latch *latch)
+{
+    struct drive *silent[LATCH_DRIVES_MAX];
+    unsigned count = 0;
+    blocking_begin();
+    pthread_mutex_lock(&latch->mutex);
+    while (latch->waiting != NULL) {
+        if (!condition_wait_until(&latch->done, &latch->mutex,
+                                  first_deadline(latch))) {
+            count = give_up(latch, silent, count);
+        }
+    }
     pthread_mutex_unlock(&latch->mutex);
     blocking_end();
     for (unsigned i = 0; i < count; i++) {
@@ -190,9 +213,10 @@ static void end_waiter(struct sync_waiter *waiter, int result)
 /* Serves the first waiter and all others of its extent. Returns the rest. */
 static struct sync_waiter *serve(struct drive *drive, struct sync_waiter *all)
 {
-    uint64_t extent = all->extent;
+    uint64_t extent = all->extent, began_us = clock_monotonic_us();
     write_pieces(drive, all, extent);
     int result = sync_extent(drive, extent);
+    latency_note(&drive->syncing, clock_monotonic_us() - began_us);
     struct sync_waiter *rest = NULL;
     struct sync_waiter **last = &rest;
     while (all != NULL) {
@@ -220,7 +244,6 @@ static void note_end(struct drive *drive)
 {
     struct sync_queue *queue = &drive->queue;
     pthread_mutex_lock(&queue->mutex);
-    latency_note(&drive->syncing, clock_monotonic_us() - queue->began_us);
     queue->began_us = 0;
     if (queue->late) {
         queue->late = false;

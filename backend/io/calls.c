@@ -62,12 +62,13 @@ int io_node_at(struct io *io, const char *path, struct io_node *node)
     return io->operations->node_at(io, path, 0, node);
 }
 
+/* What is open is in memory: only the name may have to be waited for. */
 static int is_at(struct io_file *file, const char *path, unsigned flags)
 {
     struct io_node open, there;
-    int r = io_node(file, &open);
+    int r = file->io->operations->node_at(file->io, path, flags, &there);
     if (r == 0) {
-        r = file->io->operations->node_at(file->io, path, flags, &there);
+        r = io_node(file, &open);
     }
     if (r == 0 &&
         (open.device != there.device || open.number != there.number)) {

@@ -1,6 +1,7 @@
 /*
  * The configuration: defaults, every kind of value, every kind of mistake.
  */
+#include "blob/blob.h"
 #include "server/server.h"
 #include <errno.h>
 #include <setjmp.h>
@@ -56,6 +57,9 @@ static void test_defaults(void **state)
     assert_int_equal(config->extent_size, 1ull << 30);
     assert_int_equal(config->reserve, 1ull << 30);
     assert_int_equal(config->metadata_reserve, 256ull << 20);
+    assert_int_equal(config->may_miss, BLOB_MAY_MISS_DEFAULT);
+    assert_int_equal(config->slow.hedge_ms, 20);
+    assert_int_equal(config->slow.timeout_s, 30);
     assert_false(config->extensions);
     assert_false(config->encrypt_by_default);
     assert_int_equal(config->logging_interval_s, 300);
@@ -124,6 +128,7 @@ static void test_all_settings(void **state)
         "           { domain = \"right\"; path = \"/d/1\"; } );\n"
         "scrub = { period = \"3d\"; rate = \"5M\"; };\n"
         "heal = { workers = 0; rate = \"1G\"; };\n"
+        "write_quorum = 1; slow_drives = { hedge_ms = 0; timeout = \"2m\"; };\n"
         "limits = { connections = 3; idle_timeout = \"2m\";\n"
         "  body_timeout = 7; shutdown_timeout = \"0s\";\n"
         "  control_pending = \"9\"; };\n";
@@ -162,7 +167,21 @@ static void test_all_settings(void **state)
     assert_int_equal(config->care.scrub_rate, 5 << 20);
     assert_int_equal(config->care.heal_rate, 1 << 30);
     assert_int_equal(config->care.heal_workers, 0);
+    assert_int_equal(config->may_miss, 1);
+    assert_int_equal(config->slow.hedge_ms, 0);
+    assert_int_equal(config->slow.timeout_s, 120);
     assert_int_equal(config->limits.control_pending, 9);
+    config_free(config);
+}
+
+static void test_every_shard(void **state)
+{
+    struct server_config *config;
+    struct buffer error = {0};
+    (void)state;
+    assert_int_equal(load(REQUIRED "write_quorum = \"all\";", &config, &error),
+                     0);
+    assert_int_equal(config->may_miss, 0);
     config_free(config);
 }
 
@@ -203,6 +222,14 @@ static const struct {
     {REQUIRED "logging_interval = 0;",
      ":2: logging_interval must be from 1 to 86400"},
     {REQUIRED "extensions = 1;", ":2: extensions must be true or false"},
+    {REQUIRED "write_quorum = \"none\";",
+     ":2: write_quorum must be \"default\", \"all\" or the number of shards "
+     "that may be missing"},
+    {REQUIRED "write_quorum = 33;",
+     ":2: write_quorum must be \"default\", \"all\" or the number of shards "
+     "that may be missing"},
+    {REQUIRED "slow_drives = { timeout = 0; };",
+     ":2: timeout must be from 1 to 600"},
     {REQUIRED "default_encryption = \"aws:kms\";",
      ":2: default_encryption must be \"none\" or \"AES256\""},
     {REQUIRED "extensions = \"true\";", ":2: extensions must be true or false"},
@@ -386,6 +413,7 @@ int main(void)
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_metadata),
         cmocka_unit_test(test_all_settings),
+        cmocka_unit_test(test_every_shard),
         cmocka_unit_test(test_mistakes),
         cmocka_unit_test(test_too_many_drives),
         cmocka_unit_test(test_socket_too_long),

@@ -47,6 +47,7 @@ sub new {
         listen => $options{listen} || '',       # "ssl http2": parameters
         s3d => $options{s3d} || '',             # more lines of s3d.conf
         daemon => $options{daemon} || 'off',    # 'on' for binary upgrade
+        preload => $options{preload} || '',     # lib/<name>.c, into s3d
         pids => {},
         owner => $$,
     }, $class;
@@ -178,9 +179,22 @@ sub alive {
     return waitpid($pid, WNOHANG) == 0;
 }
 
+# What the environment holds then.
+sub preloaded {
+    my ($self) = @_;
+    my $library = "$self->{dir}/$self->{preload}.so";
+    system('cc', qw(-O1 -shared -fPIC -o), $library,
+        dirname(__FILE__) . "/../$self->{preload}.c", '-ldl') == 0
+        or die "$library cannot be built";
+    return ($library, "$self->{dir}/hang",
+        join ':', grep { $_ } $ENV{ASAN_OPTIONS}, 'verify_asan_link_order=0');
+}
+
 sub start_s3d {
     my ($self) = @_;
     $self->write_file('s3d.conf', $self->s3d_conf());
+    local @ENV{qw(LD_PRELOAD S3D_TEST_HANG ASAN_OPTIONS)} = $self->preloaded()
+        if $self->{preload};
     $self->spawn('s3d', "$build/s3d", '-c', "$self->{dir}/s3d.conf");
     $self->wait_for('s3d', sub {
         $self->alive('s3d')
