@@ -1,5 +1,5 @@
 /* PostObject: whole forms through a call. */
-#include "s3_fixture.h"
+#include "s3_events_fixture.h"
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -722,6 +722,35 @@ static void bucket_is_gone(void **state)
     buffer_free(&form);
 }
 
+/* Who signed the form is told, not who sent it; a full outbox refuses it. */
+static void told(void **state)
+{
+    struct arena *arena = arena_new();
+    char account[13], who[32];
+    Meta__Event **events;
+    size_t count;
+
+    (void)state;
+    s3_open_events(&fixture, 2, EVENTS_BLOCK);
+    s3_account(&fixture, account);
+    snprintf(who, sizeof(who), "AWS:%s", account);
+    s3_expect(&fixture, 200, s3_notify(&fixture, "b", ALL_EVENTS));
+    expect(204, UPLOAD("hello", .fields = KEY("a/${filename}"),
+                       .filename = "b c.txt"));
+    refused("SlowDown", 503, "", UPLOAD("x", .fields = KEY("full")));
+    s3_take_events(&fixture, arena, &events, &count);
+    assert_int_equal(count, 2);
+    assert_int_equal(events[0]->type, META__EVENT_TYPE__TEST_EVENT);
+    assert_int_equal(events[1]->type, META__EVENT_TYPE__OBJECT_CREATED_POST);
+    assert_int_equal(events[1]->key.len, strlen("a/b c.txt"));
+    assert_memory_equal(events[1]->key.data, "a/b c.txt", events[1]->key.len);
+    assert_int_equal(events[1]->size, 5);
+    assert_int_equal(events[1]->requester.len, strlen(who));
+    assert_memory_equal(events[1]->requester.data, who, strlen(who));
+    s3_close_events(&fixture);
+    arena_free(arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -733,6 +762,7 @@ int main(void)
         cmocka_unit_test(forms),       cmocka_unit_test(contents),
         cmocka_unit_test(encrypted),   cmocka_unit_test(aborts),
         cmocka_unit_test(versions),    cmocka_unit_test(bucket_is_gone),
+        cmocka_unit_test(told),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
