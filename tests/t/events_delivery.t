@@ -27,6 +27,15 @@ my @targets = (
 );
 my $t = Test::S3->new();
 $dir = $t->dir();
+
+# A user with no more rights than docs/events.md gives it.
+my @acl = (qw(--user s3d on >secret resetchannels),
+    (map { $_->[1] eq 'pubsub' ? "&$_->[0]" : "~$_->[0]" } @targets),
+    qw(+ping +multi +exec +xadd +xinfo|stream +xrange +publish +hset +hdel
+    +rpush));
+chmod 0600, $t->write_file('password', "secret\n");
+$_->[3] .= "username = \"s3d\"; password_file = \"$dir/password\";"
+    for grep { $_->[2] eq 'a' } @targets;
 $t->{s3d} = 'events = { targets = (' . join(",\n", map {
     my ($name, $kind, $redis, $more) = @$_;
     "{ name = \"$name\"; kind = \"$kind\"; redis = \"unix:$dir/$redis.sock\";"
@@ -41,9 +50,10 @@ sub redis_connect {
 }
 
 sub redis_start {
-    my ($name, @more) = @_;
+    my ($name) = @_;
     $t->spawn("redis-$name", 'redis-server', '--port', 0, '--unixsocket',
-        "$dir/$name.sock", '--dir', $dir, '--save', '', @more);
+        "$dir/$name.sock", '--dir', $dir, '--save', '',
+        $name eq 'a' ? @acl : ());
     $t->wait_for("redis $name", sub { redis_connect($name) });
 }
 
@@ -216,17 +226,15 @@ $t->wait_for('main/e', sub {
 my ($last) = @{ redis('a', 'XREVRANGE', 'main', '+', '-', 'COUNT', 1) };
 is((split /-/, $last->[0])[0], (split /-/, $foreign)[0], 'above his');
 
-# --- Redis wants a password: it is told so
-redis('a', qw(CONFIG SET requirepass secret));
-my $s = redis_connect('a');
-print $s "*2\r\n\$4\r\nAUTH\r\n\$6\r\nsecret\r\n"
-    . "*4\r\n\$6\r\nCLIENT\r\n\$4\r\nKILL\r\n\$4\r\nTYPE\r\n\$6\r\nnormal\r\n";
-$s->flush();
+# --- Redis has another password: it is told so, but not the password
+redis('a', qw(ACL SETUSER s3d resetpass >another));
+redis('a', qw(CLIENT KILL USER s3d));
 $t->wait_for('refused', sub { status('main')->{state} eq 'refused' });
-like(status('main')->{error}, qr/^NOAUTH/, 'and why');
+like(status('main')->{error}, qr/^WRONGPASS/, 'and why');
+unlike($t->read_file('s3d.log'), qr/secret/, 'no password in the log');
 my $build = Test::S3::build();
 like(scalar `$build/s3ctl -s $dir/admin.sock events status`,
-    qr/^main +stream +refused .*\n +last error: NOAUTH/m, 'for people');
+    qr/^main +stream +refused .*\n +last error: WRONGPASS/m, 'for people');
 is(ref $t->ctl('status')->{events}, 'ARRAY', 'in status too');
 
 $t->stop($_) for 'redis-a', 'redis-b';
