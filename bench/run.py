@@ -15,6 +15,8 @@ import json
 import os
 import pathlib
 import re
+import signal
+import socket
 import statistics
 import subprocess
 import sys
@@ -22,7 +24,8 @@ import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tests"))
-from stack import Signer, Stack, free_port, pattern, peak_rss  # noqa: E402
+from stack import (Signer, Stack, accepts, free_port, pattern,  # noqa: E402
+                   peak_rss, wait_for)
 
 KIB, MIB = 1 << 10, 1 << 20
 
@@ -219,7 +222,63 @@ def bench_large_put(stack, options, report):
                against_disk, mib_per_second=median(rates))
 
 
-BENCHES = {"get": bench_get, "put": bench_put, "large": bench_large_put}
+def start_redis(stack):
+    path = stack.directory / "redis.sock"
+    redis = subprocess.Popen(
+        ["redis-server", "--port", "0", "--unixsocket", path, "--save", "",
+         "--dir", stack.directory], stdout=subprocess.DEVNULL)
+    wait_for(lambda: accepts(socket.AF_UNIX, str(path)), "redis")
+    return redis
+
+
+def bench_events(stack, options, report):
+    """PUT into a bucket whose changes are told beside one that tells none;
+    then with a Redis that does not answer."""
+    client, signer = stack.client(), Signer(stack)
+    [account] = stack.ctl("account", "list")["accounts"]
+    scripts = {}
+    redis = start_redis(stack)
+    try:
+        for bucket in ("quiet", "told"):
+            client.create_bucket(Bucket=bucket)
+            urls = stack.directory / f"urls-{bucket}"
+            urls.write_text("".join(
+                signer.url("PUT", f"/{bucket}/k{i:05d}") + "\n"
+                for i in range(20000)))
+            scripts[bucket] = stack.directory / f"{bucket}.lua"
+            scripts[bucket].write_text(PUT_SCRIPT % (urls, 4 * KIB))
+        client.put_bucket_notification_configuration(
+            Bucket="told", NotificationConfiguration={"QueueConfigurations": [{
+                "QueueArn":
+                    f"arn:aws:sqs:us-east-1:{account['number']}:bench",
+                "Events": ["s3:ObjectCreated:*"]}]})
+        for name in ("Redis takes them", "Redis is stopped"):
+            if name == "Redis is stopped":
+                redis.send_signal(signal.SIGSTOP)
+            for clients in (1, 64):
+                ratios, rates, bases = [], [], []
+                for number in range(options.rounds):
+                    pair = ["quiet", "told"][::-1 if number % 2 else 1]
+                    rate = {bucket: wrk(stack.endpoint, clients,
+                                        options.seconds, scripts[bucket])["rate"]
+                            for bucket in pair}
+                    ratios.append(rate["told"] / rate["quiet"])
+                    rates.append(rate["told"])
+                    bases.append(rate["quiet"])
+                report.add(f"PUT 4 KiB told, {clients} clients, {name}",
+                           "PUT that is not told", ratios,
+                           per_second=median(rates),
+                           quiet_per_second=median(bases))
+        redis.send_signal(signal.SIGCONT)
+        wait_for(lambda: stack.ctl("events", "status")["events"][0]["backlog"]
+                 == 0, "delivery", 120)
+    finally:
+        redis.kill()
+        redis.wait()
+
+
+BENCHES = {"get": bench_get, "put": bench_put, "large": bench_large_put,
+           "events": bench_events}
 
 
 def main():
@@ -244,7 +303,11 @@ def main():
         access_log off;
         location / {{ s3_pass s3d; s3_verify off; }}
     }}
-""", location_extra="access_log off;", s3d_extra='log_level = "warn";')
+""", location_extra="access_log off;", s3d_extra=f"""
+log_level = "warn";
+events = {{ targets = ( {{ name = "bench"; kind = "stream"; key = "bench";
+    redis = "unix:{directory}/redis.sock"; maxlen = 10000; }} ); }};
+""")
         stack.static_port = static_port
         stack.unverified = unverified
         stack.start()
