@@ -314,6 +314,49 @@ static void limit(uint64_t events, enum events_overflow overflow)
     configure(ALL_EVENTS);
 }
 
+static void slow_down(struct s3_case c)
+{
+    struct s3_answer answer;
+
+    s3_run(&fixture, &answer, c);
+    assert_error(&answer, "SlowDown", 503);
+    s3_answer_free(&answer);
+}
+
+/* What comes of several requests, or makes a delete marker. */
+static void test_block_later(void **state)
+{
+    const char *id, *document;
+    struct s3_answer answer;
+
+    (void)state;
+    limit(1, EVENTS_BLOCK);
+    s3_run(&fixture, &answer, S3_CASE(CREATE_MULTIPART_UPLOAD, "m"));
+    id = element(&answer, "<UploadId");
+    s3_answer_free(&answer);
+    s3_expect(&fixture, 200,
+              S3_CASE(UPLOAD_PART, "m",
+                      .args = FIELDS("uploadId", id, "partNumber", "1"),
+                      .body = "hello", .size = 5));
+    s3_expect(&fixture, 200, PUT("k", "hello"));
+    document = "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber>"
+               "<ETag>" HELLO "</ETag></Part></CompleteMultipartUpload>";
+    const struct s3_case complete =
+        S3_CASE(COMPLETE_MULTIPART_UPLOAD, "m", .args = FIELDS("uploadId", id),
+                .body = document, .size = strlen(document));
+    slow_down(complete);
+    slow_down(S3_CASE(COPY_OBJECT, "c",
+                      .headers = FIELDS("x-amz-copy-source", "/b/k")));
+    slow_down(
+        PUT("k", "more", .headers = FIELDS("x-amz-write-offset-bytes", "5")));
+    enable_versions();
+    slow_down(DELETE("k"));
+    s3_expect(&fixture, 200, GET("k"));
+    told("Created:Put k 5 " HELLO " -\n");
+    s3_expect(&fixture, 200, complete);
+    s3_expect(&fixture, 200, GET("m"));
+}
+
 static void test_block(void **state)
 {
     struct events_counts count;
@@ -323,26 +366,14 @@ static void test_block(void **state)
     limit(2, EVENTS_BLOCK);
     s3_expect(&fixture, 200, PUT("a", "1"));
     s3_expect(&fixture, 200, PUT("b", "1"));
-    s3_run(&fixture, &answer, PUT("c", "1"));
-    assert_error(&answer, "SlowDown", 503);
-    s3_answer_free(&answer);
+    slow_down(PUT("c", "1"));
     s3_expect(&fixture, 404, GET("c"));
-    s3_run(&fixture, &answer, DELETE("a"));
-    assert_error(&answer, "SlowDown", 503);
-    s3_answer_free(&answer);
-    s3_run(&fixture, &answer, S3_CASE(DELETE_OBJECT_TAGGING, "a"));
-    assert_error(&answer, "SlowDown", 503);
-    s3_answer_free(&answer);
-    s3_run(&fixture, &answer,
-           S3_CASE(PUT_OBJECT_ACL, "a",
-                   .headers = FIELDS("x-amz-acl", "private")));
-    assert_error(&answer, "SlowDown", 503);
-    s3_answer_free(&answer);
-    s3_run(&fixture, &answer,
-           S3_CASE(RENAME_OBJECT, "c",
-                   .headers = FIELDS("x-amz-rename-source", "a")));
-    assert_error(&answer, "SlowDown", 503);
-    s3_answer_free(&answer);
+    slow_down(DELETE("a"));
+    slow_down(S3_CASE(DELETE_OBJECT_TAGGING, "a"));
+    slow_down(S3_CASE(PUT_OBJECT_ACL, "a",
+                      .headers = FIELDS("x-amz-acl", "private")));
+    slow_down(S3_CASE(RENAME_OBJECT, "c",
+                      .headers = FIELDS("x-amz-rename-source", "a")));
     s3_run(&fixture, &answer,
            with_md5(WIRE__OPERATION__DELETE_OBJECTS, NULL,
                     "<Delete><Object><Key>a</Key></Object></Delete>"));
@@ -398,6 +429,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_who_and_where, setup, teardown),
         cmocka_unit_test_setup_teardown(test_filters, setup, teardown),
         cmocka_unit_test_setup_teardown(test_block, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_block_later, setup, teardown),
         cmocka_unit_test_setup_teardown(test_drop, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
