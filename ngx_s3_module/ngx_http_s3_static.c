@@ -168,6 +168,7 @@ ngx_http_s3_static_request(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
 
     file->n_candidates = st->candidates.nelts;
     file->max_ranges = clcf->max_ranges;
+    file->exact_date = (clcf->if_modified_since == NGX_HTTP_IMS_EXACT);
 
     ngx_http_s3_set(file->title, r->uri);
     ngx_http_s3_set(file->default_type, clcf->default_type);
@@ -208,7 +209,10 @@ ngx_http_s3_static_headers(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
     s3_field_t                   *field;
     ngx_list_part_t              *part;
     ngx_table_elt_t              *h;
+    ngx_http_core_loc_conf_t     *clcf;
     ngx_http_s3_static_header_t  *name;
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
 
     field = ngx_palloc(r->pool, sizeof(ngx_http_s3_static_names)
                                 / sizeof(ngx_http_s3_static_header_t)
@@ -226,6 +230,12 @@ ngx_http_s3_static_headers(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
     for (name = ngx_http_s3_static_names; name->name.len; name++) {
 
         if (name->conditional && !asked) {
+            continue;
+        }
+
+        if (clcf->if_modified_since == NGX_HTTP_IMS_OFF
+            && ngx_strcmp(name->name.data, "if-modified-since") == 0)
+        {
             continue;
         }
 

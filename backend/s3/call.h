@@ -6,11 +6,11 @@
 
 #include "s3/s3.h"
 
-struct s3_body;   /* body.c: a streamed body being verified */
+struct s3_body;       /* body.c: a streamed body being verified */
 struct s3_multirange; /* file.h: a reply body of several ranges */
-struct s3_pieces; /* pieces.h: a body of unknown length being stored */
-struct s3_source; /* source.c: the bytes of a reply being read */
-struct s3_writer; /* writer.h: bytes on their way into a blob */
+struct s3_pieces;     /* pieces.h: a body of unknown length being stored */
+struct s3_source;     /* source.c: the bytes of a reply being read */
+struct s3_writer;     /* writer.h: bytes on their way into a blob */
 
 /* How the bytes of an object are sealed: sse.h. */
 struct sse {
@@ -168,7 +168,8 @@ void call_fail_condition(struct s3_call *call, const char *condition);
 void call_fail_argument(struct s3_call *call, const char *name,
                         struct slice value, const char *message);
 /* From an errno: -ENOSPC InsufficientStorage, -ENODEV and -EDQUOT SlowDown,
- * -EROFS ServiceUnavailable, others InternalError; logs what happened, but for -EDQUOT. */
+ * -EROFS ServiceUnavailable, others InternalError; logs what happened, but for
+ * -EDQUOT. */
 void call_fail_errno(struct s3_call *call, int error, const char *what);
 enum s3_error call_error_of(int error); /* the same mapping */
 
@@ -239,7 +240,8 @@ void body_free(struct s3_call *call);
 enum condition { CONDITION_PASS, CONDITION_FAILED, CONDITION_NOT_MODIFIED };
 struct conditions { /* header values; data == NULL: absent */
     struct slice match, none_match, modified_since, unmodified_since;
-    bool weak; /* If-None-Match takes W/"tag" for "tag" (RFC 9110, 13.1.2) */
+    bool weak;  /* If-None-Match takes W/"tag" for "tag" (RFC 9110, 13.1.2) */
+    bool exact; /* If-Modified-Since means that very date, none later */
 };
 /* Which one decides is named in *which: "If-Match" and so on. */
 enum condition conditions_evaluate(const struct conditions *conditions,

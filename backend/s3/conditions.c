@@ -61,14 +61,15 @@ bool etag_list_matches(struct slice list, struct slice etag)
 }
 
 /* Dates have whole seconds; one that cannot be read is as if absent. */
-static bool modified_since(struct slice date, uint64_t mtime_ms, bool otherwise)
+static bool modified_since(struct slice date, uint64_t mtime_ms, bool otherwise,
+                           bool exact)
 {
     uint64_t ms;
 
     if (time_parse_http(date, &ms) != 0) {
         return otherwise;
     }
-    return mtime_ms / 1000 > ms / 1000;
+    return exact ? mtime_ms / 1000 != ms / 1000 : mtime_ms / 1000 > ms / 1000;
 }
 
 /* https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-reads.html:
@@ -84,7 +85,8 @@ enum condition conditions_evaluate(const struct conditions *conditions,
         }
     } else if (conditions->unmodified_since.data != NULL) {
         *which = "If-Unmodified-Since";
-        if (modified_since(conditions->unmodified_since, mtime_ms, false)) {
+        if (modified_since(conditions->unmodified_since, mtime_ms, false,
+                           false)) {
             return CONDITION_FAILED;
         }
     }
@@ -95,7 +97,8 @@ enum condition conditions_evaluate(const struct conditions *conditions,
         }
     } else if (conditions->modified_since.data != NULL) {
         *which = "If-Modified-Since";
-        if (!modified_since(conditions->modified_since, mtime_ms, true)) {
+        if (!modified_since(conditions->modified_since, mtime_ms, true,
+                            conditions->exact)) {
             return CONDITION_NOT_MODIFIED;
         }
     }

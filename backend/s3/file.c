@@ -113,6 +113,7 @@ static bool check_conditions(struct s3_call *call, const Meta__Object *object)
         .modified_since = call_request_header(call, "if-modified-since"),
         .unmodified_since = call_request_header(call, "if-unmodified-since"),
         .weak = true,
+        .exact = call->request->file->exact_date,
     };
     const char *which = "";
 

@@ -26,6 +26,8 @@ $t->{http} = <<"EOF";
         absolute_redirect off;
         s3_static s3d site/v1;
         location /none/ { max_ranges 0; }
+        location /before/ { if_modified_since before; s3_static s3d site/v1; }
+        location /off/ { if_modified_since off; s3_static s3d site/v1; }
         location /two/ { max_ranges 2; s3_static s3d site/v1; }
     }
     server {
@@ -200,8 +202,10 @@ conditions('304 before a range', 304, [ Range => 'bytes=0-1' ],
 # RFC 9110 where nginx's default is older: a tag silences the date.
 is(bucket('GET', '/style.css', [ 'If-None-Match' => $etag ],
     [ 'If-Modified-Since' => $old ])->{status}, 304, 'the tag silences the date');
-is(bucket('GET', '/style.css', [ 'If-Modified-Since' => $future ])->{status}, 304,
-    'not modified since later');
+conditions('if_modified_since exact', 200, [ 'If-Modified-Since' => $future ]);
+is(bucket('GET', "/$_->[0]/style.css", [ 'If-Modified-Since' => $_->[1] ])->{status},
+    $_->[2], "if_modified_since $_->[0], $_->[1]")
+    for [ 'before', $future, 304 ], [ 'before', $old, 200 ], [ 'off', $modified, 200 ];
 
 # --- what the object says ---------------------------------------------------
 

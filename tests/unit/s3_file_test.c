@@ -82,6 +82,29 @@ static void the_first_that_is_there(void **state)
     check(FIELDS(NULL), 404, "");
 }
 
+/* --- conditions ------------------------------------------------------------*/
+static void check_date(bool exact, const char *since, unsigned wanted)
+{
+    const struct conditions conditions = {
+        .modified_since = slice_from_string(since), .exact = exact};
+    const char *which;
+
+    assert_int_equal(conditions_evaluate(&conditions, SLICE_LITERAL("x"),
+                                         784111777999, &which),
+                     wanted);
+}
+
+static void dates(void **state)
+{
+    (void)state;
+    check_date(true, "Sun, 06 Nov 1994 08:49:37 GMT", CONDITION_NOT_MODIFIED);
+    check_date(true, "Sun, 06 Nov 1994 08:49:38 GMT", CONDITION_PASS);
+    check_date(true, "Sun, 06 Nov 1994 08:49:36 GMT", CONDITION_PASS);
+    check_date(false, "Sun, 06 Nov 1994 08:49:38 GMT", CONDITION_NOT_MODIFIED);
+    check_date(false, "Sun, 06 Nov 1994 08:49:36 GMT", CONDITION_PASS);
+    check_date(true, "some day", CONDITION_PASS);
+}
+
 #define DIRECTORY WIRE__FILE_CANDIDATE__KIND__DIRECTORY
 
 static void directories(void **state)
@@ -392,6 +415,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_first_that_is_there),
+        cmocka_unit_test(dates),
         cmocka_unit_test(directories),
         cmocka_unit_test(customers_keys_are_theirs),
         cmocka_unit_test(without_a_list),
