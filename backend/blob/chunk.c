@@ -106,27 +106,44 @@ int chunk_check_path(struct chunk *chunk, unsigned shard)
     return 0;
 }
 
+/* Where a shard's bytes are. NULL: nowhere. */
+static struct drive *shard_place(const struct chunk *chunk, unsigned shard,
+                                 uint64_t offset, uint64_t *position)
+{
+    const Layout__Locator *locator = chunk->message->shards[shard];
+
+    if (__builtin_add_overflow(locator->offset, offset, position)) {
+        return NULL;
+    }
+    return store_drive(chunk->store, locator);
+}
+
 static int shard_read(struct chunk *chunk, unsigned shard, uint64_t offset,
                       void *data, size_t size)
 {
-    const Layout__Locator *locator = chunk->message->shards[shard];
-    struct drive *drive = store_drive(chunk->store, locator);
     uint64_t position;
+    struct drive *drive = shard_place(chunk, shard, offset, &position);
 
-    if (drive == NULL) {
-        return -ENODEV;
-    }
-    if (__builtin_add_overflow(locator->offset, offset, &position)) {
-        return -EBADMSG;
-    }
-    return drive_read_within(drive, locator->extent, position, data, size,
-                             chunk->wait_us);
+    return drive == NULL
+               ? -ENODEV
+               : drive_read_within(drive, chunk->message->shards[shard]->extent,
+                                   position, data, size, chunk->wait_us);
 }
 
-/* Both that the descriptor is the one the layout means and that it says what
- * the layout says. */
-static int descriptor_check(const struct chunk *chunk, unsigned shard,
-                            struct slice in, struct descriptor *found)
+int shard_read_direct(struct chunk *chunk, unsigned shard, uint64_t offset,
+                      void *data, size_t size)
+{
+    uint64_t position;
+    struct drive *drive = shard_place(chunk, shard, offset, &position);
+
+    return drive == NULL
+               ? -ENODEV
+               : drive_read_direct(drive, chunk->message->shards[shard]->extent,
+                                   position, data, size);
+}
+
+int descriptor_check(const struct chunk *chunk, unsigned shard, struct slice in,
+                     struct descriptor *found)
 {
     const struct geometry *geometry = &chunk->geometry;
     uint32_t crc;
@@ -390,96 +407,4 @@ void chunk_quiet(struct chunk *chunk)
 {
     chunk->reported = UINT32_MAX;
     chunk->wait_us = 0;
-}
-
-static int verify_origin(struct chunk *chunk, unsigned shard,
-                         struct shard_label *label)
-{
-    const struct descriptor *found = &label->descriptor;
-    uint64_t at = found->payload + descriptor_size(found->payload);
-    int error = 0;
-
-    if (found->origin_size > 0) {
-        error = shard_read(chunk, shard, at, label->origin, found->origin_size);
-    }
-    if (error == 0 &&
-        crc32c_bytes(label->origin, found->origin_size) != found->origin_crc) {
-        error = -EBADMSG;
-    }
-    return error;
-}
-
-static int read_label(struct chunk *chunk, unsigned shard, uint8_t *encoded,
-                      struct shard_label *label)
-{
-    uint64_t payload = geometry_shard_size(&chunk->geometry, shard);
-    size_t size = descriptor_size(payload);
-    /* A file that was removed is still read by whoever has it open. */
-    int error = chunk_check_path(chunk, shard);
-
-    if (error == 0) {
-        error = shard_read(chunk, shard, payload, encoded, size);
-    }
-    if (error == 0) {
-        error = descriptor_check(chunk, shard, slice_of(encoded, size),
-                                 &label->descriptor);
-    }
-    if (error == 0) {
-        error = verify_origin(chunk, shard, label);
-    }
-    return error;
-}
-
-static uint8_t *room_for_descriptor(const struct chunk *chunk, unsigned shard)
-{
-    return xmalloc(
-        descriptor_size(geometry_shard_size(&chunk->geometry, shard)));
-}
-
-int chunk_read_label(struct chunk *chunk, unsigned shard,
-                     struct shard_label *label)
-{
-    uint8_t *encoded = room_for_descriptor(chunk, shard);
-    int error = read_label(chunk, shard, encoded, label);
-
-    free(encoded);
-    return error;
-}
-
-static int verify_blocks(struct chunk *chunk, unsigned shard,
-                         const struct blob_pace *pace, const uint8_t *encoded)
-{
-    uint32_t blocks = block_count(geometry_shard_size(&chunk->geometry, shard));
-    uint8_t *data = xmalloc(BLOB_BLOCK_SIZE);
-    int error = 0;
-
-    for (uint32_t i = 0; i < blocks && error == 0; i++) {
-        size_t size = geometry_block_size(&chunk->geometry, shard, i);
-
-        if (!pace_spend(pace, size)) {
-            error = -ECANCELED;
-            break;
-        }
-        error =
-            shard_read(chunk, shard, (uint64_t)i * BLOB_BLOCK_SIZE, data, size);
-        if (error == 0 &&
-            crc32c_bytes(data, size) != descriptor_block_crc(encoded, i)) {
-            error = -EBADMSG;
-        }
-    }
-    free(data);
-    return error;
-}
-
-int chunk_verify_shard(struct chunk *chunk, unsigned shard,
-                       const struct blob_pace *pace, struct shard_label *label)
-{
-    uint8_t *encoded = room_for_descriptor(chunk, shard);
-    int error = read_label(chunk, shard, encoded, label);
-
-    if (error == 0) {
-        error = verify_blocks(chunk, shard, pace, encoded);
-    }
-    free(encoded);
-    return error;
 }

@@ -220,6 +220,13 @@ unsigned chunk_copy(const struct chunk *chunk, unsigned i);
 /* The shard to read bytes of data shard `shard` from: itself, or for copies
  * the preferred one that is not known to be bad. */
 unsigned chunk_source(const struct chunk *chunk, unsigned shard);
+/* Bytes of a shard's record, from the drive itself; checks nothing. */
+int shard_read_direct(struct chunk *chunk, unsigned shard, uint64_t offset,
+                      void *data, size_t size);
+/* -EBADMSG unless the descriptor is the one that the layout means, and says
+ * what the layout says. */
+int descriptor_check(const struct chunk *chunk, unsigned shard, struct slice in,
+                     struct descriptor *found);
 /* The caller looks after damage itself, and has time: on_damage is not
  * called. */
 void chunk_quiet(struct chunk *chunk);
@@ -227,10 +234,10 @@ struct shard_label {
     struct descriptor descriptor;
     uint8_t origin[BLOB_ORIGIN_MAX];
 };
-/* The descriptor with its origin, checked, past the cache. */
+/* verify.c: the descriptor with its origin, checked, from the drive itself. */
 int chunk_read_label(struct chunk *chunk, unsigned shard,
                      struct shard_label *label);
-/* Checks the label, which it gives, and all blocks, past the cache.
+/* Checks the label, which it gives, and all blocks, from the drive itself.
  * -ECANCELED by `pace`. */
 int chunk_verify_shard(struct chunk *chunk, unsigned shard,
                        const struct blob_pace *pace, struct shard_label *label);

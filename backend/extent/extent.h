@@ -210,6 +210,11 @@ int drive_read(struct drive *drive, uint64_t extent, uint64_t offset,
 int drive_read_within(struct drive *drive, uint64_t extent, uint64_t offset,
                       void *data, size_t size, uint64_t wait_us);
 
+/* The same from the drive itself, whatever is in memory, of the file that is at
+ * the extent's path; what is in memory for others stays. */
+int drive_read_direct(struct drive *drive, uint64_t extent, uint64_t offset,
+                      void *data, size_t size);
+
 /* For a caller that has checked what drive_read() gave and has another
  * process open the extent by its path: 0 if that is the file which is read
  * here. -ENOENT if it is another one or gone: drive_read() will open it

@@ -305,6 +305,25 @@ static int run_read(struct lane_job *base)
     return r;
 }
 
+static int run_direct(struct lane_job *base)
+{
+    struct read_job *job = (struct read_job *)base;
+    struct drive *drive = job->drive;
+    char path[DRIVE_PATH_SIZE];
+    struct io_file *file;
+
+    drive_extent_path(drive, job->extent, path);
+    int r = io_open(drive->io, path, IO_DIRECT, &file);
+    if (r == -ENOENT) {
+        r = extent_gone(drive, job->extent);
+    }
+    if (r == 0) {
+        r = io_pread(file, job->data, job->size, job->offset);
+        io_close(file);
+    }
+    return r;
+}
+
 /* -EAGAIN: the drive has to be asked. */
 static int read_now(struct drive *drive, uint64_t extent, uint64_t offset,
                     void *data, size_t size)
@@ -314,6 +333,22 @@ static int read_now(struct drive *drive, uint64_t extent, uint64_t offset,
     if (r == 0) {
         r = io_pread_now(file->file, data, size, offset);
         file_cache_put(drive, file);
+    }
+    return r;
+}
+
+static int ask_to_read(const struct read_job *what, void *data,
+                       uint64_t wait_us)
+{
+    struct read_job *job = xmalloc(sizeof(*job) + what->size);
+    *job = *what;
+    int r = ask(job->drive, &job->base, wait_us);
+    if (r == 0) {
+        r = job->base.result;
+        if (r == 0) {
+            memcpy(data, job->data, job->size);
+        }
+        free(job);
     }
     return r;
 }
@@ -328,29 +363,35 @@ int drive_read_within(struct drive *drive, uint64_t extent, uint64_t offset,
     if (r != -EAGAIN) {
         return r;
     }
-    struct read_job *job = xmalloc(sizeof(*job) + size);
-    *job = (struct read_job){
-        .base = {.run = run_read, .free = free_job, .latency = &drive->reading},
-        .drive = drive,
-        .extent = extent,
-        .offset = offset,
-        .size = size,
-    };
-    r = ask(drive, &job->base, wait_us);
-    if (r == 0) {
-        r = job->base.result;
-        if (r == 0) {
-            memcpy(data, job->data, size);
-        }
-        free(job);
-    }
-    return r;
+    return ask_to_read(&(struct read_job){.base = {.run = run_read,
+                                                   .free = free_job,
+                                                   .latency = &drive->reading},
+                                          .drive = drive,
+                                          .extent = extent,
+                                          .offset = offset,
+                                          .size = size},
+                       data, wait_us);
 }
 
 int drive_read(struct drive *drive, uint64_t extent, uint64_t offset,
                void *data, size_t size)
 {
     return drive_read_within(drive, extent, offset, data, size, 0);
+}
+
+int drive_read_direct(struct drive *drive, uint64_t extent, uint64_t offset,
+                      void *data, size_t size)
+{
+    if (!drive_readable(drive)) {
+        return -ENODEV;
+    }
+    return ask_to_read(
+        &(struct read_job){.base = {.run = run_direct, .free = free_job},
+                           .drive = drive,
+                           .extent = extent,
+                           .offset = offset,
+                           .size = size},
+        data, 0);
 }
 
 /* `flags`: IO_NOW or 0. */

@@ -39,6 +39,9 @@ enum io_flags {
     IO_CREATE = 1 << 1, /* the file must not exist: -EEXIST */
     /* -EAGAIN rather than to wait for the drive; alone. */
     IO_NOW = 1 << 2,
+    /* Reads come from the drive and leave nothing in memory, if the file system
+     * can do that. Alone. */
+    IO_DIRECT = 1 << 3,
 };
 
 /* Calls back for every name in the directory; stops at a non-zero return. */

@@ -2,12 +2,15 @@
 #include "io/io.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -86,6 +89,67 @@ static int stop(void *context, const char *name)
     (void)name;
     ++*(int *)context;
     return 7;
+}
+
+/* Of the first five of a file that the kernel was asked to forget. */
+static unsigned pages_in_memory(const char *path)
+{
+    static bool asked;
+    unsigned char resident[5];
+    unsigned count = 0;
+    int fd = open(path, O_RDONLY);
+    assert_true(fd >= 0);
+    if (!asked) {
+        assert_int_equal(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+        asked = true;
+    }
+    void *map =
+        mmap(NULL, sizeof(resident) * 4096, PROT_READ, MAP_SHARED, fd, 0);
+    assert_true(map != MAP_FAILED);
+    assert_int_equal(mincore(map, sizeof(resident) * 4096, resident), 0);
+    for (size_t i = 0; i < sizeof(resident); i++) {
+        count += resident[i] & 1;
+    }
+    munmap(map, sizeof(resident) * 4096);
+    close(fd);
+    return count;
+}
+
+/* What is read directly comes into memory for nobody. */
+static void direct(void **state)
+{
+    (void)state;
+    struct io *io = io_posix();
+    struct io_file *file, *past;
+    static uint8_t data[20000], got[20000];
+    for (size_t i = 0; i < sizeof(data); i++) {
+        data[i] = (uint8_t)(i * 31 >> 3);
+    }
+    assert_int_equal(io_open(io, at("d"), IO_WRITE | IO_CREATE, &file), 0);
+    assert_int_equal(io_pwrite(file, data, sizeof(data), 0), 0);
+    assert_int_equal(io_fdatasync(file), 0);
+    unsigned before = pages_in_memory(at("d"));
+    assert_int_equal(io_open(io, at("d"), IO_DIRECT, &past), 0);
+    static const size_t ranges[][2] = {{0, 20000},    {0, 1},       {4095, 2},
+                                       {4096, 4096},  {8191, 4098}, {19999, 1},
+                                       {16384, 3616}, {5, 0}};
+    for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
+        size_t from = ranges[i][0], size = ranges[i][1];
+        memset(got, 0xAA, sizeof(got));
+        assert_int_equal(io_pread(past, got, size, from), 0);
+        assert_memory_equal(got, data + from, size);
+        assert_int_equal(got[size == 20000 ? 0 : size],
+                         size == 20000 ? data[0] : 0xAA);
+    }
+    assert_int_equal(io_pread(past, got, 2, 19999), -ENODATA);
+    assert_int_equal(io_pread(past, got, 1, 1 << 20), -ENODATA);
+    assert_int_equal(pages_in_memory(at("d")), before);
+    assert_int_equal(io_pwrite(file, "new", 3, 4094), 0); /* not yet synced */
+    assert_int_equal(io_pread(past, got, 3, 4094), 0);
+    assert_memory_equal(got, "new", 3);
+    io_close(past);
+    io_close(file);
+    assert_int_equal(io_open(io, at("none"), IO_DIRECT, &past), -ENOENT);
 }
 
 static void directories(void **state)
@@ -182,6 +246,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(files, setup, teardown),
+        cmocka_unit_test_setup_teardown(direct, setup, teardown),
         cmocka_unit_test_setup_teardown(directories, setup, teardown),
         cmocka_unit_test_setup_teardown(small_files, setup, teardown),
         cmocka_unit_test_setup_teardown(locks, setup, teardown),
