@@ -136,7 +136,7 @@ UNUSED static void fixture_start(struct fixture *fixture)
     int fd = -1;
     fixture_configure(fixture);
     fixture->pid = fixture_fork(fixture);
-    wait_until((fd = dial(fixture, "s3d.sock")) >= 0 ||
+    wait_until(fd >= 0 || (fd = dial(fixture, "s3d.sock")) >= 0 ||
                waitpid(fixture->pid, NULL, WNOHANG) != 0);
     assert_true(fd >= 0);
     close(fd);
