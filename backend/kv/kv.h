@@ -1,8 +1,7 @@
 /*
  * Ordered keys, atomic batches, snapshots: all that metadata asks of a
- * database. Two implementations: LevelDB, and a map in memory that models a
- * crash for the tests. Another (a distributed one, a mirrored one) fits under
- * the same table.
+ * database. Two implementations: mirrors of LevelDB, and a map in memory that
+ * models a crash for the tests. Another fits under the same table.
  *
  * Keys are compared bytewise. A committed batch is atomic and durable.
  * Thread-safe; an iterator belongs to one thread at a time.
@@ -19,9 +18,6 @@ struct kv;
 struct kv_iterator;
 struct kv_batch; /* puts and deletes, in order */
 
-/* Locks the directory; a last record that a power cut left in pieces is cut
- * off and kept as lost-tail-<n>, any other damage is refused. -EIO, logged. */
-int kv_open_leveldb(const char *directory, struct kv **kv);
 struct kv *kv_open_memory(void);
 /* The memory store refuses every commit after the next `commits` ones. */
 void kv_memory_fail_after(struct kv *kv, uint64_t commits);

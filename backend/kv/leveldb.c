@@ -1,22 +1,13 @@
 /*
- * The store on LevelDB: by itself, or as a mirror's database, whose changes
- * are in a journal before they come here.
- *
- * By itself every write is synced: LevelDB merges the writers that wait, and
- * sync and other writers must not mix. A failed log sync leaves LevelDB
- * refusing writes until it is opened again; kv.c keeps to that for every
- * failure.
+ * LevelDB as a mirror's database: changes are in a journal before they come
+ * here, so nothing is synced but by a checkpoint.
  */
 #include "kv/private.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <leveldb/c.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define CACHE_BYTES        (32u << 20)
 #define WRITE_BUFFER_BYTES (16u << 20) /* two of them at most */
@@ -26,8 +17,7 @@
 
 struct leveldb_kv {
     struct kv kv;
-    int directory; /* locked; -1: not yet */
-    struct io *io; /* of a mirror's database, and where that is */
+    struct io *io;
     char *path;
     leveldb_t *db;
     leveldb_options_t *options;
@@ -55,9 +45,6 @@ static void leveldb_kv_close(struct kv *kv)
     leveldb_options_destroy(self->options);
     leveldb_filterpolicy_destroy(self->filter);
     leveldb_cache_destroy(self->cache);
-    if (self->directory >= 0) {
-        close(self->directory);
-    }
     free(self->path);
     free(self);
 }
@@ -240,7 +227,7 @@ static int leveldb_kv_checkpoint(struct kv *kv)
     return error;
 }
 
-static void set_options(struct leveldb_kv *self, bool sync)
+static void set_options(struct leveldb_kv *self)
 {
     self->cache = leveldb_cache_create_lru(CACHE_BYTES);
     self->filter = leveldb_filterpolicy_create_bloom(BLOOM_BITS);
@@ -254,50 +241,7 @@ static void set_options(struct leveldb_kv *self, bool sync)
     self->read = leveldb_readoptions_create();
     leveldb_readoptions_set_verify_checksums(self->read, 1);
     self->write = leveldb_writeoptions_create();
-    leveldb_writeoptions_set_sync(self->write, sync);
-}
-
-/* Of a store by itself: a mirror's has a lock of its own. LevelDB's comes too
- * late for the log, and to close its file once more in this process would
- * release it. */
-static int lock_directory(const char *path)
-{
-    int fd, error;
-
-    if (mkdir(path, 0700) != 0 && errno != EEXIST) {
-        return -errno;
-    }
-    fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) {
-        return -errno;
-    }
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        error = errno == EWOULDBLOCK ? -EAGAIN : -errno;
-        close(fd);
-        return error;
-    }
-    return fd;
-}
-
-/* Makes the directory ready for LevelDB. */
-static int prepare(struct leveldb_kv *self, const char *directory)
-{
-    int error;
-
-    self->directory = lock_directory(directory);
-    if (self->directory < 0) {
-        log_error("metadata: cannot lock %s: %s", directory,
-                  self->directory == -EAGAIN ? "another process has it open"
-                                             : strerror(-self->directory));
-        return -EIO;
-    }
-    error = log_tail_repair(self->directory);
-    if (error != 0) {
-        log_error("metadata: the log in %s cannot be used: %s", directory,
-                  strerror(-error));
-        return -EIO;
-    }
-    return 0;
+    leveldb_writeoptions_set_sync(self->write, 0);
 }
 
 static int open_database(struct leveldb_kv *self, const char *directory,
@@ -315,25 +259,6 @@ static int open_database(struct leveldb_kv *self, const char *directory,
     }
     *kv = &self->kv;
     return 0;
-}
-
-int kv_open_leveldb(const char *directory, struct kv **kv)
-{
-    static const struct kv_ops ops = {
-        .close = leveldb_kv_close,
-        .get = leveldb_kv_get,
-        .commit = leveldb_kv_commit,
-        .iterate = leveldb_kv_iterate,
-    };
-    struct leveldb_kv *self = xcalloc(1, sizeof(*self));
-
-    self->kv.ops = &ops;
-    set_options(self, true);
-    if (prepare(self, directory) != 0) {
-        leveldb_kv_close(&self->kv);
-        return -EIO;
-    }
-    return open_database(self, directory, kv);
 }
 
 /* LevelDB names its newest manifest last, and does not sync that. */
@@ -377,10 +302,9 @@ int leveldb_open_unsynced(struct io *io, struct leveldb_env_t *env,
     }
     self = xcalloc(1, sizeof(*self));
     self->kv.ops = &ops;
-    self->directory = -1;
     self->io = io;
     self->path = xstrdup(directory);
-    set_options(self, false);
+    set_options(self);
     if (env != NULL) {
         leveldb_options_set_env(self->options, env);
     }

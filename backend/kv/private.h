@@ -76,14 +76,11 @@ int leveldb_open_unsynced(struct io *io, struct leveldb_env_t *env,
 /* Removes the database; 0 if there is none. */
 int leveldb_wipe(struct leveldb_env_t *env, const char *directory);
 
-/* --- log_tail.c: LevelDB's log after a power cut ---------------------------*/
+/* --- log_tail.c: LevelDB's logs --------------------------------------------*/
 /* How many bytes of a log are whole records: `size`, or fewer if the last one
  * is in pieces. -EBADMSG if a record begins behind the damage, which begins
  * in the record at *whole. */
 int log_tail_find(const uint8_t *log, size_t size, size_t *whole);
-/* Cuts such a piece off the newest log in the directory and keeps it beside,
- * as lost-tail-<n>. Whoever calls has the directory for itself. */
-int log_tail_repair(int directory);
 /* Unlinks every log in the directory: what they hold is elsewhere. */
 int log_tail_discard(struct io *io, const char *directory);
 /* The number of the newest log in the directory; 0 if there is none. */

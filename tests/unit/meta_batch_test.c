@@ -4,7 +4,6 @@
 #include "meta/private.h"
 
 #include <errno.h>
-#include <ftw.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,6 +15,8 @@
 
 #include <cmocka.h>
 
+#include "kv_store.h"
+
 #define KEY(text) SLICE_LITERAL(text)
 
 struct fixture {
@@ -24,20 +25,11 @@ struct fixture {
     struct arena *arena;
 };
 
-static int remove_one(const char *path, const struct stat *st, int type,
-                      struct FTW *ftw)
-{
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
-
 static void open_meta(struct fixture *f)
 {
     struct kv *kv;
 
-    assert_int_equal(kv_open_leveldb(f->directory, &kv), 0);
+    assert_int_equal(kv_store_open(f->directory, &kv), 0);
     assert_int_equal(meta_open(kv, &f->meta), 0);
 }
 
@@ -65,7 +57,7 @@ static int teardown(void **state)
 
     meta_close(f->meta);
     arena_free(f->arena);
-    nftw(f->directory, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    kv_store_remove(f->directory);
     free(f);
     return 0;
 }

@@ -8,7 +8,6 @@
 #include "meta/private.h"
 
 #include <errno.h>
-#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -17,6 +16,8 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+
+#include "kv_store.h"
 
 #define STEPS    1500
 #define KEY_SIZE 6
@@ -111,7 +112,7 @@ static void open_world(struct world *w)
     struct kv *kv;
 
     if (w->leveldb) {
-        assert_int_equal(kv_open_leveldb(w->directory, &kv), 0);
+        assert_int_equal(kv_store_open(w->directory, &kv), 0);
     } else {
         kv = kv_open_memory();
     }
@@ -321,15 +322,6 @@ static void run_history(struct world *w)
     check_all(w);
 }
 
-static int remove_one(const char *path, const struct stat *st, int type,
-                      struct FTW *ftw)
-{
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
-
 static void history_on(bool leveldb)
 {
     struct world w = {.leveldb = leveldb,
@@ -341,7 +333,7 @@ static void history_on(bool leveldb)
     run_history(&w);
     meta_close(w.meta);
     free(w.versions);
-    nftw(w.directory, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    kv_store_remove(w.directory);
 }
 
 static void test_history_in_memory(void **state)

@@ -6,11 +6,10 @@
  *
  *   s3_versions_model_test [seed]     the failing seed is printed
  */
+#include "kv_store.h"
 #include "s3_fixture.h"
 
 #include "s3/xml_in.h"
-
-#include <ftw.h>
 
 #define STEPS    500
 #define SEEDS    5
@@ -98,7 +97,7 @@ static void open_store(struct world *w)
 {
     struct kv *kv;
 
-    assert_int_equal(kv_open_leveldb(w->directory, &kv), 0);
+    assert_int_equal(kv_store_open(w->directory, &kv), 0);
     assert_int_equal(meta_open(kv, &w->fixture.service.meta), 0);
     assert_int_equal(
         iam_open(kv, w->fixture.master_key, &w->fixture.service.iam), 0);
@@ -126,18 +125,10 @@ static struct world *open_world(void)
     return w;
 }
 
-static int remove_entry(const char *path, const struct stat *status, int type,
-                        struct FTW *position)
-{
-    (void)status, (void)type, (void)position;
-    return remove(path);
-}
-
 static void close_world(struct world *w)
 {
     s3_fixture_close(&w->fixture);
-    assert_int_equal(nftw(w->directory, remove_entry, 8, FTW_DEPTH | FTW_PHYS),
-                     0);
+    kv_store_remove(w->directory);
     free(w);
 }
 
