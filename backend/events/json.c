@@ -13,34 +13,44 @@
 
 #define MD5_OF_NOTHING "d41d8cd98f00b204e9800998ecf8427e"
 
+#define MESSAGE_USUAL 1024 /* bytes */
+
 static struct slice text_of(ProtobufCBinaryData bytes)
 {
     return slice_of(bytes.data, bytes.len);
 }
 
+static bool is_plain(uint8_t byte)
+{
+    return byte >= 0x20 && byte != '"' && byte != '\\';
+}
+
 /* A string, without its name. What is not ASCII is passed on. */
 static void put_string(struct buffer *out, struct slice text)
 {
+    size_t plain = 0; /* from here on nothing has to be escaped */
+
     buffer_append(out, "\"", 1);
     for (size_t i = 0; i < text.size; i++) {
         const uint8_t byte = text.data[i];
 
-        if (byte < 0x20) {
-            buffer_printf(out, "\\u%04x", byte);
-        } else {
-            if (byte == '"' || byte == '\\') {
-                buffer_append(out, "\\", 1);
-            }
-            buffer_append(out, &byte, 1);
+        if (is_plain(byte)) {
+            continue;
         }
+        buffer_append(out, text.data + plain, i - plain);
+        buffer_printf(out, byte < 0x20 ? "\\u%04x" : "\\%c", byte);
+        plain = i + 1;
     }
+    buffer_append(out, text.data + plain, text.size - plain);
     buffer_append(out, "\"", 1);
 }
 
 /* "name":"text" */
 static void put_text(struct buffer *out, const char *name, struct slice text)
 {
-    buffer_printf(out, "\"%s\":", name);
+    buffer_append(out, "\"", 1);
+    buffer_append_string(out, name);
+    buffer_append(out, "\":", 2);
     put_string(out, text);
 }
 
@@ -177,8 +187,11 @@ void events_json_record(struct buffer *out, const Meta__Event *event)
 {
     const struct slice id = text_of(event->request_id);
 
-    buffer_printf(out, "{\"eventVersion\":\"%s\",\"eventSource\":\"aws:s3\",",
-                  version_of(event->type));
+    buffer_append_string(out, "{");
+    put_text(out, "eventVersion", slice_from_string(version_of(event->type)));
+    comma(out);
+    put_text(out, "eventSource", SLICE_LITERAL("aws:s3"));
+    comma(out);
     put_text(out, "awsRegion", text_of(event->region));
     comma(out);
     put_time(out, "eventTime", event->time_ms);
@@ -219,6 +232,7 @@ void events_json_message(struct buffer *out, const Meta__Event *event)
         put_test(out, event);
         return;
     }
+    buffer_reserve(out, out->size + MESSAGE_USUAL);
     buffer_append_string(out, "{\"Records\":[");
     events_json_record(out, event);
     buffer_append_string(out, "]}");

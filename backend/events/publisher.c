@@ -25,6 +25,10 @@
 #define BATCH_EVENTS 256
 #define BATCH_BYTES  (1u << 20)
 
+/* What comes so soon after a batch that was not full goes together in the
+ * next: under load a batch for each event would cost several times as much. */
+#define GATHER_US 5000u
+
 /* What was delivered leaves the outbox in one commit for many; before it is a
  * quarter of what the outbox may hold. */
 #define TRIM_EVENTS 2048u
@@ -51,6 +55,7 @@ struct target {
     uint64_t delivered_through; /* sequence */
     uint64_t trim_at_us;        /* monotonic; 0: nothing is to be trimmed */
     uint64_t trim_events, trim_bytes; /* so many are trimmed at once */
+    uint64_t gather_until_us;         /* monotonic: no batch before */
     unsigned pause_ms;                /* after the next error */
 
     pthread_mutex_t lock;          /* of what follows */
@@ -213,21 +218,38 @@ static bool trim_due(const struct target *target)
             clock_monotonic_us() >= target->trim_at_us);
 }
 
-/* Until something comes, the connection breaks, or it is time to trim. */
-static void wait_for_work(struct target *target)
+static int left_ms(uint64_t until_us)
 {
-    int ms = -1;
+    const uint64_t now_us = clock_monotonic_us();
 
-    if (target->trim_at_us != 0) {
-        const uint64_t now_us = clock_monotonic_us();
-        ms = now_us < target->trim_at_us
-                 ? (int)((target->trim_at_us - now_us) / 1000) + 1
-                 : 0;
-    }
-    if (redis_idle(&target->delivery.redis, target->work_fd, ms)) {
+    return now_us < until_us ? (int)((until_us - now_us) / 1000) + 1 : 0;
+}
+
+/* Until `fd` (-1: none) is readable, the connection breaks, or `ms` have
+ * passed. */
+static void wait_for(struct target *target, int fd, int ms)
+{
+    if (redis_idle(&target->delivery.redis, fd, ms)) {
         redis_close(&target->delivery.redis);
         set_state(target, PUBLISHER_CONNECTING);
     }
+}
+
+static void wait_for_work(struct target *target)
+{
+    wait_for(target, target->work_fd,
+             target->trim_at_us != 0 ? left_ms(target->trim_at_us) : -1);
+}
+
+/* True: it waited for more to gather. */
+static bool gather(struct target *target)
+{
+    const int ms = left_ms(target->gather_until_us);
+
+    if (ms > 0) {
+        wait_for(target, -1, ms);
+    }
+    return ms > 0;
 }
 
 /* --- delivering ------------------------------------------------------------*/
@@ -301,6 +323,9 @@ static bool deliver_next(struct target *target, struct arena *arena)
         return false;
     }
     note_oldest(target, events[0]);
+    if (count < BATCH_EVENTS) {
+        target->gather_until_us = clock_monotonic_us() + GATHER_US;
+    }
     error = delivery_send(&target->delivery, events, count, &fault);
     if (error == 0) {
         delivered(target, events, count);
@@ -349,6 +374,9 @@ static void *run(void *argument)
         }
         if (!redis_is_open(&target->delivery.redis)) {
             log_in(target);
+            continue;
+        }
+        if (gather(target)) {
             continue;
         }
         rearm(target);
