@@ -276,3 +276,38 @@ def test_order_under_load(told):
     sequences = [r["sequencer"] for r in records]
     assert sequences == sorted(set(sequences))
     assert time.monotonic() - began < 30
+
+
+def rot(drive):
+    """Turns over a byte in each 64 KiB of what is stored, headers spared."""
+    for path in (drive / "extents").rglob("*"):
+        if path.is_file():
+            with path.open("r+b") as file:
+                for at in range(5000, path.stat().st_size, 65536):
+                    file.seek(at)
+                    byte = file.read(1)[0] ^ 0x55
+                    file.seek(at)
+                    file.write(bytes([byte]))
+
+
+def test_care(stack, told):
+    """The last one: it leaves the drives damaged."""
+    on = {"Bucket": told.bucket, "Key": "k"}
+    told.s3.put_object(**on, Body=pattern(1 << 20))
+    told.s3.put_bucket_notification_configuration(
+        Bucket=told.bucket, NotificationConfiguration={
+            "QueueConfigurations": [{
+                "Id": "care", "QueueArn":
+                    f"arn:aws:sqs:us-east-1:{told.account['number']}:t",
+                "Events": ["s3d:Healing:*", "s3:ReducedRedundancyLostObject"]}]})
+    told.messages(2)  # of the PUT, and the test event
+    for drives, name in ((stack.drives[5:], "s3d:Healing:Completed"),
+                         (stack.drives[3:], "ReducedRedundancyLostObject")):
+        for drive in drives:
+            rot(drive)
+        stack.ctl("scrub", "start")
+        record = told.messages(1)[0]["Records"][0]
+        assert record["eventName"] == name
+        assert record["userIdentity"]["principalId"] == "s3.amazonaws.com"
+        assert record["s3"]["object"]["key"] == "k"
+        assert record["s3"]["object"]["size"] == 1 << 20
