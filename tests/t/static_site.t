@@ -34,6 +34,7 @@ $t->{http} = <<"EOF";
         }
         location /away/ { s3_static off; root $dir/tree; }
         location /said/ { return 403; }
+        location /site/ { s3_pass s3d; }
         location = /exact { s3_static s3d site/docs/page.html; }
         location /errors/ {
             s3_static s3d site/none;
@@ -141,6 +142,7 @@ check('site', '/empty', '301 /empty/');
 check('site', '/exact', '200 page');
 check('site', '/away/file.html', '200 a file');
 check('site', '/said/x', '403 ');
+is(get('site', '/site/index.html')->{code}, 'AccessDenied', 'the API beside it');
 check('mapped', '/prefix/page.html', '200 page');
 check('mapped', '/page.html?v=docs', '200 page');
 check('mapped', '/page.html?v=docs/', '200 page');
@@ -292,7 +294,7 @@ refused('s3_static s3d site; s3_try =404;', qr/requires a URI/);
 refused('s3_static s3d site; s3_try / =200;', qr/invalid code/);
 refused('s3_static s3d site; s3_precompressed lz;', qr/invalid parameter/);
 refused('s3_static s3d site; s3_autoindex maybe;', qr/invalid value/);
-(my $text = $good) =~ s/s3_pass s3d;/return 404;/;
+(my $text = $good) =~ s/s3_pass s3d;/return 404;/g;
 $text =~ s/s3_zone keys:1m;//;
 my ($status, $output) = $t->test_config($text);
 is($status, 0, 'no zone is needed for files') or diag $output;
