@@ -1,8 +1,8 @@
 
 /*
  * limit_rate.  nginx turns it off for an upstream that is not buffered, as
- * that would take away the timer of a write which is delayed: here such a write
- * has a timer of its own.
+ * that would take away the timer of a write which is delayed: here such a
+ * write has a timer of its own.
  */
 
 

@@ -13,6 +13,7 @@
  *   ngx_http_s3_request_headers.c  what of arguments and headers is in it
  *   ngx_http_s3_body.c       the client's body as frames
  *   ngx_http_s3_static.c     objects as files
+ *   ngx_http_s3_candidates.c which objects may answer
  *   ngx_http_s3_static_conf.c  its directives
  *   ngx_http_s3_upstream.c   s3d's reply, with nginx's upstream
  *   ngx_http_s3_reply.c      the REPLY frame
@@ -238,6 +239,12 @@ char *ngx_http_s3_index(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_s3_try(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_s3_precompressed(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+
+/* ngx_http_s3_candidates.c */
+
+ngx_int_t ngx_http_s3_candidates(ngx_http_request_t *r,
+    ngx_http_s3_static_conf_t *conf, ngx_str_t *bucket,
+    Wire__FileRequest *file);
 
 /* ngx_http_s3_static.c */
 

@@ -150,6 +150,10 @@ ngx_http_s3_static(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
        )
     {
         slcf->files.location = clcf->name;
+
+        if (clcf->name.data[clcf->name.len - 1] == '/') {
+            clcf->auto_redirect = 1;
+        }
     }
 
     return NGX_CONF_OK;

@@ -187,6 +187,7 @@ check('app', '/users/', '200 the app');
 check('app', '/assets', '301 /assets/', 'a directory before the fallback');
 check('app', '/api/there', '200 data');
 check('app', '/api/absent', '410 ', 'another code');
+check('site', '/errors', '301 /errors/', 'the name of a location');
 check('app', '/assets/logo.html', '200 logo');
 check('app', '/assets/absent', '404 ');
 check('app', '/alias/absent', '200 page');
