@@ -111,6 +111,9 @@ struct kv_mirror_status {
 /* How many there are; 0 if the store has no mirrors. */
 unsigned kv_mirrors(struct kv *kv, uint64_t *epoch,
                     struct kv_mirror_status status[KV_MIRRORS_MAX]);
+/* The drive of a mirror is known not to answer: it is not waited for any more
+ * and nothing more is read from it, if the other members may go on (S3). */
+void kv_mirror_silent(struct kv *kv, unsigned index);
 /* Empties a mirror that is no member and starts to rebuild it (S6). -EBUSY: it
  * is a member, or learns; -EPERM: it is foreign; or what its drive says. */
 int kv_mirror_learn(struct kv *kv, unsigned index);

@@ -223,6 +223,24 @@ int mirrors_next_epoch(struct mirrors *all, struct mirror *joining)
     return 0;
 }
 
+void kv_mirror_silent(struct kv *kv, unsigned index)
+{
+    struct mirrors *all = (struct mirrors *)kv;
+    unsigned others = 0;
+
+    if (kv->ops->commit != mirrors_commit || index >= all->count) {
+        return;
+    }
+    pthread_mutex_lock(&all->lock);
+    for (unsigned i = 0; i < all->count; i++) {
+        others += i != index && mirror_alive(&all->mirrors[i]);
+    }
+    if (mirror_alive(&all->mirrors[index]) && 2 * others >= all->epoch.count) {
+        mirror_fail(&all->mirrors[index], "its drive", -ETIMEDOUT);
+    }
+    pthread_mutex_unlock(&all->lock);
+}
+
 static int expel_failed(struct mirrors *all)
 {
     for (unsigned i = 0; i < all->count; i++) {

@@ -34,6 +34,16 @@ static void look_at(struct cluster *cluster, unsigned index)
     retry->at_us = now + retry->wait_us;
 }
 
+/* Nobody is to wait for a mirror on a drive that does not answer. */
+static void leave_if_silent(struct cluster *cluster, unsigned index)
+{
+    struct drive_condition condition;
+    drive_describe(cluster->drives[index], &condition);
+    if (condition.silent) {
+        cluster_leave_mirrors(cluster, index);
+    }
+}
+
 /* Reads are hedged past what the drives usually need. */
 static void compare_drives(struct cluster *cluster)
 {
@@ -51,6 +61,7 @@ void cluster_look_at_drives(struct cluster *cluster)
     pthread_mutex_lock(&cluster->drives_lock);
     for (unsigned i = 0; i < cluster->drive_count; i++) {
         look_at(cluster, i);
+        leave_if_silent(cluster, i);
     }
     compare_drives(cluster);
     pthread_mutex_unlock(&cluster->drives_lock);

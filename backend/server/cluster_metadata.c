@@ -158,6 +158,20 @@ bool cluster_metadata_without(struct cluster *cluster, unsigned index)
     return members == left || 2 * left > members;
 }
 
+void cluster_leave_mirrors(struct cluster *cluster, unsigned index)
+{
+    struct kv_mirror_status status[KV_MIRRORS_MAX];
+    const char *directory = drive_config(cluster->drives[index])->directory;
+    struct kv *kv = meta_kv(cluster->meta);
+    uint64_t epoch;
+    const unsigned count = kv_mirrors(kv, &epoch, status);
+    for (unsigned i = 0; i < count; i++) {
+        if (is_below(status[i].directory, directory)) {
+            kv_mirror_silent(kv, i);
+        }
+    }
+}
+
 static bool may_learn(const struct kv_mirror_status *status)
 {
     return status->state == KV_MIRROR_BLANK ||

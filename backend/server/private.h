@@ -114,6 +114,8 @@ int cluster_open_metadata(const struct server_config *config,
 bool cluster_has_drive_of(const struct cluster *cluster, const char *mirror);
 /* Whether s3d could start without the mirror in drive `index`'s directory. */
 bool cluster_metadata_without(struct cluster *cluster, unsigned index);
+/* The drive does not answer: mirrors that are on it are not waited for. */
+void cluster_leave_mirrors(struct cluster *cluster, unsigned index);
 /* Has a mirror that is no member learn, if one may be tried now. Blocks. */
 void cluster_mend_mirrors(struct cluster *cluster);
 

@@ -236,6 +236,32 @@ static void test_any_mirror_may_fail(void **state)
     }
 }
 
+/* Nothing waits for a drive that is known not to answer; but two of three are
+ * not given up for that. */
+static void test_a_silent_mirror_is_left(void **state)
+{
+    (void)state;
+    for (unsigned silent = 0; silent < MIRRORS; silent++) {
+        struct fixture *fixture = fixture_new(30 + silent);
+        unsigned next = (silent + 1) % MIRRORS;
+
+        changes(fixture, 10);
+        io_sim_hang(fixture->io, directories[silent], true);
+        kv_mirror_silent(fixture->kv, silent);
+        kv_mirror_silent(fixture->kv, next);
+        check(fixture);
+        changes(fixture, 10);
+        assert_int_equal(state_of(fixture, silent), KV_MIRROR_FAILED);
+        assert_int_equal(state_of(fixture, next), KV_MIRROR_MEMBER);
+        check(fixture);
+        io_sim_hang(fixture->io, directories[silent], false);
+        assert_int_equal(rebuild(fixture, silent), 0);
+        assert_int_equal(state_of(fixture, silent), KV_MIRROR_MEMBER);
+        check(fixture);
+        fixture_free(fixture);
+    }
+}
+
 static void test_lost_between_two_runs(void **state)
 {
     (void)state;
@@ -797,6 +823,7 @@ int main(void)
         TEST(test_a_store_comes_back),
         TEST(test_power_cuts),
         cmocka_unit_test(test_any_mirror_may_fail),
+        cmocka_unit_test(test_a_silent_mirror_is_left),
         cmocka_unit_test(test_lost_between_two_runs),
         TEST(test_wiped_under_us),
         TEST(test_one_of_three_does_not_start),

@@ -1,6 +1,7 @@
 /*
- * Preloaded into s3d: calls on files below a directory do not return while a
- * file that the environment names holds that directory's path.
+ * Preloaded into s3d: calls that may wait for a disk, on files below a
+ * directory, do not return while a file that the environment names holds that
+ * directory's path.
  */
 #define _GNU_SOURCE
 
@@ -13,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/statvfs.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -110,13 +110,4 @@ int fsync(int fd)
 {
     wait_for_fd(fd);
     return NEXT(fsync)(fd);
-}
-
-int statvfs(const char *path, struct statvfs *st)
-{
-    char inside[PATH_MAX];
-
-    snprintf(inside, sizeof(inside), "%s/", path);
-    wait_for_path(inside);
-    return NEXT(statvfs)(path, st);
 }
