@@ -216,6 +216,14 @@ int blob_move(struct blob_store *store, const Layout__Layout *layout,
               const struct blob_move *moves, size_t count,
               const struct blob_pace *pace, Layout__Layout **moved,
               struct blob_moved *result);
+/*
+ * Writes the whole blob anew, verified (B2), coded for the drives that take
+ * blobs now. *now is freed as a writer's, durable (B1), and bears as many
+ * losses as the layout's code does. -ENOSPC, -ENODEV: there are no drives for
+ * that. -EIO as blob_read(), whose damage hook is called; -ECANCELED.
+ */
+int blob_rewrite(struct blob_store *store, const Layout__Layout *layout,
+                 const struct blob_pace *pace, Layout__Layout **now);
 /* Makes durable (B1) what blob_move() wrote: every extent that a layout of
  * `moved` names and that of `old` does not. */
 int blob_sync_moved(struct blob_store *store, Layout__Layout *const *old,

@@ -5,6 +5,7 @@
 #include "care/private.h"
 
 #include <errno.h>
+#include <string.h>
 
 #define BATCH_BYTES (32u << 20) /* copied before a commit */
 
@@ -61,12 +62,15 @@ static int commit(struct moves *moves)
 static int sync_copies(struct moves *moves)
 {
     Layout__Layout *old[META_BLOBS_LOCKED_MAX], *now[META_BLOBS_LOCKED_MAX];
+    size_t count = 0;
 
     for (size_t i = 0; i < moves->count; i++) {
-        old[i] = moves->moved[i].old;
-        now[i] = moves->moved[i].now;
+        if (!moves->moved[i].durable) {
+            old[count] = moves->moved[i].old;
+            now[count++] = moves->moved[i].now;
+        }
     }
-    return blob_sync_moved(moves->blobs, old, now, moves->count);
+    return blob_sync_moved(moves->blobs, old, now, count);
 }
 
 int moves_end(struct moves *moves, int error)
@@ -115,24 +119,55 @@ static bool spend(void *context, uint64_t bytes)
     return pace_take(context, bytes);
 }
 
+/* Where the code is too wide for the drives that may take shards, the blob is
+ * written anew, if a narrower one bears as many losses. True: it was. */
+static bool recode(struct moves *moves, const Layout__Layout *layout,
+                   const struct blob_pace *pace, Layout__Layout **now,
+                   struct blob_moved *result)
+{
+    Layout__Layout *anew;
+    int error = blob_rewrite(moves->blobs, layout, pace, &anew);
+
+    if (error != 0) {
+        log_debug("blob %llx is not coded anew: %s",
+                  (unsigned long long)layout->blob, strerror(-error));
+        return false;
+    }
+    layout__layout__free_unpacked(*now, NULL);
+    *now = anew;
+    result->shards += result->stuck;
+    result->bytes += layout->size;
+    result->stuck = 0;
+    return true;
+}
+
+static void keep(struct moves *moves, const struct moved *moved, uint64_t bytes)
+{
+    moves->moved[moves->count++] = *moved;
+    moves->bytes += bytes;
+}
+
 int moves_add(struct moves *moves, struct arena *arena, uint64_t blob,
               Layout__Layout *layout, const struct blob_move *list,
               size_t count, struct blob_moved *result)
 {
     const struct blob_pace pace = {spend, moves->pace};
-    Layout__Layout *now;
+    struct moved moved = {.blob = blob, .arena = arena, .old = layout};
     int error;
 
     if (moves->intent.number == 0) {
         blob_intent_begin(moves->blobs, &moves->intent); /* B5 */
     }
-    error = blob_move(moves->blobs, layout, list, count, &pace, &now, result);
+    error =
+        blob_move(moves->blobs, layout, list, count, &pace, &moved.now, result);
     if (error == 0 && result->bad > 0) {
         error = queue_heal(moves, blob, layout);
     }
-    if (now != NULL) {
-        moves->moved[moves->count++] = (struct moved){blob, arena, layout, now};
-        moves->bytes += result->bytes;
+    if (error == 0 && result->stuck > 0 && moves->may_recode) {
+        moved.durable = recode(moves, layout, &pace, &moved.now, result);
+    }
+    if (moved.now != NULL) {
+        keep(moves, &moved, result->bytes);
     } else {
         arena_free(arena);
     }

@@ -46,11 +46,13 @@ struct moved {
     struct arena *arena; /* owned */
     Layout__Layout *old; /* in it */
     Layout__Layout *now; /* owned */
+    bool durable;        /* what it names */
 };
 struct moves {
     struct meta *meta;
     struct blob_store *blobs;
     struct pace *pace;
+    bool may_recode;           /* blobs of which a shard finds no place */
     struct blob_intent intent; /* from the first copy to the commit: B5 */
     struct moved moved[META_BLOBS_LOCKED_MAX];
     size_t count;

@@ -127,8 +127,9 @@ static int drain(struct rebalance *rebalance, unsigned drive,
     pthread_mutex_lock(&rebalance->lock);
     status->being_moved = false;
     if (walked.whole && walked.stuck > 0 && status->stuck == 0) {
-        log_warn("drive %u cannot be drained: no other drive may take %llu of "
-                 "its shards: each has one of the same object, or no room",
+        log_warn("drive %u cannot be drained: no other drives may take %llu of "
+                 "its shards: they have others of the same objects, or no "
+                 "room, and are too few for a code that bears as many losses",
                  drive, (unsigned long long)walked.stuck);
     }
     if (walked.whole) {

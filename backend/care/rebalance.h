@@ -9,6 +9,8 @@
  *       no other shard of the chunk. Between drives that are not drained it
  *       never goes to a domain that has as many shards of the chunk as the one
  *       which it leaves, unless that is the same.
+ *       A blob that finds no place so is written anew, if it bears as many
+ *       losses with fewer shards.
  *   D3  Each move between drives that are not drained brings their levels
  *       nearer to each other: there is an end to it.
  *
@@ -82,8 +84,9 @@ struct rebalance_status {
         bool being_moved; /* it is being drained now */
         uint64_t bytes, shards;
         double level;
-        /* Shards that stayed at the last try to drain it, as no other drive
-         * may take them: each has one of the chunk, or no room. */
+        /* Shards that stayed at the last try to drain it: no other drive may
+         * take them, and for those that are left there is no code that bears
+         * as many losses. */
         uint64_t stuck;
     } drives[REBALANCE_DRIVES_MAX];
 };

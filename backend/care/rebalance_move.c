@@ -17,6 +17,7 @@ struct walk {
     size_t room;
     /* Which of the shards are to go; fills `list`, returns how many. */
     size_t (*choose)(struct walk *walk);
+    bool may_recode;
     unsigned drive;       /* that is drained */
     struct levels levels; /* of evening out */
     double percent;
@@ -99,6 +100,7 @@ static int walk_all(struct walk *walk)
 
     moves_begin(&walk->moves, rebalance->options.meta, rebalance->options.blobs,
                 &rebalance->pace);
+    walk->moves.may_recode = walk->may_recode;
     *walk->walked = (struct walked){0};
     while (error == 0 && !walk->enough &&
            situation_is(rebalance, walk->situation)) {
@@ -136,6 +138,7 @@ int drain_drive(struct rebalance *rebalance, unsigned drive,
                         .situation = situation,
                         .walked = walked,
                         .choose = choose_all_of_drive,
+                        .may_recode = true,
                         .drive = drive};
 
     return walk_all(&walk);

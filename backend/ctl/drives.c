@@ -74,9 +74,10 @@ static void print_drain(const json_t *drive)
         putchar('\n');
     }
     if (stuck > 0) {
-        printf("      STUCK: no other drive may take %lld shards: each has one "
-               "of the same object,\n      or no room. They stay until there "
-               "is another drive\n",
+        printf("      STUCK: no other drives may take %lld shards: they have "
+               "others of the same\n      objects, or no room, and are too few "
+               "for a code that bears as many losses.\n      They stay until "
+               "there is another drive\n",
                stuck);
     }
 }
