@@ -157,6 +157,13 @@ static ngx_command_t  ngx_http_s3_commands[] = {
       offsetof(ngx_http_s3_loc_conf_t, files.autoindex),
       &ngx_http_s3_autoindex },
 
+    { ngx_string("s3_website"),
+      NGX_HTTP_LOC_CONF|NGX_HTTP_LIF_CONF|NGX_CONF_TAKE1,
+      ngx_http_s3_website,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
       ngx_null_command
 };
 
@@ -316,6 +323,7 @@ ngx_http_s3_create_loc_conf(ngx_conf_t *cf)
      *     conf->upstream.store = 0;
      *     conf->control = NULL;
      *     conf->region = { 0, NULL };
+     *     conf->website = 0;
      */
 
     conf->upstream.connect_timeout = NGX_CONF_UNSET_MSEC;
@@ -397,10 +405,12 @@ ngx_http_s3_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     if (clcf->noname && conf->upstream.upstream == NULL) {
         conf->upstream.upstream = prev->upstream.upstream;
         conf->control = prev->control;
+        conf->website = prev->website;
     }
 
     if (clcf->lmt_excpt && clcf->handler == NULL && conf->control) {
-        clcf->handler = ngx_http_s3_handler;
+        clcf->handler = conf->website ? ngx_http_s3_website_handler
+                                      : ngx_http_s3_handler;
     }
 
     if (conf->control && conf->files.target == NULL
@@ -418,7 +428,7 @@ ngx_http_s3_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 }
 
 
-/* By s3_pass or s3_static, and once. */
+/* By s3_pass, s3_static or s3_website, and once. */
 
 char *
 ngx_http_s3_set_upstream(ngx_conf_t *cf, ngx_http_s3_loc_conf_t *slcf,

@@ -15,6 +15,7 @@
  *   ngx_http_s3_static.c     objects as files
  *   ngx_http_s3_candidates.c which objects may answer
  *   ngx_http_s3_static_conf.c  its directives
+ *   ngx_http_s3_website.c    buckets as websites, by their host names
  *   ngx_http_s3_upstream.c   s3d's reply, with nginx's upstream
  *   ngx_http_s3_reply.c      the REPLY frame
  *   ngx_http_s3_segments.c   parts of extents as file buffers
@@ -100,6 +101,7 @@ typedef struct {
     ngx_msec_t                     key_timeout;
 
     ngx_http_s3_static_conf_t      files;
+    ngx_uint_t                     website;   /* unsigned  website:1; */
 } ngx_http_s3_loc_conf_t;
 
 
@@ -249,11 +251,18 @@ ngx_int_t ngx_http_s3_candidates(ngx_http_request_t *r,
 /* ngx_http_s3_static.c */
 
 ngx_int_t ngx_http_s3_static_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_s3_static_headers(ngx_http_request_t *r,
+    ngx_http_s3_ctx_t *ctx);
 ngx_int_t ngx_http_s3_static_reply(ngx_http_request_t *r,
     ngx_http_s3_ctx_t *ctx, ngx_uint_t status);
 ngx_uint_t ngx_http_s3_static_is_said(ngx_http_request_t *r, u_char *name,
     size_t len);
 void ngx_http_s3_static_init(void);
+
+/* ngx_http_s3_website.c */
+
+char *ngx_http_s3_website(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+ngx_int_t ngx_http_s3_website_handler(ngx_http_request_t *r);
 
 /* ngx_http_s3_handler.c */
 

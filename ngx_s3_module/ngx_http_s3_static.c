@@ -17,8 +17,6 @@ typedef struct {
 
 static ngx_int_t ngx_http_s3_static_request(ngx_http_request_t *r,
     ngx_http_s3_ctx_t *ctx);
-static ngx_int_t ngx_http_s3_static_headers(ngx_http_request_t *r,
-    ngx_http_s3_ctx_t *ctx);
 static ngx_int_t ngx_http_s3_static_location(ngx_http_request_t *r);
 static ngx_int_t ngx_http_s3_static_header_filter(ngx_http_request_t *r);
 
@@ -36,6 +34,8 @@ static ngx_http_s3_static_header_t  ngx_http_s3_static_names[] = {
     { ngx_string("if-modified-since"), 1 },
     { ngx_string("if-unmodified-since"), 1 },
     { ngx_string("origin"), 0 },
+    { ngx_string("access-control-request-method"), 0 },
+    { ngx_string("access-control-request-headers"), 0 },
     { ngx_string("user-agent"), 0 },
     { ngx_string("referer"), 0 },
     { ngx_null_string, 0 }
@@ -134,7 +134,9 @@ ngx_http_s3_static_request(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
 }
 
 
-static ngx_int_t
+/* What of the client's headers concerns s3d. */
+
+ngx_int_t
 ngx_http_s3_static_headers(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
 {
     ngx_uint_t                    i, asked;

@@ -167,7 +167,8 @@ static void put_operation(struct buffer *out, const struct s3_call *call)
             }
         }
     }
-    buffer_append_string(out, "REST.");
+    buffer_append_string(
+        out, operation == WIRE__OPERATION__GET_WEBSITE ? "WEBSITE." : "REST.");
     put_escaped(out, method, false);
     buffer_append_string(out, ".");
     put_string(out, resource);

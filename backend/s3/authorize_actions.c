@@ -20,6 +20,9 @@ static const struct s3_permission permissions[] = {
     /* objects */
     FOUND(GET_OBJECT, "GetObject", VERSIONED("GetObjectVersion")),
     FOUND(HEAD_OBJECT, "GetObject", VERSIONED("GetObjectVersion")),
+    /* of each key that may answer */
+    PERMISSION(GET_WEBSITE, OBJECT, "GetObject",
+               .moment = ASKED_BY_OPERATION),
     PERMISSION(PUT_OBJECT, OBJECT, "PutObject", .writes_object = true),
     PERMISSION(POST_OBJECT, OBJECT, "PutObject", .writes_object = true),
     PERMISSION(DELETE_OBJECT, OBJECT, "DeleteObject",

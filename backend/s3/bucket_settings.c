@@ -57,6 +57,7 @@ static bool paid_for(const struct s3_call *call)
     case WIRE__OPERATION__LIST_OBJECT_VERSIONS:
     case WIRE__OPERATION__LIST_MULTIPART_UPLOADS:
     case WIRE__OPERATION__DELETE_OBJECTS:
+    case WIRE__OPERATION__GET_WEBSITE:
         return true;
     default:
         return call->operation->needs_key;
@@ -137,8 +138,6 @@ static enum s3_error unset_error(Wire__Operation operation)
         return S3_ERR_NoSuchLifecycleConfiguration;
     case WIRE__OPERATION__GET_BUCKET_REPLICATION:
         return S3_ERR_ReplicationConfigurationNotFoundError;
-    case WIRE__OPERATION__GET_BUCKET_WEBSITE:
-        return S3_ERR_NoSuchWebsiteConfiguration;
     default:
         invariant(!"a setting that can be missing");
         return S3_ERR_InternalError;

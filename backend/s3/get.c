@@ -444,10 +444,10 @@ int object_open_body(struct s3_call *call, const Meta__Object *object,
 }
 
 static void reply(struct s3_call *call, const Meta__Object *object,
-                  const struct selection *selection)
+                  const struct selection *selection, unsigned status)
 {
     object_headers(call, object, selection);
-    call_reply_empty(call, selection->partial ? 206 : 200);
+    call_reply_empty(call, status);
     call->reply.has_content_length = true;
     call->reply.content_length = selection->size;
     if (call->source != NULL) {
@@ -455,6 +455,42 @@ static void reply(struct s3_call *call, const Meta__Object *object,
                                ? WIRE__REPLY__BODY__SEGMENTS
                                : WIRE__REPLY__BODY__DATA;
     }
+}
+
+static int answer(struct s3_call *call, const Meta__Object *object,
+                  const struct selection *selection, bool with_body,
+                  unsigned status)
+{
+    int error = with_body ? object_open_body(call, object, selection->offset,
+                                             selection->size)
+                          : 0;
+
+    if (error == 0) {
+        reply(call, object, selection, status);
+    }
+    return error == -ECANCELED ? 0 : error;
+}
+
+int object_answer(struct s3_call *call, const Meta__Object *object,
+                  bool with_body)
+{
+    struct selection selection;
+
+    if (!sse_may_read(call, object->encryption, SSE_OBJECT) ||
+        !check_conditions(call, object) ||
+        !select_bytes(call, object, &selection)) {
+        return 0;
+    }
+    return answer(call, object, &selection, with_body,
+                  selection.partial ? 206 : 200);
+}
+
+int object_answer_as(struct s3_call *call, const Meta__Object *object,
+                     bool with_body, unsigned status)
+{
+    const struct selection all = {.size = object->size, .whole = true};
+
+    return answer(call, object, &all, with_body, status);
 }
 
 /* An object may be replaced, and its blob freed, between the two reads:
@@ -467,23 +503,14 @@ static void serve(struct s3_call *call, bool with_body)
         return;
     }
     for (unsigned i = 0; i < OBJECT_TRIES && error == -ENOENT; i++) {
-        struct selection selection;
-        Meta__Object *object = object_requested(call);
+        const Meta__Object *object = object_requested(call);
 
-        if (object == NULL ||
-            !sse_may_read(call, object->encryption, SSE_OBJECT) ||
-            !check_conditions(call, object) ||
-            !select_bytes(call, object, &selection)) {
+        if (object == NULL) {
             return;
         }
-        error = with_body ? object_open_body(call, object, selection.offset,
-                                             selection.size)
-                          : 0;
-        if (error == 0) {
-            reply(call, object, &selection);
-        }
+        error = object_answer(call, object, with_body);
     }
-    if (error != 0 && error != -ECANCELED) {
+    if (error != 0) {
         call_fail_errno(call, error, "reading an object");
     }
 }

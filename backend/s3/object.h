@@ -40,6 +40,14 @@ void object_fail_absent(struct s3_call *call, const Meta__Bucket *bucket,
  * call has failed. */
 int object_open_body(struct s3_call *call, const Meta__Object *object,
                      uint64_t offset, uint64_t size);
+/* Ends the call with what the request's headers ask for of an object that the
+ * caller may read, or with why not. 0; else the call goes on: -ENOENT, the
+ * object has just been replaced, or another negative errno. */
+int object_answer(struct s3_call *call, const Meta__Object *object,
+                  bool with_body);
+/* The same with all of it and a status, whatever the headers ask for. */
+int object_answer_as(struct s3_call *call, const Meta__Object *object,
+                     bool with_body, unsigned status);
 /* If-Range: a strong tag, or exactly the date of Last-Modified. */
 bool object_range_wanted(const struct s3_call *call,
                          const Meta__Object *object);

@@ -31,6 +31,7 @@ void s3_post_object_run(struct s3_call *call);
 void s3_get_object_run(struct s3_call *call);
 void s3_head_object_run(struct s3_call *call);
 void s3_get_file_run(struct s3_call *call); /* file.c */
+void s3_get_website_run(struct s3_call *call); /* website.c */
 void s3_delete_object_run(struct s3_call *call);
 void s3_delete_objects_run(struct s3_call *call); /* XML body */
 void s3_copy_object_run(struct s3_call *call);
@@ -91,6 +92,9 @@ void s3_put_request_payment_run(struct s3_call *call); /* XML body */
 void s3_get_request_payment_run(struct s3_call *call);
 void s3_put_notification_run(struct s3_call *call); /* XML body */
 void s3_get_notification_run(struct s3_call *call);
+void s3_put_website_run(struct s3_call *call); /* XML body */
+void s3_get_bucket_website_run(struct s3_call *call);
+void s3_delete_website_run(struct s3_call *call);
 void s3_listen_run(struct s3_call *call); /* listen.c */
 void s3_get_accelerate_run(struct s3_call *call);
 void s3_list_configurations_run(struct s3_call *call);

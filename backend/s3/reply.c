@@ -1,4 +1,5 @@
 #include "s3/query.h"
+#include "s3/website.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -140,6 +141,10 @@ static void fail(struct s3_call *call, enum s3_error error,
         query_reply_refusal(call, error, message);
         return;
     }
+    if (website_is(call) && status != 304) {
+        website_fail(call, error, message);
+        return;
+    }
     if (!wants_document(call, status)) {
         call_reply_empty(call, status);
         return;
@@ -208,7 +213,11 @@ void call_fail_message(struct s3_call *call, enum s3_error error,
 void call_error_field(struct s3_call *call, const char *name,
                       struct slice value)
 {
-    xml_text(&call->error_fields, name, value);
+    if (website_is(call)) {
+        website_error_field(call, name, value);
+    } else {
+        xml_text(&call->error_fields, name, value);
+    }
 }
 
 void call_fail_argument(struct s3_call *call, const char *name,

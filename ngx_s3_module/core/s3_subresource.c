@@ -139,7 +139,7 @@ static const s3_subresource_t  s3_subresources[] = {
       S3_NO },
 
     { "website", "WEBSITE",
-      { S3_OP(GET_BUCKET_WEBSITE), S3_OP(NOT_IMPLEMENTED),
+      { S3_OP(GET_BUCKET_WEBSITE), S3_OP(PUT_BUCKET_WEBSITE),
         S3_OP(DELETE_BUCKET_WEBSITE) },
       S3_NO },
 };

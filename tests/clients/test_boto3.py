@@ -150,8 +150,8 @@ def test_conditional_writes(stack, bucket):
 def test_what_is_missing_says_so(stack, bucket):
     client = stack.client()
     for call, arguments in (
-            (client.put_bucket_website, {"WebsiteConfiguration": {
-                "IndexDocument": {"Suffix": "index.html"}}}),):
+            (client.put_bucket_accelerate_configuration,
+             {"AccelerateConfiguration": {"Status": "Enabled"}}),):
         with pytest.raises(ClientError) as error:
             call(Bucket=bucket, **arguments)
         assert status(error) == (501, "NotImplemented")

@@ -115,3 +115,34 @@ def test_attributes(s3, bucket):
     assert [(p["PartNumber"], p["Size"]) for p in rest["Parts"]] == [(3, 7)]
     assert code_of(s3.get_object_attributes, Bucket=bucket, Key="none",
                    ObjectAttributes=["ETag"]) == "NoSuchKey"
+
+
+def test_website(s3, bucket):
+    assert code_of(s3.get_bucket_website,
+                   Bucket=bucket) == "NoSuchWebsiteConfiguration"
+    site = {
+        "IndexDocument": {"Suffix": "index.html"},
+        "ErrorDocument": {"Key": "error.html"},
+        "RoutingRules": [
+            {"Condition": {"KeyPrefixEquals": "docs/",
+                           "HttpErrorCodeReturnedEquals": "404"},
+             "Redirect": {"HostName": "example.com", "Protocol": "https",
+                          "HttpRedirectCode": "307",
+                          "ReplaceKeyPrefixWith": "documents/"}},
+            {"Redirect": {"ReplaceKeyWith": "moved.html"}},
+        ],
+    }
+    everything = {"RedirectAllRequestsTo": {"HostName": "example.com",
+                                            "Protocol": "https"}}
+    for wanted in (site, everything):
+        s3.put_bucket_website(Bucket=bucket, WebsiteConfiguration=wanted)
+        got = s3.get_bucket_website(Bucket=bucket)
+        got.pop("ResponseMetadata")
+        assert got == wanted
+    assert code_of(s3.put_bucket_website, Bucket=bucket, WebsiteConfiguration={
+        "IndexDocument": {"Suffix": "a/b"}}) == "InvalidArgument"
+    assert code_of(s3.put_bucket_website, Bucket=bucket, WebsiteConfiguration={
+        **site, **everything}) == "InvalidArgument"
+    s3.delete_bucket_website(Bucket=bucket)
+    assert code_of(s3.get_bucket_website,
+                   Bucket=bucket) == "NoSuchWebsiteConfiguration"

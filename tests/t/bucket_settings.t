@@ -46,7 +46,6 @@ like($t->get('/bucket?requestPayment')->{body}, qr{<Payer>Requester</Payer>}, 'k
 my %errors = (
     lifecycle => 'NoSuchLifecycleConfiguration',
     replication => 'ReplicationConfigurationNotFoundError',
-    website => 'NoSuchWebsiteConfiguration',
 );
 for (sort keys %errors) {
     $r = $t->get("/bucket?$_");

@@ -49,7 +49,7 @@ for (
     [ '403 AccessDenied', '/bkt/x', sign => 0 ],
     [ '404 NoSuchBucket', '/nosuch/x' ],
     [ '400 InvalidDigest', '/bkt/x', extra => [ 'Content-MD5' => 'x' ] ],
-    [ '501 NotImplemented', '/bkt?website' ],
+    [ '501 NotImplemented', '/bkt?replication' ],
 ) {
     my ($expected, $target, %o) = @$_;
     my $extra = delete $o{extra};

@@ -76,7 +76,7 @@ static void allowed_methods(void **state)
     forbids("HEAD", "/bucket/key?tagging", "TAGGING", "GET, PUT, DELETE");
     forbids("POST", "/bucket?policy", "BUCKETPOLICY", "GET, PUT, DELETE");
     forbids("PUT", "/bucket?policyStatus", "POLICY_STATUS", "GET");
-    forbids("POST", "/bucket?website", "WEBSITE", "GET, DELETE");
+    forbids("POST", "/bucket?website", "WEBSITE", "GET, PUT, DELETE");
     forbids("HEAD", "/bucket?uploads", "UPLOADS", "GET");
     forbids("HEAD", "/bucket?location", "LOCATION", "GET");
     forbids("GET", "/bucket?delete", "MULTI_OBJECT_DELETE", "POST");

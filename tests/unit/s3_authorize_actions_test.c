@@ -39,7 +39,8 @@ static void test_every_operation_has_an_action(void **state)
         }
         assert_true(is_action(permission->action));
         assert_true(permission->scope != SCOPE_OBJECT || found->needs_key ||
-                    operation == WIRE__OPERATION__DELETE_OBJECTS);
+                    operation == WIRE__OPERATION__DELETE_OBJECTS ||
+                    operation == WIRE__OPERATION__GET_WEBSITE);
         assert_true(permission->moment != ASKED_WITH_OBJECT ||
                     permission->version_action != NULL);
     }
