@@ -144,6 +144,7 @@ struct care *care_open(const struct care_options *options)
 
 static void destroy(struct care *care)
 {
+    buffer_free(&care->dangling_objects);
     pthread_mutex_destroy(&care->heal_pace.lock);
     pthread_mutex_destroy(&care->scrub_pace.lock);
     pthread_mutex_destroy(&care->audit.lock);
@@ -218,6 +219,10 @@ static bool status_of_threads(struct care *care, struct arena *arena,
 
     pthread_mutex_lock(&care->lock);
     *progress = care->scrub;
+    progress->dangling_objects.data =
+        (uint8_t *)arena_copy(arena, care->dangling_objects.data,
+                              care->dangling_objects.size)
+            .data;
     status->heal = (struct care_heal_status){
         .workers = care->options.heal_workers,
         .active = care->active_count,

@@ -120,6 +120,7 @@ struct care {
     uint64_t healed, healed_bytes, heal_began_ms;
     Meta__Scrub scrub; /* as last saved, and since */
     uint8_t walked[DRIVE_STAMP_SIZE * DRIVES_STAMPED_MAX];
+    struct buffer dangling_objects; /* of the last whole pass */
     bool scrub_forced, scrub_stopped, scrub_restart, walking;
     unsigned scrub_lost; /* damage_lost when the pass began */
 
@@ -185,9 +186,12 @@ int scrub_save(struct care *care);
 bool scrub_interrupted(struct care *care);
 /* Compares all blobs with the files on the drives. -ECANCELED. */
 int walk_blobs(struct care *care, const struct drive_stamp *stamp);
-/* Counts objects, and slices of blobs, whose blob is not there. */
-int count_dangling(struct care *care, uint64_t *dangling);
-int blob_count_dangling(struct care *care, uint64_t blob,
-                        const Meta__Blob *record, uint64_t *dangling);
+/* Objects whose blob, or one that it is made of, is not there. */
+#define DANGLING_NAMES_MAX (64u << 10) /* bytes, and the last one */
+struct dangling {
+    uint64_t count;
+    struct buffer objects; /* as in Meta__Scrub */
+};
+int find_dangling(struct care *care, struct dangling *dangling);
 
 #endif

@@ -1,52 +1,64 @@
 /*
- * References to blobs that are not there: from objects, and from blobs that
- * are slices of others. They are counted and reported, never removed.
+ * Objects whose blob is not there, or a blob that it is made of. They are
+ * counted and named, never removed.
  */
 #include "care/private.h"
 
 #include <errno.h>
-#include <stdlib.h>
+#include <stdio.h>
+#include <string.h>
 
 #define OBJECTS_MAX 1000 /* under one snapshot */
 
-/* 0 or -ENOENT; a record that is damaged is there. */
+struct place {
+    uint64_t bucket;
+    const char *name;  /* of the bucket */
+    struct buffer key; /* the last object that was looked at */
+    uint64_t sequence; /* 0: none was */
+};
+
+/* 0, or -ENOENT if the blob or one that it is made of is not there; a record
+ * that is damaged is there. */
 static int blob_is_there(struct care *care, struct arena *arena, uint64_t blob)
 {
-    Meta__Blob *record;
+    Meta__Blob *record, *part;
     int error = meta_get_blob(care->options.meta, arena, blob, &record);
 
+    for (size_t i = 0; error == 0 && i < record->n_parts; i++) {
+        if (record->parts[i]->blob != 0) {
+            error = meta_get_blob(care->options.meta, arena,
+                                  record->parts[i]->blob, &part);
+            error = error == -EBADMSG ? 0 : error;
+        }
+    }
     return error == -EBADMSG ? 0 : error;
 }
 
-int blob_count_dangling(struct care *care, uint64_t blob,
-                        const Meta__Blob *record, uint64_t *dangling)
+static void note_object(const struct place *place, struct slice key,
+                        const Meta__Object *object, struct dangling *dangling)
 {
-    struct arena *arena = arena_new();
-    int error = 0;
+    struct buffer *names = &dangling->objects;
 
-    for (size_t i = 0; i < record->n_parts && error == 0; i++) {
-        uint64_t part = record->parts[i]->blob;
-
-        error = part != 0 ? blob_is_there(care, arena, part) : 0;
-        if (error != -ENOENT) {
-            continue;
-        }
-        error = blob_is_there(care, arena, blob);
-        if (error == 0) {
-            log_error("blob %llx is made of blob %llx, which is not there",
-                      (unsigned long long)blob, (unsigned long long)part);
-            (*dangling)++;
-        }
+    log_error("%s/%.*s, version '%.*s': blob %llx, or what it is made of, is "
+              "not there",
+              place->name, (int)key.size, (const char *)key.data,
+              (int)object->version_id.len,
+              (const char *)object->version_id.data,
+              (unsigned long long)object->blob);
+    dangling->count++;
+    if (names->size < DANGLING_NAMES_MAX) {
+        buffer_append(names, place->name, strlen(place->name) + 1);
+        buffer_append(names, key.data, key.size);
+        buffer_append(names, "", 1);
+        buffer_append(names, object->version_id.data, object->version_id.len);
+        buffer_append(names, "", 1);
     }
-    arena_free(arena);
-    return error == -ENOENT ? 0 : error; /* deleted meanwhile */
 }
 
-static int check_object(struct care *care, struct arena *arena, uint64_t bucket,
-                        struct slice key, const Meta__Object *object,
-                        uint64_t *dangling)
+static int check_object(struct care *care, struct arena *arena,
+                        const struct place *place, struct slice key,
+                        const Meta__Object *object, struct dangling *dangling)
 {
-    struct meta *meta = care->options.meta;
     Meta__Object *again;
     int error =
         object->blob != 0 ? blob_is_there(care, arena, object->blob) : 0;
@@ -55,27 +67,18 @@ static int check_object(struct care *care, struct arena *arena, uint64_t bucket,
         return error;
     }
     /* The object was seen in a snapshot: both may have been deleted. */
-    error =
-        meta_get_version(meta, arena, bucket, key, object->sequence, &again);
+    error = meta_get_version(care->options.meta, arena, place->bucket, key,
+                             object->sequence, &again);
     if (error == 0 && again->blob != 0 &&
         blob_is_there(care, arena, again->blob) == -ENOENT) {
-        log_error("an object of bucket %llx names blob %llx, which is not "
-                  "there",
-                  (unsigned long long)bucket, (unsigned long long)again->blob);
-        (*dangling)++;
+        note_object(place, key, again, dangling);
     }
     return error == -ENOENT ? 0 : error;
 }
 
-struct place {
-    uint64_t bucket;
-    struct buffer key; /* the last object that was looked at */
-    uint64_t sequence; /* 0: none was */
-};
-
 /* -ENOENT: the bucket has no more. */
 static int check_some(struct care *care, struct place *place,
-                      uint64_t *dangling)
+                      struct dangling *dangling)
 {
     struct meta_scan *scan =
         meta_scan_objects(care->options.meta, place->bucket);
@@ -96,8 +99,7 @@ static int check_some(struct care *care, struct place *place,
             place->key.size = 0;
             buffer_append(&place->key, key.data, key.size);
             place->sequence = object->sequence;
-            error =
-                check_object(care, arena, place->bucket, key, object, dangling);
+            error = check_object(care, arena, place, key, object, dangling);
         }
         arena_free(arena);
         meta_scan_next(scan);
@@ -112,9 +114,16 @@ static int check_some(struct care *care, struct place *place,
     return error;
 }
 
-static int check_bucket(struct care *care, uint64_t bucket, uint64_t *dangling)
+#define BUCKET_NAME_SIZE 64
+struct bucket_name {
+    uint64_t id;
+    char name[BUCKET_NAME_SIZE];
+};
+
+static int check_bucket(struct care *care, const struct bucket_name *bucket,
+                        struct dangling *dangling)
 {
-    struct place place = {.bucket = bucket};
+    struct place place = {.bucket = bucket->id, .name = bucket->name};
     int error = 0;
 
     while (error == 0) {
@@ -125,8 +134,8 @@ static int check_bucket(struct care *care, uint64_t bucket, uint64_t *dangling)
     return error == -ENOENT ? 0 : error;
 }
 
-/* The ids of all buckets: 8 bytes each, as in memory. */
-static int list_buckets(struct care *care, struct buffer *ids)
+/* All of them, one struct bucket_name after the other. */
+static int list_buckets(struct care *care, struct buffer *names)
 {
     struct meta_scan *scan =
         meta_scan_buckets(care->options.meta, slice_of(NULL, 0));
@@ -138,7 +147,11 @@ static int list_buckets(struct care *care, struct buffer *ids)
 
         error = meta_scan_bucket(scan, arena, &bucket);
         if (error == 0) {
-            buffer_append(ids, &bucket->id, sizeof(bucket->id));
+            struct bucket_name name = {.id = bucket->id};
+
+            snprintf(name.name, sizeof(name.name), "%.*s",
+                     (int)bucket->name.len, (const char *)bucket->name.data);
+            buffer_append(names, &name, sizeof(name));
         }
         arena_free(arena);
     }
@@ -149,15 +162,16 @@ static int list_buckets(struct care *care, struct buffer *ids)
     return error;
 }
 
-int count_dangling(struct care *care, uint64_t *dangling)
+int find_dangling(struct care *care, struct dangling *dangling)
 {
-    struct buffer ids = {0};
-    int error = list_buckets(care, &ids);
-    const uint64_t *bucket = (const uint64_t *)ids.data;
+    struct buffer names = {0};
+    int error = list_buckets(care, &names);
+    const struct bucket_name *bucket = (const struct bucket_name *)names.data;
+    const size_t count = names.size / sizeof(*bucket);
 
-    for (size_t i = 0; i < ids.size / sizeof(*bucket) && error == 0; i++) {
-        error = check_bucket(care, bucket[i], dangling);
+    for (size_t i = 0; i < count && error == 0; i++) {
+        error = check_bucket(care, &bucket[i], dangling);
     }
-    buffer_free(&ids);
+    buffer_free(&names);
     return error;
 }

@@ -14,6 +14,12 @@
 #define RATE_LEAST (1u << 20) /* bytes a second */
 
 /* --- the record ------------------------------------------------------------*/
+static void name_dangling(struct care *care)
+{
+    care->scrub.dangling_objects = (ProtobufCBinaryData){
+        care->dangling_objects.size, care->dangling_objects.data};
+}
+
 int scrub_load(struct care *care)
 {
     struct arena *arena = arena_new();
@@ -31,6 +37,9 @@ int scrub_load(struct care *care)
         }
     }
     care->scrub.walked.data = care->walked;
+    buffer_append(&care->dangling_objects, care->scrub.dangling_objects.data,
+                  care->scrub.dangling_objects.len);
+    name_dangling(care);
     arena_free(arena);
     return error == -ENOENT ? 0 : error;
 }
@@ -171,25 +180,11 @@ static int verify(struct care *care, uint64_t blob,
     return error;
 }
 
-static void note_dangling(struct care *care, uint64_t dangling)
+static void note_damaged_record(struct care *care)
 {
     pthread_mutex_lock(&care->lock);
-    care->scrub.dangling += dangling;
+    care->scrub.dangling++;
     pthread_mutex_unlock(&care->lock);
-}
-
-static int verify_record(struct care *care, uint64_t blob,
-                         const Meta__Blob *record)
-{
-    uint64_t dangling = 0;
-    int error;
-
-    if (record->layout != NULL) {
-        return verify(care, blob, record->layout);
-    }
-    error = blob_count_dangling(care, blob, record, &dangling);
-    note_dangling(care, dangling);
-    return error;
 }
 
 /* --- the pass --------------------------------------------------------------*/
@@ -203,10 +198,10 @@ static int verify_next(struct care *care)
     if (error == -EBADMSG && blob > care->scrub.cursor) {
         log_error("the record of blob %llx is damaged",
                   (unsigned long long)blob);
-        note_dangling(care, 1);
+        note_damaged_record(care);
         error = 0;
     } else if (error == 0) {
-        error = verify_record(care, blob, record);
+        error = record->layout != NULL ? verify(care, blob, record->layout) : 0;
     }
     pthread_mutex_lock(&care->lock);
     if (error == 0) {
@@ -223,14 +218,18 @@ static int verify_next(struct care *care)
 static int pass_end(struct care *care)
 {
     Meta__Scrub *scrub = &care->scrub;
-    uint64_t dangling = 0;
-    int error = count_dangling(care, &dangling);
+    struct dangling dangling = {0};
+    int error = find_dangling(care, &dangling);
 
     if (error != 0) {
+        buffer_free(&dangling.objects);
         return error;
     }
     pthread_mutex_lock(&care->lock);
-    scrub->dangling += dangling;
+    scrub->dangling += dangling.count;
+    buffer_free(&care->dangling_objects);
+    care->dangling_objects = dangling.objects;
+    name_dangling(care);
     scrub->completed_ms = clock_wall_ms();
     scrub->completed_started_ms = scrub->started_ms;
     scrub->completed_blobs = scrub->blobs;

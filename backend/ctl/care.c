@@ -87,6 +87,21 @@ static void print_pass(const char *name, const json_t *pass)
            number(pass, "shards_bad"), number(pass, "dangling"));
 }
 
+static void print_dangling(const json_t *pass)
+{
+    size_t i;
+    const json_t *object;
+    json_array_foreach(json_object_get(pass, "dangling_objects"), i, object)
+    {
+        const char *version =
+            json_string_value(json_object_get(object, "version_id"));
+        printf("dangling     %s/%s%s%s\n",
+               json_string_value(json_object_get(object, "bucket")),
+               json_string_value(json_object_get(object, "key")),
+               version[0] != '\0' ? " version " : "", version);
+    }
+}
+
 void print_scrub(const json_t *result, const char *argument)
 {
     const json_t *scrub = json_object_get(result, "scrub");
@@ -100,6 +115,7 @@ void print_scrub(const json_t *result, const char *argument)
            number(scrub, "passes"), number(scrub, "rate"));
     print_pass("this pass", json_object_get(scrub, "pass"));
     print_pass("last pass", json_object_get(scrub, "last"));
+    print_dangling(json_object_get(scrub, "last"));
 }
 
 /* On a terminal the line is drawn over. */

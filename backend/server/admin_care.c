@@ -58,6 +58,24 @@ static json_t *pass_json(uint64_t started_ms, uint64_t blobs, uint64_t bytes,
     return object;
 }
 
+/* Names that end with zeros, three for each object. */
+static json_t *dangling_json(ProtobufCBinaryData names)
+{
+    const char *at = (const char *)names.data, *end = at + names.len;
+    json_t *list = json_array();
+    while (at < end) {
+        const char *words[3] = {"", "", ""};
+        for (unsigned i = 0; i < 3 && at < end; i++) {
+            words[i] = at;
+            at += strnlen(at, (size_t)(end - at)) + 1;
+        }
+        json_array_append_new(list, json_pack("{s:s,s:s,s:s}", "bucket",
+                                              words[0], "key", words[1],
+                                              "version_id", words[2]));
+    }
+    return list;
+}
+
 static json_t *scrub_json(const struct care_scrub_status *scrub)
 {
     const Meta__Scrub *progress = scrub->progress;
@@ -79,6 +97,8 @@ static json_t *scrub_json(const struct care_scrub_status *scrub)
                       progress->completed_bytes, progress->completed_shards_bad,
                       progress->completed_dangling);
         set(last, "completed_ms", progress->completed_ms);
+        json_object_set_new(last, "dangling_objects",
+                            dangling_json(progress->dangling_objects));
         json_object_set_new(object, "last", last);
     }
     return object;

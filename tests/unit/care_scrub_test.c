@@ -79,6 +79,7 @@ static void test_dangling_references(void **unused)
     struct meta_batch *batch;
     Meta__Bucket bucket = META__BUCKET__INIT;
     Meta__Blob blob = META__BLOB__INIT;
+    static const char names[] = "bucket\0composite\0v\0bucket\0key\0";
 
     (void)unused;
     care_fixture_open(&f, CARE_DRIVES, 3);
@@ -99,12 +100,25 @@ static void test_dangling_references(void **unused)
         blob.parts = parts;
         blob.n_parts = 1;
         meta_put_blob(batch, 50 + i, &blob, 0);
+        object.sequence = 20 + i;
+        object.blob = 50 + i;
+        object.version_id = (ProtobufCBinaryData){1, (uint8_t *)"v"};
+        meta_put_object(batch, 7, SLICE_LITERAL("composite"), &object);
     }
     assert_int_equal(meta_commit(batch), 0);
     meta_batch_free(batch);
     care_start(&f);
     assert_true(care_until(&f, has_passed));
-    assert_int_equal(care_now(&f, arena).scrub.progress->completed_dangling, 2);
+    for (unsigned i = 0; i < 2; i++) { /* also after a restart */
+        const Meta__Scrub *progress = care_now(&f, arena).scrub.progress;
+
+        assert_int_equal(progress->completed_dangling, 2);
+        assert_int_equal(progress->dangling_objects.len, sizeof(names));
+        assert_memory_equal(progress->dangling_objects.data, names,
+                            sizeof(names));
+        care_stop(&f);
+        care_start_slowly(&f);
+    }
     arena_free(arena);
     care_fixture_close(&f);
 }
