@@ -222,6 +222,7 @@ int cluster_remove_drive(struct cluster *cluster, unsigned index)
     }
     if (error == 0) {
         drive_retire(drive);
+        cluster_leave_mirrors(cluster, index);
         log_info("drive %u, %s: removed", index,
                  drive_config(drive)->directory);
     }

@@ -12,7 +12,6 @@ use Test::More;
 use Test::S3;
 
 my $t = Test::S3->new(s3d => <<'EOF_CONF')->run();
-metadata_mirrors = 1;
 extent_size = "64M";
 rebalance = { band = 10; rate = "10G"; };
 EOF_CONF
@@ -90,6 +89,12 @@ is(drive(1)->{state}, 'removed', 'with its path still configured');
 $t->{removed}{1} = 1;
 restart();
 is(drive(1)->{state}, 'removed', 'with its place kept');
+$t->wait_for('three mirrors of the metadata', sub {
+    my @mirrors = @{ $t->ctl('status')->{metadata}{mirrors} };
+    return 3 == grep { $_->{state} eq 'member' } @mirrors;
+});
+unlike(join(' ', map { $_->{directory} }
+    @{ $t->ctl('status')->{metadata}{mirrors} }), qr/drive1/, 'on others');
 is($t->ctl(qw(heal status))->{drives}, 5, 'it does not count');
 put(400_000) for 1 .. 3;
 all_readable('without it');
