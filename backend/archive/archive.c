@@ -363,6 +363,19 @@ static void turn(struct archive *archive)
     end_generation(archive, gap);
 }
 
+/* A3: also from drives that have no copy any more. */
+static void remove_older(const struct archive *archive)
+{
+    const struct archive_options *options = &archive->options;
+
+    for (unsigned i = 0; i < options->drive_count; i++) {
+        if (drive_state(options->drives[i]) == DRIVE_OK) {
+            archive_remove_before(options->io, options->drives[i],
+                                  archive->generation->header.generation);
+        }
+    }
+}
+
 static int begin_generation(struct archive *archive)
 {
     struct drive *drives[ARCHIVE_COPIES_MAX];
@@ -388,6 +401,9 @@ static int begin_generation(struct archive *archive)
     }
     if (error == 0) {
         error = write_snapshot(archive);
+    }
+    if (error == 0) {
+        remove_older(archive);
     }
     arena_free(arena);
     return error;

@@ -12,7 +12,7 @@
  *   A2  The snapshot holds every change before that moment. What it holds
  *       beyond, the log has too before the snapshot is said to be complete:
  *       to apply the log once more ends the same.
- *   A3  A generation is removed when a later one is complete on that drive.
+ *   A3  A generation is removed when a later one is complete.
  */
 #ifndef ARCHIVE_H
 #define ARCHIVE_H

@@ -193,9 +193,25 @@ static int complete_copy(const struct generation *generation,
     return error;
 }
 
+int generation_complete(struct generation *generation)
+{
+    for (unsigned i = generation->count; i > 0; i--) {
+        int error = complete_copy(generation, &generation->copies[i - 1]);
+
+        if (error != 0) {
+            give_up(generation, i - 1, error);
+        }
+    }
+    generation->complete = generation->count > 0;
+    return generation->complete ? 0 : -EIO;
+}
+
+/* --- removing --------------------------------------------------------------*/
+
 struct removal {
-    const struct generation *generation;
+    struct io *io;
     const char *directory; /* the drive's */
+    uint64_t generation;
 };
 
 static int remove_older(void *context, const char *name)
@@ -207,32 +223,22 @@ static int remove_older(void *context, const char *name)
     char *path;
 
     if (!archive_name_parse(name, &number, &kind, &complete) ||
-        number >= removal->generation->header.generation) {
+        number >= removal->generation) {
         return 0;
     }
     path = archive_path(removal->directory, name);
-    io_unlink(removal->generation->io, path); /* or next time */
+    io_unlink(removal->io, path); /* or next time */
     free(path);
     return 0;
 }
 
-int generation_complete(struct generation *generation)
+void archive_remove_before(struct io *io, struct drive *drive,
+                           uint64_t generation)
 {
-    for (unsigned i = generation->count; i > 0; i--) {
-        struct copy *copy = &generation->copies[i - 1];
-        const char *directory = drive_config(copy->drive)->directory;
-        struct removal removal = {generation, directory};
-        int error = complete_copy(generation, copy);
-        char *path;
+    const char *directory = drive_config(drive)->directory;
+    struct removal removal = {io, directory, generation};
+    char *path = archive_path(directory, "");
 
-        if (error != 0) {
-            give_up(generation, i - 1, error);
-            continue;
-        }
-        path = archive_path(directory, "");
-        io_list(generation->io, path, remove_older, &removal);
-        free(path);
-    }
-    generation->complete = generation->count > 0;
-    return generation->complete ? 0 : -EIO;
+    io_list(io, path, remove_older, &removal);
+    free(path);
 }

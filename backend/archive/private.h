@@ -92,9 +92,12 @@ int generation_write(struct generation *generation, enum archive_kind kind,
                      struct slice changes, uint64_t mark, bool last);
 /* Gives up copies whose drive or files are gone. */
 void generation_look(struct generation *generation);
-/* Makes log and snapshot durable, then says that the snapshot is complete, and
- * removes the generations before. -EIO: no copy is left. */
+/* Makes log and snapshot durable, then says that the snapshot is complete.
+ * -EIO: no copy is left. */
 int generation_complete(struct generation *generation);
+/* Removes older generations from a drive (A3). */
+void archive_remove_before(struct io *io, struct drive *drive,
+                           uint64_t generation);
 void generation_free(struct generation *generation); /* NULL is allowed */
 
 /* --- reader.c --------------------------------------------------------------*/

@@ -238,6 +238,31 @@ static void test_generations(void **state)
     teardown(&w);
 }
 
+/* A drive that is drained gets none, and keeps none. */
+static void test_moved(void **state)
+{
+    struct world w;
+    unsigned files = 0;
+    (void)state;
+
+    setup(&w, 5);
+    open_archive(&w);
+    wait_complete(&w);
+    close_archive(&w);
+    drive_drain(w.fixture.drives[3], true);
+    open_archive(&w);
+    wait_complete(&w);
+    close_archive(&w);
+    expect_last(&w);
+    assert_int_equal(io_list(w.fixture.io, "/d03/archive", count_name, &files),
+                     0);
+    assert_int_equal(files, 0);
+    assert_int_equal(io_list(w.fixture.io, "/d01/archive", count_name, &files),
+                     0);
+    assert_int_equal(files, 2);
+    teardown(&w);
+}
+
 /* One drive of the two is enough, whatever is wrong with the other one. */
 static void test_damage(void **state)
 {
@@ -398,9 +423,13 @@ static void test_hostile_sizes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_orderly_end),   cmocka_unit_test(test_any_moment),
-        cmocka_unit_test(test_generations),   cmocka_unit_test(test_damage),
-        cmocka_unit_test(test_torn_log),      cmocka_unit_test(test_golden),
+        cmocka_unit_test(test_orderly_end),
+        cmocka_unit_test(test_any_moment),
+        cmocka_unit_test(test_generations),
+        cmocka_unit_test(test_moved),
+        cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_torn_log),
+        cmocka_unit_test(test_golden),
         cmocka_unit_test(test_hostile_sizes),
     };
 
