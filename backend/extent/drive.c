@@ -173,7 +173,8 @@ void drive_describe(struct drive *drive, struct drive_condition *condition)
         (struct drive_condition){.state = drive_state(drive),
                                  .draining = drive_draining(drive),
                                  .silent = atomic_load(&drive->late) > 0,
-                                 .slow = drive_slow(drive)};
+                                 .slow = atomic_load(&drive->slow),
+                                 .lags = drive_lags(drive)};
     latency_describe(&drive->reading, &condition->reads);
     latency_describe(&drive->writing, &condition->writes);
     latency_describe(&drive->syncing, &condition->syncs);

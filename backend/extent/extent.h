@@ -100,7 +100,8 @@ struct drive_condition {
     enum drive_state state;
     bool draining;
     bool silent; /* something that it was asked takes longer than the timeout */
-    bool slow;   /* much slower than its peers, or it lags just now */
+    bool slow;   /* much slower than its peers */
+    bool lags;   /* something that it was asked has been under way for long */
     uint64_t slow_since_ms;
     struct drive_latency reads, writes, syncs;
     uint64_t since_ms; /* wall clock: when it came to be so */
@@ -118,8 +119,7 @@ bool drive_draining(struct drive *drive);
 
 /* --- slow.c: drives beside each other
  * -------------------------------------------*/
-/* True if new blobs should rather go elsewhere: the drive is much slower than
- * its peers, or something that it was asked has been under way for long. */
+/* True if new blobs should rather go elsewhere: the drive is slow or lags. */
 bool drive_slow(struct drive *drive);
 /*
  * Compares the drives. One becomes slow when its median of reads, writes or

@@ -11,8 +11,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define STOP_US           10000000u
-#define IOPRIO_WHO_THREAD 1 /* ioprio_set(2) */
+#define STOP_US 10000000u
+/* ioprio_set(2) */
+#define IOPRIO_WHO_THREAD 1
+#define IOPRIO_CLASS_AT   13
+#define IOPRIO_IDLE       3
 
 void lane_init(struct lane *lane, struct drive *drive, unsigned threads)
 {
@@ -34,6 +37,12 @@ static void take_priority(struct lane_thread *thread, int priority)
         syscall(SYS_ioprio_set, IOPRIO_WHO_THREAD, 0, priority) == 0) {
         thread->priority = priority;
     }
+}
+
+/* It waits for everybody else: how long says nothing about the drive. */
+static bool in_background(const struct lane_job *job)
+{
+    return job->priority >> IOPRIO_CLASS_AT == IOPRIO_IDLE;
 }
 
 static struct lane_job *take_job(struct lane *lane)
@@ -87,7 +96,7 @@ static void *lane_main(void *argument)
         pthread_mutex_unlock(&lane->mutex);
         take_priority(thread, job->priority);
         job->result = job->run(job);
-        if (job->latency != NULL) {
+        if (job->latency != NULL && !in_background(job)) {
             latency_note(job->latency, clock_monotonic_us() - job->began_us);
         }
         pthread_mutex_lock(&lane->mutex);
@@ -249,7 +258,9 @@ uint64_t lane_watch(struct lane *lane, uint64_t late_us)
             continue;
         }
         uint64_t age = now - job->began_us;
-        longest = age > longest ? age : longest;
+        if (age > longest && !in_background(job)) {
+            longest = age;
+        }
         if (age >= late_us) {
             mark_late(lane, job);
         }

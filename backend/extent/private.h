@@ -152,7 +152,7 @@ int lane_wait(struct lane_job *job, uint64_t wait_us);
 /* Nobody waits for it. */
 void lane_post(struct lane *lane, struct lane_job *job);
 /* Finds what has run for `late_us`. Returns the longest time that something
- * runs. */
+ * runs which is not of the idle class. */
 uint64_t lane_watch(struct lane *lane, uint64_t late_us);
 /* Closes a file, in the background. NULL is allowed. */
 void drive_close_file(struct drive *drive, struct io_file *file);
@@ -268,6 +268,7 @@ void drive_extent_path(struct drive *drive, uint64_t extent,
 int drive_failed(struct drive *drive, const char *what, int error);
 void drive_set_state(struct drive *drive, enum drive_state state,
                      const char *reason);
+bool drive_lags(struct drive *drive);
 /* Microseconds. */
 uint64_t drive_timeout(const struct drive *drive);
 /* Something takes longer than a drive may: if it still does, the drive

@@ -11,10 +11,14 @@
 #define END_US      5000u
 #define END_TIMES   2u
 
+bool drive_lags(struct drive *drive)
+{
+    return atomic_load(&drive->lags) || atomic_load(&drive->overdue) > 0;
+}
+
 bool drive_slow(struct drive *drive)
 {
-    return atomic_load(&drive->slow) || atomic_load(&drive->lags) ||
-           atomic_load(&drive->overdue) > 0;
+    return atomic_load(&drive->slow) || drive_lags(drive);
 }
 
 static int compare(const void *a, const void *b)

@@ -54,15 +54,15 @@ static json_t *describe(const struct cluster *cluster,
     drive_usage(drive, &usage);
     drive_describe(drive, &condition);
     json_t *entry = json_pack(
-        "{s:i,s:s,s:s,s:s,s:I,s:s,s:b,s:b,s:b,s:i,s:I,s:I,s:I,s:I,s:i}",
+        "{s:i,s:s,s:s,s:s,s:I,s:s,s:b,s:b,s:b,s:b,s:i,s:I,s:I,s:I,s:I,s:i}",
         "index", (int)index, "directory", config->directory, "domain",
         config->domain, "state", state_of(&condition), "since",
         (json_int_t)since(&condition), "reason", condition.reason, "draining",
-        condition.draining, "slow", condition.slow, "silent", condition.silent,
-        "returns", (int)condition.returns, "total_bytes",
-        (json_int_t)usage.total, "free_bytes", (json_int_t)usage.free,
-        "pending_bytes", (json_int_t)usage.pending, "extents",
-        (json_int_t)usage.extents, "load", (int)usage.load);
+        condition.draining, "slow", condition.slow, "lags", condition.lags,
+        "silent", condition.silent, "returns", (int)condition.returns,
+        "total_bytes", (json_int_t)usage.total, "free_bytes",
+        (json_int_t)usage.free, "pending_bytes", (json_int_t)usage.pending,
+        "extents", (json_int_t)usage.extents, "load", (int)usage.load);
     if (entry == NULL) { /* a path that is not UTF-8 cannot be shown */
         return json_object();
     }

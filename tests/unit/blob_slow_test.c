@@ -52,7 +52,7 @@ static void wait_for_answers(struct fixture *fixture, unsigned drive)
     do {
         sched_yield();
         drive_describe(fixture->drives[drive], &condition);
-    } while (condition.silent || condition.slow);
+    } while (condition.silent || condition.lags);
 }
 
 static unsigned missing(const Layout__Layout *layout)
@@ -339,7 +339,7 @@ static void set_slow(struct fixture *fixture, unsigned drive, bool slow)
     char byte;
 
     drive_describe(it, &condition);
-    if (slow && !condition.slow) {
+    if (slow && !condition.lags) {
         hang(fixture, drive, true);
         assert_int_equal(drive_read_within(it, 1, 0, &byte, 1, 1000),
                          -ETIMEDOUT);
