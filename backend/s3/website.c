@@ -11,6 +11,7 @@
 #include "s3/operations.h"
 
 #include <errno.h>
+#include <string.h>
 
 #define DEFAULT_REDIRECT 301u
 
@@ -99,6 +100,15 @@ static bool wants_body(const struct s3_call *call)
     return !slice_equal_string(pb_slice(call->request->method), "HEAD");
 }
 
+static enum s3_error broken(const struct s3_call *call, int error)
+{
+    const struct slice id = pb_slice(call->request->request_id);
+
+    log_error("reading an object of a website failed: %s (request %.*s)",
+              strerror(-error), (int)id.size, (const char *)id.data);
+    return call_error_of(error);
+}
+
 /* S3_OK: *object may be read. Otherwise it is NULL if there is none. */
 static enum s3_error look(struct s3_call *call, struct slice key,
                           Meta__Object **object)
@@ -121,7 +131,7 @@ static enum s3_error look(struct s3_call *call, struct slice key,
                    : S3_ERR_AccessDenied;
     }
     if (error != 0) {
-        return call_error_of(error);
+        return broken(call, error);
     }
     return call_may(call, "s3:GetObject", call->bucket, key, *object)
                ? S3_OK
@@ -152,7 +162,7 @@ static enum s3_error try_object(struct s3_call *call, bool *absent)
         }
         error = object_answer(call, object, wants_body(call));
     }
-    return error == 0 ? S3_OK : call_error_of(error);
+    return error == 0 ? S3_OK : broken(call, error);
 }
 
 static struct slice with_index(struct s3_call *call, const char *between)
@@ -204,7 +214,7 @@ static bool try_document(struct s3_call *call, unsigned status)
         }
     }
     if (found == S3_OK && error != 0) {
-        found = call_error_of(error);
+        found = broken(call, error);
     }
     if (found != S3_OK) {
         website_no_document(call, found, key);

@@ -132,6 +132,7 @@ NO_BUCKET = [
     ("PUT", "?versioning"), ("PUT", "?tagging"), ("PUT", "?cors"),
     ("PUT", "?object-lock"), ("PUT", "?logging"), ("PUT", "?notification"),
     ("PUT", "?ownershipControls"), ("PUT", "?requestPayment"),
+    ("PUT", "?website"),
     ("DELETE", "?tagging"), ("DELETE", "?cors"), ("POST", "?delete"),
     ("PUT", "/k"), ("GET", "/k"), ("DELETE", "/k"), ("POST", "/k?uploads"),
     ("GET", "/k?tagging"), ("PUT", "/k?tagging"), ("GET", "/k?attributes"),
