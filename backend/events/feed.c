@@ -141,19 +141,32 @@ void feed_tell(struct feed *feed, const Meta__Event *event)
 static void copy_filter(struct feed_listener *listener,
                         const struct feed_filter *filter)
 {
-    struct slice *const slices[] = {&listener->filter.bucket,
-                                    &listener->filter.prefix,
-                                    &listener->filter.suffix};
+    struct slice *const slices[] = {
+        &listener->filter.bucket, &listener->filter.prefix,
+        &listener->filter.suffix, &listener->filter.account};
+    const size_t count = sizeof(slices) / sizeof(slices[0]);
     size_t at = 0;
 
     listener->filter = *filter;
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < count; i++) {
         buffer_append(&listener->names, slices[i]->data, slices[i]->size);
     }
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < count; i++) {
         slices[i]->data = listener->names.data + at;
         at += slices[i]->size;
     }
+}
+
+static bool has_room(const struct feed *feed, struct slice account)
+{
+    size_t share = 0;
+
+    for (const struct feed_listener *listener = feed->listeners;
+         listener != NULL; listener = listener->next) {
+        share += slice_equal(listener->filter.account, account);
+    }
+    return atomic_load(&feed->listening) < FEED_LISTENERS_MAX &&
+           (account.size == 0 || share < FEED_SHARE_MAX);
 }
 
 struct feed_listener *feed_listen(struct feed *feed,
@@ -165,7 +178,7 @@ struct feed_listener *feed_listen(struct feed *feed,
     listener->feed = feed;
     copy_filter(listener, filter);
     pthread_mutex_lock(&feed->lock);
-    if (atomic_load(&feed->listening) >= FEED_LISTENERS_MAX) {
+    if (!has_room(feed, filter->account)) {
         pthread_mutex_unlock(&feed->lock);
         buffer_free(&listener->names);
         free(listener);

@@ -16,6 +16,7 @@
 
 #define FEED_TYPES_MAX     32
 #define FEED_LISTENERS_MAX 256
+#define FEED_SHARE_MAX     64         /* listeners of an account */
 #define FEED_BYTES_MAX     (1u << 20) /* kept for a listener */
 
 struct feed;
@@ -38,11 +39,12 @@ void feed_tell(struct feed *feed, const Meta__Event *event);
 struct feed_filter {
     struct slice bucket;                   /* empty: of all buckets */
     struct slice prefix, suffix;           /* of the key; empty: any */
+    struct slice account;                  /* who listens; empty: no share */
     Meta__EventType types[FEED_TYPES_MAX]; /* wildcards too */
     size_t type_count;                     /* 0: all */
 };
 struct feed_listener;
-/* NULL: too many listen. The filter is copied. */
+/* NULL: too many listen, of all or of the account. The filter is copied. */
 struct feed_listener *feed_listen(struct feed *feed,
                                   const struct feed_filter *filter);
 void feed_leave(struct feed_listener *listener); /* NULL is allowed */

@@ -50,11 +50,19 @@ static bool read_types(struct s3_call *call, struct feed_filter *filter)
     return true;
 }
 
+static struct slice account_of(const struct s3_call *call)
+{
+    return call_is_anonymous(call) ? SLICE_LITERAL("anonymous")
+                                   : slice_from_string(call->identity.user);
+}
+
 void s3_listen_run(struct s3_call *call)
 {
     struct feed_filter filter = {.bucket = call->bucket_name,
                                  .prefix = call_arg(call, "prefix"),
-                                 .suffix = call_arg(call, "suffix")};
+                                 .suffix = call_arg(call, "suffix"),
+                                 .account = account_of(call)};
+    struct feed_listener *listener;
 
     if (call->service->events == NULL) {
         call_fail(call, S3_ERR_NotImplemented);
@@ -63,14 +71,14 @@ void s3_listen_run(struct s3_call *call)
     if (!read_types(call, &filter)) {
         return;
     }
-    call->listen = arena_zalloc(call->arena, sizeof(*call->listen));
-    call->listen->sent_ms = now_ms();
-    call->listen->listener =
-        feed_listen(events_feed(call->service->events), &filter);
-    if (call->listen->listener == NULL) {
+    listener = feed_listen(events_feed(call->service->events), &filter);
+    if (listener == NULL) {
         call_fail(call, S3_ERR_SlowDown);
         return;
     }
+    call->listen = arena_zalloc(call->arena, sizeof(*call->listen));
+    call->listen->listener = listener;
+    call->listen->sent_ms = now_ms();
     call_reply_empty(call, 200);
     call->reply.body = WIRE__REPLY__BODY__DATA;
     call->reply.has_content_length = false;

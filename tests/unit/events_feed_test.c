@@ -195,6 +195,30 @@ static void test_too_many(void **state)
     feed_free(feed);
 }
 
+static void test_shares(void **state)
+{
+    struct feed *feed = feed_new();
+    const struct feed_filter one = {.account = SLICE_LITERAL("one")};
+    const struct feed_filter two = {.account = SLICE_LITERAL("two")};
+    struct feed_listener *listeners[FEED_SHARE_MAX], *other;
+    (void)state;
+    for (size_t i = 0; i < FEED_SHARE_MAX; i++) {
+        listeners[i] = feed_listen(feed, &one);
+        assert_non_null(listeners[i]);
+    }
+    assert_null(feed_listen(feed, &one));
+    other = feed_listen(feed, &two);
+    assert_non_null(other);
+    feed_leave(listeners[0]);
+    listeners[0] = feed_listen(feed, &one);
+    assert_non_null(listeners[0]);
+    for (size_t i = 0; i < FEED_SHARE_MAX; i++) {
+        feed_leave(listeners[i]);
+    }
+    feed_leave(other);
+    feed_free(feed);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -203,6 +227,7 @@ int main(void)
         cmocka_unit_test(test_takes_lines),
         cmocka_unit_test(test_slow_listener),
         cmocka_unit_test(test_too_many),
+        cmocka_unit_test(test_shares),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
