@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +32,7 @@
 
 /* What was delivered leaves the outbox in one commit for many; before it is a
  * quarter of what the outbox may hold. */
-#define TRIM_EVENTS 2048u
+#define TRIM_EVENTS 512u
 #define TRIM_BYTES  (4u << 20)
 #define TRIM_SHARE  4
 #define TRIM_US     1000000u
@@ -366,6 +367,9 @@ static void *run(void *argument)
     struct target *target = argument;
 
     pthread_setname_np(pthread_self(), "events");
+    /* A commit that wakes it goes on first (P3). */
+    pthread_setschedparam(pthread_self(), SCHED_BATCH,
+                          &(struct sched_param){0});
     while (!atomic_load(&target->publisher->stopping)) {
         struct arena *arena;
 
