@@ -363,15 +363,14 @@ static void turn(struct archive *archive)
     end_generation(archive, gap);
 }
 
-/* A3: also from drives that have no copy any more. */
-static void remove_older(const struct archive *archive)
+/* Also drives that have no copy any more. */
+static void tidy_drives(const struct archive *archive, uint64_t generation)
 {
     const struct archive_options *options = &archive->options;
 
     for (unsigned i = 0; i < options->drive_count; i++) {
         if (drive_state(options->drives[i]) == DRIVE_OK) {
-            archive_remove_before(options->io, options->drives[i],
-                                  archive->generation->header.generation);
+            archive_tidy(options->io, options->drives[i], generation);
         }
     }
 }
@@ -387,6 +386,7 @@ static int begin_generation(struct archive *archive)
 
     archive->tried_ms = now_ms();
     turn(archive);
+    tidy_drives(archive, 0);
     archive->flushed_ms = 0; /* its log begins with a horizon */
     error = meta_get_cluster(archive->options.meta, arena, &cluster);
     if (error == 0) {
@@ -403,7 +403,7 @@ static int begin_generation(struct archive *archive)
         error = write_snapshot(archive);
     }
     if (error == 0) {
-        remove_older(archive);
+        tidy_drives(archive, archive->generation->header.generation);
     }
     arena_free(arena);
     return error;

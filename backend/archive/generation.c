@@ -16,8 +16,28 @@ static char *file_path(const struct generation *generation,
     return archive_path(drive_config(copy->drive)->directory, name);
 }
 
-static void close_files(struct copy *copy)
+/* If it still is the one at its path. */
+static void remove_file(const struct generation *generation,
+                        const struct copy *copy, enum archive_kind kind)
 {
+    char *path = file_path(generation, copy, kind, false);
+
+    if (copy->files[kind] != NULL && io_is_at(copy->files[kind], path) == 0) {
+        io_unlink(generation->io, path);
+    }
+    free(path);
+}
+
+/* Without a complete snapshot only a log that goes on from another one is of
+ * use. */
+static void end_copy(const struct generation *generation, struct copy *copy)
+{
+    if (!generation->complete) {
+        remove_file(generation, copy, ARCHIVE_SNAPSHOT);
+    }
+    if (!generation->complete && generation->header.before == 0) {
+        remove_file(generation, copy, ARCHIVE_LOG);
+    }
     io_close(copy->files[ARCHIVE_SNAPSHOT]);
     io_close(copy->files[ARCHIVE_LOG]);
 }
@@ -29,7 +49,7 @@ static void give_up(struct generation *generation, unsigned i, int error)
     log_warn("archive: drive %u gets no more of generation %" PRIx64 ": %s",
              drive_config(copy->drive)->index, generation->header.generation,
              strerror(-error));
-    close_files(copy);
+    end_copy(generation, copy);
     *copy = generation->copies[--generation->count];
 }
 
@@ -101,7 +121,7 @@ void generation_free(struct generation *generation)
         return;
     }
     for (unsigned i = 0; i < generation->count; i++) {
-        close_files(&generation->copies[i]);
+        end_copy(generation, &generation->copies[i]);
     }
     free(generation);
 }
@@ -214,7 +234,7 @@ struct removal {
     uint64_t generation;
 };
 
-static int remove_older(void *context, const char *name)
+static int remove_useless(void *context, const char *name)
 {
     const struct removal *removal = context;
     enum archive_kind kind;
@@ -223,7 +243,7 @@ static int remove_older(void *context, const char *name)
     char *path;
 
     if (!archive_name_parse(name, &number, &kind, &complete) ||
-        number >= removal->generation) {
+        (complete && number >= removal->generation)) {
         return 0;
     }
     path = archive_path(removal->directory, name);
@@ -232,13 +252,12 @@ static int remove_older(void *context, const char *name)
     return 0;
 }
 
-void archive_remove_before(struct io *io, struct drive *drive,
-                           uint64_t generation)
+void archive_tidy(struct io *io, struct drive *drive, uint64_t generation)
 {
     const char *directory = drive_config(drive)->directory;
     struct removal removal = {io, directory, generation};
     char *path = archive_path(directory, "");
 
-    io_list(io, path, remove_older, &removal);
+    io_list(io, path, remove_useless, &removal);
     free(path);
 }

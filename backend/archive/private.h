@@ -95,10 +95,11 @@ void generation_look(struct generation *generation);
 /* Makes log and snapshot durable, then says that the snapshot is complete.
  * -EIO: no copy is left. */
 int generation_complete(struct generation *generation);
-/* Removes older generations from a drive (A3). */
-void archive_remove_before(struct io *io, struct drive *drive,
-                           uint64_t generation);
-void generation_free(struct generation *generation); /* NULL is allowed */
+/* Removes from a drive the generations before this one (A3), and snapshots that
+ * a crash kept from becoming complete. None may be under way. */
+void archive_tidy(struct io *io, struct drive *drive, uint64_t generation);
+/* If it is not complete, removes of it what is of no use. NULL is allowed. */
+void generation_free(struct generation *generation);
 
 /* --- reader.c --------------------------------------------------------------*/
 struct archive_reader {

@@ -12,8 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FILES_MAX 256u
-
 struct archive_file {
     char *path;
     struct archive_header header;
@@ -26,8 +24,8 @@ struct search {
     struct io *io;
     const uint8_t *cluster;
     const char *directory; /* of the drive that is looked at */
-    struct archive_file files[FILES_MAX];
-    unsigned count;
+    struct archive_file *files;
+    unsigned count, room;
 };
 
 /* --- looking ---------------------------------------------------------------*/
@@ -48,6 +46,16 @@ static void examine(struct archive_file *file, struct archive_reader *reader)
     buffer_free(&changes);
 }
 
+static void add_file(struct search *search, const struct archive_file *file)
+{
+    if (search->count == search->room) {
+        search->room = 2 * search->room + 16;
+        search->files =
+            xrealloc(search->files, search->room * sizeof(*search->files));
+    }
+    search->files[search->count++] = *file;
+}
+
 static int look_at(void *context, const char *name)
 {
     struct search *search = context;
@@ -61,10 +69,6 @@ static int look_at(void *context, const char *name)
     if (!archive_name_parse(name, &generation, &kind, &complete) || !complete) {
         return 0;
     }
-    if (search->count == FILES_MAX) {
-        log_warn("archive: there are more files than are looked at");
-        return 1;
-    }
     file.path = archive_path(search->directory, name);
     error = archive_reader_open(&reader, search->io, file.path);
     if (error != 0 || reader.header.generation != generation ||
@@ -76,7 +80,7 @@ static int look_at(void *context, const char *name)
     } else {
         file.header = reader.header;
         examine(&file, &reader);
-        search->files[search->count++] = file;
+        add_file(search, &file);
     }
     if (error == 0) {
         archive_reader_close(&reader);
@@ -233,6 +237,7 @@ int archive_restore(struct io *io, struct drive *const *drives,
     for (unsigned i = 0; i < search->count; i++) {
         free(search->files[i].path);
     }
+    free(search->files);
     free(search);
     return error;
 }

@@ -263,6 +263,93 @@ static void test_moved(void **state)
     teardown(&w);
 }
 
+static unsigned count_files(struct world *w, const char *folder)
+{
+    unsigned files = 0;
+
+    assert_int_equal(io_list(w->fixture.io, folder, count_name, &files), 0);
+    return files;
+}
+
+/* What a snapshot needs several blocks for. */
+static void put_blocks(struct world *w)
+{
+    struct kv_batch *batch = kv_batch_new();
+    uint8_t *value = xcalloc(1, ARCHIVE_BLOCK_GOAL);
+
+    for (unsigned i = 0; i < 3; i++) {
+        uint8_t key[] = {'Y', (uint8_t)i};
+
+        kv_batch_put(batch, slice_of(key, sizeof(key)),
+                     slice_of(value, ARCHIVE_BLOCK_GOAL));
+    }
+    assert_int_equal(kv_commit(meta_kv(w->meta), batch), 0);
+    kv_batch_free(batch);
+    free(value);
+}
+
+/* A snapshot that is broken off leaves nothing, nor does one of a crash. */
+static void test_broken_off(void **state)
+{
+    static const char crashed[] = "/d03/archive/fffffffffffffff0.snapshot.new";
+    struct world w;
+    (void)state;
+
+    setup(&w, 6);
+    put_blocks(&w);
+    w.options.flush_ms = 60000;
+    w.options.rate = 1;
+    open_archive(&w);
+    while (io_list(w.fixture.io, "/d02/archive", count_name, &(unsigned){0}) !=
+               0 ||
+           count_files(&w, "/d02/archive") < 2) {
+        usleep(1000);
+    }
+    close_archive(&w);
+    assert_int_equal(count_files(&w, "/d03/archive"), 0);
+    assert_int_equal(count_files(&w, "/d02/archive"), 0);
+
+    assert_int_equal(io_write_file(w.fixture.io, crashed, "half", 4), 0);
+    w.options.flush_ms = 5;
+    w.options.rate = 1ull << 40;
+    open_archive(&w);
+    wait_complete(&w);
+    close_archive(&w);
+    assert_int_equal(count_files(&w, "/d03/archive"), 2);
+    expect_last(&w);
+    teardown(&w);
+}
+
+/* However many logs of generations that failed are looked at first. */
+static void test_many_logs(void **state)
+{
+    struct archive_header header = {.kind = ARCHIVE_LOG};
+    uint8_t bytes[ARCHIVE_HEADER_SIZE];
+    struct world w;
+    (void)state;
+
+    setup(&w, 7);
+    change(&w);
+    open_archive(&w);
+    wait_complete(&w);
+    close_archive(&w);
+    assert_int_equal(io_mkdir(w.fixture.io, "/d00/archive"), 0);
+    memcpy(header.cluster, fixture_cluster, DRIVE_UUID_SIZE);
+    for (unsigned i = 0; i < 300; i++) {
+        char name[ARCHIVE_NAME_SIZE], *path;
+
+        header.generation = (1u << 30) + i;
+        archive_header_encode(bytes, &header);
+        archive_name(name, header.generation, ARCHIVE_LOG, true);
+        path = archive_path("/d00", name);
+        assert_int_equal(
+            io_write_file(w.fixture.io, path, bytes, sizeof(bytes)), 0);
+        free(path);
+    }
+    expect_last(&w);
+    teardown(&w);
+}
+
 /* One drive of the two is enough, whatever is wrong with the other one. */
 static void test_damage(void **state)
 {
@@ -427,6 +514,8 @@ int main(void)
         cmocka_unit_test(test_any_moment),
         cmocka_unit_test(test_generations),
         cmocka_unit_test(test_moved),
+        cmocka_unit_test(test_broken_off),
+        cmocka_unit_test(test_many_logs),
         cmocka_unit_test(test_damage),
         cmocka_unit_test(test_torn_log),
         cmocka_unit_test(test_golden),
