@@ -58,6 +58,7 @@ struct target {
     uint64_t trim_events, trim_bytes; /* so many are trimmed at once */
     uint64_t gather_until_us;         /* monotonic: no batch before */
     unsigned pause_ms;                /* after the next error */
+    unsigned redirects;               /* since the last delivery */
 
     pthread_mutex_t lock;          /* of what follows */
     struct meta_backlog untrimmed; /* delivered, but still in the outbox */
@@ -166,14 +167,14 @@ static void wake(void *context)
     }
 }
 
-/* What comes from here on wakes the thread again. */
+/* What comes from here on wakes the thread again. In this order: a wake between
+ * the two is of an event that the thread is about to look for. */
 static void rearm(struct target *target)
 {
     eventfd_t count;
 
-    if (atomic_exchange(&target->awake, false)) {
-        (void)eventfd_read(target->work_fd, &count); /* it does not block */
-    }
+    (void)eventfd_read(target->work_fd, &count); /* it does not block */
+    atomic_store(&target->awake, false);
 }
 
 static void pause_after_error(struct target *target, bool refused)
@@ -269,7 +270,8 @@ static void failed(struct target *target, int error, enum redis_fault fault,
     target->status.retried += events;
     pthread_mutex_unlock(&target->lock);
     note_error(target, refused);
-    if (!redirected) {
+    /* Two servers may each send us to the other, while a slot moves. */
+    if (!redirected || target->redirects++ > 0) {
         pause_after_error(target, refused);
     }
 }
@@ -294,6 +296,7 @@ static void delivered(struct target *target, Meta__Event *const *events,
     target->status.generations = target->delivery.generations;
     target->status.delivered_ms = clock_wall_ms();
     pthread_mutex_unlock(&target->lock);
+    target->redirects = 0;
     note_ready(target);
 }
 

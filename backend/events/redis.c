@@ -11,7 +11,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define WORDS_MAX 16
+#define WORDS_MAX   16
+#define BUFFER_READ 16384u /* bytes that redisBufferRead() takes at most */
 
 int redis_fail(struct redis *redis, int error, const char *format, ...)
 {
@@ -191,6 +192,7 @@ int redis_receive(struct redis *redis, redisReply **reply)
     const uint64_t deadline_us =
         clock_monotonic_us() + redis->command_ms * 1000ull;
     redisContext *context = redis->context;
+    size_t taken = 0; /* the reader's own count is of what it has not parsed */
 
     for (;;) {
         void *next = NULL;
@@ -211,10 +213,13 @@ int redis_receive(struct redis *redis, redisReply **reply)
         if (error != 0) {
             return error;
         }
-        if ((ready & ~POLLOUT) != 0 && redisBufferRead(context) != REDIS_OK) {
-            return broken(redis);
+        if ((ready & ~POLLOUT) != 0) {
+            if (redisBufferRead(context) != REDIS_OK) {
+                return broken(redis);
+            }
+            taken += BUFFER_READ;
         }
-        if (context->reader->len > REDIS_REPLY_MAX) {
+        if (taken > REDIS_REPLY_MAX) {
             return redis_fail(redis, -EPROTO, "a reply is too large");
         }
     }

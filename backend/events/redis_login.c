@@ -42,6 +42,25 @@ static int expect_ok(struct redis *redis, enum redis_fault *fault)
 }
 
 /* --- the login -------------------------------------------------------------*/
+/* The reply to AUTH. A server that does not know the command says back what
+ * came with it: nothing is told of an error but its kind. */
+static int expect_in(struct redis *redis, enum redis_fault *fault)
+{
+    redisReply *reply;
+    int error = redis_receive(redis, &reply);
+
+    if (error != 0) {
+        return error;
+    }
+    *fault = redis_fault(reply);
+    if (*fault != REDIS_FAULT_NONE) {
+        error = redis_fail(redis, -EACCES, "AUTH was refused: %.*s",
+                           (int)strcspn(reply->str, " "), reply->str);
+    }
+    freeReplyObject(reply);
+    return error;
+}
+
 static int authenticate(struct redis *redis, const struct redis_login *login,
                         enum redis_fault *fault)
 {
@@ -67,10 +86,7 @@ static int authenticate(struct redis *redis, const struct redis_login *login,
     words[count++] = slice_of(password, (size_t)size);
     int error = redis_send_secret(redis, words, count);
     OPENSSL_cleanse(password, sizeof(password));
-    if (error == 0) {
-        error = expect_ok(redis, fault);
-    }
-    return error;
+    return error != 0 ? error : expect_in(redis, fault);
 }
 
 static int select_database(struct redis *redis, unsigned database,

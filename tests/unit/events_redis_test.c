@@ -395,6 +395,11 @@ static void test_login_refused(void **state)
         ACCEPT,
         COMMAND("AUTH pass word", "-WRONGPASS invalid password\r\n"),
         WAIT_CLOSE,
+        ACCEPT, /* what a server says that does not know AUTH */
+        COMMAND("AUTH pass word",
+                "-ERR unknown command 'AUTH', with args beginning with: "
+                "'pass word'\r\n"),
+        WAIT_CLOSE,
         ACCEPT, /* the file may be read by others: nothing is said */
         WAIT_CLOSE,
         ACCEPT,
@@ -412,7 +417,9 @@ static void test_login_refused(void **state)
     login.password_file = password_file(0600);
     assert_int_equal(redis_login(&redis, &login, &fault), -EACCES);
     assert_int_equal(fault, REDIS_FAULT_REFUSED);
-    assert_string_equal(redis.error, "WRONGPASS invalid password");
+    assert_string_equal(redis.error, "AUTH was refused: WRONGPASS");
+    assert_int_equal(redis_login(&redis, &login, &fault), -EACCES);
+    assert_string_equal(redis.error, "AUTH was refused: ERR");
     assert_int_equal(chmod(login.password_file, 0604), 0);
     assert_int_equal(redis_login(&redis, &login, &fault), -EACCES);
     assert_int_equal(fault, REDIS_FAULT_REFUSED);
