@@ -232,11 +232,11 @@ is((split /-/, $last->[0])[0], (split /-/, $foreign)[0], 'above his');
 redis('a', qw(ACL SETUSER s3d resetpass >another));
 redis('a', qw(CLIENT KILL USER s3d));
 $t->wait_for('refused', sub { status('main')->{state} eq 'refused' });
-like(status('main')->{error}, qr/^WRONGPASS/, 'and why');
+like(status('main')->{error}, qr/^AUTH was refused: WRONGPASS/, 'and why');
 unlike($t->read_file('s3d.log'), qr/secret/, 'no password in the log');
 my $build = Test::S3::build();
 like(scalar `$build/s3ctl -s $dir/admin.sock events status`,
-    qr/^main +stream +refused .*\n +last error: WRONGPASS/m, 'for people');
+    qr/^main +stream +refused .*\n +last error: AUTH was refused: WRONGPASS/m, 'for people');
 is(ref $t->ctl('status')->{events}, 'ARRAY', 'in status too');
 
 $t->stop($_) for 'redis-a', 'redis-b';
