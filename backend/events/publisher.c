@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -370,9 +369,6 @@ static void *run(void *argument)
     struct target *target = argument;
 
     pthread_setname_np(pthread_self(), "events");
-    /* A commit that wakes it goes on first (P3). */
-    pthread_setschedparam(pthread_self(), SCHED_BATCH,
-                          &(struct sched_param){0});
     while (!atomic_load(&target->publisher->stopping)) {
         struct arena *arena;
 
