@@ -151,8 +151,10 @@ void drive_retire(struct drive *drive)
     atomic_store(&drive->readable, false);
     (void)extents_abandon_all(drive); /* one that is being made stays open */
     file_cache_forget_all(drive);
-    io_close(drive->lock);
-    drive->lock = NULL;
+    if (atomic_load(&drive->late) == 0) { /* else a look may be using it */
+        io_close(drive->lock);
+        drive->lock = NULL;
+    }
 }
 
 static bool look(struct drive *drive)

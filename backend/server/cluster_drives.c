@@ -145,9 +145,12 @@ int cluster_replace_drive(struct cluster *cluster, unsigned index)
     if (index >= cluster->drive_count) {
         return -EINVAL;
     }
+    struct drive_condition condition;
     pthread_mutex_lock(&cluster->drives_lock);
     drive_look(cluster->drives[index]);
-    const int error = drive_state(cluster->drives[index]) == DRIVE_BLANK
+    drive_describe(cluster->drives[index], &condition);
+    /* If it is silent, that look may still be under way. */
+    const int error = condition.state == DRIVE_BLANK && !condition.silent
                           ? replace(cluster, index)
                           : -EBUSY;
     pthread_mutex_unlock(&cluster->drives_lock);

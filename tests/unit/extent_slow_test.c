@@ -312,6 +312,26 @@ static void assert_near(uint64_t is, uint64_t should_be)
     assert_in_range(is, should_be - should_be / 6, should_be + should_be / 6);
 }
 
+/* The look answers after the drive was removed. */
+static void a_look_that_hangs_at_a_removal(void **state)
+{
+    struct fixture fixture;
+
+    (void)state;
+    fixture_begin(&fixture, 20000);
+    drive_failed(fixture.drive, "test", -EIO);
+    hang(&fixture, true);
+    assert_false(drive_look(fixture.drive));
+    assert_true(is_silent(fixture.drive));
+    drive_retire(fixture.drive);
+    assert_non_null(fixture.drive->lock);
+    hang(&fixture, false);
+    wait_for_answers(fixture.drive);
+    assert_int_equal(drive_state(fixture.drive), DRIVE_REMOVED);
+    assert_false(drive_readable(fixture.drive));
+    fixture_end(&fixture);
+}
+
 static void quantiles(void **state)
 {
     static const uint64_t times[] = {0, 1, 3, 4, 100, 12345, 1000000, 50000000};
@@ -499,6 +519,7 @@ int main(void)
         cmocka_unit_test(a_status_is_not_held_up),
         cmocka_unit_test(looking_finds_what_takes_too_long),
         cmocka_unit_test(a_look_that_hangs),
+        cmocka_unit_test(a_look_that_hangs_at_a_removal),
         cmocka_unit_test(quantiles),
         cmocka_unit_test(old_times_fall_out),
         cmocka_unit_test(operations_are_timed),
