@@ -270,6 +270,8 @@ void drive_close(struct drive *drive)
     extents_close(drive);
     file_cache_destroy(&drive->cache);
     io_close(drive->lock);
+    lane_destroy(&drive->changes);
+    lane_destroy(&drive->reads);
     pthread_cond_destroy(&drive->queue.ended);
     pthread_cond_destroy(&drive->queue.filled);
     pthread_mutex_destroy(&drive->queue.mutex);

@@ -138,23 +138,29 @@ bool lane_stop(struct lane *lane)
             pthread_detach(lane->threads[i].id);
         }
     }
-    if (ended) {
-        pthread_cond_destroy(&lane->ended);
-        pthread_cond_destroy(&lane->filled);
-        pthread_mutex_destroy(&lane->mutex);
-    }
     return ended;
+}
+
+void lane_destroy(struct lane *lane)
+{
+    pthread_cond_destroy(&lane->ended);
+    pthread_cond_destroy(&lane->filled);
+    pthread_mutex_destroy(&lane->mutex);
 }
 
 /* --- asking ----------------------------------------------------------------*/
 
-static void enqueue(struct lane *lane, struct lane_job *job)
+/* False: the lane was stopped. */
+static bool enqueue(struct lane *lane, struct lane_job *job)
 {
     job->lane = lane;
     job->stage = JOB_QUEUED;
     job->priority = (int)syscall(SYS_ioprio_get, IOPRIO_WHO_THREAD, 0);
     pthread_mutex_lock(&lane->mutex);
-    invariant(!lane->stop);
+    if (lane->stop) {
+        pthread_mutex_unlock(&lane->mutex);
+        return false;
+    }
     job->next = NULL;
     *lane->last = job;
     lane->last = &job->next;
@@ -164,18 +170,19 @@ static void enqueue(struct lane *lane, struct lane_job *job)
     }
     pthread_cond_signal(&lane->filled);
     pthread_mutex_unlock(&lane->mutex);
+    return true;
 }
 
 void lane_start(struct lane *lane, struct lane_job *job)
 {
     condition_init(&job->done);
-    enqueue(lane, job);
+    invariant(enqueue(lane, job));
 }
 
-void lane_post(struct lane *lane, struct lane_job *job)
+bool lane_post(struct lane *lane, struct lane_job *job)
 {
     job->detached = true;
-    enqueue(lane, job);
+    return enqueue(lane, job);
 }
 
 static void unlink_job(struct lane *lane, struct lane_job *job)
@@ -296,5 +303,8 @@ void drive_close_file(struct drive *drive, struct io_file *file)
     struct close_job *job = xcalloc(1, sizeof(*job));
     *job = (struct close_job){.base = {.run = run_close, .free = free_job},
                               .file = file};
-    lane_post(&drive->changes, &job->base);
+    if (!lane_post(&drive->changes, &job->base)) {
+        run_close(&job->base); /* an answer that comes while s3d ends */
+        free_job(&job->base);
+    }
 }

@@ -145,12 +145,15 @@ void lane_init(struct lane *lane, struct drive *drive, unsigned threads);
 /* What is queued is still done. False: a thread does not come back, and what
  * it uses must stay. */
 bool lane_stop(struct lane *lane);
+/* Nobody comes to it any more. */
+void lane_destroy(struct lane *lane);
 void lane_start(struct lane *lane, struct lane_job *job);
 /* Waits for a job that was started; 0: as long as a drive may take. Returns 0
  * when it is done and the caller's to free; -ETIMEDOUT: it is gone. */
 int lane_wait(struct lane_job *job, uint64_t wait_us);
-/* Nobody waits for it. */
-void lane_post(struct lane *lane, struct lane_job *job);
+/* Nobody waits for it. False: the lane was stopped, and the job is still the
+ * caller's. */
+bool lane_post(struct lane *lane, struct lane_job *job);
 /* Finds what has run for `late_us`. Returns the longest time that something
  * runs which is not of the idle class. */
 uint64_t lane_watch(struct lane *lane, uint64_t late_us);

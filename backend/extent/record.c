@@ -44,7 +44,7 @@ static int next_extent(struct drive *drive)
         *job = (struct create_job){
             .base = {.run = run_create, .free = free_job}, .drive = drive};
         drive->creating = true;
-        lane_post(&drive->changes, &job->base);
+        invariant(lane_post(&drive->changes, &job->base));
     }
     blocking_begin();
     while (in_time && drive->creations == before) {

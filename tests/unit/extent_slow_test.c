@@ -332,6 +332,22 @@ static void a_look_that_hangs_at_a_removal(void **state)
     fixture_end(&fixture);
 }
 
+/* What answers while s3d ends closes its files all the same. */
+static void files_are_closed_after_the_end(void **state)
+{
+    struct fixture fixture;
+    struct io_file *file;
+
+    (void)state;
+    fixture_begin(&fixture, 0);
+    assert_int_equal(
+        io_open(fixture.io, "/d0/late", IO_WRITE | IO_CREATE, &file), 0);
+    assert_true(lane_stop(&fixture.drive->changes));
+    fixture.drive->changes.count = 0; /* they are joined */
+    drive_close_file(fixture.drive, file);
+    fixture_end(&fixture);
+}
+
 static void quantiles(void **state)
 {
     static const uint64_t times[] = {0, 1, 3, 4, 100, 12345, 1000000, 50000000};
@@ -520,6 +536,7 @@ int main(void)
         cmocka_unit_test(looking_finds_what_takes_too_long),
         cmocka_unit_test(a_look_that_hangs),
         cmocka_unit_test(a_look_that_hangs_at_a_removal),
+        cmocka_unit_test(files_are_closed_after_the_end),
         cmocka_unit_test(quantiles),
         cmocka_unit_test(old_times_fall_out),
         cmocka_unit_test(operations_are_timed),
