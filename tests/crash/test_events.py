@@ -190,13 +190,23 @@ def configure(stack):
             "Events": ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"]}]})
 
 
-def test_no_event_is_lost(tmp_path):
+@pytest.fixture
+def servers(tmp_path):
     redis = Redis(tmp_path)
-    redis.start()
     stack = Stack(tmp_path, s3d_extra=f"""
 events = {{ targets = ( {{ name = "stream"; kind = "stream"; key = "events";
                           redis = "unix:{redis.socket}"; }} ); }};
-""").start()
+""")
+    try:
+        redis.start()
+        yield stack.start(), redis
+    finally:
+        redis.kill()
+        stack.stop()
+
+
+def test_no_event_is_lost(servers):
+    stack, redis = servers
     configure(stack)
     consumer = Consumer(redis)
     consumer.start()
@@ -261,6 +271,5 @@ events = {{ targets = ( {{ name = "stream"; kind = "stream"; key = "events";
         for key, history in writer.history.items():
             check_key(history, by_key.get(key, []))
     assert made() >= CHANGES
-    redis.kill()
-    stack.stop()
+    stack.stop_s3d()
     stack.check_logs()
