@@ -182,7 +182,8 @@ static void few_threads_are_stuck(void **state)
         pthread_join(readers[i].thread, NULL);
         assert_int_equal(readers[i].result, -ETIMEDOUT);
     }
-    assert_int_equal(fixture.drive->reads.count, READ_THREADS);
+    /* Those that came when the others had given up asked no thread. */
+    assert_in_range(fixture.drive->reads.count, 1, READ_THREADS);
     assert_int_equal(fixture.drive->reads.queued, 0);
     assert_silent_and_back(&fixture);
     fixture_end(&fixture);

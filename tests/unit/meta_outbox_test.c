@@ -4,6 +4,8 @@
  */
 #include "meta/meta.h"
 
+#include "kv_store.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -271,7 +273,7 @@ static void test_counted_at_the_start(void **state)
 
     (void)state;
     assert_non_null(mkdtemp(directory));
-    assert_int_equal(kv_open_leveldb(directory, &store), 0);
+    assert_int_equal(kv_store_open(directory, &store), 0);
     assert_int_equal(meta_open(store, &opened), 0);
     stored = meta_outbox(opened, SLICE_LITERAL("a\0b"));
     batch = meta_batch_new(opened);
@@ -285,7 +287,7 @@ static void test_counted_at_the_start(void **state)
     assert_int_equal(before.events, 1);
     meta_close(opened);
 
-    assert_int_equal(kv_open_leveldb(directory, &store), 0);
+    assert_int_equal(kv_store_open(directory, &store), 0);
     assert_int_equal(meta_open(store, &opened), 0);
     stored = meta_outbox(opened, SLICE_LITERAL("a\0b"));
     meta_get_backlog(stored, &after);
@@ -300,7 +302,7 @@ static void test_counted_at_the_start(void **state)
     }
     assert_int_equal(count, 2);
     meta_close(opened);
-    assert_int_equal(system(arena_printf(arena, "rm -r %s", directory)), 0);
+    kv_store_remove(directory);
 }
 
 /* --- M6, with many at once -------------------------------------------------*/
