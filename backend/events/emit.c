@@ -126,6 +126,7 @@ static Meta__Event make(const char *region, const Meta__Bucket *bucket,
     event.time_ms = change->time_ms;
     event.region = bytes(slice_from_string(region));
     event.bucket = bucket->name;
+    event.bucket_id = bucket->id;
     event.bucket_owner = bucket->owner;
     event.configuration = configuration;
     event.key = bytes(change->key);

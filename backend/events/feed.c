@@ -92,6 +92,7 @@ static bool wants(const struct feed_filter *filter, const Meta__Event *event)
     }
     return typed &&
            (filter->bucket.size == 0 || slice_equal(filter->bucket, bucket)) &&
+           (filter->bucket_id == 0 || filter->bucket_id == event->bucket_id) &&
            slice_has_prefix(key, filter->prefix) &&
            has_suffix(key, filter->suffix);
 }

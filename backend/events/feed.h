@@ -37,7 +37,8 @@ void feed_tell(struct feed *feed, const Meta__Event *event);
 
 /* --- listening -------------------------------------------------------------*/
 struct feed_filter {
-    struct slice bucket;                   /* empty: of all buckets */
+    struct slice bucket;                   /* a name; empty: of all buckets */
+    uint64_t bucket_id;                    /* that very one; 0: any */
     struct slice prefix, suffix;           /* of the key; empty: any */
     struct slice account;                  /* who listens; empty: no share */
     Meta__EventType types[FEED_TYPES_MAX]; /* wildcards too */

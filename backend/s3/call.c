@@ -234,6 +234,20 @@ struct s3_call *call_begin_as(struct s3_service *service,
     return call;
 }
 
+bool call_still_may(const struct s3_call *call)
+{
+    struct s3_call *again = call_new(call->service, call->request);
+    const bool may =
+        call_authenticate(again, pb_slice(call->request->access_key),
+                          call->request->key_generation,
+                          pb_slice(call->request->session_token)) &&
+        call_load_bucket(again) && again->bucket->id == call->bucket->id &&
+        call_authorize_operation(again);
+
+    s3_call_free(again);
+    return may;
+}
+
 bool s3_call_wants_body(const struct s3_call *call)
 {
     return call->wants_body;

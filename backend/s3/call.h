@@ -111,6 +111,9 @@ bool call_is_anonymous(const struct s3_call *call);
  * caller expects. What the caller may do is for authorize.h. */
 bool call_load_bucket(struct s3_call *call);
 bool call_check_key(struct s3_call *call);
+/* Who has begun `call` could begin it now: key, session, bucket and rights as
+ * they are at this moment. Thread-safe as a call of its own. */
+bool call_still_may(const struct s3_call *call);
 /* A call of s3d's own, for `identity`; it is neither authenticated nor
  * logged. */
 struct s3_call *call_begin_as(struct s3_service *service,

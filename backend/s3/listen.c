@@ -11,12 +11,6 @@
 
 #define LINES_MAX (64u << 10) /* bytes of a piece */
 
-struct s3_listen {
-    struct feed_listener *listener;
-    struct buffer lines; /* of the last piece; heap */
-    uint64_t sent_ms;    /* monotonic */
-};
-
 static uint64_t now_ms(void)
 {
     return clock_monotonic_us() / 1000;
@@ -58,7 +52,7 @@ static struct slice account_of(const struct s3_call *call)
 
 void s3_listen_run(struct s3_call *call)
 {
-    struct feed_filter filter = {.bucket = call->bucket_name,
+    struct feed_filter filter = {.bucket_id = call->bucket->id,
                                  .prefix = call_arg(call, "prefix"),
                                  .suffix = call_arg(call, "suffix"),
                                  .account = account_of(call)};
@@ -78,7 +72,7 @@ void s3_listen_run(struct s3_call *call)
     }
     call->listen = arena_zalloc(call->arena, sizeof(*call->listen));
     call->listen->listener = listener;
-    call->listen->sent_ms = now_ms();
+    call->listen->sent_ms = call->listen->asked_ms = now_ms();
     call_reply_empty(call, 200);
     call->reply.body = WIRE__REPLY__BODY__DATA;
     call->reply.has_content_length = false;
@@ -86,11 +80,27 @@ void s3_listen_run(struct s3_call *call)
     call_header(call, "cache-control", "no-cache");
 }
 
+/* Busy streams too: by a clock of its own. */
+static bool still_may(struct s3_call *call)
+{
+    struct s3_listen *listen = call->listen;
+
+    if (now_ms() - listen->asked_ms < S3_LISTEN_ALIVE_MS) {
+        return true;
+    }
+    listen->asked_ms = now_ms();
+    return call_still_may(call);
+}
+
 void listen_next(struct s3_call *call, struct s3_piece *piece)
 {
     struct s3_listen *listen = call->listen;
 
     listen->lines.size = 0;
+    if (!still_may(call)) {
+        piece->kind = S3_PIECE_END;
+        return;
+    }
     switch (feed_take(listen->listener, LINES_MAX, &listen->lines)) {
     case FEED_ENDED:
         piece->kind = S3_PIECE_END;
