@@ -348,10 +348,10 @@ int server_run(struct server_config *config, const char *config_path)
         care_close(server->care);
         reclaim_close(server->reclaim);
         s3_access_log_close(server->service.access_log);
+        publisher_close(server->publisher); /* it commits: before archive */
         archive_close(server->archive);
         s3_policy_cache_free(server->service.policies);
         oidc_free(server->service.oidc);
-        publisher_close(server->publisher);
         events_close(server->service.events);
     }
     cluster_close(&server->cluster);
