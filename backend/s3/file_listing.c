@@ -219,6 +219,19 @@ static void reply(struct s3_call *call, const struct page *page)
     }
 }
 
+static struct slice joined(struct arena *arena, struct slice first,
+                           struct slice second)
+{
+    const size_t size = first.size + second.size;
+    uint8_t *text = arena_alloc(arena, size);
+
+    if (first.size > 0) {
+        memcpy(text, first.data, first.size);
+    }
+    memcpy(text + first.size, second.data, second.size);
+    return slice_of(text, size);
+}
+
 bool file_listing(struct s3_call *call, const Wire__FileCandidate *candidate)
 {
     struct slice after = pb_slice(call->request->file->after);
@@ -232,12 +245,7 @@ bool file_listing(struct s3_call *call, const Wire__FileCandidate *candidate)
 
     computing_long();
     if (after.size > 0 && page.query.prefix.size + after.size <= S3_KEY_MAX) {
-        char *name =
-            arena_printf(call->arena, "%.*s%.*s", (int)page.query.prefix.size,
-                         (const char *)page.query.prefix.data, (int)after.size,
-                         (const char *)after.data);
-
-        page.query.after = slice_from_string(name);
+        page.query.after = joined(call->arena, page.query.prefix, after);
     }
     page.entries = json_array();
     error = fill(call, &page);

@@ -19,6 +19,7 @@ struct file_case {
     } candidates[CANDIDATES_MAX];
     const char *const *headers;
     const char *content_type, *after;
+    size_t after_size;   /* 0: strlen(after) */
     unsigned max_ranges; /* 0: 100 */
     bool segments, refuse_segments;
 };
@@ -48,7 +49,8 @@ static void run(struct s3_answer *answer, struct file_case c)
     file.content_type = fixture_string(c.content_type);
     file.default_type = fixture_string("text/default");
     file.title = fixture_string("/<dir>/");
-    file.after = fixture_string(c.after);
+    file.after = c.after_size > 0 ? fixture_bytes(c.after, c.after_size)
+                                  : fixture_string(c.after);
     request.file = &file;
     s3_collect(&fixture, s3_call_begin(&fixture.service, &request),
                c.refuse_segments, answer);
@@ -364,6 +366,23 @@ static void listings(void **state)
                NULL, "[{\"name\": \"z\", \"type\": \"file\", ");
 }
 
+/* A name may hold any byte of UTF-8. */
+static void after_a_nul(void **state)
+{
+    struct s3_answer answer;
+
+    (void)state;
+    s3_expect(&fixture, 200, PUT("nul/a\0b", "x", .key_size = 7));
+    s3_expect(&fixture, 200, PUT("nul/c", "x"));
+    run(&answer, (struct file_case){.candidates = {{LISTING, "nul/"}},
+                                    .after = "a\0b",
+                                    .after_size = 3});
+    assert_int_equal(answer.status, 200);
+    assert_contains(&answer, "./c");
+    assert_null(strstr((const char *)answer.body.data, "./a"));
+    s3_answer_free(&answer);
+}
+
 static void pages(void **state)
 {
     struct s3_answer answer;
@@ -423,6 +442,7 @@ int main(void)
         cmocka_unit_test(ranges_are_read),
         cmocka_unit_test(several_ranges),
         cmocka_unit_test(listings),
+        cmocka_unit_test(after_a_nul),
         cmocka_unit_test(pages),
         cmocka_unit_test(delete_markers_are_absent),
     };
