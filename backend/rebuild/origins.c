@@ -2,6 +2,7 @@
  * Blobs of which only their shards tell: what an origin says is checked, its
  * bytes are read, and the bucket is found or made.
  */
+#include "base/utf8.h"
 #include "rebuild/private.h"
 
 #include <errno.h>
@@ -42,6 +43,7 @@ static bool is_sound(const Meta__Origin *origin)
 {
     return origin->bucket != 0 && origin->object != NULL &&
            origin->key.len > 0 && origin->key.len <= KEY_MAX &&
+           utf8_valid(slice_in(origin->key)) &&
            is_bucket_name(slice_in(origin->bucket_name)) &&
            !origin->object->delete_marker &&
            (origin->upload_id.len == 0 ||

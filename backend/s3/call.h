@@ -4,6 +4,7 @@
 #ifndef S3_CALL_H
 #define S3_CALL_H
 
+#include "base/utf8.h"
 #include "s3/s3.h"
 
 struct s3_body;       /* body.c: a streamed body being verified */
@@ -191,12 +192,6 @@ void xml_escape(struct buffer *out, struct slice text);
 /* <ChecksumCRC32>...</ChecksumCRC32><ChecksumType>...; nothing for NULL. */
 void xml_checksum(struct s3_call *call, struct buffer *out,
                   const Meta__Checksum *checksum, unsigned parts);
-
-/* --- UTF-8 (utf8.c)
- * ----------------------------------------------------------- Length of the
- * well-formed character at `text`, 0 if there is none. */
-size_t utf8_decode(const uint8_t *text, size_t size, uint32_t *character);
-bool utf8_valid(struct slice text);
 
 /* --- protobuf and slices
  * ------------------------------------------------------*/

@@ -1,4 +1,4 @@
-#include "s3/call.h"
+#include "base/utf8.h"
 
 /* RFC 3629: shortest forms only, no surrogates, up to U+10FFFF. */
 size_t utf8_decode(const uint8_t *text, size_t size, uint32_t *character)
