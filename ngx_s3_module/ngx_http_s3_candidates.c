@@ -127,6 +127,14 @@ ngx_http_s3_candidates_target(ngx_http_s3_candidates_t *cs)
         if (cs->prefix.len && last[-1] == '/') {
             cs->prefix.len--;
         }
+
+        /* an empty variable must not open the whole bucket */
+
+        if (cs->prefix.len == 0 && cs->conf->target->lengths) {
+            ngx_log_error(NGX_LOG_ERR, cs->request->connection->log, 0,
+                          "no prefix in \"s3_static\" value \"%V\"", &target);
+            return NGX_ERROR;
+        }
     }
 
     return NGX_OK;

@@ -81,6 +81,8 @@ $t->{http} = <<"EOF";
     server {
         listen 127.0.0.1:$port{mapped};
         s3_static s3d \$bucket/\$arg_v;
+        location ~ ^/k\$ { s3_static s3d \$bucket; }
+        location /slash/ { s3_static s3d site/\$arg_v/; }
         location /prefix/ { s3_static s3d \$bucket/docs; }
         location /noslash { s3_static s3d site/docs; }
         location ~ ^/re/ { rewrite ^/re(/.*)\$ \$1 break; s3_static s3d site/docs; }
@@ -146,7 +148,8 @@ is(get('site', '/site/index.html')->{code}, 'AccessDenied', 'the API beside it')
 check('mapped', '/prefix/page.html', '200 page');
 check('mapped', '/page.html?v=docs', '200 page');
 check('mapped', '/page.html?v=docs/', '200 page');
-check('mapped', '/docs/page.html', '200 page');
+check('mapped', '/docs/page.html', '500 '); # not the whole bucket
+check('mapped', '/slash/docs/page.html', '500 ');
 check('mapped', '/k?two', '200 of the other');
 check('mapped', '/k', '404 ');
 check('mapped', '/noslash/page.html', '200 page');
