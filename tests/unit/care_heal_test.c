@@ -411,7 +411,7 @@ static void test_power_cuts(void **unused)
 
     (void)unused;
     while (!crash_at(n, false)) {
-        n += 1 + n / 16;
+        n += (1 + n / 16) * FIXTURE_CUTS_SHARE;
     }
     assert_true(n > 50);
 }

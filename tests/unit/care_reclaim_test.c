@@ -813,7 +813,8 @@ static void test_power_cuts_at_any_call(void **unused)
     calls = io_sim_calls(world.fixture.io) - calls;
     world_close(&world);
     assert_true(calls > 100);
-    for (uint64_t at = 0; at < calls; at += 1 + calls / 150) {
+    for (uint64_t at = 0; at < calls;
+         at += (1 + calls / 150) * FIXTURE_CUTS_SHARE) {
         prepare(&world);
         io_sim_fail_after(world.fixture.io, at, EIO,
                           at % 2 == 0 ? UINT64_MAX : 1);
