@@ -618,12 +618,51 @@ static void test_hostile(void **state)
     world_close(w);
 }
 
+/* A whole blob whose shards say that it is this key's. */
+static void store_as(struct world *w, const char *key)
+{
+    struct s3_service *service = &w->fixture.service;
+    Meta__Object object = META__OBJECT__INIT;
+    Meta__Origin origin = META__ORIGIN__INIT;
+    uint8_t packed[256];
+    struct blob_spec spec = {.blob = meta_next_id(service->meta), .size = 1};
+    struct blob_writer *writer;
+    Layout__Layout *layout;
+
+    object.size = 1;
+    origin.bucket = 12345;
+    origin.bucket_name = fixture_string("bbb");
+    origin.key = fixture_string(key);
+    origin.object = &object;
+    assert_true(meta__origin__get_packed_size(&origin) <= sizeof(packed));
+    spec.origin = slice_of(packed, meta__origin__pack(&origin, packed));
+    assert_int_equal(blob_writer_open(service->blobs, &spec, &writer), 0);
+    assert_int_equal(blob_writer_append(writer, "x", 1), 0);
+    assert_int_equal(blob_writer_finish(writer, &layout), 0);
+    layout__layout__free_unpacked(layout, NULL);
+}
+
+static void test_keys(void **state)
+{
+    struct world *w = world_open(first_seed);
+
+    (void)state;
+    store_as(w, "\xc3\xa4");
+    store_as(w, "\xc3");
+    store_as(w, "\xff");
+    serve(w, rebuild(w));
+    assert_int_equal(w->report.findings[REBUILD_RESTORED], 1);
+    assert_int_equal(w->report.findings[REBUILD_LEFT], 2);
+    world_close(w);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_orderly),    cmocka_unit_test(test_early_end),
         cmocka_unit_test(test_no_archive), cmocka_unit_test(test_damage),
         cmocka_unit_test(test_unreadable), cmocka_unit_test(test_hostile),
+        cmocka_unit_test(test_keys),
     };
 
     if (argc > 1) {
