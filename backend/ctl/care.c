@@ -136,6 +136,9 @@ bool watch_heal(const json_t *result)
     if (rest > 0 && json_object_get(heal, "estimate_seconds") != NULL) {
         printf(", about %lld s to go", number(heal, "estimate_seconds"));
     }
+    if (number(ledger, "waiting") > 0) {
+        printf(", %lld wait for a drive", number(ledger, "waiting"));
+    }
     if (!isatty(STDOUT_FILENO) || rest == 0) {
         putchar('\n');
     }
