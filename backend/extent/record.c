@@ -55,20 +55,31 @@ static int next_extent(struct drive *drive)
     return drive->creations != before ? drive->create_error : -ETIMEDOUT;
 }
 
+/* X4: one that was being made while the drive came back takes nothing. */
+static bool has_place(const struct drive *drive, const struct extent *extent,
+                      uint64_t payload, uint64_t descriptor)
+{
+    uint64_t offset = record_offset(extent->tail, payload);
+    uint64_t end = record_end(offset, payload, descriptor);
+    return extent->id >= drive->begin_id &&
+           (end <= drive->options.extent_size ||
+            extent->tail == EXTENT_HEADER_SIZE);
+}
+
 /* A free place at the end of the active extent, with the mutex held. */
 static int find_place(struct drive *drive, uint64_t payload,
                       uint64_t descriptor, uint64_t *retired)
 {
     for (;;) {
         struct extent *active = drive->active;
+        if (active != NULL && has_place(drive, active, payload, descriptor)) {
+            return 0;
+        }
         if (active != NULL) {
-            uint64_t offset = record_offset(active->tail, payload);
-            uint64_t end = record_end(offset, payload, descriptor);
-            if (end <= drive->options.extent_size ||
-                active->tail == EXTENT_HEADER_SIZE) {
-                return 0;
-            }
             *retired = extent_seal(drive, active);
+        }
+        if (drive_state(drive) != DRIVE_OK) {
+            return -ENODEV; /* meanwhile */
         }
         int r = next_extent(drive);
         if (r != 0) {

@@ -344,6 +344,25 @@ static void a_look_that_hangs_at_a_removal(void **state)
     fixture_end(&fixture);
 }
 
+/* It was being made while the drive came back. */
+static void an_extent_of_before_is_left(void **state)
+{
+    struct fixture fixture;
+    struct extent_place place;
+    struct drive *drive;
+
+    (void)state;
+    fixture_begin(&fixture, 0);
+    drive = fixture.drive;
+    drive->begin_id = drive->next_id;
+    assert_non_null(drive->active);
+    assert_int_equal(drive_reserve(drive, 2, 0, 5, 0, &place), 0);
+    assert_true(place.extent >= drive->begin_id);
+    assert_int_equal(drive_write(drive, &place, 0, "again", 5), 0);
+    assert_int_equal(drive_sync(drive, place.extent), 0);
+    fixture_end(&fixture);
+}
+
 /* What answers while s3d ends closes its files all the same. */
 static void files_are_closed_after_the_end(void **state)
 {
@@ -548,6 +567,7 @@ int main(void)
         cmocka_unit_test(looking_finds_what_takes_too_long),
         cmocka_unit_test(a_look_that_hangs),
         cmocka_unit_test(a_look_that_hangs_at_a_removal),
+        cmocka_unit_test(an_extent_of_before_is_left),
         cmocka_unit_test(files_are_closed_after_the_end),
         cmocka_unit_test(quantiles),
         cmocka_unit_test(old_times_fall_out),
