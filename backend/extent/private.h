@@ -326,9 +326,10 @@ uint64_t extent_seal(struct drive *drive, struct extent *extent);
 
 /* --- space.c: with the mutex, but refresh ----------------------------------*/
 /* Asks at most once in SPACE_MAX_AGE_US, also whether the directory is still
- * this drive (X5). */
+ * this drive (X5). An error has failed the drive. */
 int space_refresh(struct drive *drive);
-int space_refresh_here(struct drive *drive); /* the same; blocks */
+/* The same; blocks, and leaves what an error means to the caller. */
+int space_refresh_here(struct drive *drive);
 bool space_fits(const struct drive *drive, uint64_t bytes);
 uint64_t space_free(const struct drive *drive);
 void space_written(struct drive *drive, uint64_t bytes);

@@ -136,7 +136,7 @@ int drive_reserve(struct drive *drive, uint64_t blob, unsigned shard,
     }
     int r = space_refresh(drive);
     if (r != 0) {
-        return drive_failed(drive, "space and identity", r);
+        return r;
     }
     *place =
         (struct extent_place){.payload = payload, .blob = blob, .shard = shard};

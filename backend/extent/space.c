@@ -78,7 +78,9 @@ struct refresh_job {
 
 static int run_refresh(struct lane_job *base)
 {
-    return refresh(((struct refresh_job *)base)->drive);
+    struct drive *drive = ((struct refresh_job *)base)->drive;
+    int r = refresh(drive);
+    return r == 0 ? 0 : drive_failed(drive, "space and identity", r);
 }
 
 static void free_refresh(struct lane_job *base)
@@ -144,9 +146,7 @@ void drive_usage(struct drive *drive, struct drive_usage *usage)
     if (drive_state(drive) != DRIVE_OK) {
         return;
     }
-    int r = space_refresh(drive);
-    if (r != 0) {
-        drive_failed(drive, "space and identity", r);
+    if (space_refresh(drive) != 0) {
         return;
     }
     pthread_mutex_lock(&drive->mutex);

@@ -363,6 +363,25 @@ static void an_extent_of_before_is_left(void **state)
     fixture_end(&fixture);
 }
 
+/* Also what is said when nobody waits for it any more. */
+static void a_status_that_comes_late_counts(void **state)
+{
+    struct fixture fixture;
+    struct drive_usage usage;
+
+    (void)state;
+    fixture_begin(&fixture, 0);
+    fixture.drive->space.checked_us = 0;
+    hang(&fixture, true);
+    drive_usage(fixture.drive, &usage);
+    assert_int_equal(drive_state(fixture.drive), DRIVE_OK);
+    io_sim_fail_path(fixture.io, "/d0", EIO);
+    wait_for_answers(fixture.drive);
+    assert_int_equal(drive_state(fixture.drive), DRIVE_FAILED);
+    io_sim_fail_path(fixture.io, "/d0", 0);
+    fixture_end(&fixture);
+}
+
 /* What answers while s3d ends closes its files all the same. */
 static void files_are_closed_after_the_end(void **state)
 {
@@ -568,6 +587,7 @@ int main(void)
         cmocka_unit_test(a_look_that_hangs),
         cmocka_unit_test(a_look_that_hangs_at_a_removal),
         cmocka_unit_test(an_extent_of_before_is_left),
+        cmocka_unit_test(a_status_that_comes_late_counts),
         cmocka_unit_test(files_are_closed_after_the_end),
         cmocka_unit_test(quantiles),
         cmocka_unit_test(old_times_fall_out),
