@@ -52,13 +52,21 @@ int blob_shards(const Layout__Layout *layout, blob_shard_fn fn, void *context)
 }
 
 /* --- copying ---------------------------------------------------------------*/
+/* Of other drives the levels were read a while ago. The caller's intent is
+ * open: who drains the drive from here on waits for the move. */
+static bool may_take(struct blob_store *store, const struct blob_move *to)
+{
+    return to->drive < store->drive_count &&
+           (to->any || !drive_draining(store->drives[to->drive]));
+}
+
 /* 0, or why the shard stays where it is. */
 static int move_shard(struct rebuild *move, const struct blob_move *to,
                       Layout__Chunk *now)
 {
     int error = -ENOSPC;
 
-    if (to->drive < move->chunk->store->drive_count) {
+    if (may_take(move->chunk->store, to)) {
         error = rebuild_on(move, to->drive, now->shards[to->shard]);
     }
     if (error == -ENOSPC && to->any) {

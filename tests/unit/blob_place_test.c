@@ -211,6 +211,13 @@ static void test_moves_go_where_they_are_told(void **unused)
     assert_int_equal(fixture_bad(&fixture, moved), 0);
     fixture_free(moved);
 
+    drive_drain(fixture.drives[move.drive], true);
+    assert_int_equal(
+        blob_move(fixture.store, layout, &move, 1, NULL, &moved, &result), 0);
+    assert_null(moved);
+    assert_int_equal(result.stuck, 1);
+    drive_drain(fixture.drives[move.drive], false);
+
     drive_retire(fixture.drives[move.drive]); /* it takes nothing more */
     assert_int_equal(
         blob_move(fixture.store, layout, &move, 1, NULL, &moved, &result), 0);
