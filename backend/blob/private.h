@@ -233,7 +233,7 @@ int descriptor_check(const struct chunk *chunk, unsigned shard, struct slice in,
 /* The caller looks after damage itself, and has time: on_damage is not
  * called. */
 void chunk_quiet(struct chunk *chunk);
-/* --- view.c: a shard's record, from the drive, some of it in memory ---------*/
+/* --- view.c: a shard's record, from the drive, some of it in memory --------*/
 struct view {
     struct chunk *chunk;
     unsigned shard;

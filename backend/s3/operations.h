@@ -30,7 +30,7 @@ void s3_post_object_take(struct s3_call *call, struct slice data);
 void s3_post_object_run(struct s3_call *call);
 void s3_get_object_run(struct s3_call *call);
 void s3_head_object_run(struct s3_call *call);
-void s3_get_file_run(struct s3_call *call); /* file.c */
+void s3_get_file_run(struct s3_call *call);    /* file.c */
 void s3_get_website_run(struct s3_call *call); /* website.c */
 void s3_delete_object_run(struct s3_call *call);
 void s3_delete_objects_run(struct s3_call *call); /* XML body */
