@@ -274,7 +274,7 @@ Meta__Website *website_read(struct s3_call *call)
     const struct xml_node *root =
         document_request(call, "WebsiteConfiguration");
     Meta__Website *website = arena_alloc(call->arena, sizeof(*website));
-    struct parts parts = {NULL};
+    struct parts parts = {.all = NULL};
     bool good;
 
     meta__website__init(website);

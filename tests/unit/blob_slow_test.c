@@ -224,6 +224,8 @@ static int put_and_hang(struct fixture *fixture, unsigned drive,
     int error;
 
     *layout = NULL;
+    /* Also for what was begun before it hangs. */
+    fixture->drives[drive]->options.timeout_us = BRIEFLY_US;
     assert_int_equal(blob_writer_open(fixture->store, &spec, &writer), 0);
     assert_int_equal(blob_writer_append(writer, data, before), 0);
     hang_briefly(fixture, drive);
