@@ -348,8 +348,7 @@ static void test_the_most_endangered_first(void **unused)
     do {
         status = care_now(&f, arena);
         assert_true(status.ledger.left[0] == 0 || status.heal.healed == 0);
-    } while (status.ledger.left[0] > 0);
-    assert_int_equal(status.ledger.left[1], 2);
+    } while (status.ledger.left[0] > 0); /* the next may be healed by now */
     pace_set_rate(&f.care->heal_pace, 1ull << 40);
     assert_true(care_until(&f, care_is_full));
     arena_free(arena);
