@@ -466,7 +466,7 @@ static void test_forms(void **state)
          {access, "RPUSH target [*", "RPUSH target [*", NULL}},
     };
     for (size_t i = 0; i < 3; i++) {
-        struct fake_step steps[9] = {ACCEPT, COMMAND("PING", "+PONG\r\n"),
+        struct fake_step steps[10] = {ACCEPT, COMMAND("PING", "+PONG\r\n"),
                                      COMMAND("MULTI", OK)};
         struct fake fake;
         size_t at = 3;
