@@ -467,7 +467,7 @@ static void test_forms(void **state)
     };
     for (size_t i = 0; i < 3; i++) {
         struct fake_step steps[10] = {ACCEPT, COMMAND("PING", "+PONG\r\n"),
-                                     COMMAND("MULTI", OK)};
+                                      COMMAND("MULTI", OK)};
         struct fake fake;
         size_t at = 3;
         for (size_t j = 0; j < cases[i].count; j++) {
