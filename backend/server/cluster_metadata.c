@@ -136,8 +136,11 @@ bool cluster_has_drive_of(const struct cluster *cluster, const char *mirror)
     bool has = !cluster->metadata_on_drives;
     for (unsigned i = 0; i < cluster->drive_count && !has; i++) {
         struct drive *drive = cluster->drives[i];
-        has = drive_state(drive) == DRIVE_OK &&
-              is_below(mirror, drive_config(drive)->directory);
+        if (is_below(mirror, drive_config(drive)->directory) &&
+            drive_state(drive) == DRIVE_OK) {
+            drive_look(drive); /* it may be gone since the last look */
+            has = drive_state(drive) == DRIVE_OK;
+        }
     }
     return has;
 }
