@@ -25,6 +25,8 @@ ELSEWHERE = {
     "ListBucketIntelligentTieringConfigurations",
     "ListBucketInventoryConfigurations", "ListBucketMetricsConfigurations",
     "ListenNotification",
+    # What nginx serves: tests/t/static*.t, website.t.
+    "GetFile", "GetWebsite", "PutBucketWebsite", "DeleteBucketWebsite",
 }
 
 # Arguments that must have been answered with success.
