@@ -47,6 +47,8 @@ struct events_target_options {
     const char *redis; /* "127.0.0.1:6379", "unix:/path" */
     const char *username;
     const char *password_file;
+    const char *sentinel_username;
+    const char *sentinel_password_file;
     unsigned database;
     const char *key; /* of the stream, channel, hash or list */
     uint64_t maxlen; /* of a stream; 0: it is not trimmed */

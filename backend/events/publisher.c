@@ -36,10 +36,10 @@
 #define TRIM_SHARE  4
 #define TRIM_US     1000000u
 
-/* Pauses after errors: doubled each time, and between half and all of it. */
-#define PAUSE_MIN_MS     50u
-#define PAUSE_MAX_MS     5000u
-#define PAUSE_REFUSED_MS 15000u
+/* Pauses after errors: doubled each time, and between half and all of it. Where
+ * somebody must act it is the same: nobody has to tell s3d that he did. */
+#define PAUSE_MIN_MS 50u
+#define PAUSE_MAX_MS 5000u
 
 struct target {
     struct publisher *publisher;
@@ -176,9 +176,9 @@ static void rearm(struct target *target)
     atomic_store(&target->awake, false);
 }
 
-static void pause_after_error(struct target *target, bool refused)
+static void pause_after_error(struct target *target)
 {
-    const unsigned longest = refused ? PAUSE_REFUSED_MS : target->pause_ms;
+    const unsigned longest = target->pause_ms;
     unsigned part = 0;
 
     (void)getrandom(&part, sizeof(part), GRND_NONBLOCK);
@@ -271,7 +271,7 @@ static void failed(struct target *target, int error, enum redis_fault fault,
     note_error(target, refused);
     /* Two servers may each send us to the other, while a slot moves. */
     if (!redirected || target->redirects++ > 0) {
-        pause_after_error(target, refused);
+        pause_after_error(target);
     }
 }
 
@@ -403,11 +403,6 @@ bool publisher_valid_address(const char *redis)
     return redis_place_parse(redis, &place) == 0;
 }
 
-static char *copy(const char *text)
-{
-    return text != NULL && text[0] != '\0' ? xstrdup(text) : NULL;
-}
-
 static uint64_t share(uint64_t limit, uint64_t most)
 {
     return limit > 0 && limit / TRIM_SHARE < most ? limit / TRIM_SHARE : most;
@@ -432,8 +427,10 @@ static void target_open(struct publisher *publisher, struct target *target,
     delivery->redis.stop_fd = publisher->stop_fd;
     delivery->redis.connect_ms = CONNECT_MS;
     delivery->redis.command_ms = COMMAND_MS;
-    delivery->login.username = copy(options->username);
-    delivery->login.password_file = copy(options->password_file);
+    delivery->login.user =
+        (struct redis_user){options->username, options->password_file};
+    delivery->login.sentinel_user = (struct redis_user){
+        options->sentinel_username, options->sentinel_password_file};
     delivery->login.database = options->database;
     invariant(redis_place_parse(options->redis, &delivery->login.place) == 0);
     invariant(pthread_mutex_init(&target->lock, NULL) == 0);
@@ -467,8 +464,6 @@ static void target_close(struct target *target)
     pthread_join(target->thread, NULL);
     pthread_mutex_destroy(&target->lock);
     close(target->work_fd);
-    free(target->delivery.login.username);
-    free(target->delivery.login.password_file);
 }
 
 void publisher_close(struct publisher *publisher)

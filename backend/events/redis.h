@@ -91,9 +91,14 @@ int redis_fail(struct redis *redis, int error, const char *format, ...)
 
 /* --- a session: redis_login.c ----------------------------------------------
  * A connection that is logged in, to the master, at the right database. */
+struct redis_user {
+    const char *name;          /* NULL: the default one */
+    const char *password_file; /* NULL: it has none */
+};
 struct redis_login {
     struct redis_place place;
-    char *username, *password_file; /* NULL: none */
+    struct redis_user user;
+    struct redis_user sentinel_user; /* of the sentinels, if place is theirs */
     unsigned database;
     unsigned next;              /* of place.addresses, to be tried first */
     struct redis_address moved; /* a cluster sent us there; host "": no */

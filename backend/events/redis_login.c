@@ -61,27 +61,27 @@ static int expect_in(struct redis *redis, enum redis_fault *fault)
     return error;
 }
 
-static int authenticate(struct redis *redis, const struct redis_login *login,
+static int authenticate(struct redis *redis, const struct redis_user *user,
                         enum redis_fault *fault)
 {
     char password[PASSWORD_MAX];
     struct slice words[3] = {SLICE_LITERAL("AUTH")};
     size_t count = 1;
 
-    if (login->password_file == NULL) {
+    if (user->password_file == NULL) {
         return 0;
     }
     const int size =
-        private_file_line(login->password_file, password, sizeof(password));
+        private_file_line(user->password_file, password, sizeof(password));
     if (size < 0) {
         *fault = REDIS_FAULT_REFUSED;
         return redis_fail(redis, -EACCES, "no password can be read from %s: %s",
-                          login->password_file,
+                          user->password_file,
                           size == -EACCES ? "others may read or write it"
                                           : strerror(-size));
     }
-    if (login->username != NULL) {
-        words[count++] = slice_from_string(login->username);
+    if (user->name != NULL) {
+        words[count++] = slice_from_string(user->name);
     }
     words[count++] = slice_of(password, (size_t)size);
     int error = redis_send_secret(redis, words, count);
@@ -132,7 +132,7 @@ static int log_in(struct redis *redis, struct redis_login *login,
 {
     int error = redis_connect(redis, address);
     if (error == 0) {
-        error = authenticate(redis, login, fault);
+        error = authenticate(redis, &login->user, fault);
     }
     if (error == 0) {
         error = select_database(redis, login->database, fault);
@@ -171,24 +171,30 @@ static bool read_address(const redisReply *reply, struct redis_address *address)
            redis_address_parse(slice_of(text, (size_t)size), 0, address) == 0;
 }
 
-/* Asks the sentinel that redis is connected to. */
-static int ask_sentinel(struct redis *redis, const char *master,
+/* Asks the sentinel at *address, which becomes the master's. */
+static int ask_sentinel(struct redis *redis, const struct redis_login *login,
                         struct redis_address *address, enum redis_fault *fault)
 {
+    const char *master = login->place.master;
     redisReply *reply;
 
-    redis_say(redis, "SENTINEL", "get-master-addr-by-name", master, NULL);
-    const int error = answer(redis, &reply, fault);
-    if (error != 0) {
-        return error;
+    int error = redis_connect(redis, address);
+    if (error == 0) {
+        error = authenticate(redis, &login->sentinel_user, fault);
     }
-    const bool known = read_address(reply, address);
-    freeReplyObject(reply);
-    if (!known) {
-        return redis_fail(redis, -EAGAIN, "the sentinel knows no master %s",
-                          master);
+    if (error == 0) {
+        redis_say(redis, "SENTINEL", "get-master-addr-by-name", master, NULL);
+        error = answer(redis, &reply, fault);
     }
-    return 0;
+    if (error == 0) {
+        if (!read_address(reply, address)) {
+            error = redis_fail(redis, -EAGAIN,
+                               "the sentinel knows no master %s", master);
+        }
+        freeReplyObject(reply);
+    }
+    redis_close(redis);
+    return error;
 }
 
 /* --- which server ----------------------------------------------------------*/
@@ -200,11 +206,7 @@ static int try_next(struct redis *redis, struct redis_login *login,
 
     login->next = (login->next + 1) % place->count;
     if (place->master[0] != '\0') {
-        int error = redis_connect(redis, &address);
-        if (error == 0) {
-            error = ask_sentinel(redis, place->master, &address, fault);
-            redis_close(redis);
-        }
+        const int error = ask_sentinel(redis, login, &address, fault);
         if (error != 0) {
             return error;
         }

@@ -42,6 +42,9 @@ static void target_init(struct events_target *target, struct meta *meta,
     target->options.redis = copy(options->redis);
     target->options.username = copy(options->username);
     target->options.password_file = copy(options->password_file);
+    target->options.sentinel_username = copy(options->sentinel_username);
+    target->options.sentinel_password_file =
+        copy(options->sentinel_password_file);
     target->options.key = copy(options->key);
     target->region = region;
     target->outbox = meta_outbox(meta, slice_from_string(options->name));
@@ -108,6 +111,8 @@ void events_close(struct events *events)
         free((char *)target->options.redis);
         free((char *)target->options.username);
         free((char *)target->options.password_file);
+        free((char *)target->options.sentinel_username);
+        free((char *)target->options.sentinel_password_file);
         free((char *)target->options.key);
         pthread_mutex_destroy(&target->room_lock);
     }

@@ -23,6 +23,9 @@ static const struct setting target[] = {
     {"redis", TEXT, AT(targets[0].redis), "", 0, 0},
     {"username", TEXT, AT(targets[0].username), "", 0, 0},
     {"password_file", PATH, AT(targets[0].password_file), "", 0, 0},
+    {"sentinel_username", TEXT, AT(targets[0].sentinel_username), "", 0, 0},
+    {"sentinel_password_file", PATH, AT(targets[0].sentinel_password_file), "",
+     0, 0},
     {"database", NUMBER, AT(targets[0].database), "0", 0, 65535},
     {"key", TEXT, AT(targets[0].key), "", 0, 0},
     {"maxlen", NUMBER, AT(targets[0].maxlen), "0", 0, 1ull << 40},
@@ -151,9 +154,39 @@ void config_free_events(struct server_config *config)
         free(events->targets[i].redis);
         free(events->targets[i].username);
         free(events->targets[i].password_file);
+        free(events->targets[i].sentinel_username);
+        free(events->targets[i].sentinel_password_file);
         free(events->targets[i].key);
     }
     free(events->overflow);
+}
+
+/* Both tables hold texts, paths and numbers only. */
+static bool same_settings(const void *a, const void *b,
+                          const struct setting *table, size_t count,
+                          size_t offset)
+{
+    bool same = true;
+    for (size_t i = 0; i < count && same; i++) {
+        const void *one = (const char *)a + offset + table[i].offset;
+        const void *other = (const char *)b + offset + table[i].offset;
+        same = table[i].type == TEXT || table[i].type == PATH
+                   ? strcmp(*(char *const *)one, *(char *const *)other) == 0
+                   : *(const uint64_t *)one == *(const uint64_t *)other;
+    }
+    return same;
+}
+
+bool config_same_events(const struct server_config *a,
+                        const struct server_config *b)
+{
+    bool same = a->events.target_count == b->events.target_count &&
+                same_settings(a, b, common, COUNT(common), 0);
+    for (unsigned i = 0; i < a->events.target_count && same; i++) {
+        same = same_settings(a, b, target, COUNT(target),
+                             i * sizeof(a->events.targets[0]));
+    }
+    return same;
 }
 
 static const char *given(const char *text)
@@ -178,6 +211,8 @@ struct events *config_open_events(const struct server_config *config,
             .redis = read->redis,
             .username = given(read->username),
             .password_file = given(read->password_file),
+            .sentinel_username = given(read->sentinel_username),
+            .sentinel_password_file = given(read->sentinel_password_file),
             .database = (unsigned)read->database,
             .key = read->key,
             .maxlen = read->maxlen,

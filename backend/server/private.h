@@ -273,7 +273,10 @@ void chores_open(struct server *server);
 /* In the loop: begins those that are due. */
 void chores_tend(struct server *server);
 
-/* The targets of events that the configuration names (config_events.c). */
+/* The group `events` says the same in both (config_events.c). */
+bool config_same_events(const struct server_config *a,
+                        const struct server_config *b);
+/* The targets of events that the configuration names. */
 struct events *config_open_events(const struct server_config *config,
                                   struct meta *meta);
 

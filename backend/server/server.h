@@ -51,6 +51,8 @@ struct server_target_config {
     char *redis;
     char *username;
     char *password_file;
+    char *sentinel_username;
+    char *sentinel_password_file;
     uint64_t database;
     char *key;
     uint64_t maxlen;

@@ -104,6 +104,7 @@ static void refuse_changes(const struct server_config *old,
         {"default_encryption",
          old->encrypt_by_default != new->encrypt_by_default},
         {"drives", !same_drives(old, new)},
+        {"events", !config_same_events(old, new)},
     };
     for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++) {
         if (fixed[i].changed) {

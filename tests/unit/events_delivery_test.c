@@ -106,6 +106,19 @@ static struct delivery delivery_to(const struct fake *fake,
     return delivery;
 }
 
+static struct delivery begin(struct fake *fake, const struct fake_step *steps,
+                             enum events_kind kind)
+{
+    fake_serve(fake, steps);
+    return delivery_to(fake, kind);
+}
+
+static void end(struct delivery *delivery, struct fake *fake)
+{
+    client_free(&delivery->redis);
+    fake_end(fake);
+}
+
 static void deliver(struct delivery *delivery, size_t from, size_t count)
 {
     enum redis_fault fault;
@@ -161,8 +174,7 @@ static void test_stream(void **state)
         struct delivery delivery = delivery_to(&fake, EVENTS_STREAM);
         deliver(&delivery, 0, 2);
         deliver(&delivery, 2, 2);
-        client_free(&delivery.redis);
-        fake_end(&fake);
+        end(&delivery, &fake);
     }
 }
 
@@ -180,13 +192,10 @@ static void test_maxlen(void **state)
     };
     struct fake fake;
     (void)state;
-    fake_start(&fake, steps);
-    fake_go(&fake);
-    struct delivery delivery = delivery_to(&fake, EVENTS_STREAM);
+    struct delivery delivery = begin(&fake, steps, EVENTS_STREAM);
     delivery.maxlen = 1000;
     deliver(&delivery, 0, 1);
-    client_free(&delivery.redis);
-    fake_end(&fake);
+    end(&delivery, &fake);
 }
 
 /* The reply to EXEC was lost: what is there is not sent again. */
@@ -216,14 +225,11 @@ static void test_resend(void **state)
     };
     struct fake fake;
     (void)state;
-    fake_start(&fake, steps);
-    fake_go(&fake);
-    struct delivery delivery = delivery_to(&fake, EVENTS_STREAM);
+    struct delivery delivery = begin(&fake, steps, EVENTS_STREAM);
     deliver_fails(&delivery, 0, 2, -ECONNRESET, REDIS_FAULT_NONE);
     deliver(&delivery, 0, 3);
     assert_int_equal(delivery.generations, 0);
-    client_free(&delivery.redis);
-    fake_end(&fake);
+    end(&delivery, &fake);
 }
 
 /* Redis came back from an older copy: it goes on where that ends. */
@@ -241,12 +247,9 @@ static void test_stream_behind(void **state)
     };
     struct fake fake;
     (void)state;
-    fake_start(&fake, steps);
-    fake_go(&fake);
-    struct delivery delivery = delivery_to(&fake, EVENTS_STREAM);
+    struct delivery delivery = begin(&fake, steps, EVENTS_STREAM);
     deliver(&delivery, 0, 1);
-    client_free(&delivery.redis);
-    fake_end(&fake);
+    end(&delivery, &fake);
 }
 
 /* The ids are taken, in part by entries of others: from the first one that is
@@ -273,15 +276,12 @@ static void test_foreign_entries(void **state)
     };
     struct fake fake;
     (void)state;
-    fake_start(&fake, steps);
-    fake_go(&fake);
-    struct delivery delivery = delivery_to(&fake, EVENTS_STREAM);
+    struct delivery delivery = begin(&fake, steps, EVENTS_STREAM);
     deliver(&delivery, 0, 3);
     assert_int_equal(delivery.generations, 1);
     deliver(&delivery, 3, 1);
     assert_int_equal(delivery.generations, 1);
-    client_free(&delivery.redis);
-    fake_end(&fake);
+    end(&delivery, &fake);
 }
 
 /* Somebody else writes between two batches. */
@@ -308,13 +308,10 @@ static void test_other_writer(void **state)
     };
     struct fake fake;
     (void)state;
-    fake_start(&fake, steps);
-    fake_go(&fake);
-    struct delivery delivery = delivery_to(&fake, EVENTS_STREAM);
+    struct delivery delivery = begin(&fake, steps, EVENTS_STREAM);
     deliver_fails(&delivery, 0, 1, -EACCES, REDIS_FAULT_ORDER);
     deliver(&delivery, 0, 1);
-    client_free(&delivery.redis);
-    fake_end(&fake);
+    end(&delivery, &fake);
 }
 
 static void test_last_id(void **state)
@@ -342,15 +339,12 @@ static void test_last_id(void **state)
     struct fake fake;
     enum redis_fault fault;
     (void)state;
-    fake_start(&fake, steps);
-    fake_go(&fake);
-    struct delivery delivery = delivery_to(&fake, EVENTS_STREAM);
+    struct delivery delivery = begin(&fake, steps, EVENTS_STREAM);
     deliver_fails(&delivery, 0, 1, -EACCES, REDIS_FAULT_REFUSED);
     assert_int_equal(delivery_login(&delivery, &fault), -EACCES);
     assert_int_equal(fault, REDIS_FAULT_REFUSED);
     assert_int_equal(delivery_login(&delivery, &fault), -EPROTO);
-    client_free(&delivery.redis);
-    fake_end(&fake);
+    end(&delivery, &fake);
 }
 
 /* --- transactions ----------------------------------------------------------*/
@@ -388,12 +382,9 @@ static void test_refused_in_transaction(void **state)
             STEPS_END,
         };
         struct fake fake;
-        fake_start(&fake, steps);
-        fake_go(&fake);
-        struct delivery delivery = delivery_to(&fake, EVENTS_ACCESS);
+        struct delivery delivery = begin(&fake, steps, EVENTS_ACCESS);
         deliver_fails(&delivery, 0, 2, cases[i].error, cases[i].fault);
-        client_free(&delivery.redis);
-        fake_end(&fake);
+        end(&delivery, &fake);
     }
 }
 
@@ -478,12 +469,9 @@ static void test_forms(void **state)
             "EXEC", cases[i].count == 4 ? "*4\r\n:1\r\n:1\r\n:1\r\n:1\r\n"
                                         : "*3\r\n:1\r\n:1\r\n:1\r\n");
         steps[at] = (struct fake_step)WAIT_CLOSE;
-        fake_start(&fake, steps);
-        fake_go(&fake);
-        struct delivery delivery = delivery_to(&fake, cases[i].kind);
+        struct delivery delivery = begin(&fake, steps, cases[i].kind);
         deliver(&delivery, 0, 4);
-        client_free(&delivery.redis);
-        fake_end(&fake);
+        end(&delivery, &fake);
     }
 }
 

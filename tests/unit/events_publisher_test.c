@@ -11,16 +11,16 @@ struct fixture {
     struct fake fake;
 };
 
-static void start(struct fixture *f, const struct fake_step *steps)
+static void start_limited(struct fixture *f, const struct fake_step *steps,
+                          uint64_t limit)
 {
     char address[32];
     fake_start(&f->fake, steps);
     snprintf(address, sizeof(address), "127.0.0.1:%u", f->fake.port);
     const struct events_target_options target = {.name = "main",
                                                  .kind = EVENTS_STREAM,
+                                                 .limit_events = limit,
                                                  .redis = address,
-                                                 .username = "",
-                                                 .password_file = "",
                                                  .key = "s3"};
     const struct events_options options = {
         .region = "us-east-1", .targets = &target, .count = 1};
@@ -29,6 +29,11 @@ static void start(struct fixture *f, const struct fake_step *steps)
     f->target = events_target(f->events, 0);
     fake_go(&f->fake);
     f->publisher = publisher_open(f->events);
+}
+
+static void start(struct fixture *f, const struct fake_step *steps)
+{
+    start_limited(f, steps, 0);
 }
 
 static struct meta_batch *batch_with_event(struct fixture *f, const char *key)
@@ -189,6 +194,23 @@ static void test_refused(void **state)
     stop(&f, 1);
 }
 
+/* Nobody has to tell the publisher that he has mended it. */
+static void test_mended(void **state)
+{
+    static const struct fake_step steps[] = {
+        ACCEPT,     COMMAND("PING", "-NOAUTH Authentication required.\r\n"),
+        WAIT_CLOSE, HELLO,
+        ONE("a"),   WAIT_CLOSE,
+        STEPS_END};
+    struct fixture f;
+    (void)state;
+    start(&f, steps);
+    commit(batch_with_event(&f, "a"));
+    const struct publisher_status status = wait_for(&f, PUBLISHER_READY, 1);
+    assert_string_equal(status.error, "NOAUTH Authentication required.");
+    stop(&f, 0);
+}
+
 /* A Redis that does not answer holds up nobody, nor the end. */
 static void test_silent(void **state)
 {
@@ -232,18 +254,7 @@ static void test_trims_in_time(void **state)
         steps[5 + 3 * i] = (struct fake_step)COMMAND("EXEC", "*1\r\n+OK\r\n");
     }
     steps[3 + 3 * COUNT] = (struct fake_step)WAIT_CLOSE;
-    char address[32];
-    fake_start(&f.fake, steps);
-    snprintf(address, sizeof(address), "127.0.0.1:%u", f.fake.port);
-    const struct events_target_options target = {
-        .name = "main", .redis = address, .limit_events = 8, .key = "s3"};
-    const struct events_options options = {
-        .region = "us-east-1", .targets = &target, .count = 1};
-    assert_int_equal(meta_open(kv_open_memory(), &f.meta), 0);
-    f.events = events_open(f.meta, &options);
-    f.target = events_target(f.events, 0);
-    fake_go(&f.fake);
-    f.publisher = publisher_open(f.events);
+    start_limited(&f, steps, 8);
     for (uint64_t i = 1; i <= COUNT; i++) {
         commit(batch_with_event(&f, "a"));
         wait_for(&f, PUBLISHER_READY, i);
@@ -255,9 +266,10 @@ static void test_trims_in_time(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_delivers), cmocka_unit_test(test_order),
-        cmocka_unit_test(test_retries),  cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_silent),   cmocka_unit_test(test_trims_in_time),
+        cmocka_unit_test(test_delivers),      cmocka_unit_test(test_order),
+        cmocka_unit_test(test_retries),       cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_mended),        cmocka_unit_test(test_silent),
+        cmocka_unit_test(test_trims_in_time),
     };
     signal(SIGPIPE, SIG_IGN);
     return cmocka_run_group_tests(tests, NULL, NULL);

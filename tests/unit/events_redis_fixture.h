@@ -215,6 +215,12 @@ static inline void fake_go(struct fake *fake)
     assert_int_equal(pthread_create(&fake->thread, NULL, fake_run, fake), 0);
 }
 
+static inline void fake_serve(struct fake *fake, const struct fake_step *steps)
+{
+    fake_start(fake, steps);
+    fake_go(fake);
+}
+
 /* The script was followed to its end. */
 static inline void fake_end(struct fake *fake)
 {

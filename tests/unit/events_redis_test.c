@@ -195,8 +195,7 @@ static void test_cut_in_pipeline(void **state)
     struct redis redis = client_new();
     redisReply *reply;
     (void)state;
-    fake_start(&fake, steps);
-    fake_go(&fake);
+    fake_serve(&fake, steps);
     const struct redis_address address = fake_address(&fake);
     assert_int_equal(redis_connect(&redis, &address), 0);
     redis_say(&redis, "PING", NULL);
@@ -220,8 +219,7 @@ static void test_not_redis(void **state)
     struct redis redis = client_new();
     redisReply *reply;
     (void)state;
-    fake_start(&fake, steps);
-    fake_go(&fake);
+    fake_serve(&fake, steps);
     const struct redis_address address = fake_address(&fake);
     assert_int_equal(redis_connect(&redis, &address), 0);
     redis_say(&redis, "PING", NULL);
@@ -245,8 +243,7 @@ static void test_large(void **state)
         steps[i] = (struct fake_step)COMMAND("SET k vvv*", OK);
     }
     steps[COUNT + 1].kind = STEP_WAIT_CLOSE;
-    fake_start(&fake, steps);
-    fake_go(&fake);
+    fake_serve(&fake, steps);
     const struct redis_address address = fake_address(&fake);
     assert_int_equal(redis_connect(&redis, &address), 0);
     for (size_t i = 0; i < COUNT; i++) {
@@ -276,8 +273,7 @@ static void test_timeout(void **state)
     redisReply *reply;
     (void)state;
     redis.command_ms = 50;
-    fake_start(&fake, steps);
-    fake_go(&fake);
+    fake_serve(&fake, steps);
     const struct redis_address address = fake_address(&fake);
     assert_int_equal(redis_connect(&redis, &address), 0);
     redis_say(&redis, "PING", NULL);
@@ -310,8 +306,7 @@ static void test_stop(void **state)
     redisReply *reply;
     (void)state;
     redis.command_ms = 60000;
-    fake_start(&fake, steps);
-    fake_go(&fake);
+    fake_serve(&fake, steps);
     const struct redis_address address = fake_address(&fake);
     assert_int_equal(redis_connect(&redis, &address), 0);
     redis_say(&redis, "PING", NULL);
@@ -376,17 +371,15 @@ static void test_login(void **state)
     struct redis redis = client_new();
     enum redis_fault fault;
     (void)state;
-    fake_start(&fake, steps);
-    fake_go(&fake);
+    fake_serve(&fake, steps);
     struct redis_login login = login_to(&fake);
-    login.username = (char *)"events";
-    login.password_file = password_file(0600);
+    login.user = (struct redis_user){"events", password_file(0600)};
     login.database = 3;
     assert_int_equal(redis_login(&redis, &login, &fault), 0);
     assert_int_equal(fault, REDIS_FAULT_NONE);
     client_free(&redis);
     fake_end(&fake);
-    unlink(login.password_file);
+    unlink(login.user.password_file);
 }
 
 static void test_login_refused(void **state)
@@ -411,22 +404,21 @@ static void test_login_refused(void **state)
     struct redis redis = client_new();
     enum redis_fault fault;
     (void)state;
-    fake_start(&fake, steps);
-    fake_go(&fake);
+    fake_serve(&fake, steps);
     struct redis_login login = login_to(&fake);
-    login.password_file = password_file(0600);
+    login.user.password_file = password_file(0600);
     assert_int_equal(redis_login(&redis, &login, &fault), -EACCES);
     assert_int_equal(fault, REDIS_FAULT_REFUSED);
     assert_string_equal(redis.error, "AUTH was refused: WRONGPASS");
     assert_int_equal(redis_login(&redis, &login, &fault), -EACCES);
     assert_string_equal(redis.error, "AUTH was refused: ERR");
-    assert_int_equal(chmod(login.password_file, 0604), 0);
+    assert_int_equal(chmod(login.user.password_file, 0604), 0);
     assert_int_equal(redis_login(&redis, &login, &fault), -EACCES);
     assert_int_equal(fault, REDIS_FAULT_REFUSED);
     assert_non_null(strstr(redis.error, "others may read"));
     assert_null(strstr(redis.error, PASSWORD));
-    unlink(login.password_file);
-    login.password_file = NULL;
+    unlink(login.user.password_file);
+    login.user.password_file = NULL;
     assert_int_equal(redis_login(&redis, &login, &fault), -EACCES);
     assert_int_equal(fault, REDIS_FAULT_PASSING);
     assert_false(redis_is_open(&redis));
@@ -435,21 +427,25 @@ static void test_login_refused(void **state)
 }
 
 /* The first sentinel knows nothing, the second names a server that is no
- * master any more; at the next login it names the new one. */
+ * master any more; at the next login it names the new one. Their password is
+ * not the server's. */
 static void test_sentinels(void **state)
 {
     static char named[64];
     const struct fake_step first[] = {
         ACCEPT,
+        COMMAND("AUTH pass word", OK),
         COMMAND("SENTINEL get-master-addr-by-name main", "*-1\r\n"),
         WAIT_CLOSE,
         ACCEPT,
+        COMMAND("AUTH pass word", OK),
         COMMAND("SENTINEL get-master-addr-by-name main", named),
         WAIT_CLOSE,
         STEPS_END,
     };
     const struct fake_step second[] = {
         ACCEPT,
+        COMMAND("AUTH pass word", OK),
         COMMAND("SENTINEL get-master-addr-by-name main", named),
         WAIT_CLOSE,
         STEPS_END,
@@ -480,6 +476,7 @@ static void test_sentinels(void **state)
     fake_go(&two);
     fake_go(&main_server);
     struct redis_login login = {.place = {.count = 2, .master = "main"}};
+    login.sentinel_user.password_file = password_file(0600);
     login.place.addresses[0] = fake_address(&one);
     login.place.addresses[1] = fake_address(&two);
     assert_int_equal(redis_login(&redis, &login, &fault), -EAGAIN);
@@ -487,6 +484,7 @@ static void test_sentinels(void **state)
     assert_int_equal(redis_login(&redis, &login, &fault), 0);
     assert_int_equal(redis.address.port, main_server.port);
     client_free(&redis);
+    unlink(login.sentinel_user.password_file);
     fake_end(&one);
     fake_end(&two);
     fake_end(&main_server);

@@ -2,7 +2,7 @@
  * The configuration: defaults, every kind of value, every kind of mistake.
  */
 #include "blob/blob.h"
-#include "server/server.h"
+#include "server/private.h"
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -362,8 +362,43 @@ static void test_events(void **state)
     assert_string_equal(config->events.targets[0].kind, "pubsub");
     assert_string_equal(config->events.targets[0].redis, "unix:/r");
     assert_string_equal(config->events.targets[0].password_file, "");
+    assert_string_equal(config->events.targets[0].sentinel_password_file, "");
     assert_int_equal(config->events.targets[0].database, 3);
     assert_int_equal(config->events.targets[0].maxlen, 0);
+    config_free(config);
+}
+
+#define TARGETS(more)                                                          \
+    REQUIRED "events = { targets = ("                                          \
+             "{ name = \"t\"; redis = \"r:1\"; key = \"k\"; },"                \
+             "{ name = \"u\"; redis = \"r:1\"; key = \"k\"; " more "} ); };"
+
+/* Whatever of a target has changed is seen. */
+static void test_same_events(void **state)
+{
+    static const char *const others[] = {
+        REQUIRED,
+        REQUIRED "events = { targets = ("
+                 "{ name = \"t\"; redis = \"r:1\"; key = \"k\"; } ); };",
+        TARGETS("password_file = \"/p\";"),
+        TARGETS("sentinel_username = \"s\";"),
+        TARGETS("database = 1;"),
+        TARGETS("maxlen = 1;"),
+    };
+    struct server_config *config, *other;
+    struct buffer error = {0};
+    (void)state;
+    assert_int_equal(load(TARGETS(""), &config, &error), 0);
+    assert_int_equal(load(TARGETS(""), &other, &error), 0);
+    assert_true(config_same_events(config, other));
+    config_free(other);
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        assert_int_equal(load(others[i], &other, &error), 0);
+        if (config_same_events(config, other)) {
+            fail_msg("a change is not seen: %s", others[i]);
+        }
+        config_free(other);
+    }
     config_free(config);
 }
 
@@ -418,6 +453,7 @@ int main(void)
         cmocka_unit_test(test_too_many_drives),
         cmocka_unit_test(test_socket_too_long),
         cmocka_unit_test(test_events),
+        cmocka_unit_test(test_same_events),
         cmocka_unit_test(test_the_example),
         cmocka_unit_test(test_no_file),
     };
