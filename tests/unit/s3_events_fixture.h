@@ -45,6 +45,24 @@ static inline void s3_close_events(struct s3_fixture *fixture)
     fixture->service.events = NULL;
 }
 
+/* The whole: extensions, a bucket "b", targets without a limit. */
+static inline struct arena *s3_events_begin(struct s3_fixture *fixture)
+{
+    s3_fixture_open(fixture);
+    fixture->service.extensions = true;
+    s3_make_bucket(fixture, "b");
+    s3_open_events(fixture, 0, EVENTS_BLOCK);
+    return arena_new();
+}
+
+static inline void s3_events_end(struct s3_fixture *fixture,
+                                 struct arena *arena)
+{
+    arena_free(arena);
+    s3_close_events(fixture);
+    s3_fixture_close(fixture);
+}
+
 /* The number of the account that owns buckets. */
 static inline void s3_account(struct s3_fixture *fixture, char number[13])
 {

@@ -7,20 +7,14 @@ static struct arena *arena;
 static int setup(void **state)
 {
     (void)state;
-    s3_fixture_open(&fixture);
-    fixture.service.extensions = true;
-    s3_make_bucket(&fixture, "b");
-    s3_open_events(&fixture, 0, EVENTS_BLOCK);
-    arena = arena_new();
+    arena = s3_events_begin(&fixture);
     return 0;
 }
 
 static int teardown(void **state)
 {
     (void)state;
-    arena_free(arena);
-    s3_close_events(&fixture);
-    s3_fixture_close(&fixture);
+    s3_events_end(&fixture, arena);
     return 0;
 }
 

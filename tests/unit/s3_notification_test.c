@@ -25,20 +25,15 @@ static char account[13];
 static int setup(void **state)
 {
     (void)state;
-    s3_fixture_open(&fixture);
-    s3_make_bucket(&fixture, "b");
-    s3_open_events(&fixture, 0, EVENTS_BLOCK);
+    arena = s3_events_begin(&fixture);
     s3_account(&fixture, account);
-    arena = arena_new();
     return 0;
 }
 
 static int teardown(void **state)
 {
     (void)state;
-    arena_free(arena);
-    s3_close_events(&fixture);
-    s3_fixture_close(&fixture);
+    s3_events_end(&fixture, arena);
     return 0;
 }
 
