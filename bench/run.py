@@ -16,7 +16,6 @@ import os
 import pathlib
 import re
 import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -24,7 +23,8 @@ import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tests"))
-from stack import (Signer, Stack, accepts, free_port, pattern,  # noqa: E402
+from redis_server import Redis  # noqa: E402
+from stack import (Signer, Stack, free_port, pattern,  # noqa: E402
                    peak_rss, wait_for)
 
 KIB, MIB = 1 << 10, 1 << 20
@@ -151,15 +151,19 @@ end
 """
 
 
-def bench_put(stack, options, report):
-    client = stack.client()
-    client.create_bucket(Bucket="bench-put")
-    signer = Signer(stack)
-    urls = stack.directory / "urls"
+def put_script(stack, signer, bucket):
+    """For wrk: PUTs of 4 KiB into 20,000 keys in turn."""
+    urls = stack.directory / f"urls-{bucket}"
     urls.write_text("".join(
-        signer.url("PUT", f"/bench-put/k{i:05d}") + "\n" for i in range(20000)))
-    script = stack.directory / "put.lua"
+        signer.url("PUT", f"/{bucket}/k{i:05d}") + "\n" for i in range(20000)))
+    script = stack.directory / f"{bucket}.lua"
     script.write_text(PUT_SCRIPT % (urls, 4 * KIB))
+    return script
+
+
+def bench_put(stack, options, report):
+    stack.client().create_bucket(Bucket="bench-put")
+    script = put_script(stack, Signer(stack), "bench-put")
     pids = stack.worker_pids() + [stack.s3d.pid]
     for clients in (1, 16, 64):
         ratios, rates, bases, cpu, p99 = [], [], [], [], []
@@ -222,59 +226,59 @@ def bench_large_put(stack, options, report):
                against_disk, mib_per_second=median(rates))
 
 
-def start_redis(stack):
-    path = stack.directory / "redis.sock"
-    redis = subprocess.Popen(
-        ["redis-server", "--port", "0", "--unixsocket", path, "--save", "",
-         "--dir", stack.directory], stdout=subprocess.DEVNULL)
-    wait_for(lambda: accepts(socket.AF_UNIX, str(path)), "redis")
-    return redis
+def tell_of(stack, client, bucket):
+    [account] = stack.ctl("account", "list")["accounts"]
+    client.put_bucket_notification_configuration(
+        Bucket=bucket, NotificationConfiguration={"QueueConfigurations": [{
+            "QueueArn": f"arn:aws:sqs:us-east-1:{account['number']}:bench",
+            "Events": ["s3:ObjectCreated:*"]}]})
 
 
 def bench_events(stack, options, report):
     """PUT into a bucket whose changes are told beside one that tells none;
-    then with a Redis that does not answer."""
+    then with a Redis that does not answer. Rounds are short and many: what
+    else the machine does then concerns both sides alike. CPU is the better
+    figure: it says what telling costs, whoever waits for whom."""
     client, signer = stack.client(), Signer(stack)
-    [account] = stack.ctl("account", "list")["accounts"]
+    rounds, seconds = 3 * options.rounds, max(options.seconds // 2, 1)
+    pids = stack.worker_pids() + [stack.s3d.pid]
     scripts = {}
-    redis = start_redis(stack)
-    try:
+
+    def measure(bucket, clients):
+        before = cpu_seconds(pids), cpu_seconds([redis.process.pid])
+        result = wrk(stack.endpoint, clients, seconds, scripts[bucket])
+        after = cpu_seconds(pids), cpu_seconds([redis.process.pid])
+        cpu, redis_cpu = ((b - a) / result["requests"] * 1e6
+                          for a, b in zip(before, after))
+        return result["rate"], cpu, redis_cpu
+
+    with Redis(stack.directory / "redis.sock") as redis:
         for bucket in ("quiet", "told"):
             client.create_bucket(Bucket=bucket)
-            urls = stack.directory / f"urls-{bucket}"
-            urls.write_text("".join(
-                signer.url("PUT", f"/{bucket}/k{i:05d}") + "\n"
-                for i in range(20000)))
-            scripts[bucket] = stack.directory / f"{bucket}.lua"
-            scripts[bucket].write_text(PUT_SCRIPT % (urls, 4 * KIB))
-        client.put_bucket_notification_configuration(
-            Bucket="told", NotificationConfiguration={"QueueConfigurations": [{
-                "QueueArn":
-                    f"arn:aws:sqs:us-east-1:{account['number']}:bench",
-                "Events": ["s3:ObjectCreated:*"]}]})
+            scripts[bucket] = put_script(stack, signer, bucket)
+        tell_of(stack, client, "told")
         for name in ("Redis takes them", "Redis is stopped"):
             if name == "Redis is stopped":
-                redis.send_signal(signal.SIGSTOP)
+                redis.process.send_signal(signal.SIGSTOP)
             for clients in (1, 64):
-                ratios, rates, bases = [], [], []
-                for number in range(options.rounds):
+                rows = []
+                for number in range(rounds):
                     pair = ["quiet", "told"][::-1 if number % 2 else 1]
-                    rate = {bucket: wrk(stack.endpoint, clients,
-                                        options.seconds, scripts[bucket])["rate"]
-                            for bucket in pair}
-                    ratios.append(rate["told"] / rate["quiet"])
-                    rates.append(rate["told"])
-                    bases.append(rate["quiet"])
+                    got = {bucket: measure(bucket, clients) for bucket in pair}
+                    rows.append(got["quiet"] + got["told"])
+                rate, cpu, _, told_rate, told_cpu, redis_cpu = zip(*rows)
                 report.add(f"PUT 4 KiB told, {clients} clients, {name}",
-                           "PUT that is not told", ratios,
-                           per_second=median(rates),
-                           quiet_per_second=median(bases))
-        redis.send_signal(signal.SIGCONT)
+                           "PUT that is not told",
+                           [b / a for a, b in zip(rate, told_rate)],
+                           per_second=median(told_rate),
+                           quiet_per_second=median(rate),
+                           cpu_us=median(told_cpu), quiet_cpu_us=median(cpu),
+                           cpu_ratio=median(
+                               [b / a for a, b in zip(cpu, told_cpu)], 3),
+                           redis_cpu_us=median(redis_cpu))
+        redis.process.send_signal(signal.SIGCONT)
         wait_for(lambda: stack.ctl("events", "status")["events"][0]["backlog"]
                  == 0, "delivery", 120)
-    finally:
-        redis.kill()
-        redis.wait()
 
 
 BENCHES = {"get": bench_get, "put": bench_put, "large": bench_large_put,

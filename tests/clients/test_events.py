@@ -2,8 +2,6 @@
 
 import json
 import re
-import shutil
-import subprocess
 import time
 import urllib.request
 import uuid
@@ -12,10 +10,11 @@ from datetime import datetime, timezone
 import boto3
 import pytest
 
+from redis_server import INSTALLED, Redis
 from stack import Stack, pattern, wait_for
 
 pytestmark = pytest.mark.skipif(
-    shutil.which("redis-server") is None, reason="redis-server is not installed")
+    not INSTALLED, reason="redis-server is not installed")
 
 HELLO = "5d41402abc4b2a76b9719d911017c592"
 NOTHING = "d41d8cd98f00b204e9800998ecf8427e"
@@ -23,28 +22,10 @@ EVENTS = ["s3:ObjectCreated:*", "s3:ObjectRemoved:*", "s3:ObjectTagging:*",
           "s3:ObjectAcl:Put"]
 
 
-class Redis:
-    def __init__(self, directory):
-        self.socket = directory / "redis.sock"
-        self.process = subprocess.Popen(
-            ["redis-server", "--port", "0", "--unixsocket", self.socket,
-             "--dir", directory, "--save", ""], stdout=subprocess.DEVNULL)
-        wait_for(self.socket.exists, "Redis")
-
-    def entries(self):
-        """The messages of the stream, oldest first."""
-        told = subprocess.run(
-            ["redis-cli", "-s", self.socket, "--json", "XRANGE", "events", "-",
-             "+"], capture_output=True, check=True).stdout
-        return [json.loads(fields[1]) for _, fields in json.loads(told)]
-
-
 @pytest.fixture(scope="module")
 def redis(tmp_path_factory):
-    redis = Redis(tmp_path_factory.mktemp("redis"))
-    yield redis
-    redis.process.kill()
-    redis.process.wait()
+    with Redis(tmp_path_factory.mktemp("redis") / "redis.sock") as redis:
+        yield redis
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +43,12 @@ def stack(tmp_path_factory, redis):
 @pytest.fixture(scope="module")
 def account(stack):
     return stack.ctl("account", "list")["accounts"][0]
+
+
+def entries(redis):
+    """The messages of the stream, oldest first."""
+    return [json.loads(fields[1])
+            for _, fields in redis.ask("XRANGE", "events", "-", "+")]
 
 
 class Told:
@@ -91,7 +78,7 @@ class Told:
     def messages(self, count):
         """The next ones; no more than these may come."""
         def mine():
-            return [m for m in self.redis.entries() if self.bucket == (
+            return [m for m in entries(self.redis) if self.bucket == (
                 m["Bucket"] if "Bucket" in m
                 else m["Records"][0]["s3"]["bucket"]["name"])]
 

@@ -8,75 +8,22 @@ import http.client
 import json
 import os
 import random
-import shutil
 import signal
-import socket
-import subprocess
 import threading
 import time
 import urllib.parse
 
 import pytest
 
-from stack import Signer, Stack, accepts, wait_for
+from redis_server import INSTALLED, Redis
+from stack import Signer, Stack, wait_for
 
 CHANGES = 10_000 if "S3D_LONG_RUN" in os.environ else 1200
 WRITERS = 4
 KEYS = 6  # of each writer
 
-pytestmark = pytest.mark.skipif(shutil.which("redis-server") is None,
+pytestmark = pytest.mark.skipif(not INSTALLED,
                                 reason="redis-server is not installed")
-
-
-class Redis:
-    """One that forgets nothing when it is killed, but can be emptied."""
-
-    def __init__(self, directory):
-        self.directory = directory
-        self.socket = directory / "redis.sock"
-        self.process = None
-
-    def start(self, empty=False):
-        data = self.directory / "redis"
-        if empty:
-            shutil.rmtree(data)
-        data.mkdir(exist_ok=True)
-        self.process = subprocess.Popen(
-            ["redis-server", "--port", "0", "--unixsocket", self.socket,
-             "--dir", data, "--save", "", "--appendonly", "yes",
-             "--appendfsync", "always"], stdout=subprocess.DEVNULL)
-        wait_for(lambda: accepts(socket.AF_UNIX, str(self.socket)), "redis")
-
-    def signal(self, number):
-        self.process.send_signal(number)
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
-
-    def ask(self, *words):
-        with socket.socket(socket.AF_UNIX) as s:
-            s.settimeout(20)
-            s.connect(str(self.socket))
-            words = [str(word).encode() for word in words]
-            s.sendall(b"*%d\r\n" % len(words) + b"".join(
-                b"$%d\r\n%s\r\n" % (len(word), word) for word in words))
-            with s.makefile("rb") as replies:
-                return reply(replies)
-
-
-def reply(file):
-    line = file.readline()
-    if not line.endswith(b"\r\n"):
-        raise ConnectionError("Redis has gone")
-    kind, rest = line[:1], line[1:-2]
-    if kind == b"$":
-        return file.read(int(rest) + 2)[:-2] if rest != b"-1" else None
-    if kind == b"*":
-        return [reply(file) for _ in range(int(rest))]
-    if kind == b"-":
-        raise RuntimeError(rest.decode())
-    return rest
 
 
 class Consumer(threading.Thread):
@@ -192,17 +139,17 @@ def configure(stack):
 
 @pytest.fixture
 def servers(tmp_path):
-    redis = Redis(tmp_path)
-    stack = Stack(tmp_path, s3d_extra=f"""
+    # One that forgets nothing when it is killed, but can be emptied.
+    with Redis(tmp_path / "redis.sock", "--appendonly", "yes", "--appendfsync",
+               "always") as redis:
+        stack = Stack(tmp_path, s3d_extra=f"""
 events = {{ targets = ( {{ name = "stream"; kind = "stream"; key = "events";
                           redis = "unix:{redis.socket}"; }} ); }};
 """)
-    try:
-        redis.start()
-        yield stack.start(), redis
-    finally:
-        redis.kill()
-        stack.stop()
+        try:
+            yield stack.start(), redis
+        finally:
+            stack.stop()
 
 
 def test_no_event_is_lost(servers):
@@ -226,10 +173,10 @@ def test_no_event_is_lost(servers):
 
     try:
         more()
-        redis.signal(signal.SIGSTOP)
+        redis.process.send_signal(signal.SIGSTOP)
         more()  # nobody waits for it
         assert status()["backlog"] >= CHANGES / 8
-        redis.signal(signal.SIGCONT)
+        redis.process.send_signal(signal.SIGCONT)
         more()
         redis.kill()
         more()

@@ -9,8 +9,8 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use IO::Socket::INET;
-use JSON::PP;
 use Test::More;
+use Test::Redis;
 use Test::S3;
 
 plan(skip_all => 'redis-server is not installed')
@@ -30,95 +30,83 @@ sub low_port {
     die 'no free ports';
 }
 
-my %port = map { $_ => low_port() } qw(one two main replica sentinel);
-
-sub redis_start {
-    my ($name, @options) = @_;
-    mkdir "$dir/$name";
-    my $conf = $t->write_file("$name/redis.conf", join "\n",
-        "port $port{$name}", "dir $dir/$name", 'save ""', @options, '');
-    $t->spawn("redis-$name", 'redis-server', $conf,
-        $name eq 'sentinel' ? '--sentinel' : ());
-    $t->wait_for("redis $name", sub {
-        IO::Socket::INET->new("127.0.0.1:$port{$name}");
-    });
-}
-
 sub redis {
-    my ($name, @words) = @_;
-    open my $p, '-|', 'redis-cli', '-p', $port{$name}, @words or die $!;
-    local $/;
-    my $answer = <$p>;
-    close $p;
-    $answer =~ s{\s+\z}{};
-    return $answer;
+    my ($name, @conf) = @_;
+    return Test::Redis->new($t, $name, port => low_port(), conf => \@conf)
+        ->start();
 }
 
-sub told {
-    my ($name, $stream) = @_;
-    return join ' ', redis($name, 'XRANGE', $stream, '-', '+')
-        =~ /"key":"([^"]*)"/g;
+sub password {
+    my ($word) = @_;
+    chmod 0600, $t->write_file('password', "$word\n");
 }
 
-sub wait_told {
-    my ($name, $stream, $expected) = @_;
-    $t->wait_for("$stream: $expected", sub { told($name, $stream) eq $expected });
-    pass("$stream: $expected");
-}
-
-redis_start($_, 'cluster-enabled yes', "cluster-config-file $dir/$_/nodes",
-    'cluster-require-full-coverage no') for qw(one two);
-redis_start('main', 'repl-diskless-sync-delay 0');
-redis_start('replica', "replicaof 127.0.0.1 $port{main}");
-redis_start('sentinel', "sentinel monitor main 127.0.0.1 $port{main} 1",
-    'sentinel down-after-milliseconds main 500',
-    'sentinel failover-timeout main 3000');
+my ($one, $two) = map {
+    redis($_, 'cluster-enabled yes', "cluster-config-file $dir/$_/nodes",
+        'cluster-require-full-coverage no')
+} qw(one two);
+my $main = redis('main', 'repl-diskless-sync-delay 0');
+my $replica = redis('replica', "replicaof 127.0.0.1 $main->{port}");
+my $sentinel = Test::Redis->new($t, 'sentinel', port => low_port(),
+    sentinel => 1, password => 'sentinels', conf => [
+        "sentinel monitor main 127.0.0.1 $main->{port} 1",
+        'sentinel down-after-milliseconds main 500',
+        'sentinel failover-timeout main 3000' ])->start();
 
 # Only the second node has slots; the first one sends there.
-is(redis('two', qw(CLUSTER ADDSLOTSRANGE 0 16383)), 'OK', 'slots');
-is(redis('one', 'CLUSTER', 'MEET', '127.0.0.1', $port{two}), 'OK', 'meet');
+is($two->ask(qw(CLUSTER ADDSLOTSRANGE 0 16383)), 'OK', 'slots');
+is($one->ask('CLUSTER', 'MEET', '127.0.0.1', $two->{port}), 'OK', 'meet');
 $t->wait_for('the cluster', sub {
-    redis('one', 'XLEN', 'cluster') =~ /^MOVED \d+ 127.0.0.1:$port{two}$/;
+    $one->ask('XLEN', 'cluster')
+        =~ /^error: MOVED \d+ 127.0.0.1:$two->{port}$/;
 });
 $t->wait_for('the replica', sub {
-    redis('replica', 'INFO', 'replication') =~ /master_link_status:up/;
+    $replica->ask('INFO', 'replication') =~ /master_link_status:up/;
 });
 $t->wait_for('the sentinel', sub {
-    redis('sentinel', qw(SENTINEL replicas main)) =~ /$port{replica}/;
+    grep { grep { $_ eq $replica->{port} } @$_ }
+        @{ $sentinel->ask(qw(SENTINEL replicas main)) };
 });
 
+password('wrong');
 $t->{s3d} = <<"EOF_CONF";
 events = { targets = (
     { name = "cluster"; kind = "stream"; key = "cluster";
-      redis = "127.0.0.1:$port{one}"; },
+      redis = "127.0.0.1:$one->{port}"; },
     { name = "main"; kind = "stream"; key = "main";
-      redis = "sentinel:main\@127.0.0.1:$port{sentinel}"; }
+      redis = "sentinel:main\@127.0.0.1:$sentinel->{port}";
+      sentinel_password_file = "$dir/password"; }
 ); };
 EOF_CONF
 $t->run();
-my ($account) = map { $_->{number} } @{ $t->ctl(qw(account list))->{accounts} };
-is($t->put('/bucket')->{status}, 200, 'a bucket');
-is($t->put('/bucket?notification', body => '<NotificationConfiguration>'
-    . join('', map { '<QueueConfiguration>'
-        . "<Queue>arn:aws:sqs:us-east-1:$account:$_</Queue>"
-        . '<Event>s3:ObjectCreated:*</Event><Filter><S3Key><FilterRule>'
-        . "<Name>prefix</Name><Value>$_/</Value></FilterRule></S3Key></Filter>"
-        . '</QueueConfiguration>' } qw(cluster main))
-    . '</NotificationConfiguration>')->{status}, 200, 'a configuration');
+Test::Redis::configure($t, 'bucket', ['cluster'], ['main']);
 
 # --- a cluster
 is($t->put("/bucket/cluster/$_")->{status}, 200, 'put') for 1, 2;
-wait_told('two', 'cluster', 'cluster/1 cluster/2');
+is($two->wait_told('cluster', '', 2),
+    'ObjectCreated:Put cluster/1, ObjectCreated:Put cluster/2', 'a cluster');
+
+# --- the password of the sentinel
+$t->wait_for('refused', sub {
+    my $status = Test::Redis::status($t, 'main');
+    return $status->{state} eq 'refused'
+        && $status->{error} eq 'AUTH was refused: WRONGPASS';
+});
+password('sentinels');
 
 # --- a failover
-is($t->put('/bucket/main/1')->{status}, 200, 'put');
-wait_told('main', 'main', 'main/1');
-$t->wait_for('the replica has it', sub { told('replica', 'main') eq 'main/1' });
-$t->stop('redis-main', 'KILL');
-is($t->put('/bucket/main/2')->{status}, 200, 'put, without a master');
-wait_told('replica', 'main', 'main/1 main/2');
-is($t->put('/bucket/main/3')->{status}, 200, 'put');
-wait_told('replica', 'main', 'main/1 main/2 main/3');
+sub told {
+    return join ', ', map { "ObjectCreated:Put main/$_" } @_;
+}
 
-$t->stop("redis-$_", 'KILL') for qw(one two replica sentinel);
+is($t->put('/bucket/main/1')->{status}, 200, 'put');
+is($main->wait_told('main', '', 1), told(1), 'the master');
+is($replica->wait_told('main', '', 1), told(1), 'the replica');
+$main->stop();
+is($t->put('/bucket/main/2')->{status}, 200, 'put, without a master');
+is($replica->wait_told('main', '', 2), told(1, 2), 'the new master');
+is($t->put('/bucket/main/3')->{status}, 200, 'put');
+is($replica->wait_told('main', '', 3), told(1 .. 3), 'and on');
+
+$_->stop() for $one, $two, $replica, $sentinel;
 $t->done();
