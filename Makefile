@@ -31,8 +31,8 @@ S3D_LIBS := -pthread -lleveldb -lerasurecode -lhiredis \
 # nothing else: dependencies point one way.
 FOLDERS := base wire io extent erasure placement blob kv meta archive rebuild events crypt policy iam oidc care s3 server
 uses.base      :=
-uses.wire      :=
-uses.core      := wire
+uses.wire      := gen
+uses.core      := wire gen
 uses.io        := base
 uses.extent    := io base
 uses.erasure   := base

@@ -195,6 +195,7 @@ ngx_http_s3_find_key(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
     smcf = ngx_http_get_module_main_conf(r, ngx_http_s3_module);
 
     if (ngx_http_s3_zone_get(smcf->zone, &ctx->auth, key) == NGX_OK) {
+        metric_count(&ngx_http_s3_counters(r)->keys_found, 1);
         return NGX_OK;
     }
 
@@ -247,6 +248,8 @@ ngx_http_s3_ask_key(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
     ngx_http_s3_loc_conf_t  *slcf;
 
     slcf = ngx_http_get_module_loc_conf(r, ngx_http_s3_module);
+
+    metric_count(&ngx_http_s3_counters(r)->keys_asked, 1);
 
     rc = ngx_http_s3_control_key(slcf->control, r, &ctx->auth,
                                  slcf->key_timeout, &ctx->waiter);

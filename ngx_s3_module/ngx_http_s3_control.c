@@ -1,7 +1,8 @@
 
 /*
- * The control connection: one per worker and s3d.  It fetches derived keys,
- * whose requests wait here, and learns where the drives are.
+ * The control connection: one per worker and s3d.  It fetches derived keys
+ * and s3d's metrics, whose requests wait here, and learns where the drives
+ * are.
  *
  * It is opened when a worker starts, and again when it is lost: after a
  * growing delay, or at once when a request needs a key.
@@ -30,6 +31,17 @@ static ngx_int_t ngx_http_s3_control_set_drives(
     ngx_http_s3_control_t *control, Wire__Welcome *welcome);
 static ngx_int_t ngx_http_s3_control_key_reply(
     ngx_http_s3_control_t *control);
+static ngx_int_t ngx_http_s3_control_status_reply(
+    ngx_http_s3_control_t *control);
+static ngx_http_s3_waiter_t *ngx_http_s3_control_find(
+    ngx_http_s3_control_t *control, uint64_t id);
+static void ngx_http_s3_control_answer(ngx_http_s3_waiter_t *waiter,
+    void *answer);
+static ngx_http_s3_waiter_t *ngx_http_s3_control_waiter(
+    ngx_http_s3_control_t *control, ngx_http_request_t *r,
+    ngx_http_s3_ready_pt ready);
+static void ngx_http_s3_control_wait(ngx_http_s3_waiter_t *waiter,
+    ngx_msec_t timeout);
 static ngx_int_t ngx_http_s3_control_send(ngx_http_s3_control_t *control,
     enum frame_type type, const ProtobufCMessage *message);
 static ngx_int_t ngx_http_s3_control_flush(ngx_http_s3_control_t *control);
@@ -240,7 +252,6 @@ ngx_http_s3_control_close(ngx_http_s3_control_t *control)
 {
     ngx_queue_t            waiters, *q;
     ngx_connection_t      *c;
-    ngx_http_request_t    *r;
     ngx_http_s3_waiter_t  *waiter;
 
     c = control->peer.connection;
@@ -268,6 +279,7 @@ ngx_http_s3_control_close(ngx_http_s3_control_t *control)
         control->pool = NULL;
         control->out = NULL;
         control->drives = NULL;
+        control->status = 0;
         control->reader.message = NULL;
     }
 
@@ -291,10 +303,7 @@ ngx_http_s3_control_close(ngx_http_s3_control_t *control)
         q = ngx_queue_head(&waiters);
         waiter = ngx_queue_data(q, ngx_http_s3_waiter_t, queue);
 
-        r = waiter->request;
-        ngx_http_s3_control_remove(waiter);
-
-        ngx_http_s3_key_ready(r, NULL);
+        ngx_http_s3_control_answer(waiter, NULL);
     }
 }
 
@@ -403,6 +412,10 @@ ngx_http_s3_control_process(ngx_http_s3_control_t *control, u_char *pos,
             rc = ngx_http_s3_control_key_reply(control);
             break;
 
+        case FRAME_STATUS_REPLY:
+            rc = ngx_http_s3_control_status_reply(control);
+            break;
+
         default:
             rc = NGX_ERROR;
         }
@@ -430,6 +443,7 @@ ngx_http_s3_control_welcome(ngx_http_s3_control_t *control)
 
     if (welcome->version == FRAME_VERSION) {
         rc = ngx_http_s3_control_set_drives(control, welcome);
+        control->status = welcome->status;
     }
 
     wire__welcome__free_unpacked(welcome, NULL);
@@ -500,9 +514,7 @@ ngx_http_s3_control_set_drives(ngx_http_s3_control_t *control,
 static ngx_int_t
 ngx_http_s3_control_key_reply(ngx_http_s3_control_t *control)
 {
-    ngx_queue_t           *q;
     Wire__KeyReply        *reply;
-    ngx_http_request_t    *r;
     ngx_http_s3_key_t      key;
     ngx_http_s3_waiter_t  *waiter;
 
@@ -530,7 +542,53 @@ ngx_http_s3_control_key_reply(ngx_http_s3_control_t *control)
     ngx_explicit_memzero(control->reader.message,
                          control->reader.header.length);
 
-    waiter = NULL;
+    waiter = ngx_http_s3_control_find(control, reply->id);
+
+    wire__key_reply__free_unpacked(reply, NULL);
+
+    if (waiter) {
+        ngx_http_s3_control_answer(waiter, &key);
+        ngx_http_s3_control_rest(control);
+    }
+
+    ngx_explicit_memzero(&key, sizeof(ngx_http_s3_key_t));
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_s3_control_status_reply(ngx_http_s3_control_t *control)
+{
+    Wire__StatusReply     *reply;
+    ngx_http_s3_waiter_t  *waiter;
+
+    reply = wire__status_reply__unpack(NULL, control->reader.header.length,
+                                       control->reader.message);
+    if (reply == NULL) {
+        return NGX_ERROR;
+    }
+
+    waiter = ngx_http_s3_control_find(control, reply->id);
+
+    if (waiter) {
+        ngx_http_s3_control_answer(waiter, reply->metrics);
+        ngx_http_s3_control_rest(control);
+    }
+
+    wire__status_reply__free_unpacked(reply, NULL);
+
+    return NGX_OK;
+}
+
+
+/* NULL: it has gone: its client left, or it waited too long. */
+
+static ngx_http_s3_waiter_t *
+ngx_http_s3_control_find(ngx_http_s3_control_t *control, uint64_t id)
+{
+    ngx_queue_t           *q;
+    ngx_http_s3_waiter_t  *waiter;
 
     for (q = ngx_queue_head(&control->waiters);
          q != ngx_queue_sentinel(&control->waiters);
@@ -538,27 +596,27 @@ ngx_http_s3_control_key_reply(ngx_http_s3_control_t *control)
     {
         waiter = ngx_queue_data(q, ngx_http_s3_waiter_t, queue);
 
-        if (waiter->id == reply->id) {
-            break;
+        if (waiter->id == id) {
+            return waiter;
         }
-
-        waiter = NULL;
     }
 
-    wire__key_reply__free_unpacked(reply, NULL);
+    return NULL;
+}
 
-    /* the waiter may have gone: its client left, or it waited too long */
 
-    if (waiter) {
-        r = waiter->request;
-        ngx_http_s3_control_remove(waiter);
-        ngx_http_s3_key_ready(r, &key);
-        ngx_http_s3_control_rest(control);
-    }
+static void
+ngx_http_s3_control_answer(ngx_http_s3_waiter_t *waiter, void *answer)
+{
+    ngx_http_request_t    *r;
+    ngx_http_s3_ready_pt   ready;
 
-    ngx_explicit_memzero(&key, sizeof(ngx_http_s3_key_t));
+    r = waiter->request;
+    ready = waiter->ready;
 
-    return NGX_OK;
+    ngx_http_s3_control_remove(waiter);
+
+    ready(r, answer);
 }
 
 
@@ -573,7 +631,6 @@ ngx_http_s3_control_key(ngx_http_s3_control_t *control,
     ngx_http_s3_waiter_t **result)
 {
     Wire__KeyRequest       request;
-    ngx_http_cleanup_t    *cln;
     ngx_http_s3_waiter_t  *waiter;
 
     if (ngx_http_s3_control_connect(control) != NGX_OK
@@ -582,26 +639,10 @@ ngx_http_s3_control_key(ngx_http_s3_control_t *control,
         return NGX_DECLINED;
     }
 
-    waiter = ngx_pcalloc(r->pool, sizeof(ngx_http_s3_waiter_t));
+    waiter = ngx_http_s3_control_waiter(control, r, ngx_http_s3_key_ready);
     if (waiter == NULL) {
         return NGX_ERROR;
     }
-
-    cln = ngx_http_cleanup_add(r, 0);
-    if (cln == NULL) {
-        return NGX_ERROR;
-    }
-
-    waiter->request = r;
-    waiter->control = control;
-    waiter->id = ++control->last_id;
-
-    waiter->timer.handler = ngx_http_s3_control_timeout;
-    waiter->timer.data = waiter;
-    waiter->timer.log = r->connection->log;
-
-    cln->handler = ngx_http_s3_control_cleanup;
-    cln->data = waiter;
 
     wire__key_request__init(&request);
 
@@ -623,15 +664,99 @@ ngx_http_s3_control_key(ngx_http_s3_control_t *control,
         return NGX_DECLINED;
     }
 
-    ngx_queue_insert_tail(&control->waiters, &waiter->queue);
-    waiter->queued = 1;
-    control->nwaiters++;
-
-    ngx_add_timer(&waiter->timer, timeout);
+    ngx_http_s3_control_wait(waiter, timeout);
 
     *result = waiter;
 
     return NGX_OK;
+}
+
+
+/*
+ * Asks for s3d's metrics.  On NGX_OK ngx_http_s3_status_ready() is called
+ * later, or the request ends before.  NGX_DECLINED: s3d cannot be asked.
+ */
+
+ngx_int_t
+ngx_http_s3_control_status(ngx_http_s3_control_t *control,
+    ngx_http_request_t *r, ngx_msec_t timeout)
+{
+    Wire__StatusRequest    request;
+    ngx_http_s3_waiter_t  *waiter;
+
+    if (ngx_http_s3_control_connect(control) != NGX_OK
+        || control->nwaiters >= NGX_HTTP_S3_CONTROL_WAITERS)
+    {
+        return NGX_DECLINED;
+    }
+
+    if (control->drives && !control->status) {
+        /* WELCOME is there, of an s3d that would not know the question */
+        return NGX_DECLINED;
+    }
+
+    waiter = ngx_http_s3_control_waiter(control, r, ngx_http_s3_status_ready);
+    if (waiter == NULL) {
+        return NGX_ERROR;
+    }
+
+    wire__status_request__init(&request);
+
+    request.id = waiter->id;
+
+    if (ngx_http_s3_control_send(control, FRAME_STATUS_REQUEST, &request.base)
+        != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    ngx_http_s3_control_wait(waiter, timeout);
+
+    return NGX_OK;
+}
+
+
+static ngx_http_s3_waiter_t *
+ngx_http_s3_control_waiter(ngx_http_s3_control_t *control,
+    ngx_http_request_t *r, ngx_http_s3_ready_pt ready)
+{
+    ngx_http_cleanup_t    *cln;
+    ngx_http_s3_waiter_t  *waiter;
+
+    waiter = ngx_pcalloc(r->pool, sizeof(ngx_http_s3_waiter_t));
+    if (waiter == NULL) {
+        return NULL;
+    }
+
+    cln = ngx_http_cleanup_add(r, 0);
+    if (cln == NULL) {
+        return NULL;
+    }
+
+    waiter->request = r;
+    waiter->control = control;
+    waiter->ready = ready;
+    waiter->id = ++control->last_id;
+
+    waiter->timer.handler = ngx_http_s3_control_timeout;
+    waiter->timer.data = waiter;
+    waiter->timer.log = r->connection->log;
+
+    cln->handler = ngx_http_s3_control_cleanup;
+    cln->data = waiter;
+
+    return waiter;
+}
+
+
+static void
+ngx_http_s3_control_wait(ngx_http_s3_waiter_t *waiter, ngx_msec_t timeout)
+{
+    ngx_queue_insert_tail(&waiter->control->waiters, &waiter->queue);
+    waiter->queued = 1;
+    waiter->control->nwaiters++;
+
+    ngx_add_timer(&waiter->timer, timeout);
 }
 
 
@@ -707,19 +832,16 @@ ngx_http_s3_control_flush(ngx_http_s3_control_t *control)
 static void
 ngx_http_s3_control_timeout(ngx_event_t *ev)
 {
-    ngx_http_request_t     *r;
     ngx_http_s3_waiter_t   *waiter;
     ngx_http_s3_control_t  *control;
 
     waiter = ev->data;
     control = waiter->control;
-    r = waiter->request;
 
-    ngx_log_error(NGX_LOG_ERR, r->connection->log, NGX_ETIMEDOUT,
-                  "s3d did not answer a key request");
+    ngx_log_error(NGX_LOG_ERR, ev->log, NGX_ETIMEDOUT,
+                  "s3d did not answer on its control connection");
 
-    ngx_http_s3_control_remove(waiter);
-    ngx_http_s3_key_ready(r, NULL);
+    ngx_http_s3_control_answer(waiter, NULL);
     ngx_http_s3_control_rest(control);
 }
 

@@ -288,7 +288,7 @@ ngx_http_s3_error_is_ours(ngx_http_request_t *r)
     slcf = ngx_http_get_module_loc_conf(r, ngx_http_s3_module);
 
     if (slcf->control) {
-        return slcf->files.target == NULL && !slcf->website;
+        return slcf->handler == ngx_http_s3_handler;
     }
 
     if (r->valid_location) {

@@ -21,6 +21,7 @@ static ngx_int_t ngx_http_s3_decoded_length(ngx_http_s3_ctx_t *ctx,
     uint64_t *length);
 static ngx_int_t ngx_http_s3_refuse(ngx_http_request_t *r,
     ngx_http_s3_ctx_t *ctx);
+static void ngx_http_s3_cleanup(void *data);
 static void *ngx_http_s3_alloc(void *pool, size_t size);
 
 
@@ -130,8 +131,10 @@ ngx_http_s3_authenticate(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
 /* The key that a request waited for; NULL if it could not be had. */
 
 void
-ngx_http_s3_key_ready(ngx_http_request_t *r, ngx_http_s3_key_t *key)
+ngx_http_s3_key_ready(ngx_http_request_t *r, void *answer)
 {
+    ngx_http_s3_key_t *key = answer;
+
     ngx_int_t                 rc;
     ngx_connection_t         *c;
     ngx_http_s3_ctx_t        *ctx;
@@ -410,9 +413,10 @@ ngx_http_s3_refuse(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
 ngx_http_s3_ctx_t *
 ngx_http_s3_get_ctx(ngx_http_request_t *r)
 {
-    u_char             *p;
-    ngx_uint_t          i;
-    ngx_http_s3_ctx_t  *ctx;
+    u_char              *p;
+    ngx_uint_t           i;
+    ngx_http_s3_ctx_t   *ctx;
+    ngx_pool_cleanup_t  *cln;
 
     static u_char  hex[] = "0123456789ABCDEF";
 
@@ -422,12 +426,20 @@ ngx_http_s3_get_ctx(ngx_http_request_t *r)
         return ctx;
     }
 
-    ctx = ngx_pcalloc(r->pool, sizeof(ngx_http_s3_ctx_t));
-    if (ctx == NULL) {
+    /* found by ngx_http_s3_find_ctx() */
+
+    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_http_s3_ctx_t));
+    if (cln == NULL) {
         return NULL;
     }
 
+    cln->handler = ngx_http_s3_cleanup;
+
+    ctx = cln->data;
+    ngx_memzero(ctx, sizeof(ngx_http_s3_ctx_t));
+
     ctx->request = r;
+    ctx->began = ngx_http_s3_now();
     ctx->memory.alloc = ngx_http_s3_alloc;
     ctx->memory.pool = r->pool;
     ctx->body_left = -1;
@@ -444,6 +456,45 @@ ngx_http_s3_get_ctx(ngx_http_request_t *r)
     ngx_http_set_ctx(r, ctx, ngx_http_s3_module);
 
     return ctx;
+}
+
+
+/*
+ * For what is logged: when nginx answers with a page of its own, or another
+ * location does, contexts are reset, but the request is still the one that it
+ * was.  The last one of the request is found by its cleanup.
+ */
+
+ngx_http_s3_ctx_t *
+ngx_http_s3_find_ctx(ngx_http_request_t *r)
+{
+    ngx_http_s3_ctx_t   *ctx;
+    ngx_pool_cleanup_t  *cln;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_s3_module);
+
+    if (ctx || !(r->internal || r->filter_finalize)) {
+        return ctx;
+    }
+
+    for (cln = r->pool->cleanup; cln; cln = cln->next) {
+        if (cln->handler == ngx_http_s3_cleanup) {
+            ctx = cln->data;
+
+            if (ctx->request == r) {
+                return ctx;
+            }
+        }
+    }
+
+    return NULL;
+}
+
+
+static void
+ngx_http_s3_cleanup(void *data)
+{
+    /* a mark */
 }
 
 

@@ -164,6 +164,13 @@ static ngx_command_t  ngx_http_s3_commands[] = {
       0,
       NULL },
 
+    { ngx_string("s3_status"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_s3_status,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
       ngx_null_command
 };
 
@@ -265,6 +272,10 @@ ngx_http_s3_postconfiguration(ngx_conf_t *cf)
         cscfp[i]->underscores_in_headers = 1;
     }
 
+    if (ngx_http_s3_count_init(cf, smcf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     ngx_http_s3_error_init();
     ngx_http_s3_static_init();
     ngx_http_s3_limit_init();
@@ -323,7 +334,7 @@ ngx_http_s3_create_loc_conf(ngx_conf_t *cf)
      *     conf->upstream.store = 0;
      *     conf->control = NULL;
      *     conf->region = { 0, NULL };
-     *     conf->website = 0;
+     *     conf->handler = NULL;
      */
 
     conf->upstream.connect_timeout = NGX_CONF_UNSET_MSEC;
@@ -405,12 +416,11 @@ ngx_http_s3_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     if (clcf->noname && conf->upstream.upstream == NULL) {
         conf->upstream.upstream = prev->upstream.upstream;
         conf->control = prev->control;
-        conf->website = prev->website;
+        conf->handler = prev->handler;
     }
 
     if (clcf->lmt_excpt && clcf->handler == NULL && conf->control) {
-        clcf->handler = conf->website ? ngx_http_s3_website_handler
-                                      : ngx_http_s3_handler;
+        clcf->handler = conf->handler;
     }
 
     if (conf->control && conf->files.target == NULL
@@ -428,7 +438,7 @@ ngx_http_s3_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 }
 
 
-/* By s3_pass, s3_static or s3_website, and once. */
+/* By s3_pass, s3_static, s3_website or s3_status, and once. */
 
 char *
 ngx_http_s3_set_upstream(ngx_conf_t *cf, ngx_http_s3_loc_conf_t *slcf,
@@ -478,9 +488,11 @@ ngx_http_s3_pass(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return rv;
     }
 
+    slcf->handler = ngx_http_s3_handler;
+
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
-    clcf->handler = ngx_http_s3_handler;
+    clcf->handler = slcf->handler;
 
     smcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_s3_module);
     cscf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_core_module);

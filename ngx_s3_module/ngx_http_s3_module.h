@@ -22,6 +22,8 @@
  *   ngx_http_s3_limit.c      limit_rate
  *   ngx_http_s3_error.c      S3's error document
  *   ngx_http_s3_variables.c  $s3_request_id and others
+ *   ngx_http_s3_count.c      what all workers count, in shared memory
+ *   ngx_http_s3_status.c     the same and s3d's, as metrics
  */
 
 
@@ -41,6 +43,8 @@
 #include "s3_accept.h"
 #include "s3_core.h"
 #include "s3_chunked.h"
+#include "s3_counters.h"
+#include "s3_exposition.h"
 #include "s3_route.h"
 #include "s3_sigv4.h"
 #include "s3_uri.h"
@@ -70,6 +74,7 @@ typedef struct ngx_http_s3_file_s     ngx_http_s3_file_t;
 
 typedef struct {
     ngx_shm_zone_t                *zone;
+    ngx_shm_zone_t                *counters;  /* data: s3_counters_t */
     ngx_array_t                    controls;  /* ngx_http_s3_control_t * */
     ngx_array_t                    servers;   /* ngx_http_core_srv_conf_t * */
 } ngx_http_s3_main_conf_t;
@@ -101,7 +106,7 @@ typedef struct {
     ngx_msec_t                     key_timeout;
 
     ngx_http_s3_static_conf_t      files;
-    ngx_uint_t                     website;   /* unsigned  website:1; */
+    ngx_http_handler_pt            handler;   /* of s3_pass and others */
 } ngx_http_s3_loc_conf_t;
 
 
@@ -131,11 +136,17 @@ typedef struct {
 } ngx_http_s3_drive_t;
 
 
+/* What s3d answers: ngx_http_s3_key_t or Wire__Metrics; NULL: nothing. */
+
+typedef void (*ngx_http_s3_ready_pt)(ngx_http_request_t *r, void *answer);
+
+
 struct ngx_http_s3_waiter_s {
     ngx_queue_t                    queue;
     ngx_event_t                    timer;
     ngx_http_request_t            *request;
     ngx_http_s3_control_t         *control;
+    ngx_http_s3_ready_pt           ready;
     uint64_t                       id;
     unsigned                       queued:1;
 };
@@ -159,6 +170,7 @@ struct ngx_http_s3_control_s {
     uint64_t                       last_id;
 
     ngx_array_t                   *drives;    /* ngx_http_s3_drive_t */
+    ngx_uint_t                     status;    /* unsigned  status:1; */
     ngx_log_t                      log;
 };
 
@@ -179,6 +191,12 @@ typedef struct {
     ngx_str_t                      refusal;   /* its document, for s3d */
 
     ngx_http_s3_waiter_t          *waiter;
+
+    /* when, for the counters; microseconds, 0: it has not come to that */
+
+    uint64_t                       began;
+    uint64_t                       authenticated;
+    uint64_t                       answered;  /* by s3d */
 
     /* s3_static */
 
@@ -272,7 +290,8 @@ ngx_int_t ngx_http_s3_authenticate(ngx_http_request_t *r,
 ngx_int_t ngx_http_s3_answer(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
     ngx_int_t rc);
 ngx_http_s3_ctx_t *ngx_http_s3_get_ctx(ngx_http_request_t *r);
-void ngx_http_s3_key_ready(ngx_http_request_t *r, ngx_http_s3_key_t *key);
+ngx_http_s3_ctx_t *ngx_http_s3_find_ctx(ngx_http_request_t *r);
+void ngx_http_s3_key_ready(ngx_http_request_t *r, void *answer);
 
 /* ngx_http_s3_auth.c */
 
@@ -310,6 +329,8 @@ void ngx_http_s3_control_start(ngx_cycle_t *cycle,
 ngx_int_t ngx_http_s3_control_key(ngx_http_s3_control_t *control,
     ngx_http_request_t *r, s3_sigv4_t *auth, ngx_msec_t timeout,
     ngx_http_s3_waiter_t **waiter);
+ngx_int_t ngx_http_s3_control_status(ngx_http_s3_control_t *control,
+    ngx_http_request_t *r, ngx_msec_t timeout);
 ngx_str_t *ngx_http_s3_control_drive(ngx_http_s3_control_t *control,
     uint32_t index);
 
@@ -374,6 +395,18 @@ ngx_int_t ngx_http_s3_add_header(ngx_http_request_t *r, const char *name,
     ngx_str_t *value);
 ngx_int_t ngx_http_s3_add_headers(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx);
 void ngx_http_s3_error_init(void);
+
+/* ngx_http_s3_count.c */
+
+ngx_int_t ngx_http_s3_count_init(ngx_conf_t *cf,
+    ngx_http_s3_main_conf_t *smcf);
+s3_counters_t *ngx_http_s3_counters(ngx_http_request_t *r);
+uint64_t ngx_http_s3_now(void);
+
+/* ngx_http_s3_status.c */
+
+char *ngx_http_s3_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+void ngx_http_s3_status_ready(ngx_http_request_t *r, void *answer);
 
 /* ngx_http_s3_variables.c */
 

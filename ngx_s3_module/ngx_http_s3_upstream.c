@@ -40,6 +40,8 @@ ngx_http_s3_upstream_start(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
 
     slcf = ngx_http_get_module_loc_conf(r, ngx_http_s3_module);
 
+    ctx->authenticated = ngx_http_s3_now();
+
     if (ngx_http_s3_body_init(r, ctx) != NGX_OK) {
         return NGX_ERROR;
     }
@@ -168,6 +170,7 @@ ngx_http_s3_process_header(ngx_http_request_t *r)
 
             if (rc == NGX_OK) {
                 ctx->replied = 1;
+                ctx->answered = ngx_http_s3_now();
                 return ngx_http_s3_add_headers(r, ctx);
             }
 

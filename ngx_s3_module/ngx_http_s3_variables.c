@@ -68,7 +68,7 @@ ngx_http_s3_str_variable(ngx_http_request_t *r,
     ngx_str_t          *s;
     ngx_http_s3_ctx_t  *ctx;
 
-    ctx = ngx_http_get_module_ctx(r, ngx_http_s3_module);
+    ctx = ngx_http_s3_find_ctx(r);
 
     if (ctx == NULL) {
         v->not_found = 1;
@@ -99,7 +99,7 @@ ngx_http_s3_operation_variable(ngx_http_request_t *r,
     ngx_http_s3_ctx_t          *ctx;
     const ProtobufCEnumValue   *value;
 
-    ctx = ngx_http_get_module_ctx(r, ngx_http_s3_module);
+    ctx = ngx_http_s3_find_ctx(r);
 
     value = NULL;
 

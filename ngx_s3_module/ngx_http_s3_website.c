@@ -142,11 +142,11 @@ ngx_http_s3_website(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return rv;
     }
 
-    slcf->website = 1;
+    slcf->handler = ngx_http_s3_website_handler;
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
-    clcf->handler = ngx_http_s3_website_handler;
+    clcf->handler = slcf->handler;
 
     return NGX_CONF_OK;
 }

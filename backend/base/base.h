@@ -139,6 +139,24 @@ void blocking_end(void);
 void computing_long(void);
 void blocking_hooks(void (*begin)(void), void (*end)(void)); /* at start */
 
+/* --- phases: what a request waits for ----------------------------------------
+ * Each thread adds up its own, whoever it works for. */
+enum phase {
+    PHASE_METADATA, /* reads and commits of the metadata */
+    PHASE_DRIVE,    /* reads, writes and syncs on drives */
+    PHASE_LOCK,     /* others that change the same */
+    PHASE_KEYS,     /* a Vault */
+    PHASES
+};
+struct phases {
+    uint64_t us[PHASES];
+};
+const char *phase_name(enum phase phase); /* "metadata" */
+/* What has passed since `began_us`, of clock_monotonic_us(). */
+void phase_add(enum phase phase, uint64_t began_us);
+/* Adds what this thread has added up, and begins anew at 0. */
+void phases_take(struct phases *phases);
+
 /* --- logging: one JSON object a line on stderr, or the file opened -----------
  * Never pass a secret. Thread-safe. */
 enum log_level {
@@ -155,10 +173,18 @@ void log_at(enum log_level level, const char *format, ...)
 #define log_info(...)  log_at(LOG_LEVEL_INFO, __VA_ARGS__)
 #define log_warn(...)  log_at(LOG_LEVEL_WARN, __VA_ARGS__)
 #define log_error(...) log_at(LOG_LEVEL_ERROR, __VA_ARGS__)
-/* The access line: fields already escaped or safe. */
-void log_request(const char *request_id, const char *operation, unsigned status,
-                 const char *error, struct slice bucket, struct slice key,
-                 uint64_t microseconds);
+/* A request that has ended: id, operation and error need no escapes. */
+struct log_request {
+    const char *id, *operation, *error;
+    unsigned status;
+    struct slice bucket, key;
+    uint64_t us;          /* from its first byte to the end of its reply */
+    uint64_t steps_us;    /* of which s3d worked on it, or waited */
+    struct phases phases; /* of which it waited for this */
+};
+/* A line at LOG_LEVEL_INFO; if it was slow another one, with its phases, at
+ * LOG_LEVEL_WARN. */
+void log_request(const struct log_request *request, bool slow);
 
 /* --- digests of object bodies
  * -------------------------------------------------- A set of hashes fed in one

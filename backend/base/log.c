@@ -115,25 +115,61 @@ void log_at(enum log_level level, const char *format, ...)
     write_line(line, (size_t)(p + 3 - line));
 }
 
-void log_request(const char *request_id, const char *operation, unsigned status,
-                 const char *error, struct slice bucket, struct slice key,
-                 uint64_t microseconds)
+/* Of a request, up to its status, without the end of the object. */
+static char *put_request(char *p, const char *end,
+                         const struct log_request *request)
+{
+    p += snprintf(p, 128, ",\"request\":\"%.32s\",\"operation\":\"%.40s\"",
+                  request->id, request->operation);
+    p += sprintf(p, ",\"bucket\":\"");
+    p = escape(p, end, request->bucket.data, request->bucket.size);
+    p += sprintf(p, "\",\"key\":\"");
+    p = escape(p, end, request->key.data, request->key.size);
+    return p + snprintf(p, 200,
+                        "\",\"status\":%u,\"error\":\"%.60s\",\"us\":%llu",
+                        request->status, request->error,
+                        (unsigned long long)request->us);
+}
+
+/* What is neither waited for nor the work of s3d is the other side's: the
+ * client that sends and receives. */
+static char *put_phases(char *p, const struct log_request *request)
+{
+    uint64_t waited = 0;
+
+    p += sprintf(p, ",\"phases\":{");
+    for (unsigned i = 0; i < PHASES; i++) {
+        waited += request->phases.us[i];
+        p += sprintf(p, "\"%s\":%llu,", phase_name(i),
+                     (unsigned long long)request->phases.us[i]);
+    }
+    return p +
+           sprintf(p, "\"work\":%llu,\"client\":%llu}",
+                   (unsigned long long)(request->steps_us > waited
+                                            ? request->steps_us - waited
+                                            : 0),
+                   (unsigned long long)(request->us > request->steps_us
+                                            ? request->us - request->steps_us
+                                            : 0));
+}
+
+void log_request(const struct log_request *request, bool slow)
 {
     char line[LINE_MAX], *p;
-    const char *end = line + sizeof(line) - 256;
+    const char *end = line + sizeof(line) - 512;
 
-    if (LOG_LEVEL_INFO < atomic_load(&level_now)) {
-        return;
+    if (LOG_LEVEL_INFO >= atomic_load(&level_now)) {
+        p = start_line(line, sizeof(line), "info");
+        p = put_request(p, end, request);
+        p += sprintf(p, "}\n");
+        write_line(line, (size_t)(p - line));
     }
-
-    p = start_line(line, sizeof(line), "info");
-    p += snprintf(p, 128, ",\"request\":\"%.32s\",\"operation\":\"%.40s\"",
-                  request_id, operation);
-    p += sprintf(p, ",\"bucket\":\"");
-    p = escape(p, end, bucket.data, bucket.size);
-    p += sprintf(p, "\",\"key\":\"");
-    p = escape(p, end, key.data, key.size);
-    p += snprintf(p, 200, "\",\"status\":%u,\"error\":\"%.60s\",\"us\":%llu}\n",
-                  status, error, (unsigned long long)microseconds);
-    write_line(line, (size_t)(p - line));
+    if (slow && LOG_LEVEL_WARN >= atomic_load(&level_now)) {
+        p = start_line(line, sizeof(line), "warn");
+        p += sprintf(p, ",\"message\":\"slow request\"");
+        p = put_request(p, end, request);
+        p = put_phases(p, request);
+        p += sprintf(p, "}\n");
+        write_line(line, (size_t)(p - line));
+    }
 }

@@ -239,9 +239,11 @@ static CURLcode perform(const struct vault_http *http, CURL *handle,
         SET(CURLOPT_POSTFIELDS, body);
         SET(CURLOPT_POSTFIELDSIZE, (long)strlen(body));
     }
+    const uint64_t began = clock_monotonic_us();
     blocking_begin();
     const CURLcode result = curl_easy_perform(handle);
     blocking_end();
+    phase_add(PHASE_KEYS, began);
     return result;
 }
 

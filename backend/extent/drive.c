@@ -78,6 +78,9 @@ static void fail(struct drive *drive, const char *reason)
     if (atomic_compare_exchange_strong(&drive->state, &expected,
                                        DRIVE_FAILED)) {
         take_note(drive, reason, true);
+        pthread_mutex_lock(&drive->note.mutex);
+        drive->note.failures++;
+        pthread_mutex_unlock(&drive->note.mutex);
         log_error("drive %u (%s) failed: %s", drive->config.index,
                   drive->config.directory, reason);
     }
@@ -186,6 +189,7 @@ void drive_describe(struct drive *drive, struct drive_condition *condition)
     pthread_mutex_lock(&drive->note.mutex);
     condition->since_ms = drive->note.since_ms;
     condition->returns = drive->note.returns;
+    condition->failures = drive->note.failures;
     condition->slow_since_ms = drive->note.slow_since_ms;
     memcpy(condition->reason, drive->note.reason, sizeof(drive->note.reason));
     pthread_mutex_unlock(&drive->note.mutex);

@@ -107,8 +107,9 @@ struct drive_condition {
     uint64_t since_ms; /* wall clock: when it came to be so */
     bool full;         /* takes no more records; returns by itself */
     uint64_t full_since_ms;
-    char reason[200]; /* why it is not DRIVE_OK, for people; or "" */
-    unsigned returns; /* how often it became DRIVE_OK again */
+    char reason[200];  /* why it is not DRIVE_OK, for people; or "" */
+    unsigned returns;  /* how often it became DRIVE_OK again */
+    unsigned failures; /* how often it no longer was */
 };
 void drive_describe(struct drive *drive, struct drive_condition *condition);
 

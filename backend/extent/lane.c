@@ -229,8 +229,8 @@ int lane_wait(struct lane_job *job, uint64_t wait_us)
     struct lane *lane = job->lane;
     struct drive *drive = lane->drive;
     bool patient = wait_us == 0;
-    uint64_t deadline =
-        clock_monotonic_us() + (patient ? drive_timeout(drive) : wait_us);
+    uint64_t began = clock_monotonic_us();
+    uint64_t deadline = began + (patient ? drive_timeout(drive) : wait_us);
     blocking_begin();
     pthread_mutex_lock(&lane->mutex);
     while (job->stage != JOB_DONE &&
@@ -242,6 +242,7 @@ int lane_wait(struct lane_job *job, uint64_t wait_us)
     }
     pthread_mutex_unlock(&lane->mutex);
     blocking_end();
+    phase_add(PHASE_DRIVE, began);
     if (stage == JOB_DONE) {
         pthread_cond_destroy(&job->done);
         return 0;

@@ -240,6 +240,7 @@ struct drive {
         uint64_t since_ms;
         char reason[REASON_SIZE];
         unsigned returns;
+        unsigned failures;
         uint64_t slow_since_ms;
     } note; /* about the state */
 

@@ -132,6 +132,7 @@ void sync_latch_wait(struct sync_latch *latch)
 {
     struct drive *silent[LATCH_DRIVES_MAX];
     unsigned count = 0;
+    uint64_t began = clock_monotonic_us();
     blocking_begin();
     pthread_mutex_lock(&latch->mutex);
     while (latch->waiting != NULL) {
@@ -142,6 +143,7 @@ void sync_latch_wait(struct sync_latch *latch)
     }
     pthread_mutex_unlock(&latch->mutex);
     blocking_end();
+    phase_add(PHASE_DRIVE, began);
     for (unsigned i = 0; i < count; i++) {
         drive_silent(silent[i]);
     }

@@ -129,6 +129,7 @@ int kv_batch_load(struct kv_batch *batch, struct slice bytes)
 
 int kv_commit(struct kv *kv, struct kv_batch *batch)
 {
+    uint64_t began;
     int rc;
 
     if (atomic_load(&kv->poisoned)) {
@@ -146,9 +147,11 @@ int kv_commit(struct kv *kv, struct kv_batch *batch)
             return rc;
         }
     }
+    began = clock_monotonic_us();
     blocking_begin();
     rc = kv->ops->commit(kv, batch);
     blocking_end();
+    phase_add(PHASE_METADATA, began);
     if (rc == 0) {
         return 0;
     }
@@ -201,7 +204,16 @@ void kv_close(struct kv *kv)
 int kv_get(struct kv *kv, struct arena *arena, struct slice key,
            struct slice *value)
 {
-    return kv->ops->get(kv, arena, key, value);
+    uint64_t began = clock_monotonic_us();
+    int rc = kv->ops->get(kv, arena, key, value);
+
+    phase_add(PHASE_METADATA, began);
+    return rc;
+}
+
+bool kv_statistics(struct kv *kv, struct kv_statistics *statistics)
+{
+    return kv->ops->statistics != NULL && kv->ops->statistics(kv, statistics);
 }
 
 struct kv_iterator *kv_iterate(struct kv *kv)
@@ -218,7 +230,10 @@ void kv_iterator_free(struct kv_iterator *iterator)
 
 void kv_seek(struct kv_iterator *iterator, struct slice key)
 {
+    uint64_t began = clock_monotonic_us();
+
     iterator->ops->seek(iterator, key);
+    phase_add(PHASE_METADATA, began);
 }
 
 void kv_next(struct kv_iterator *iterator)

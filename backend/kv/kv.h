@@ -77,6 +77,19 @@ struct slice kv_key(struct kv_iterator *iterator); /* until it moves */
 struct slice kv_value(struct kv_iterator *iterator);
 int kv_error(struct kv_iterator *iterator); /* 0, or -EIO: check at the end */
 
+/* What LevelDB says of itself; of the primary, where there are mirrors. */
+#define KV_LEVELS 7
+struct kv_statistics {
+    struct {
+        uint64_t files, bytes; /* of tables; whole megabytes */
+        /* Since it was opened: by compactions into the level. */
+        uint64_t seconds, bytes_read, bytes_written;
+    } levels[KV_LEVELS];
+    uint64_t memory; /* bytes: of tables not yet written, and cached blocks */
+};
+/* False: there is no such database, or it cannot be asked. Does not block. */
+bool kv_statistics(struct kv *kv, struct kv_statistics *statistics);
+
 /* --- mirrors: docs/mirrors.md ----------------------------------------------
  * One store in several directories, each on a drive of its own. */
 struct kv_mirror_options {

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <leveldb/c.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -261,6 +262,46 @@ static int open_database(struct leveldb_kv *self, const char *directory,
     return 0;
 }
 
+/* A line of the property "leveldb.stats" for each level that has something:
+ *   Level  Files Size(MB) Time(sec) Read(MB) Write(MB) */
+static void read_levels(const char *line, struct kv_statistics *statistics)
+{
+    unsigned level;
+    double files, size, seconds, in, out;
+
+    for (; line != NULL; line = strchr(line, '\n')) {
+        line += *line == '\n';
+        if (sscanf(line, "%u %lf %lf %lf %lf %lf", &level, &files, &size,
+                   &seconds, &in, &out) == 6 &&
+            level < KV_LEVELS) {
+            statistics->levels[level].files = (uint64_t)files;
+            statistics->levels[level].bytes = (uint64_t)size << 20;
+            statistics->levels[level].seconds = (uint64_t)seconds;
+            statistics->levels[level].bytes_read = (uint64_t)in << 20;
+            statistics->levels[level].bytes_written = (uint64_t)out << 20;
+        }
+    }
+}
+
+static bool leveldb_kv_statistics(struct kv *kv,
+                                  struct kv_statistics *statistics)
+{
+    struct leveldb_kv *self = (struct leveldb_kv *)kv;
+    char *levels = leveldb_property_value(self->db, "leveldb.stats");
+    char *memory =
+        leveldb_property_value(self->db, "leveldb.approximate-memory-usage");
+    bool known = levels != NULL && memory != NULL;
+
+    *statistics = (struct kv_statistics){0};
+    if (known) {
+        read_levels(levels, statistics);
+        statistics->memory = strtoull(memory, NULL, 10);
+    }
+    leveldb_free(levels);
+    leveldb_free(memory);
+    return known;
+}
+
 /* LevelDB names its newest manifest last, and does not sync that. */
 static int open_unsynced(struct leveldb_kv *self, struct io *io,
                          const char *directory, struct kv **kv)
@@ -285,6 +326,7 @@ int leveldb_open_unsynced(struct io *io, struct leveldb_env_t *env,
         .commit = leveldb_kv_commit,
         .iterate = leveldb_kv_iterate,
         .checkpoint = leveldb_kv_checkpoint,
+        .statistics = leveldb_kv_statistics,
     };
     struct leveldb_kv *self;
     int error = io_mkdir(io, directory);

@@ -498,6 +498,7 @@ static struct mirrors *mirrors_new(const struct kv_mirror_options *options,
         .get = mirrors_get,
         .commit = mirrors_commit,
         .iterate = mirrors_iterate,
+        .statistics = mirrors_statistics,
     };
     struct mirrors *all = xcalloc(1, sizeof(*all));
     pthread_condattr_t attributes;

@@ -85,6 +85,23 @@ int mirrors_get(struct kv *kv, struct arena *arena, struct slice key,
     return error;
 }
 
+/* Of the primary as it is, were it behind. */
+bool mirrors_statistics(struct kv *kv, struct kv_statistics *statistics)
+{
+    struct mirrors *all = (struct mirrors *)kv;
+    struct mirror_db *db = NULL;
+    bool known;
+
+    pthread_mutex_lock(&all->lock);
+    if (all->primary != NULL && all->primary->db != NULL) {
+        db = mirror_db_retain(all->primary->db);
+    }
+    pthread_mutex_unlock(&all->lock);
+    known = db != NULL && kv_statistics(db->kv, statistics);
+    mirror_db_release(db);
+    return known;
+}
+
 /* --- iterators -------------------------------------------------------------*/
 
 static void iterator_free(struct kv_iterator *iterator)

@@ -20,6 +20,8 @@ struct kv_ops {
     /* All that was committed is in tables that a power cut leaves alone; only
      * of stores that do not sync each commit, else NULL. */
     int (*checkpoint)(struct kv *kv);
+    /* NULL: it is no LevelDB. */
+    bool (*statistics)(struct kv *kv, struct kv_statistics *statistics);
 };
 
 struct kv_iterator_ops {

@@ -117,9 +117,12 @@ static pthread_rwlock_t *bucket_stripe(struct meta *meta, struct slice bucket)
 static void lock_mutex(pthread_mutex_t *mutex)
 {
     if (pthread_mutex_trylock(mutex) != 0) {
+        const uint64_t began = clock_monotonic_us();
+
         blocking_begin();
         invariant(pthread_mutex_lock(mutex) == 0);
         blocking_end();
+        phase_add(PHASE_LOCK, began);
     }
 }
 
@@ -127,10 +130,13 @@ static void lock_bucket(pthread_rwlock_t *lock, bool exclusive)
 {
     if ((exclusive ? pthread_rwlock_trywrlock(lock)
                    : pthread_rwlock_tryrdlock(lock)) != 0) {
+        const uint64_t began = clock_monotonic_us();
+
         blocking_begin();
         invariant((exclusive ? pthread_rwlock_wrlock(lock)
                              : pthread_rwlock_rdlock(lock)) == 0);
         blocking_end();
+        phase_add(PHASE_LOCK, began);
     }
 }
 

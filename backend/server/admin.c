@@ -96,6 +96,51 @@ void admin_add_credentials(json_t *object,
 }
 
 /* --- status ----------------------------------------------------------------*/
+static json_t *sample_json(const Wire__MetricSample *sample)
+{
+    json_t *object = json_object(), *labels = json_object();
+    double count = 0;
+    for (size_t i = 0; i < sample->n_labels; i++) {
+        json_t *value = json_string(sample->labels[i]->value);
+        json_object_set_new(labels, sample->labels[i]->name,
+                            value != NULL ? value : json_string("?"));
+    }
+    for (size_t i = 0; i < sample->n_buckets; i++) {
+        count += (double)sample->buckets[i];
+    }
+    if (sample->n_labels > 0) {
+        json_object_set(object, "labels", labels);
+    }
+    json_decref(labels);
+    if (sample->n_buckets > 0) {
+        json_object_set_new(object, "count", json_real(count));
+        json_object_set_new(object, "sum", json_real(sample->value));
+    } else {
+        json_object_set_new(object, "value", json_real(sample->value));
+    }
+    return object;
+}
+
+/* The numbers that s3_status has: {"s3d_threads": [{"value": 64}], ...}. */
+static json_t *status_metrics(struct server *server)
+{
+    struct arena *arena = arena_new();
+    struct metrics metrics;
+    json_t *object = json_object();
+    metrics_init(&metrics, arena_protobuf_allocator(arena));
+    server_metrics(server, &metrics);
+    for (size_t i = 0; i < metrics.message.n_families; i++) {
+        const Wire__MetricFamily *family = metrics.message.families[i];
+        json_t *list = json_array();
+        for (size_t k = 0; k < family->n_samples; k++) {
+            json_array_append_new(list, sample_json(family->samples[k]));
+        }
+        json_object_set_new(object, family->name, list);
+    }
+    arena_free(arena);
+    return object;
+}
+
 static json_t *status_archive(struct archive *archive)
 {
     struct archive_status status = {0};
@@ -134,7 +179,7 @@ static json_t *status_requests(struct counters *counters)
 {
     json_t *object = json_object();
     for (unsigned i = 0; i < SERVER_OPERATIONS; i++) {
-        char name[40];
+        char name[OPERATION_NAME_SIZE];
         const uint64_t count = atomic_load(&counters->requests[i]);
         if (count == 0) {
             continue;
@@ -163,6 +208,7 @@ static int status(struct admin_call *call)
                   (json_int_t)atomic_load(&counters->aborted), "requests",
                   status_requests(counters));
     json_object_set_new(object, "events", admin_events(server->publisher));
+    json_object_set_new(object, "metrics", status_metrics(server));
     return admin_reply(call, object);
 }
 

@@ -27,6 +27,7 @@ static const struct setting settings[] = {
     {"log", PATH, AT(log), "", 0, 0},
     {"audit_log", PATH, AT(audit_log), "", 0, 0},
     {"log_level", LEVEL, AT(log_level), "info", 0, 0},
+    {"slow_request_ms", NUMBER, AT(slow_request_ms), "1000", 0, 3600000},
     {"threads", NUMBER, AT(threads), "64", 2, 1024},
     {"extent_size", SIZE, AT(extent_size), "1G", 64ull << 20, 64ull << 30},
     {"reserve", SIZE, AT(reserve), "1G", 0, 1ull << 50},

@@ -1,5 +1,6 @@
 /*
- * A control connection: HELLO, then key requests that may overlap.
+ * A control connection: HELLO, then requests for keys and for metrics, which
+ * may overlap.
  */
 #include "server/private.h"
 #include <stdlib.h>
@@ -22,6 +23,13 @@ struct key_job {
     bool found;
 };
 
+struct status_job {
+    struct job job;
+    struct control_connection *control;
+    uint64_t id;
+    struct buffer output;
+};
+
 static struct control_connection *from_base(struct connection *base)
 {
     return (struct control_connection *)base;
@@ -34,6 +42,7 @@ static void send_welcome(struct connection *base)
     Wire__Drive drives[SERVER_DRIVES_MAX], *list[SERVER_DRIVES_MAX];
     Wire__Welcome welcome = WIRE__WELCOME__INIT;
     welcome.version = FRAME_VERSION;
+    welcome.status = true;
     welcome.drives = list;
     for (unsigned i = 0; i < cluster->drive_count; i++) {
         if ((base->server->usable & 1u << i) == 0) {
@@ -144,12 +153,70 @@ static bool take_key_request(struct control_connection *control,
     return true;
 }
 
+/* --- metrics ---------------------------------------------------------------*/
+static void status_run(struct job *job)
+{
+    struct status_job *status = (struct status_job *)job;
+    struct server *server = status->control->base.server;
+    Wire__StatusReply reply = WIRE__STATUS_REPLY__INIT;
+    struct arena *arena = arena_new();
+    struct metrics metrics;
+
+    metrics_init(&metrics, arena_protobuf_allocator(arena));
+    server_metrics(server, &metrics);
+    reply.id = status->id;
+    reply.metrics = &metrics.message;
+    if (wire__status_reply__get_packed_size(&reply) > FRAME_MESSAGE_MAX) {
+        log_error("there are more metrics than one message holds");
+        reply.metrics = NULL;
+    }
+    frame_append_message(&status->output, FRAME_STATUS_REPLY, &reply);
+    arena_free(arena);
+}
+
+static void status_done(struct job *job)
+{
+    struct status_job *status = (struct status_job *)job;
+    struct connection *base = &status->control->base;
+
+    connection_job_done(base);
+    connection_send(base, &status->output, (struct slice){0},
+                    (struct slice){0});
+    free(status);
+    if (base->closing) {
+        connection_settle(base);
+    } else {
+        control_input(base);
+    }
+}
+
+static bool take_status_request(struct control_connection *control,
+                                const uint8_t *payload, size_t size)
+{
+    Wire__StatusRequest *request =
+        wire__status_request__unpack(NULL, size, payload);
+    if (request == NULL) {
+        return false;
+    }
+    struct status_job *status = xcalloc(1, sizeof(*status));
+    status->control = control;
+    status->id = request->id;
+    status->job.run = status_run;
+    status->job.done = status_done;
+    wire__status_request__free_unpacked(request, NULL);
+    connection_submit(&control->base, &status->job);
+    return true;
+}
+
 /* --- events ----------------------------------------------------------------*/
 static bool take_frame(struct control_connection *control, unsigned type,
                        const uint8_t *payload, size_t size)
 {
     if (type == FRAME_KEY_REQUEST && control->greeted) {
         return take_key_request(control, payload, size);
+    }
+    if (type == FRAME_STATUS_REQUEST && control->greeted) {
+        return take_status_request(control, payload, size);
     }
     if (type != FRAME_HELLO || control->greeted) {
         return false;

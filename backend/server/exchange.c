@@ -9,32 +9,75 @@ static struct slice slice_of_bytes(const ProtobufCBinaryData *bytes)
 }
 
 /* --- the end ---------------------------------------------------------------*/
+static bool is_slow(struct exchange *x)
+{
+    const uint64_t limit_us = 1000 * atomic_load_explicit(&x->counters->slow_ms,
+                                                          memory_order_relaxed);
+    if (limit_us == 0 || x->steps_us < limit_us) {
+        return false;
+    }
+    atomic_fetch_add_explicit(&x->counters->slow, 1, memory_order_relaxed);
+    return true;
+}
+
+static void count(struct counters *counters, const struct exchange *x,
+                  unsigned status)
+{
+    const unsigned operation = (unsigned)x->request->operation;
+    uint64_t waited_us = 0;
+    if (operation < SERVER_OPERATIONS) {
+        atomic_fetch_add_explicit(&counters->requests[operation], 1,
+                                  memory_order_relaxed);
+    }
+    if (status >= 500) {
+        atomic_fetch_add_explicit(&counters->errors, 1, memory_order_relaxed);
+    }
+    for (unsigned i = 0; i < PHASES; i++) {
+        if (x->phases.us[i] > 0) {
+            metric_observe(&counters->phases[i], x->phases.us[i]);
+            waited_us += x->phases.us[i];
+        }
+    }
+    metric_observe(&counters->work,
+                   x->steps_us > waited_us ? x->steps_us - waited_us : 0);
+}
+
 static void account(struct exchange *x, unsigned status, const char *error)
 {
-    char id[80] = "", name[40];
+    char id[80] = "", name[OPERATION_NAME_SIZE];
     const size_t size = x->request->request_id.len;
     if (size < sizeof(id) && size > 0) {
         memcpy(id, x->request->request_id.data, size);
     }
-    operation_name(x->request->operation, name);
-    const unsigned operation = (unsigned)x->request->operation;
-    if (operation < SERVER_OPERATIONS) {
-        atomic_fetch_add_explicit(&x->counters->requests[operation], 1,
-                                  memory_order_relaxed);
-    }
-    if (status >= 500) {
-        atomic_fetch_add_explicit(&x->counters->errors, 1,
-                                  memory_order_relaxed);
-    }
-    log_request(id, name, status, error, slice_of_bytes(&x->request->bucket),
-                slice_of_bytes(&x->request->key),
-                clock_monotonic_us() - x->started_us);
+    operation_name((unsigned)x->request->operation, name);
+    count(x->counters, x, status);
+    const struct log_request line = {
+        .id = id,
+        .operation = name,
+        .error = error,
+        .status = status,
+        .bucket = slice_of_bytes(&x->request->bucket),
+        .key = slice_of_bytes(&x->request->key),
+        .us = clock_monotonic_us() - x->started_us,
+        .steps_us = x->steps_us,
+        .phases = x->phases,
+    };
+    log_request(&line, is_slow(x));
+}
+
+/* The part of a step that is over: its time is the request's. */
+static void end_step(struct exchange *x)
+{
+    phases_take(&x->phases);
+    x->steps_us += clock_monotonic_us() - x->step_us;
+    x->step_us = clock_monotonic_us();
 }
 
 /* Logs and frees the call. `status` 0: what the reply says. */
 static void finish(struct exchange *x, unsigned status, const char *error)
 {
     if (x->call != NULL) {
+        end_step(x);
         if (status == 0) {
             status = s3_call_reply(x->call)->status;
             error = s3_call_error(x->call);
@@ -62,6 +105,8 @@ static void cut(struct exchange *x, const char *why)
 static bool take_request(struct exchange *x, struct slice payload)
 {
     x->started_us = clock_monotonic_us();
+    x->steps_us = 0;
+    x->phases = (struct phases){0};
     x->arena = arena_new();
     x->request = wire__request__unpack(arena_protobuf_allocator(x->arena),
                                        payload.size, payload.data);
@@ -229,7 +274,7 @@ static void put_reply(struct exchange *x)
     }
 }
 
-void exchange_step(struct exchange *x)
+static void step(struct exchange *x)
 {
     x->piece_head = x->piece = (struct slice){0};
     x->segments = false;
@@ -254,6 +299,15 @@ void exchange_step(struct exchange *x)
         frame_append(&x->output, FRAME_CONTINUE, NULL, 0);
         x->continue_sent = true;
     }
+}
+
+void exchange_step(struct exchange *x)
+{
+    struct phases others = {0};
+    phases_take(&others); /* of what the thread did before */
+    x->step_us = clock_monotonic_us();
+    step(x);
+    end_step(x);
 }
 
 void exchange_reset(struct exchange *x)

@@ -17,6 +17,9 @@ struct exchange {
     Wire__Request *request;
     struct s3_call *call; /* NULL after the last piece */
     uint64_t started_us;
+    uint64_t step_us;  /* when the step began whose time is not in these */
+    uint64_t steps_us; /* in steps */
+    struct phases phases;
 
     /* in */
     struct input batch; /* whole frames, and parts of DATA */

@@ -37,10 +37,10 @@ struct queue {
 
 struct pool {
     uv_loop_t *loop;
-    struct queue jobs;  /* the leader's: submitted in the loop, not yet run */
-    unsigned under_way; /* the leader's: submitted and not done */
-    uv_async_t async;   /* wakes the loop: followers have finished jobs */
-    bool closing;       /* the leader's */
+    struct queue jobs; /* the leader's: submitted in the loop, not yet run */
+    atomic_uint under_way; /* the leader's: submitted and not done */
+    uv_async_t async;      /* wakes the loop: followers have finished jobs */
+    bool closing;          /* the leader's */
 
     /* 0 while the leader is in the loop, the number of its job while it runs
      * one. Who changes a job's number to 0 decides what follows: the leader
@@ -316,6 +316,15 @@ void pool_run(struct pool *pool)
         pthread_join(pool->ids[i], NULL);
     }
     blocking_hooks(NULL, NULL);
+}
+
+void pool_look(struct pool *pool, struct pool_status *status)
+{
+    status->threads = pool->threads;
+    status->under_way = pool->under_way;
+    pthread_mutex_lock(&pool->lock);
+    status->waiting = pool->busy;
+    pthread_mutex_unlock(&pool->lock);
 }
 
 void pool_close(struct pool *pool)

@@ -13,6 +13,7 @@
 #include "events/publisher.h"
 #include "s3/s3.h"
 #include "server/server.h"
+#include "wire/metrics.h"
 #include <stdatomic.h>
 #include <uv.h>
 
@@ -35,6 +36,12 @@ void pool_submit(struct pool *pool, struct job *job);
 /* In the loop: lets it end once nothing is under way. */
 void pool_close(struct pool *pool);
 void pool_free(struct pool *pool); /* after pool_run() */
+struct pool_status {
+    unsigned threads;
+    unsigned waiting;   /* of these: for a drive, a commit, a lock */
+    unsigned under_way; /* jobs that were submitted and have not ended */
+};
+void pool_look(struct pool *pool, struct pool_status *status);
 
 /* --- the cluster (cluster.c)
  * -------------------------------------------------*/
@@ -226,15 +233,39 @@ struct counters {
     atomic_uint_fast64_t requests[SERVER_OPERATIONS]; /* by Wire__Operation */
     atomic_uint_fast64_t errors;                      /* 5xx */
     atomic_uint_fast64_t aborted;
+    atomic_uint_fast64_t slow;    /* that s3d took slow_ms for, or longer */
+    atomic_uint_fast64_t slow_ms; /* 0: none is slow */
+    /* Of requests: what they waited for, and the rest of s3d's time. */
+    struct metric_histogram phases[PHASES], work;
     atomic_int connections[3]; /* request, control, admin */
     atomic_int in_flight;
 };
 enum { COUNT_REQUEST, COUNT_CONTROL, COUNT_ADMIN };
-/* "PutObject"; `name` holds at least 40 bytes. */
-void operation_name(unsigned operation, char name[40]);
 
 /* --- harden.c --------------------------------------------------------------*/
 void process_harden(bool core_dumps); /* at the start, before any thread */
+
+/* --- metrics (metrics*.c): on a pool thread
+ * ----------------------------------- What care_status() said, which scans a
+ * queue: kept for as long as makes that a small share of the time. */
+struct care_seen {
+    pthread_mutex_t lock; /* over all of it */
+    struct arena *arena;  /* of status; NULL: it was never asked */
+    struct care_status status;
+    uint64_t until_us;
+    int error;
+};
+void care_seen_open(struct care_seen *seen);
+void care_seen_close(struct care_seen *seen);
+
+/* All that s3d counts and measures of itself. */
+void server_metrics(struct server *server, struct metrics *metrics);
+/* Parts of it. */
+void metrics_of_process(struct metrics *metrics);
+void metrics_of_drives(const struct cluster *cluster, struct metrics *metrics);
+void metrics_of_metadata(struct server *server, struct metrics *metrics);
+void metrics_of_care(struct server *server, struct metrics *metrics);
+void metrics_of_events(struct publisher *publisher, struct metrics *metrics);
 
 /* --- administration (admin.c): on a pool thread
  * ----------------------------------*/
@@ -301,6 +332,7 @@ struct server {
     uv_async_t feed; /* of events: it has something for somebody */
     struct s3_rewrap *rewrap;
     struct chore chores[SERVER_CHORES];
+    struct care_seen care_seen;
     uint64_t started_ms;
     uint32_t usable; /* drives, as last told to the workers */
     bool stopping, reloading;

@@ -295,6 +295,8 @@ int server_run(struct server_config *config, const char *config_path)
     server->config = config;
     server->config_path = config_path;
     server->started_ms = clock_wall_ms();
+    server->counters.slow_ms = config->slow_request_ms;
+    care_seen_open(&server->care_seen);
     struct s3_audit *audit = NULL;
     log_set_level(config->log_level);
     int error = log_open(config->log[0] != '\0' ? config->log : NULL);
@@ -355,6 +357,7 @@ int server_run(struct server_config *config, const char *config_path)
         events_close(server->service.events);
     }
     cluster_close(&server->cluster);
+    care_seen_close(&server->care_seen);
     s3_audit_close(audit);
     if (error == 0) {
         log_info("s3d has stopped");

@@ -102,6 +102,7 @@ struct server_config {
     char *log;       /* "": stderr */
     char *audit_log; /* "": none is kept */
     enum log_level log_level;
+    uint64_t slow_request_ms; /* 0: none is logged as slow */
     uint64_t threads;
     uint64_t extent_size;      /* bytes */
     uint64_t reserve;          /* bytes, of each drive */

@@ -33,6 +33,8 @@ enum frame_type {
     FRAME_WELCOME = 2, /* s3d to worker: drives; again when they change */
     FRAME_KEY_REQUEST = 3,
     FRAME_KEY_REPLY = 4,
+    FRAME_STATUS_REQUEST = 5, /* if WELCOME says that it is answered */
+    FRAME_STATUS_REPLY = 6,
 
     FRAME_REQUEST = 10, /* worker to s3d */
     FRAME_DATA = 11,    /* both ways */
@@ -67,6 +69,11 @@ int frame_decode(const uint8_t in[FRAME_HEADER_SIZE],
 
 /* Returns 0 if the payload is what the header promised, or -1. */
 int frame_check(const struct frame_header *header, const void *payload);
+
+/* "PutObject" of PUT_OBJECT, as S3's documentation writes it; what has no name
+ * is "Operation" and its number. */
+#define OPERATION_NAME_SIZE 40
+void operation_name(unsigned operation, char name[OPERATION_NAME_SIZE]);
 
 /* CRC32C (RFC 3720), continuing from `crc` (0 to start). */
 uint32_t crc32c(uint32_t crc, const void *data, size_t size);
