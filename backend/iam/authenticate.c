@@ -2,6 +2,7 @@
  * Who holds an access key: asked once with every request. A lookup, and one
  * reference to rights that were gathered before.
  */
+#include "base/signing_key.h"
 #include "iam/private.h"
 
 #include <errno.h>
@@ -165,7 +166,7 @@ int iam_signing_key(struct iam *iam, struct slice access_key, struct slice date,
     if (rc < 0) {
         return rc;
     }
-    derive_key(slice_of(secret, (size_t)rc), date, region, service, out);
+    signing_key(slice_of(secret, (size_t)rc), date, region, service, out);
     OPENSSL_cleanse(secret, sizeof(secret));
     return 0;
 }

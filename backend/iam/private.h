@@ -261,8 +261,4 @@ int reseal_all(struct iam *iam);
 int unseal_key(const struct iam *iam, const struct access_key *key,
                uint8_t secret[IAM_SECRET_MAX]);
 
-/* --- derive.c --------------------------------------------------------------*/
-void derive_key(struct slice secret, struct slice date, struct slice region,
-                struct slice service, uint8_t key[IAM_KEY_SIZE]);
-
 #endif

@@ -11,7 +11,7 @@
 #define S3_ACL_H
 
 #include "s3/call.h"
-#include "s3/xml_in.h"
+#include "base/xml_in.h"
 
 #define ACL_FULL_CONTROL                                                       \
     ((uint32_t)(META__ACL_PERMISSION__READ | META__ACL_PERMISSION__WRITE |     \

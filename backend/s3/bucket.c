@@ -16,7 +16,7 @@
 #include "s3/ownership.h"
 #include "s3/public_access.h"
 #include "s3/tags.h"
-#include "s3/xml_in.h"
+#include "base/xml_in.h"
 
 #define BUCKETS_MAX     10000
 #define DEFAULT_REGION  "us-east-1"

@@ -5,7 +5,7 @@
 #ifndef S3_CORS_H
 #define S3_CORS_H
 
-#include "s3/xml_in.h"
+#include "base/xml_in.h"
 
 #define CORS_RULES_MAX    100
 #define CORS_ID_MAX       255         /* characters */

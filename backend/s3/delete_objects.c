@@ -10,7 +10,7 @@
 #include "s3/operations.h"
 #include "s3/version.h"
 #include "s3/worm.h"
-#include "s3/xml_in.h"
+#include "base/xml_in.h"
 
 #define DELETE_MAX 1000 /* keys of one request */
 

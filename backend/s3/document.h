@@ -9,7 +9,7 @@
 #define S3_DOCUMENT_H
 
 #include "s3/call.h"
-#include "s3/xml_in.h"
+#include "base/xml_in.h"
 
 /* Names are on disk: never change one. */
 #define DOCUMENT_TAGGING         "tagging"           /* XML */

@@ -11,7 +11,7 @@
 #include "s3/multipart.h"
 #include "s3/operations.h"
 #include "s3/sse.h"
-#include "s3/xml_in.h"
+#include "base/xml_in.h"
 
 #define ALGORITHMS (META__CHECKSUM_ALGORITHM__SHA256 + 1)
 

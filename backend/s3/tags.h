@@ -6,7 +6,7 @@
 #define S3_TAGS_H
 
 #include "s3/call.h"
-#include "s3/xml_in.h"
+#include "base/xml_in.h"
 
 /* What the tags are of decides how many there may be, and some messages. */
 enum tags_of { TAGS_OF_OBJECT, TAGS_OF_BUCKET };

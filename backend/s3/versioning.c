@@ -5,7 +5,7 @@
 #include "s3/bucket.h"
 #include "s3/document.h"
 #include "s3/operations.h"
-#include "s3/xml_in.h"
+#include "base/xml_in.h"
 
 static bool take_status(struct s3_call *call, struct slice text,
                         Meta__Bucket__Versioning *wanted)

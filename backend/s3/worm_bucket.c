@@ -6,7 +6,7 @@
 #include "s3/document.h"
 #include "s3/operations.h"
 #include "s3/worm.h"
-#include "s3/xml_in.h"
+#include "base/xml_in.h"
 
 #define DAYS_MAX  36500
 #define YEARS_MAX 100

@@ -11,7 +11,7 @@
 #include "s3/operations.h"
 #include "s3/version.h"
 #include "s3/worm.h"
-#include "s3/xml_in.h"
+#include "base/xml_in.h"
 
 static void fail_marker(struct s3_call *call, const Meta__Object *marker,
                         struct slice version_id)

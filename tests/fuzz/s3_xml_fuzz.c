@@ -4,7 +4,7 @@
  */
 #include "fuzz.h"
 
-#include "s3/xml_in.h"
+#include "base/xml_in.h"
 
 static const char *const roots[] = {"Delete", "CompleteMultipartUpload",
                                     "Tagging", "CORSConfiguration",

@@ -1,6 +1,7 @@
 /*
  * Derived keys, sealed secrets, and the master key file.
  */
+#include "base/signing_key.h"
 #include "iam/private.h"
 
 #include <errno.h>
@@ -23,7 +24,7 @@ static void test_published_vector(void **state)
     char hex[2 * IAM_KEY_SIZE + 1];
 
     (void)state;
-    derive_key(SLICE_LITERAL("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"),
+    signing_key(SLICE_LITERAL("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"),
                SLICE_LITERAL("20150830"), SLICE_LITERAL("us-east-1"),
                SLICE_LITERAL("iam"), key);
     hex_encode(hex, key, sizeof(key));

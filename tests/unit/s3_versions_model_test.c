@@ -9,7 +9,7 @@
 #include "kv_store.h"
 #include "s3_fixture.h"
 
-#include "s3/xml_in.h"
+#include "base/xml_in.h"
 
 #define STEPS    500
 #define SEEDS    5

@@ -1,14 +1,14 @@
 /*
- * Private to s3/: request documents, read strictly.
+ * S3's documents, read strictly: the bodies of requests, and of answers.
  *
- * S3's request documents are small trees of elements that hold either text or
- * elements. What is not that is refused: a DTD (and with it every entity of
- * its own), a foreign namespace, more than XML_IN_DEPTH_MAX levels or
+ * They are small trees of elements that hold either text or elements. What is
+ * not that is refused: a DTD (and with it every entity of its own), a foreign
+ * namespace, more than XML_IN_DEPTH_MAX levels or
  * XML_IN_NODES_MAX elements, text between elements. Of attributes only
  * xsi:type is kept. Nothing is ever fetched.
  */
-#ifndef S3_XML_IN_H
-#define S3_XML_IN_H
+#ifndef BASE_XML_IN_H
+#define BASE_XML_IN_H
 
 #include "base/base.h"
 
@@ -40,6 +40,9 @@ struct xml_leaf {
  * one is unknown, not a leaf, doubled, or a required one is absent. */
 bool xml_in_leaves(const struct xml_node *parent, struct xml_leaf *leaves,
                    size_t count);
+
+/* The text of the first child of that name; empty if there is none. */
+struct slice xml_in_text(const struct xml_node *parent, const char *name);
 
 /* "true" or "false", as XML Schema's boolean. False: it is neither. */
 bool xml_in_bool(struct slice text, bool *value);

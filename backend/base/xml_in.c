@@ -1,7 +1,7 @@
 /*
- * Request documents through libxml2's SAX interface into a small tree.
+ * S3's documents through libxml2's SAX interface into a small tree.
  */
-#include "s3/xml_in.h"
+#include "base/xml_in.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -206,6 +206,17 @@ bool xml_in_leaves(const struct xml_node *parent, struct xml_leaf *leaves,
         }
     }
     return true;
+}
+
+struct slice xml_in_text(const struct xml_node *parent, const char *name)
+{
+    for (const struct xml_node *node = parent->first; node != NULL;
+         node = node->next) {
+        if (slice_equal_string(node->name, name)) {
+            return node->text;
+        }
+    }
+    return SLICE_LITERAL("");
 }
 
 static bool is_word(struct slice text, const char *word)

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "s3/xml_in.h"
+#include "base/xml_in.h"
 
 static struct xml_node *parse(struct arena *arena, const char *text)
 {
