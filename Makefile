@@ -29,7 +29,7 @@ S3D_LIBS := -pthread -lleveldb -lerasurecode -lhiredis \
 
 # Each folder of backend/ is an archive; what it may use is listed here, and
 # nothing else: dependencies point one way.
-FOLDERS := base wire io extent erasure placement blob kv meta archive rebuild events crypt policy iam oidc care s3 server
+FOLDERS := base wire io extent erasure placement blob kv meta archive rebuild events crypt policy iam oidc care s3 server transfer
 uses.base      :=
 uses.wire      := gen
 uses.core      := wire gen
@@ -49,6 +49,7 @@ uses.iam       := policy meta kv io base gen
 uses.oidc      := base
 uses.care      := meta kv blob placement erasure extent io base gen
 uses.s3        := oidc iam policy crypt events meta kv blob placement erasure extent io wire base gen
+uses.transfer  := base
 uses.server    := s3 care rebuild archive oidc iam policy crypt events meta kv blob placement erasure extent io wire base gen
 
 PROTOS := backend/wire/wire.proto backend/blob/layout.proto backend/meta/records.proto
@@ -110,7 +111,7 @@ $(BUILD)/s3d: $(BUILD)/backend/server/main.o $(call archives,server)
 	@$(CC) $(S3D_CFLAGS) -o $@ $^ $(S3D_LIBS)
 
 CTL := $(patsubst %.c,$(BUILD)/%.o,$(wildcard backend/ctl/*.c))
-$(BUILD)/s3ctl: $(CTL) $(BUILD)/libwire.a $(BUILD)/libbase.a $(BUILD)/libgen.a
+$(BUILD)/s3ctl: $(CTL) $(BUILD)/libtransfer.a $(BUILD)/libwire.a $(BUILD)/libbase.a $(BUILD)/libgen.a
 	@echo "  CC  $@"
 	@$(CC) $(S3D_CFLAGS) -o $@ $^ $(S3D_LIBS)
 

@@ -13,6 +13,7 @@ enum ctl_exit {
     CTL_REFUSED = 1,     /* s3d said no, and why */
     CTL_USAGE = 2,       /* the command line is wrong */
     CTL_UNREACHABLE = 3, /* s3d does not answer on the socket */
+    CTL_INCOMPLETE = 4,  /* import, export: some files could not be moved */
 };
 
 #define CTL_SOCKET     "/run/s3d/admin.sock"
@@ -84,6 +85,11 @@ void print_events(const json_t *result, const char *argument);
 /* rebuild.c: becomes s3d; returns only if that fails. `config` NULL: the
  * default. */
 enum ctl_exit run_rebuild(const char *config, bool json);
+
+/* transfer.c: "import" or "export" and what follows it, with options of their
+ * own. */
+bool is_transfer(const char *word);
+enum ctl_exit run_transfer(int argc, char **argv);
 
 /* reclaim.c */
 void print_reclaim(const json_t *result, const char *argument);

@@ -45,7 +45,7 @@ static const char usage_options[] =
     "                           " CTL_SOCKET ")\n"
     "      --json               the result as JSON\n"
     "  -h, --help               show this\n"
-    "exit: 0 done, 1 refused, 2 usage, 3 s3d does not answer\n";
+    "exit: 0 done, 1 refused, 2 usage, 3 no answer, 4 some files not moved\n";
 
 static void print_usage(FILE *out)
 {
@@ -63,7 +63,10 @@ static void print_usage(FILE *out)
           "from the drives,\n"
           "                                          when all of their mirrors "
           "are lost; s3d must\n"
-          "                                          not run\n",
+          "                                          not run\n"
+          "  import DIR s3://BUCKET[/PREFIX]         files become objects "
+          "(import --help)\n"
+          "  export s3://BUCKET[/PREFIX] DIR         and back\n",
           out);
     fputs(usage_options, out);
 }
@@ -448,6 +451,9 @@ int main(int argc, char **argv)
 {
     struct options options = {0};
     int used = 0;
+    if (argc > 1 && is_transfer(argv[1])) {
+        return run_transfer(argc - 1, argv + 1);
+    }
     parse_options(argc, argv, &options);
     char **words = argv + optind;
     const int count = argc - optind;

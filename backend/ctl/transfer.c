@@ -1,0 +1,253 @@
+/*
+ * s3ctl import and export: their command line.
+ */
+#include "ctl/ctl.h"
+#include "ctl/transfer_watch.h"
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static const char usage_text[] =
+    "usage: s3ctl import [OPTIONS] DIR s3://BUCKET[/PREFIX]\n"
+    "       s3ctl export [OPTIONS] s3://BUCKET[/PREFIX] DIR\n"
+    "Moves what is not the same on the other side: call it again to go on "
+    "with\n"
+    "what was interrupted.\n"
+    "\n"
+    "  --endpoint URL          ($AWS_ENDPOINT_URL_S3, $AWS_ENDPOINT_URL)\n"
+    "  --profile NAME          of ~/.aws/credentials; without it the keys are\n"
+    "                          $AWS_ACCESS_KEY_ID, $AWS_SECRET_ACCESS_KEY and\n"
+    "                          $AWS_SESSION_TOKEN, or those of $AWS_PROFILE\n"
+    "  --region NAME           ($AWS_REGION, or us-east-1)\n"
+    "  --ca-file FILE          of the endpoint's certificate ($AWS_CA_BUNDLE)\n"
+    "  -j, --jobs N            transfers at once, 1 to 64 (8)\n"
+    "  -n, --dry-run           name what would be moved, move nothing\n"
+    "  -v, --verbose           name what is moved\n"
+    "      --json              the result as JSON\n"
+    "import:\n"
+    "  --follow                symbolic links, which are left out otherwise\n"
+    "  --types FILE            mime.types, of nginx's form or mime-support's\n"
+    "                          (/etc/nginx/mime.types, /etc/mime.types)\n"
+    "  --cache-control TEXT    of every object\n"
+    "  --part-size SIZE        files that are larger go in parts of it; with "
+    "K,\n"
+    "                          M or G (16M)\n"
+    "\n"
+    "exit: 0 all is there, 1 refused, 2 usage, 3 no answer, 4 some files are\n"
+    "not there; stderr names them\n";
+
+enum {
+    OPTION_ENDPOINT = 256,
+    OPTION_PROFILE,
+    OPTION_REGION,
+    OPTION_CA_FILE,
+    OPTION_JSON,
+    OPTION_FOLLOW,
+    OPTION_TYPES,
+    OPTION_CACHE_CONTROL,
+    OPTION_PART_SIZE,
+};
+
+static const struct option long_options[] = {
+    {"endpoint", required_argument, NULL, OPTION_ENDPOINT},
+    {"profile", required_argument, NULL, OPTION_PROFILE},
+    {"region", required_argument, NULL, OPTION_REGION},
+    {"ca-file", required_argument, NULL, OPTION_CA_FILE},
+    {"jobs", required_argument, NULL, 'j'},
+    {"dry-run", no_argument, NULL, 'n'},
+    {"verbose", no_argument, NULL, 'v'},
+    {"help", no_argument, NULL, 'h'},
+    {"json", no_argument, NULL, OPTION_JSON},
+    {"follow", no_argument, NULL, OPTION_FOLLOW},
+    {"types", required_argument, NULL, OPTION_TYPES},
+    {"cache-control", required_argument, NULL, OPTION_CACHE_CONTROL},
+    {"part-size", required_argument, NULL, OPTION_PART_SIZE},
+    {NULL, 0, NULL, 0},
+};
+
+bool is_transfer(const char *word)
+{
+    return strcmp(word, "import") == 0 || strcmp(word, "export") == 0;
+}
+
+static _Noreturn void exit_usage(const char *why)
+{
+    fprintf(stderr, "s3ctl: %s\n%s", why, usage_text);
+    exit(CTL_USAGE);
+}
+
+/* --- values ----------------------------------------------------------------*/
+static uint64_t take_number(const char *text, uint64_t least, uint64_t most,
+                            const char *why)
+{
+    uint64_t value;
+
+    if (slice_to_u64(slice_from_string(text), &value) != 0 || value < least ||
+        value > most) {
+        exit_usage(why);
+    }
+    return value;
+}
+
+/* "16M" */
+static uint64_t take_size(const char *text)
+{
+    static const char why[] = "--part-size is from 5M to 5G";
+    static const char units[] = "KMG";
+    char number[24];
+    size_t size = strlen(text);
+    const char *unit = size > 0 ? strchr(units, text[size - 1]) : NULL;
+    const unsigned shift = unit != NULL ? 10 * (unsigned)(unit - units + 1) : 0;
+
+    size -= unit != NULL ? 1 : 0;
+    if (size >= sizeof(number)) {
+        exit_usage(why);
+    }
+    memcpy(number, text, size);
+    number[size] = '\0';
+    const uint64_t count = take_number(number, 1, TRANSFER_PART_MAX, why);
+    if (count << shift < TRANSFER_PART_MIN ||
+        count << shift > TRANSFER_PART_MAX) {
+        exit_usage(why);
+    }
+    return count << shift;
+}
+
+/* A header's value that every side signs alike. */
+static const char *take_header(const char *text)
+{
+    for (const char *c = text; *c != '\0'; c++) {
+        if (*c < ' ' || *c > '~' ||
+            (*c == ' ' && (c == text || c[1] == ' ' || c[1] == '\0'))) {
+            exit_usage("--cache-control is not a header's value");
+        }
+    }
+    return text[0] != '\0' ? text : NULL;
+}
+
+/* --- options ---------------------------------------------------------------*/
+/* Of an import only. */
+static bool take_import_option(struct transfer_options *options, int option)
+{
+    switch (option) {
+    case OPTION_FOLLOW:
+        options->follow = true;
+        return true;
+    case OPTION_TYPES:
+        options->types = optarg;
+        return true;
+    case OPTION_CACHE_CONTROL:
+        options->cache_control = take_header(optarg);
+        return true;
+    case OPTION_PART_SIZE:
+        options->part_size = take_size(optarg);
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void take_option(struct transfer_options *options,
+                        struct transfer_show *show, bool import, int option)
+{
+    switch (option) {
+    case OPTION_ENDPOINT:
+        options->endpoint = optarg;
+        break;
+    case OPTION_PROFILE:
+        options->profile = optarg;
+        break;
+    case OPTION_REGION:
+        options->region = optarg;
+        break;
+    case OPTION_CA_FILE:
+        options->ca_file = optarg;
+        break;
+    case 'j':
+        options->jobs = (unsigned)take_number(optarg, 1, TRANSFER_JOBS_MAX,
+                                              "--jobs is from 1 to 64");
+        break;
+    case 'n':
+        options->dry_run = show->dry_run = show->names = true;
+        break;
+    case 'v':
+        show->names = true;
+        break;
+    case OPTION_JSON:
+        show->json = true;
+        break;
+    case 'h':
+        fputs(usage_text, stdout);
+        exit(CTL_OK);
+    default:
+        if (!import || !take_import_option(options, option)) {
+            exit_usage("no such option here");
+        }
+    }
+}
+
+/* --- the command -----------------------------------------------------------*/
+static enum ctl_exit exit_of(enum transfer_result result,
+                             const struct transfer_counts *counts)
+{
+    switch (result) {
+    case TRANSFER_REFUSED:
+        return CTL_REFUSED;
+    case TRANSFER_USAGE:
+        return CTL_USAGE;
+    case TRANSFER_UNREACHABLE:
+        return CTL_UNREACHABLE;
+    case TRANSFER_DONE:
+        break;
+    }
+    return counts->failed > 0 ? CTL_INCOMPLETE : CTL_OK;
+}
+
+static enum ctl_exit run(const struct transfer_options *options,
+                         struct transfer_show *show, bool import)
+{
+    const struct transfer_watch watch = {
+        .context = show,
+        .progress = transfer_show_progress,
+        .note = transfer_show_note,
+    };
+    struct transfer_counts counts;
+    char why[TRANSFER_WHY_MAX];
+
+    transfer_show_begin(show);
+    const enum transfer_result result =
+        import ? transfer_import(options, &watch, &counts, why)
+               : transfer_export(options, &watch, &counts, why);
+    transfer_show_end(show, &counts, result == TRANSFER_DONE ? NULL : why);
+    return exit_of(result, &counts);
+}
+
+enum ctl_exit run_transfer(int argc, char **argv)
+{
+    const bool import = strcmp(argv[0], "import") == 0;
+    struct transfer_show show = {.done = import ? "imported" : "exported"};
+    struct transfer_options options = {
+        .jobs = TRANSFER_JOBS,
+        .part_size = TRANSFER_PART_SIZE,
+    };
+    int option;
+
+    while ((option = getopt_long(argc, argv, "j:nvh", long_options, NULL)) !=
+           -1) {
+        take_option(&options, &show, import, option);
+    }
+    if (argc - optind != 2) {
+        exit_usage("a directory and a bucket are needed");
+    }
+    options.directory = argv[import ? optind : optind + 1];
+    options.url = argv[import ? optind + 1 : optind];
+    if (!import && !options.dry_run && mkdir(options.directory, 0777) != 0 &&
+        errno != EEXIST) {
+        perror(options.directory);
+        return CTL_USAGE;
+    }
+    return run(&options, &show, import);
+}

@@ -1,0 +1,45 @@
+/*
+ * Private to import.c and upload.c: a file that is sent in parts, by several
+ * threads.
+ */
+#ifndef TRANSFER_UPLOAD_H
+#define TRANSFER_UPLOAD_H
+
+#include "transfer/private.h"
+
+/* A file to be imported. */
+struct file {
+    char *name; /* below the directory */
+    uint64_t size;
+    struct timespec mtime, ctime;
+    bool listed; /* an object of its name and size is there */
+};
+
+struct upload {
+    struct upload *next; /* that has parts to be taken */
+    struct file file;
+    int fd;
+    char *key;
+    char id[ID_MAX];
+    uint64_t part_size;
+    unsigned count;      /* of parts */
+    unsigned taken;      /* of them, in their order */
+    unsigned unfinished; /* of them */
+    bool failed;         /* the others need not be sent */
+    struct part *parts;
+};
+
+/* Finds the upload that was interrupted, or begins one. Takes the file and the
+ * descriptor over if it succeeds. */
+int upload_begin(struct transfer *transfer, struct client *client,
+                 const struct file *file, int fd, const char *key,
+                 const struct stored_as *as, struct upload **upload);
+/* Sends one part, unless it is there. */
+int upload_part(struct transfer *transfer, struct client *client,
+                struct upload *upload, unsigned index);
+/* When no part is unfinished. *verified: by the endpoint. */
+int upload_complete(struct client *client, const struct upload *upload,
+                    bool *verified);
+void upload_free(struct upload *upload);
+
+#endif
