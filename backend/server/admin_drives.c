@@ -165,6 +165,11 @@ static int set_draining(struct admin_call *call, bool drain)
     if (error == -ENOENT) {
         return admin_refuse(call, error, "the drive is not in the cluster");
     }
+    if (error == -EBUSY) {
+        return admin_refuse(call, error,
+                            "refused: fewer than two other drives would take "
+                            "writes");
+    }
     if (error != 0) {
         return admin_refuse(call, error, strerror(-error));
     }

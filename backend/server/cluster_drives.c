@@ -164,11 +164,27 @@ static void set_draining(Meta__DriveSlot *slot, void *drain)
     slot->draining = *(const bool *)drain;
 }
 
-/* -ENOENT: it was removed. */
+/* Alone among members one drive takes no writes: they would have no
+ * redundancy. */
+static bool others_are_enough(struct cluster *cluster, unsigned index)
+{
+    unsigned others = 0;
+    for (unsigned i = 0; i < cluster->drive_count; i++) {
+        struct drive *drive = cluster->drives[i];
+        others += i != index && drive_state(drive) == DRIVE_OK &&
+                  !drive_draining(drive);
+    }
+    return others >= 2;
+}
+
+/* -ENOENT: it was removed. -EBUSY: it is needed. */
 static int drain(struct cluster *cluster, unsigned index, bool drain)
 {
     if (drive_state(cluster->drives[index]) == DRIVE_REMOVED) {
         return -ENOENT;
+    }
+    if (drain && !others_are_enough(cluster, index)) {
+        return -EBUSY;
     }
     const int error = change_slot(cluster, index, set_draining, &drain);
     if (error == 0) {

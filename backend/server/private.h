@@ -94,7 +94,8 @@ void cluster_look_at_drives(struct cluster *cluster);
  * it is lost. -EBUSY: it is not blank; -EINVAL: there is none. Else why it
  * failed: it may be tried again. */
 int cluster_replace_drive(struct cluster *cluster, unsigned index);
-/* Whether a drive takes new shards, durably. -EINVAL: there is none. */
+/* Whether a drive takes new shards, durably. -EINVAL: there is none; -ENOENT:
+ * it was removed; -EBUSY: fewer than two others would take writes. */
 int cluster_drain_drive(struct cluster *cluster, unsigned index, bool drain);
 /* Whether nobody can still commit a shard on it: it is drained, and all who
  * began before that have ended, or it is not usable. */

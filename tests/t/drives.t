@@ -155,6 +155,10 @@ cmp_ok(bytes_of(4), '>', $bytes, 'and written to');
 rename "$dir/drive$_", "$dir/away$_" or die for 1 .. 5;
 state_is($_, 'missing') for 1 .. 5;
 is(put('nowhere', 100_000), '503 SlowDown', 'one drive of six is too few');
+my $refusal = `${\$t->build()}/s3ctl -s $dir/admin.sock drive drain 0 2>&1`;
+is($? >> 8, 1, 'the last that takes writes is not drained');
+like($refusal, qr/fewer than two other drives would take writes/, 'why');
+is(drive(0)->{state}, 'ok', 'it is as it was');
 $r = $t->get('/bkt/before4');
 ok($r->{status} != 200 || length $r->{body} < length $bodies{before4},
     'too few shards are no object: an error, or a connection that is cut');
