@@ -29,7 +29,7 @@ S3D_LIBS := -pthread -lleveldb -lerasurecode -lhiredis \
 
 # Each folder of backend/ is an archive; what it may use is listed here, and
 # nothing else: dependencies point one way.
-FOLDERS := base wire io extent erasure placement blob kv meta archive rebuild events crypt policy iam oidc care s3 server transfer
+FOLDERS := base wire io extent erasure placement blob kv meta archive rebuild events crypt policy iam oidc care hot s3 server transfer
 uses.base      :=
 uses.wire      := gen
 uses.core      := wire gen
@@ -48,9 +48,10 @@ uses.policy    := base
 uses.iam       := policy meta kv io base gen
 uses.oidc      := base
 uses.care      := meta kv blob placement erasure extent io base gen
-uses.s3        := oidc iam policy crypt events meta kv blob placement erasure extent io wire base gen
+uses.hot       := wire base gen
+uses.s3        := oidc iam policy crypt hot events meta kv blob placement erasure extent io wire base gen
 uses.transfer  := base
-uses.server    := s3 care rebuild archive oidc iam policy crypt events meta kv blob placement erasure extent io wire base gen
+uses.server    := s3 care rebuild archive oidc iam policy crypt hot events meta kv blob placement erasure extent io wire base gen
 
 PROTOS := backend/wire/wire.proto backend/blob/layout.proto backend/meta/records.proto
 PB     := wire layout records
@@ -117,7 +118,7 @@ $(BUILD)/s3ctl: $(CTL) $(BUILD)/libtransfer.a $(BUILD)/libwire.a $(BUILD)/libbas
 
 # The dynamic module, against the sources of Debian's nginx-dev.
 module: $(BUILD)/ngx_http_s3_module.so
-$(BUILD)/ngx_http_s3_module.so: config tools/build-module $(shell find ngx_s3_module backend/wire -type f)
+$(BUILD)/ngx_http_s3_module.so: config tools/build-module $(shell find ngx_s3_module backend/wire -type f) backend/hot/region.c backend/hot/region.h
 	tools/build-module $(VARIANT) $(BUILD)
 
 # --- unit tests: tests/unit/<folder>_<what>_test.c ---------------------------

@@ -1,0 +1,289 @@
+#include "hot/region.h"
+
+#include <string.h>
+
+#include "wire/wire.h"
+
+_Static_assert(sizeof(struct hot_header) <= HOT_PAGE, "one page");
+_Static_assert(sizeof(struct hot_slot) == HOT_SLOT_SIZE, "no padding");
+_Static_assert(sizeof(struct hot_entry) % 8 == 0, "readers are aligned");
+_Static_assert(sizeof(struct hot_reader) % 8 == 0, "no padding");
+_Static_assert(HOT_PAYLOAD_MAX <= UINT16_MAX, "sizes of 16 bits");
+
+/* --- sizes -----------------------------------------------------------------*/
+static uint64_t guard_count(uint32_t sets)
+{
+    return (uint64_t)sets * HOT_WAYS * HOT_GUARDS;
+}
+
+size_t hot_guards_size(uint32_t sets)
+{
+    const uint64_t size = guard_count(sets) * sizeof(uint64_t);
+
+    return (size_t)((size + HOT_PAGE - 1) / HOT_PAGE * HOT_PAGE);
+}
+
+size_t hot_region_size(uint32_t sets)
+{
+    return HOT_PAGE + hot_guards_size(sets) +
+           (size_t)sets * HOT_WAYS * HOT_SLOT_SIZE;
+}
+
+/* --- hashing ---------------------------------------------------------------*/
+/* https://www.aumasson.jp/siphash/siphash.pdf */
+static uint64_t rotate(uint64_t word, unsigned bits)
+{
+    return word << bits | word >> (64 - bits);
+}
+
+static void sip_round(uint64_t v[4])
+{
+    v[0] += v[1];
+    v[2] += v[3];
+    v[1] = rotate(v[1], 13) ^ v[0];
+    v[3] = rotate(v[3], 16) ^ v[2];
+    v[0] = rotate(v[0], 32) + v[3];
+    v[2] += v[1];
+    v[1] = rotate(v[1], 17) ^ v[2];
+    v[3] = rotate(v[3], 21) ^ v[0];
+    v[2] = rotate(v[2], 32);
+}
+
+static void sip_word(uint64_t v[4], uint64_t word)
+{
+    v[3] ^= word;
+    sip_round(v);
+    v[0] ^= word;
+}
+
+uint64_t hot_hash(const uint64_t key[2], uint64_t number, const void *data,
+                  size_t size)
+{
+    uint64_t v[4] = {key[0] ^ UINT64_C(0x736f6d6570736575),
+                     key[1] ^ UINT64_C(0x646f72616e646f6d),
+                     key[0] ^ UINT64_C(0x6c7967656e657261),
+                     key[1] ^ UINT64_C(0x7465646279746573)};
+    const uint8_t *at = data;
+    uint64_t word = 0;
+    size_t left = size;
+
+    sip_word(v, number);
+    for (; left >= 8; left -= 8, at += 8) {
+        memcpy(&word, at, 8);
+        sip_word(v, word);
+    }
+    word = (uint64_t)(size + 8) << 56;
+    for (size_t i = 0; i < left; i++) {
+        word |= (uint64_t)at[i] << (8 * i);
+    }
+    sip_word(v, word);
+    v[2] ^= 0xff;
+    for (unsigned i = 0; i < 3; i++) {
+        sip_round(v);
+    }
+    return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+/* A hash onto 0 .. count - 1. */
+static uint64_t scale(uint64_t hash, uint64_t count)
+{
+    return (hash >> 32) * count >> 32;
+}
+
+/* --- a mapped region -------------------------------------------------------*/
+static uint64_t load(const uint64_t *word)
+{
+    return __atomic_load_n(word, __ATOMIC_ACQUIRE);
+}
+
+bool hot_view_open(struct hot_view *view, const void *base, size_t size)
+{
+    const struct hot_header *header = base;
+
+    if (size < HOT_PAGE || header->magic != HOT_MAGIC ||
+        header->version != HOT_VERSION || header->sets == 0 ||
+        header->sets > HOT_SETS_MAX) {
+        return false;
+    }
+    *view = (struct hot_view){
+        .header = header,
+        .guards = (const uint64_t *)((const uint8_t *)base + HOT_PAGE),
+        .hash_key = {header->hash_key[0], header->hash_key[1]},
+        .sets = header->sets,
+    };
+    if (view->sets == 0 || view->sets > HOT_SETS_MAX ||
+        size != hot_region_size(view->sets)) {
+        return false;
+    }
+    view->slots = (const struct hot_slot *)((const uint8_t *)base + HOT_PAGE +
+                                            hot_guards_size(view->sets));
+    return true;
+}
+
+size_t hot_guard_of(const struct hot_view *view, uint64_t bucket,
+                    const void *name, size_t size)
+{
+    return (size_t)scale(hot_hash(view->hash_key, bucket, name, size),
+                         guard_count(view->sets));
+}
+
+uint64_t hot_object_hash(const struct hot_view *view, const void *bucket,
+                         size_t bucket_size, const void *key, size_t key_size)
+{
+    const uint64_t number = hot_hash(view->hash_key, 0, bucket, bucket_size);
+    const uint64_t hash = hot_hash(view->hash_key, number, key, key_size);
+
+    return hash != 0 ? hash : 1;
+}
+
+size_t hot_slot_of(const struct hot_view *view, uint64_t hash)
+{
+    return (size_t)scale(hash, view->sets) * HOT_WAYS;
+}
+
+/* --- an entry --------------------------------------------------------------*/
+static bool fields_hold(const struct hot_found *found)
+{
+    struct hot_field field;
+    unsigned count = 0;
+    size_t at = 0;
+
+    while (hot_next_field(found, &at, &field)) {
+        count++;
+    }
+    return count == found->entry->fields && at == found->entry->fields_size;
+}
+
+bool hot_parse(const void *copy, size_t size, struct hot_found *found)
+{
+    const struct hot_entry *entry = copy;
+    const uint8_t *at = (const uint8_t *)copy + sizeof(*entry);
+    size_t readers;
+
+    if (size < sizeof(*entry) || entry->readers > HOT_READERS_MAX) {
+        return false;
+    }
+    readers = entry->readers * sizeof(struct hot_reader);
+    if (sizeof(*entry) + readers + entry->name_size + entry->key_size +
+                entry->fields_size + entry->body_size !=
+            size ||
+        (entry->has_body && entry->body_size != entry->content_length)) {
+        return false;
+    }
+    found->entry = entry;
+    found->readers = at;
+    found->fields = at + readers + entry->name_size + entry->key_size;
+    found->body = found->fields + entry->fields_size;
+    return fields_hold(found);
+}
+
+bool hot_next_field(const struct hot_found *found, size_t *at,
+                    struct hot_field *field)
+{
+    const size_t left = found->entry->fields_size - *at;
+    const uint8_t *head = found->fields + *at;
+    uint16_t sizes[2];
+
+    if (left < HOT_FIELD_HEAD) {
+        return false;
+    }
+    memcpy(sizes, head, HOT_FIELD_HEAD);
+    if (sizes[0] == 0 || (size_t)sizes[0] + sizes[1] > left - HOT_FIELD_HEAD) {
+        return false;
+    }
+    *field = (struct hot_field){.name = head + HOT_FIELD_HEAD,
+                                .value = head + HOT_FIELD_HEAD + sizes[0],
+                                .name_size = sizes[0],
+                                .value_size = sizes[1]};
+    *at += HOT_FIELD_HEAD + sizes[0] + sizes[1];
+    return true;
+}
+
+bool hot_may_read(const struct hot_found *found, const void *access_key,
+                  size_t size, uint64_t generation)
+{
+    const struct hot_reader *reader =
+        (const struct hot_reader *)(const void *)found->readers;
+
+    for (unsigned i = 0; i < found->entry->readers; i++, reader++) {
+        if (reader->generation == generation && reader->size == size &&
+            size <= HOT_READER_MAX && size > 0 &&
+            memcmp(reader->access_key, access_key, size) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* --- finding ---------------------------------------------------------------*/
+static bool is_of(const struct hot_entry *entry, const void *bucket,
+                  size_t bucket_size, const void *key, size_t key_size)
+{
+    const uint8_t *name = (const uint8_t *)entry + sizeof(*entry) +
+                          entry->readers * sizeof(struct hot_reader);
+
+    return entry->name_size == bucket_size && entry->key_size == key_size &&
+           memcmp(name, bucket, bucket_size) == 0 &&
+           memcmp(name + bucket_size, key, key_size) == 0;
+}
+
+/* Nothing may be moved across a load that acquires: `sequence` is read before
+ * the payload and again after it. */
+static size_t copy_slot(const struct hot_slot *slot, uint64_t *copy)
+{
+    const uint64_t sequence = load(&slot->sequence);
+    const uint32_t size = __atomic_load_n(&slot->size, __ATOMIC_ACQUIRE);
+    const uint32_t crc = __atomic_load_n(&slot->crc, __ATOMIC_ACQUIRE);
+
+    if ((sequence & 1) != 0 || size > HOT_PAYLOAD_MAX) {
+        return 0;
+    }
+    for (size_t i = 0; i < (size + 7) / 8; i++) {
+        copy[i] = load(&slot->payload[i]);
+    }
+    if (load(&slot->sequence) != sequence || crc32c(0, copy, size) != crc) {
+        return 0;
+    }
+    return size;
+}
+
+/* H2, H4: after the copy. */
+static bool is_current(const struct hot_view *view,
+                       const struct hot_entry *entry, const void *bucket,
+                       size_t bucket_size, const void *key, size_t key_size)
+{
+    const struct hot_header *header = view->header;
+    const size_t of_key = hot_guard_of(view, entry->bucket, key, key_size);
+    const size_t of_bucket = hot_guard_of(view, 0, bucket, bucket_size);
+
+    return load(&view->guards[of_key]) == entry->guard_key &&
+           load(&view->guards[of_bucket]) == entry->guard_bucket &&
+           load(&header->identities) == entry->guard_identities &&
+           (__atomic_load_n(&header->robust.alive, __ATOMIC_ACQUIRE) &
+            HOT_ALIVE_MASK) != 0;
+}
+
+bool hot_find(const struct hot_view *view, const void *bucket,
+              size_t bucket_size, const void *key, size_t key_size, void *copy,
+              struct hot_found *found)
+{
+    const uint64_t hash =
+        hot_object_hash(view, bucket, bucket_size, key, key_size);
+    const struct hot_slot *slot = &view->slots[hot_slot_of(view, hash)];
+
+    for (unsigned way = 0; way < HOT_WAYS; way++, slot++) {
+        size_t size;
+
+        if (load(&slot->hash) != hash) {
+            continue;
+        }
+        size = copy_slot(slot, copy);
+        if (size > 0 && hot_parse(copy, size, found) &&
+            is_of(found->entry, bucket, bucket_size, key, key_size) &&
+            is_current(view, found->entry, bucket, bucket_size, key,
+                       key_size)) {
+            return true;
+        }
+    }
+    return false;
+}
