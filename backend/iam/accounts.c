@@ -157,11 +157,11 @@ int iam_account_set_public_access(struct iam *iam, const char *number,
     struct iam_account *account;
     int rc;
 
-    pthread_mutex_lock(&iam->writer);
+    writer_lock(iam);
     account = account_by_number(iam, number);
     rc = account != NULL ? set_public_access(iam, account, public_access)
                          : -ENOENT;
-    pthread_mutex_unlock(&iam->writer);
+    writer_unlock(iam);
     return rc;
 }
 
@@ -242,9 +242,9 @@ int iam_account_add(struct iam *iam, const struct iam_new_account *wanted,
         !credentials_make(key, wanted->access_key, wanted->secret_key)) {
         return -EINVAL;
     }
-    pthread_mutex_lock(&iam->writer);
+    writer_lock(iam);
     rc = add_account(iam, wanted, account, key);
-    pthread_mutex_unlock(&iam->writer);
+    writer_unlock(iam);
     if (rc != 0) {
         iam_credentials_wipe(key);
     }
@@ -312,8 +312,8 @@ int iam_account_delete(struct iam *iam, const char *number)
 {
     int rc;
 
-    pthread_mutex_lock(&iam->writer);
+    writer_lock(iam);
     rc = delete_account(iam, account_by_number(iam, number));
-    pthread_mutex_unlock(&iam->writer);
+    writer_unlock(iam);
     return rc;
 }

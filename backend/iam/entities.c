@@ -96,9 +96,9 @@ int iam_create(struct iam *iam, const struct iam_new_entity *wanted,
                            message);
     }
     if (rc == 0) {
-        pthread_mutex_lock(&iam->writer);
+        writer_lock(iam);
         rc = create(iam, wanted, &document, created);
-        pthread_mutex_unlock(&iam->writer);
+        writer_unlock(iam);
     }
     document_clear(&document);
     return rc;
@@ -263,9 +263,9 @@ int iam_delete(struct iam *iam, const struct iam_name *name, bool cascade)
 {
     int rc;
 
-    pthread_mutex_lock(&iam->writer);
+    writer_lock(iam);
     rc = delete (iam, entity_find(iam, name), cascade);
-    pthread_mutex_unlock(&iam->writer);
+    writer_unlock(iam);
     return rc;
 }
 
@@ -309,9 +309,9 @@ int iam_rename(struct iam *iam, const struct iam_name *name,
         (new_path != NULL && !valid_path(slice_from_string(new_path)))) {
         return -EINVAL;
     }
-    pthread_mutex_lock(&iam->writer);
+    writer_lock(iam);
     rc = rename_entity(iam, entity_find(iam, name), new_name, new_path);
-    pthread_mutex_unlock(&iam->writer);
+    writer_unlock(iam);
     return rc;
 }
 
@@ -349,9 +349,9 @@ int iam_describe(struct iam *iam, const struct iam_name *name,
          (name->kind != IAM_ROLE || !valid_session_s(max_session_s)))) {
         return -EINVAL;
     }
-    pthread_mutex_lock(&iam->writer);
+    writer_lock(iam);
     rc = describe(iam, entity_find(iam, name), description, max_session_s);
-    pthread_mutex_unlock(&iam->writer);
+    writer_unlock(iam);
     return rc;
 }
 
@@ -389,9 +389,9 @@ int iam_document_put(struct iam *iam, const struct iam_name *name,
     }
     rc = make_document(name->kind, json, &document, message);
     if (rc == 0) {
-        pthread_mutex_lock(&iam->writer);
+        writer_lock(iam);
         rc = put_document(iam, entity_find(iam, name), &document);
-        pthread_mutex_unlock(&iam->writer);
+        writer_unlock(iam);
     }
     document_clear(&document);
     return rc;

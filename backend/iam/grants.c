@@ -71,9 +71,9 @@ int iam_inline_put(struct iam *iam, const struct iam_name *name,
     rc = document_make(&document, policy, POLICY_IDENTITY, json,
                        inline_max(name->kind), message);
     if (rc == 0) {
-        pthread_mutex_lock(&iam->writer);
+        writer_lock(iam);
         rc = put_inline(iam, entity_find(iam, name), &document);
-        pthread_mutex_unlock(&iam->writer);
+        writer_unlock(iam);
     }
     document_clear(&document);
     return rc;
@@ -116,9 +116,9 @@ int iam_inline_delete(struct iam *iam, const struct iam_name *name,
 {
     int rc;
 
-    pthread_mutex_lock(&iam->writer);
+    writer_lock(iam);
     rc = delete_inline(iam, entity_find(iam, name), policy);
-    pthread_mutex_unlock(&iam->writer);
+    writer_unlock(iam);
     return rc;
 }
 
@@ -181,9 +181,9 @@ int iam_attach(struct iam *iam, const struct iam_name *name,
     if (!may_have_policies(name->kind)) {
         return -EINVAL;
     }
-    pthread_mutex_lock(&iam->writer);
+    writer_lock(iam);
     rc = attach(iam, entity_find(iam, name), policy_arn);
-    pthread_mutex_unlock(&iam->writer);
+    writer_unlock(iam);
     return rc;
 }
 
@@ -205,9 +205,9 @@ int iam_detach(struct iam *iam, const struct iam_name *name,
 {
     int rc;
 
-    pthread_mutex_lock(&iam->writer);
+    writer_lock(iam);
     rc = detach(iam, entity_find(iam, name), policy_arn);
-    pthread_mutex_unlock(&iam->writer);
+    writer_unlock(iam);
     return rc;
 }
 
@@ -310,9 +310,9 @@ int iam_join(struct iam *iam, const struct iam_name *user, const char *group)
 {
     int rc;
 
-    pthread_mutex_lock(&iam->writer);
+    writer_lock(iam);
     rc = join(iam, user, group);
-    pthread_mutex_unlock(&iam->writer);
+    writer_unlock(iam);
     return rc;
 }
 
@@ -334,9 +334,9 @@ int iam_leave(struct iam *iam, const struct iam_name *user, const char *group)
 {
     int rc;
 
-    pthread_mutex_lock(&iam->writer);
+    writer_lock(iam);
     rc = leave(iam, user, group);
-    pthread_mutex_unlock(&iam->writer);
+    writer_unlock(iam);
     return rc;
 }
 

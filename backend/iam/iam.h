@@ -26,6 +26,11 @@ struct iam;
  * sealed under another master key. */
 int iam_open(struct kv *kv, const char *master_key_path, struct iam **iam);
 void iam_close(struct iam *iam);
+/* Told of every change of anybody's rights: before it can be seen, and with
+ * `ended` before the function that made it returns. By the changing thread;
+ * set before the first change. */
+typedef void (*iam_change_fn)(void *context, bool ended);
+void iam_watch_changes(struct iam *iam, iam_change_fn fn, void *context);
 /* Another master key: every secret is sealed anew. After an error, or a crash,
  * the old one still opens what it sealed; the next rotation, or start, goes
  * on. -EROFS: it comes from the environment, S3D_MASTER_KEY="NEW OLD" replaces

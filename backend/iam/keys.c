@@ -190,7 +190,7 @@ int key_add(struct iam *iam, struct access_key *key)
     int rc;
 
     records_put_key(batch, key);
-    rc = commit_and_free(iam, batch);
+    rc = commit_quietly(iam, batch);
     if (rc != 0) {
         key_free(key);
         return rc;
@@ -268,9 +268,9 @@ int iam_key_add(struct iam *iam, const struct iam_new_key *wanted,
     }
     rc = narrow_by(&policies, wanted->policy, message);
     if (rc == 0) {
-        pthread_mutex_lock(&iam->writer);
+        writer_lock(iam);
         rc = add_wanted(iam, wanted, made, &policies);
-        pthread_mutex_unlock(&iam->writer);
+        writer_unlock(iam);
     }
     documents_clear(&policies);
     if (rc != 0) {
@@ -400,9 +400,9 @@ int iam_key_enable(struct iam *iam, const char *access_key, bool enabled)
 {
     int rc;
 
-    pthread_mutex_lock(&iam->writer);
+    writer_lock(iam);
     rc = enable(iam, find_permanent(iam, access_key), enabled);
-    pthread_mutex_unlock(&iam->writer);
+    writer_unlock(iam);
     return rc;
 }
 
@@ -421,9 +421,9 @@ int iam_key_delete(struct iam *iam, const char *access_key)
 {
     int rc;
 
-    pthread_mutex_lock(&iam->writer);
+    writer_lock(iam);
     rc = delete (iam, find_permanent(iam, access_key));
-    pthread_mutex_unlock(&iam->writer);
+    writer_unlock(iam);
     return rc;
 }
 
@@ -448,9 +448,9 @@ int iam_key_rotate(struct iam *iam, const char *access_key,
     if (!credentials_make(made, access_key, secret_key)) {
         return -EINVAL;
     }
-    pthread_mutex_lock(&iam->writer);
+    writer_lock(iam);
     rc = rotate(iam, find_permanent(iam, access_key), made->secret_key);
-    pthread_mutex_unlock(&iam->writer);
+    writer_unlock(iam);
     if (rc != 0) {
         iam_credentials_wipe(made);
     }
@@ -482,9 +482,9 @@ int iam_key_policy_put(struct iam *iam, const char *access_key,
     int rc = narrow_by(&policies, json, message);
 
     if (rc == 0) {
-        pthread_mutex_lock(&iam->writer);
+        writer_lock(iam);
         rc = put_policy(iam, find_permanent(iam, access_key), &policies);
-        pthread_mutex_unlock(&iam->writer);
+        writer_unlock(iam);
     }
     documents_clear(&policies);
     return rc;

@@ -8,13 +8,46 @@
 #include <stdlib.h>
 #include <string.h>
 
-int commit_and_free(struct iam *iam, struct kv_batch *batch)
+/* --- changes ---------------------------------------------------------------*/
+
+void iam_watch_changes(struct iam *iam, iam_change_fn fn, void *context)
+{
+    iam->changed = fn;
+    iam->changed_context = context;
+}
+
+void writer_lock(struct iam *iam)
+{
+    pthread_mutex_lock(&iam->writer);
+}
+
+void writer_unlock(struct iam *iam)
+{
+    if (iam->changing) {
+        iam->changing = false;
+        iam->changed(iam->changed_context, true);
+    }
+    pthread_mutex_unlock(&iam->writer);
+}
+
+int commit_quietly(struct iam *iam, struct kv_batch *batch)
 {
     int rc = kv_commit(iam->kv, batch);
 
     kv_batch_free(batch);
     return rc;
 }
+
+int commit_and_free(struct iam *iam, struct kv_batch *batch)
+{
+    if (iam->changed != NULL && !iam->changing) {
+        iam->changing = true;
+        iam->changed(iam->changed_context, false);
+    }
+    return commit_quietly(iam, batch);
+}
+
+/* --- opening ---------------------------------------------------------------*/
 
 static struct slice account_id(const void *item)
 {

@@ -118,9 +118,18 @@ struct iam {
     size_t purge_at; /* where the next look for expired ones begins */
     struct master *master;
     char *master_path;
+    iam_change_fn changed; /* NULL: nobody is told */
+    void *changed_context;
+    bool changing; /* it was told that a change has begun */
 };
 
+/* Whoever changes anything: unlocking tells that the change has ended. */
+void writer_lock(struct iam *iam);
+void writer_unlock(struct iam *iam);
 int commit_and_free(struct iam *iam, struct kv_batch *batch);
+/* The same where nobody's rights become others: a new access key, or what had
+ * run out. */
+int commit_quietly(struct iam *iam, struct kv_batch *batch);
 
 /* --- names.c: what is well-formed, and made up -----------------------------*/
 bool valid_account_name(struct slice name);

@@ -158,8 +158,8 @@ int iam_master_rotate(struct iam *iam)
 {
     int rc;
 
-    pthread_mutex_lock(&iam->writer);
+    writer_lock(iam);
     rc = rotate(iam);
-    pthread_mutex_unlock(&iam->writer);
+    writer_unlock(iam);
     return rc;
 }

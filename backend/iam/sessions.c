@@ -33,7 +33,7 @@ static int delete_all(struct iam *iam, struct access_key *const *keys,
     for (i = 0; i < count; i++) {
         records_delete_key(batch, keys[i]);
     }
-    rc = commit_and_free(iam, batch);
+    rc = commit_quietly(iam, batch);
     if (rc != 0) {
         return rc;
     }
@@ -210,9 +210,9 @@ int iam_session_add(struct iam *iam, const struct iam_new_session *wanted,
     session = make_session(wanted, made);
     rc = narrow_by(&session->policies, wanted->policy, message);
     if (rc == 0) {
-        pthread_mutex_lock(&iam->writer);
+        writer_lock(iam);
         rc = add_session(iam, wanted, session, made);
-        pthread_mutex_unlock(&iam->writer);
+        writer_unlock(iam);
     } else {
         key_free(session);
     }

@@ -7,6 +7,13 @@
 #include <errno.h>
 #include <stdlib.h>
 
+/* A key, or with bucket 0 a bucket's name; in the arena. */
+struct change {
+    struct change *next;
+    uint64_t bucket;
+    struct slice name;
+};
+
 struct bucket_change {
     struct bucket_change *next;
     struct slice name, value; /* value empty: deleted; in the arena */
@@ -30,6 +37,7 @@ struct meta_batch {
     struct kv_batch *changes;
     struct arena *arena;
     struct buffer key; /* scratch */
+    struct change *records;
     struct bucket_change *buckets, **buckets_end;
     struct layout_change *layouts;
     struct outbox_entry *events;
@@ -82,14 +90,29 @@ static int commit_layouts(struct meta_batch *batch)
     return rc;
 }
 
-int meta_commit(struct meta_batch *batch)
+void meta_watch_changes(struct meta *meta, meta_change_fn fn, void *context)
+{
+    meta->changed = fn;
+    meta->changed_context = context;
+}
+
+static void tell_changes(const struct meta_batch *batch, bool ended)
+{
+    const struct meta *meta = batch->meta;
+    const struct change *change;
+
+    for (change = batch->records; change != NULL; change = change->next) {
+        meta->changed(meta->changed_context, change->bucket, change->name,
+                      ended);
+    }
+}
+
+static int commit(struct meta_batch *batch)
 {
     struct bucket_change *change;
     struct telling *telling;
     int rc;
 
-    invariant(!batch->committed);
-    batch->committed = true;
     rc = batch->layouts != NULL ? commit_layouts(batch)
                                 : kv_commit(batch->meta->kv, batch->changes);
     outbox_end(batch->events, rc == 0);
@@ -104,6 +127,35 @@ int meta_commit(struct meta_batch *batch)
         telling->fn(telling->context, telling->event);
     }
     return 0;
+}
+
+int meta_commit(struct meta_batch *batch)
+{
+    int rc;
+
+    invariant(!batch->committed);
+    batch->committed = true;
+    tell_changes(batch, false);
+    rc = commit(batch);
+    tell_changes(batch, true);
+    return rc;
+}
+
+static void note_change(struct meta_batch *batch, uint64_t bucket,
+                        struct slice name)
+{
+    struct change *change;
+
+    if (batch->meta->changed == NULL) {
+        return;
+    }
+    change = arena_alloc(batch->arena, sizeof(*change));
+    *change = (struct change){
+        .next = batch->records,
+        .bucket = bucket,
+        .name = arena_copy(batch->arena, name.data, name.size),
+    };
+    batch->records = change;
 }
 
 static struct buffer *new_key(struct meta_batch *batch)
@@ -143,6 +195,7 @@ static void note_bucket(struct meta_batch *batch, struct slice name,
     change->value = value;
     *batch->buckets_end = change;
     batch->buckets_end = &change->next;
+    note_change(batch, 0, name);
 }
 
 void meta_put_cluster(struct meta_batch *batch, const Meta__Cluster *cluster)
@@ -173,6 +226,7 @@ void meta_put_object(struct meta_batch *batch, uint64_t bucket,
     invariant(bucket != 0 && key.size > 0 && object->sequence != 0);
     key_object(new_key(batch), bucket, key, object->sequence);
     put(batch, META_RECORD_OBJECT, &object->base);
+    note_change(batch, bucket, key);
 }
 
 void meta_delete_object(struct meta_batch *batch, uint64_t bucket,
@@ -180,6 +234,7 @@ void meta_delete_object(struct meta_batch *batch, uint64_t bucket,
 {
     key_object(new_key(batch), bucket, key, sequence);
     remove_key(batch);
+    note_change(batch, bucket, key);
 }
 
 void meta_put_upload(struct meta_batch *batch, uint64_t bucket,

@@ -305,6 +305,15 @@ int meta_get_rewrap(struct meta *meta, struct arena *arena,
                     Meta__Rewrap **rewrap);
 void meta_put_rewrap(struct meta_batch *batch, const Meta__Rewrap *rewrap);
 
+/* --- changes, for who keeps copies of records (batch.c) ----------------------
+ * Told of every key of a bucket, and with bucket 0 of every bucket by name,
+ * whose record a commit changes: before anybody can see that, and with `ended`
+ * before meta_commit() returns, whatever came of it. By the committing thread;
+ * set before the first commit. */
+typedef void (*meta_change_fn)(void *context, uint64_t bucket,
+                               struct slice name, bool ended);
+void meta_watch_changes(struct meta *meta, meta_change_fn fn, void *context);
+
 /* --- outbox: events on their way to a target (outbox.c) ---------------------
  * A change and its events are one batch. Whoever delivers lists from the last
  * event that it has seen on and trims what was taken. */

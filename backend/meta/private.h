@@ -133,6 +133,8 @@ struct meta {
     struct pins *pins;
 
     /* Held shared around a commit that changes layouts and its telling. */
+    meta_change_fn changed; /* NULL: nobody is told */
+    void *changed_context;
     pthread_rwlock_t watch_lock;
     meta_layout_fn watch; /* NULL: nobody watches */
     void *watch_context;
