@@ -505,6 +505,7 @@ size_t access_values(void *argument, struct slice key, struct slice *values)
 {
     struct access_context *context = argument;
 
+    context->call->consulted = true;
     for (size_t i = 0; i < context->given_count; i++) {
         if (key.size == context->given[i].key.size &&
             strncasecmp((const char *)key.data,

@@ -7,6 +7,7 @@
 #include "s3/authorize.h"
 #include "s3/cors_call.h"
 #include "s3/file.h"
+#include "s3/hot_answer.h"
 #include "s3/listen.h"
 #include "s3/ownership.h"
 #include "s3/pieces.h"
@@ -197,6 +198,7 @@ struct s3_call *s3_call_begin(struct s3_service *service,
 {
     struct s3_call *call = call_new(service, request);
 
+    hot_answer_begin(call);
     if (request->operation == WIRE__OPERATION__REFUSED) {
         call_refuse(call);
     } else if (is_form(call)) {

@@ -86,6 +86,9 @@ struct s3_call {
     uint64_t began_us, body_us, done_us; /* the body's end, the reply's begin */
     uint64_t bytes_sent, last_segments;  /* of the reply's body */
     struct s3_log_entry *log_entries;    /* access_log.h */
+    struct hot_token hot; /* of a read that may be published: hot_answer.h */
+    bool consulted;       /* a policy has asked for something of the request */
+
     bool acl_required; /* no policy allowed it, but an access control list */
 
     Wire__Reply reply;
@@ -363,6 +366,8 @@ void source_seek(struct s3_call *call, uint64_t offset, uint64_t size);
 int source_prime(struct s3_call *call);
 void source_next(struct s3_call *call, struct s3_piece *piece);
 void source_refuse_segments(struct s3_call *call);
+/* The piece that source_prime() has read, if it is data; else no bytes. */
+struct slice source_primed(const struct s3_call *call);
 bool source_has_segments(const struct s3_call *call); /* some are to come */
 
 #endif

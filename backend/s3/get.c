@@ -3,6 +3,7 @@
  * https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
  */
 #include "s3/authorize.h"
+#include "s3/hot_answer.h"
 #include "s3/multipart.h"
 #include "s3/object.h"
 #include "s3/operations.h"
@@ -503,12 +504,17 @@ static void serve(struct s3_call *call, bool with_body)
         return;
     }
     for (unsigned i = 0; i < OBJECT_TRIES && error == -ENOENT; i++) {
-        const Meta__Object *object = object_requested(call);
+        const Meta__Object *object;
 
+        hot_answer_look(call);
+        object = object_requested(call);
         if (object == NULL) {
             return;
         }
         error = object_answer(call, object, with_body);
+        if (error == 0) {
+            hot_answer_publish(call, object, with_body);
+        }
     }
     if (error != 0) {
         call_fail_errno(call, error, "reading an object");

@@ -19,6 +19,7 @@
 #include "blob/blob.h"
 #include "crypt/crypt.h"
 #include "events/events.h"
+#include "hot/hot.h"
 #include "iam/iam.h"
 #include "meta/meta.h"
 #include "wire.pb-c.h"
@@ -36,6 +37,7 @@ struct s3_service {
                                 request nor the bucket says how */
     const char *region;      /* of new buckets when nothing else is said */
     struct s3_access_log *access_log; /* NULL: none is kept */
+    struct hot *hot; /* what workers answer without asking; NULL: nothing */
     struct s3_policy_cache *policies;
     struct s3_audit *audit; /* NULL: decisions are not logged */
     struct oidc *oidc;      /* whose tokens are believed; NULL: nobody's */

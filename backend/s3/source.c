@@ -239,6 +239,16 @@ void source_next(struct s3_call *call, struct s3_piece *piece)
     }
 }
 
+struct slice source_primed(const struct s3_call *call)
+{
+    const struct s3_source *source = call->source;
+
+    return source != NULL && source->primed &&
+                   source->piece.kind == S3_PIECE_DATA
+               ? source->piece.data
+               : slice_of(NULL, 0);
+}
+
 bool source_has_segments(const struct s3_call *call)
 {
     return call->source->segments;

@@ -86,6 +86,10 @@ static const struct setting reclaim[] = {
     {"rate", SIZE, AT(care.reclaim_rate), "128M", 1 << 20, 1ull << 40},
 };
 
+static const struct setting hot_index[] = {
+    {"size", SIZE, AT(hot_size), "64M", 0, 32ull << 30},
+};
+
 static const struct setting rebalance[] = {
     {"band", NUMBER, AT(care.rebalance_band), "10", 0, 50},
     {"rate", SIZE, AT(care.rebalance_rate), "64M", 1 << 20, 1ull << 40},
@@ -103,6 +107,7 @@ static const struct group {
     {"heal", heal, sizeof(heal) / sizeof(heal[0])},
     {"reclaim", reclaim, sizeof(reclaim) / sizeof(reclaim[0])},
     {"slow_drives", slow_drives, sizeof(slow_drives) / sizeof(slow_drives[0])},
+    {"hot_index", hot_index, sizeof(hot_index) / sizeof(hot_index[0])},
     {"rebalance", rebalance, sizeof(rebalance) / sizeof(rebalance[0])},
 };
 

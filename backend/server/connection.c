@@ -8,6 +8,7 @@
 #include "server/private.h"
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 struct output {
     uv_write_t request;
@@ -217,6 +218,29 @@ void connection_send(struct connection *connection, struct buffer *buffer,
         free(output);
         connection_close(connection);
     }
+}
+
+bool connection_send_descriptor(struct connection *connection,
+                                const struct buffer *output, int descriptor)
+{
+    union {
+        struct cmsghdr head;
+        char space[CMSG_SPACE(sizeof(int))];
+    } control = {.head = {.cmsg_len = CMSG_LEN(sizeof(int)),
+                          .cmsg_level = SOL_SOCKET,
+                          .cmsg_type = SCM_RIGHTS}};
+    struct iovec bytes = {output->data, output->size};
+    const struct msghdr message = {.msg_iov = &bytes,
+                                   .msg_iovlen = 1,
+                                   .msg_control = &control,
+                                   .msg_controllen = sizeof(control.space)};
+    uv_os_fd_t socket;
+
+    memcpy(CMSG_DATA(&control.head), &descriptor, sizeof(descriptor));
+    return connection->writes == 0 &&
+           uv_fileno((uv_handle_t *)&connection->pipe, &socket) == 0 &&
+           sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT) ==
+               (ssize_t)output->size;
 }
 
 /* --- jobs ------------------------------------------------------------------*/

@@ -36,13 +36,15 @@ static struct control_connection *from_base(struct connection *base)
 }
 
 /* --- drives ----------------------------------------------------------------*/
-static void send_welcome(struct connection *base)
+static void put_welcome(struct connection *base, unsigned hot,
+                        struct buffer *output)
 {
     const struct cluster *cluster = &base->server->cluster;
     Wire__Drive drives[SERVER_DRIVES_MAX], *list[SERVER_DRIVES_MAX];
     Wire__Welcome welcome = WIRE__WELCOME__INIT;
     welcome.version = FRAME_VERSION;
     welcome.status = true;
+    welcome.hot = hot;
     welcome.drives = list;
     for (unsigned i = 0; i < cluster->drive_count; i++) {
         if ((base->server->usable & 1u << i) == 0) {
@@ -55,9 +57,30 @@ static void send_welcome(struct connection *base)
         drives[i].directory.len = strlen(directory);
         list[welcome.n_drives++] = &drives[i];
     }
+    frame_append_message(output, FRAME_WELCOME, &welcome);
+}
+
+static void send_welcome(struct connection *base)
+{
     struct buffer output = {0};
-    frame_append_message(&output, FRAME_WELCOME, &welcome);
+    put_welcome(base, 0, &output);
     connection_send(base, &output, (struct slice){0}, (struct slice){0});
+}
+
+/* The first WELCOME, with the hot index if the worker can read it: before
+ * anything else is sent, so that there is room for all of it at once. */
+static bool greet(struct connection *base, unsigned hot)
+{
+    const int region = hot_descriptor(base->server->service.hot);
+    if (hot != HOT_VERSION || region < 0) {
+        send_welcome(base);
+        return true;
+    }
+    struct buffer output = {0};
+    put_welcome(base, HOT_VERSION, &output);
+    const bool sent = connection_send_descriptor(base, &output, region);
+    buffer_free(&output);
+    return sent;
 }
 
 void control_push_welcome(struct server *server)
@@ -225,11 +248,9 @@ static bool take_frame(struct control_connection *control, unsigned type,
     if (hello == NULL) {
         return false;
     }
-    control->greeted = hello->version == FRAME_VERSION;
+    control->greeted =
+        hello->version == FRAME_VERSION && greet(&control->base, hello->hot);
     wire__hello__free_unpacked(hello, NULL);
-    if (control->greeted) {
-        send_welcome(&control->base);
-    }
     return control->greeted;
 }
 

@@ -264,6 +264,34 @@ static struct rebalance *open_rebalance(struct server *server)
     return rebalance_open(&options);
 }
 
+/* --- the hot index ---------------------------------------------------------*/
+static void on_change(void *context, uint64_t bucket, struct slice name,
+                      bool ended)
+{
+    hot_change(context, bucket, name, ended);
+}
+
+static void on_rights(void *context, bool ended)
+{
+    hot_change_identities(context, ended);
+}
+
+/* Before anything can change. Without it requests are answered as ever. An
+ * audit log has to hear of every request. */
+static struct hot *open_hot(const struct server_config *config,
+                            const struct cluster *cluster)
+{
+    struct hot *hot;
+
+    if (config->hot_size == 0 || config->audit_log[0] != '\0' ||
+        hot_open(config->hot_size, &hot) != 0) {
+        return NULL;
+    }
+    meta_watch_changes(cluster->meta, on_change, hot);
+    iam_watch_changes(cluster->iam, on_rights, hot);
+    return hot;
+}
+
 /* --- the archive -----------------------------------------------------------*/
 #define ARCHIVE_FLUSH_MS    1000
 #define ARCHIVE_INTERVAL_MS 60000
@@ -326,6 +354,7 @@ int server_run(struct server_config *config, const char *config_path)
             .kms = cluster->vault != NULL ? cluster->vault : cluster->keyring,
             .encrypt_by_default = config->encrypt_by_default,
             .region = config->region,
+            .hot = open_hot(config, cluster),
             .policies = s3_policy_cache_new(),
             .audit = audit,
             .oidc = open_providers(config),
@@ -356,6 +385,7 @@ int server_run(struct server_config *config, const char *config_path)
         oidc_free(server->service.oidc);
         events_close(server->service.events);
     }
+    hot_close(server->service.hot); /* while no other s3d can be there */
     cluster_close(&server->cluster);
     care_seen_close(&server->care_seen);
     s3_audit_close(audit);

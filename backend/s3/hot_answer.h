@@ -1,0 +1,18 @@
+/*
+ * Private to s3/: answers that workers may give again (hot/hot.h). Which ones
+ * may, docs/hot-index.md says.
+ */
+#ifndef S3_HOT_ANSWER_H
+#define S3_HOT_ANSWER_H
+
+#include "s3/call.h"
+
+/* Before anything of a GetObject or HeadObject is looked up. */
+void hot_answer_begin(struct s3_call *call);
+/* Before its object's record is read, each time. */
+void hot_answer_look(struct s3_call *call);
+/* The call has been answered with all of `object`. */
+void hot_answer_publish(struct s3_call *call, const Meta__Object *object,
+                        bool with_body);
+
+#endif
