@@ -24,6 +24,11 @@ static void ngx_http_s3_control_reconnect(ngx_event_t *ev);
 static void ngx_http_s3_control_close(ngx_http_s3_control_t *control);
 static void ngx_http_s3_control_read_handler(ngx_event_t *ev);
 static void ngx_http_s3_control_write_handler(ngx_event_t *ev);
+static ssize_t ngx_http_s3_control_recv(ngx_http_s3_control_t *control,
+    u_char *buf, size_t size);
+static void ngx_http_s3_control_take_fd(ngx_http_s3_control_t *control,
+    struct msghdr *msg);
+static void ngx_http_s3_control_close_fd(ngx_http_s3_control_t *control);
 static ngx_int_t ngx_http_s3_control_process(ngx_http_s3_control_t *control,
     u_char *pos, u_char *last);
 static ngx_int_t ngx_http_s3_control_welcome(ngx_http_s3_control_t *control);
@@ -151,6 +156,8 @@ ngx_http_s3_control_start(ngx_cycle_t *cycle, ngx_http_s3_control_t *control)
     control->log.data = NULL;
 
     control->delay = NGX_HTTP_S3_CONTROL_DELAY;
+    control->hot_base = NULL;
+    control->hot_fd = -1;
 
     control->reconnect.handler = ngx_http_s3_control_reconnect;
     control->reconnect.data = control;
@@ -217,6 +224,7 @@ ngx_http_s3_control_connect(ngx_http_s3_control_t *control)
 
     wire__hello__init(&hello);
     hello.version = FRAME_VERSION;
+    hello.hot = HOT_VERSION;
 
     if (ngx_http_s3_control_send(control, FRAME_HELLO, &hello.base)
         != NGX_OK)
@@ -253,6 +261,9 @@ ngx_http_s3_control_close(ngx_http_s3_control_t *control)
     ngx_queue_t            waiters, *q;
     ngx_connection_t      *c;
     ngx_http_s3_waiter_t  *waiter;
+
+    ngx_http_s3_hot_unmap(control);
+    ngx_http_s3_control_close_fd(control);
 
     c = control->peer.connection;
 
@@ -329,7 +340,7 @@ ngx_http_s3_control_read_handler(ngx_event_t *ev)
 
     for ( ;; ) {
 
-        n = c->recv(c, buf, sizeof(buf));
+        n = ngx_http_s3_control_recv(control, buf, sizeof(buf));
 
         if (n == NGX_AGAIN) {
             break;
@@ -362,6 +373,95 @@ ngx_http_s3_control_read_handler(ngx_event_t *ev)
     if (ngx_handle_read_event(ev, 0) != NGX_OK) {
         ngx_http_s3_control_close(control);
     }
+}
+
+
+/* As ngx_unix_recv(), with the descriptor that may come along. */
+
+static ssize_t
+ngx_http_s3_control_recv(ngx_http_s3_control_t *control, u_char *buf,
+    size_t size)
+{
+    ssize_t            n;
+    ngx_err_t          err;
+    struct iovec       iov;
+    struct msghdr      msg;
+    ngx_connection_t  *c;
+
+    union {
+        struct cmsghdr  head;
+        char            space[CMSG_SPACE(sizeof(int))];
+    } cmsg;
+
+    c = control->peer.connection;
+
+    do {
+        iov.iov_base = buf;
+        iov.iov_len = size;
+
+        ngx_memzero(&msg, sizeof(struct msghdr));
+
+        msg.msg_iov = &iov;
+        msg.msg_iovlen = 1;
+        msg.msg_control = &cmsg;
+        msg.msg_controllen = sizeof(cmsg);
+
+        n = recvmsg(c->fd, &msg, MSG_CMSG_CLOEXEC);
+
+        err = ngx_socket_errno;
+
+    } while (n == -1 && err == NGX_EINTR);
+
+    if (n == -1) {
+        c->read->ready = 0;
+
+        return (err == NGX_EAGAIN) ? NGX_AGAIN
+                                   : ngx_connection_error(c, err,
+                                                          "recvmsg() failed");
+    }
+
+    ngx_http_s3_control_take_fd(control, &msg);
+
+    if (n == 0) {
+        c->read->eof = 1;
+        c->read->ready = 0;
+    }
+
+    return n;
+}
+
+
+static void
+ngx_http_s3_control_take_fd(ngx_http_s3_control_t *control,
+    struct msghdr *msg)
+{
+    struct cmsghdr  *cmsg;
+
+    for (cmsg = CMSG_FIRSTHDR(msg); cmsg; cmsg = CMSG_NXTHDR(msg, cmsg)) {
+
+        if (cmsg->cmsg_level == SOL_SOCKET && cmsg->cmsg_type == SCM_RIGHTS
+            && cmsg->cmsg_len == CMSG_LEN(sizeof(int)))
+        {
+            ngx_http_s3_control_close_fd(control);
+            ngx_memcpy(&control->hot_fd, CMSG_DATA(cmsg), sizeof(int));
+        }
+    }
+}
+
+
+static void
+ngx_http_s3_control_close_fd(ngx_http_s3_control_t *control)
+{
+    if (control->hot_fd == -1) {
+        return;
+    }
+
+    if (ngx_close_file(control->hot_fd) == NGX_FILE_ERROR) {
+        ngx_log_error(NGX_LOG_ALERT, &control->log, ngx_errno,
+                      ngx_close_file_n " of the hot index failed");
+    }
+
+    control->hot_fd = -1;
 }
 
 
@@ -445,6 +545,14 @@ ngx_http_s3_control_welcome(ngx_http_s3_control_t *control)
         rc = ngx_http_s3_control_set_drives(control, welcome);
         control->status = welcome->status;
     }
+
+    if (rc == NGX_OK && welcome->hot == HOT_VERSION && control->hot_fd != -1
+        && control->hot_base == NULL)
+    {
+        ngx_http_s3_hot_map(control, control->hot_fd);
+    }
+
+    ngx_http_s3_control_close_fd(control);
 
     wire__welcome__free_unpacked(welcome, NULL);
 

@@ -283,6 +283,12 @@ ngx_http_s3_execute(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
         return rc;
     }
 
+    rc = ngx_http_s3_hot_send(r, ctx);
+
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
+
     if (ctx->route.has_body) {
         rc = ngx_http_s3_body_length(r, ctx);
 

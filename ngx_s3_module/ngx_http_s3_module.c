@@ -80,6 +80,13 @@ static ngx_command_t  ngx_http_s3_commands[] = {
       offsetof(ngx_http_s3_loc_conf_t, segments),
       NULL },
 
+    { ngx_string("s3_hot"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_s3_loc_conf_t, hot),
+      NULL },
+
     { ngx_string("s3_key_timeout"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_msec_slot,
@@ -350,6 +357,7 @@ ngx_http_s3_create_loc_conf(ngx_conf_t *cf)
     conf->domains = NGX_CONF_UNSET_PTR;
     conf->verify = NGX_CONF_UNSET;
     conf->segments = NGX_CONF_UNSET;
+    conf->hot = NGX_CONF_UNSET;
     conf->key_timeout = NGX_CONF_UNSET_MSEC;
 
     ngx_http_s3_static_create(&conf->files);
@@ -380,6 +388,7 @@ ngx_http_s3_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_ptr_value(conf->domains, prev->domains, NULL);
     ngx_conf_merge_value(conf->verify, prev->verify, 1);
     ngx_conf_merge_value(conf->segments, prev->segments, 1);
+    ngx_conf_merge_value(conf->hot, prev->hot, 1);
     ngx_conf_merge_msec_value(conf->key_timeout, prev->key_timeout, 5000);
 
     conf->upstream.next_upstream = NGX_CONF_BITMASK_SET

@@ -20,6 +20,7 @@
  *   ngx_http_s3_reply.c      the REPLY frame
  *   ngx_http_s3_segments.c   parts of extents as file buffers
  *   ngx_http_s3_limit.c      limit_rate
+ *   ngx_http_s3_hot.c        answers without s3d, from shared memory
  *   ngx_http_s3_error.c      S3's error document
  *   ngx_http_s3_variables.c  $s3_request_id and others
  *   ngx_http_s3_count.c      what all workers count, in shared memory
@@ -37,6 +38,7 @@
 #include <ngx_event_connect.h>
 #include <ngx_http.h>
 
+#include "hot/region.h"
 #include "wire/wire.h"
 #include "wire.pb-c.h"
 
@@ -103,6 +105,7 @@ typedef struct {
     ngx_array_t                   *domains;   /* s3_str_t */
     ngx_flag_t                     verify;
     ngx_flag_t                     segments;
+    ngx_flag_t                     hot;
     ngx_msec_t                     key_timeout;
 
     ngx_http_s3_static_conf_t      files;
@@ -171,6 +174,12 @@ struct ngx_http_s3_control_s {
 
     ngx_array_t                   *drives;    /* ngx_http_s3_drive_t */
     ngx_uint_t                     status;    /* unsigned  status:1; */
+
+    struct hot_view                hot;
+    void                          *hot_base;  /* NULL: there is none */
+    size_t                         hot_size;
+    int                            hot_fd;    /* that came, or -1 */
+
     ngx_log_t                      log;
 };
 
@@ -238,6 +247,7 @@ typedef struct {
     unsigned                       reply_empty:1;
     unsigned                       end_read:1;
     unsigned                       error_page_sent:1;
+    unsigned                       hot:1;     /* answered without s3d */
 
     u_char                         id_data[NGX_HTTP_S3_REQUEST_ID_LEN];
     u_char                         code_data[NGX_HTTP_S3_CODE_MAX];
@@ -318,6 +328,15 @@ void ngx_http_s3_zone_set(ngx_shm_zone_t *zone, s3_sigv4_t *auth,
     ngx_http_s3_key_t *key);
 ngx_int_t ngx_http_s3_zone_renew(ngx_shm_zone_t *zone, s3_sigv4_t *auth);
 
+void ngx_http_s3_zone_count(ngx_shm_zone_t *zone, ngx_uint_t hit);
+
+/* ngx_http_s3_hot.c */
+
+void ngx_http_s3_hot_map(ngx_http_s3_control_t *control, int fd);
+void ngx_http_s3_hot_unmap(ngx_http_s3_control_t *control);
+ngx_int_t ngx_http_s3_hot_send(ngx_http_request_t *r,
+    ngx_http_s3_ctx_t *ctx);
+
 /* ngx_http_s3_control.c */
 
 ngx_http_s3_control_t *ngx_http_s3_control_add(ngx_conf_t *cf,
@@ -352,6 +371,8 @@ ngx_int_t ngx_http_s3_request_headers(ngx_http_request_t *r,
 ngx_int_t ngx_http_s3_request_trailers(ngx_http_request_t *r,
     ngx_http_s3_ctx_t *ctx, Wire__Request *request);
 ngx_int_t ngx_http_s3_check_hoisted(ngx_http_s3_ctx_t *ctx);
+ngx_uint_t ngx_http_s3_is_auth_arg(s3_field_t *arg);
+ngx_uint_t ngx_http_s3_is_for_s3d(s3_field_t *field);
 ngx_uint_t ngx_http_s3_is_token(u_char *p, size_t len);
 
 /* ngx_http_s3_body.c */

@@ -56,7 +56,7 @@ ngx_int_t
 ngx_http_s3_request_args(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
     Wire__Request *request)
 {
-    size_t        i, k;
+    size_t        i;
     s3_field_t   *arg;
     Wire__Field  *field;
 
@@ -75,17 +75,7 @@ ngx_http_s3_request_args(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
     for (i = 0; i < ctx->sigv4.nargs; i++) {
         arg = &ctx->sigv4.args[i];
 
-        for (k = 0; ngx_http_s3_auth_args[k].len; k++) {
-            if (arg->name.len == ngx_http_s3_auth_args[k].len
-                && ngx_memcmp(arg->name.data, ngx_http_s3_auth_args[k].data,
-                              arg->name.len)
-                   == 0)
-            {
-                break;
-            }
-        }
-
-        if (ctx->auth.presigned && ngx_http_s3_auth_args[k].len) {
+        if (ctx->auth.presigned && ngx_http_s3_is_auth_arg(arg)) {
             continue;
         }
 
@@ -97,6 +87,25 @@ ngx_http_s3_request_args(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
     }
 
     return NGX_OK;
+}
+
+
+/* What a pre-signed URL is authenticated by. */
+
+ngx_uint_t
+ngx_http_s3_is_auth_arg(s3_field_t *arg)
+{
+    ngx_str_t  *name;
+
+    for (name = ngx_http_s3_auth_args; name->len; name++) {
+        if (arg->name.len == name->len
+            && ngx_memcmp(arg->name.data, name->data, name->len) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 
@@ -279,38 +288,44 @@ ngx_http_s3_is_token(u_char *p, size_t len)
 static ngx_int_t
 ngx_http_s3_request_header(ngx_http_request_t *r, s3_field_t *field)
 {
+    if (!ngx_http_s3_is_for_s3d(field)) {
+        return NGX_DECLINED;
+    }
+
+    if (field->name.len == sizeof("content-encoding") - 1
+        && ngx_memcmp(field->name.data, "content-encoding", field->name.len)
+           == 0)
+    {
+        return ngx_http_s3_content_encoding(r, field);
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_uint_t
+ngx_http_s3_is_for_s3d(s3_field_t *field)
+{
     ngx_str_t  *name;
 
     if (field->name.len > 6
         && ngx_memcmp(field->name.data, "x-amz-", 6) == 0)
     {
-        if (field->name.len == sizeof("x-amz-security-token") - 1
-            && ngx_memcmp(field->name.data, "x-amz-security-token",
-                          field->name.len)
-               == 0)
-        {
-            return NGX_DECLINED;
-        }
-
-        return NGX_OK;
+        return field->name.len != sizeof("x-amz-security-token") - 1
+               || ngx_memcmp(field->name.data, "x-amz-security-token",
+                             field->name.len)
+                  != 0;
     }
 
     for (name = ngx_http_s3_headers; name->len; name++) {
-
         if (field->name.len == name->len
             && ngx_memcmp(field->name.data, name->data, name->len) == 0)
         {
-            if (name->len == sizeof("content-encoding") - 1
-                && ngx_memcmp(name->data, "content-encoding", name->len) == 0)
-            {
-                return ngx_http_s3_content_encoding(r, field);
-            }
-
-            return NGX_OK;
+            return 1;
         }
     }
 
-    return NGX_DECLINED;
+    return 0;
 }
 
 

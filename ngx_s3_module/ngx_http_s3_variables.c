@@ -11,6 +11,8 @@ static ngx_int_t ngx_http_s3_str_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_s3_operation_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_s3_hot_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
 
 
 static ngx_http_variable_t  ngx_http_s3_vars[] = {
@@ -35,6 +37,9 @@ static ngx_http_variable_t  ngx_http_s3_vars[] = {
 
     { ngx_string("s3_error_code"), NULL, ngx_http_s3_str_variable,
       offsetof(ngx_http_s3_ctx_t, code), NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("s3_hot"), NULL, ngx_http_s3_hot_variable,
+      0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
       ngx_http_null_variable
 };
@@ -118,6 +123,31 @@ ngx_http_s3_operation_variable(ngx_http_request_t *r,
     v->no_cacheable = 0;
     v->not_found = 0;
     v->data = (u_char *) value->name;
+
+    return NGX_OK;
+}
+
+
+/* "HIT" if s3d was not asked. */
+
+static ngx_int_t
+ngx_http_s3_hot_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_http_s3_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_s3_module);
+
+    if (ctx == NULL || !ctx->hot) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    v->len = sizeof("HIT") - 1;
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+    v->data = (u_char *) "HIT";
 
     return NGX_OK;
 }
