@@ -263,8 +263,8 @@ static void readers_are_gathered(void **state)
     assert_true(may(&reader, "AKIA1", 1) && may(&reader, "AKIA2", 2));
     assert_false(may(&reader, "AKIA1", 2) || may(&reader, "AKIA", 1));
     assert_false(may(&reader, "", 0));
-    for (char last = '3'; last <= '9'; last++) {
-        add_reader(hot, (char[]){'A', 'K', 'I', 'A', last, '\0'}, 3);
+    for (int last = '3'; last <= '9'; last++) {
+        add_reader(hot, (char[]){'A', 'K', 'I', 'A', (char)last, '\0'}, 3);
     }
     assert_true(find(&reader));
     assert_int_equal(reader.found.entry->readers, HOT_READERS_MAX);
