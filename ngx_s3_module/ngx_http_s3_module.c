@@ -439,6 +439,13 @@ ngx_http_s3_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         clcf->client_max_body_size = 0;
     }
 
+    if (conf->control
+        && clcf->client_body_buffer_size == (size_t) 2 * ngx_pagesize)
+    {
+        /* nginx's default, in which an upload costs two calls for 8k */
+        clcf->client_body_buffer_size = NGX_HTTP_S3_BODY_BUFFER;
+    }
+
     conf->upstream_once = conf->upstream;
     conf->upstream_once.next_upstream = NGX_CONF_BITMASK_SET
                                         |NGX_HTTP_UPSTREAM_FT_OFF;

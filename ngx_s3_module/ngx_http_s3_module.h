@@ -57,6 +57,7 @@
 #define NGX_HTTP_S3_OBJECT_MAX      (5LL * 1024 * 1024 * 1024)
 #define NGX_HTTP_S3_REFUSAL_MAX     (64 * 1024)
 #define NGX_HTTP_S3_QUERY_MAX       (64 * 1024)
+#define NGX_HTTP_S3_BODY_BUFFER     (128 * 1024)
 #define NGX_HTTP_S3_CODE_MAX        48    /* bytes of an error code */
 #define NGX_HTTP_S3_CODINGS         3     /* of precompressed objects */
 
