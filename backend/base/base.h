@@ -78,6 +78,18 @@ char *xstrdup(const char *text);
  * fit aborts: its length was to be checked where it came in. */
 void copy_string(char *out, size_t capacity, const char *text);
 
+/* --- large memory, with several owners (memory_pool.c) ---------------------
+ * For bytes on their way from a socket to drives: they stay until the last who
+ * hashes or writes them has let go. Some of what is freed is kept for the next
+ * who asks for as much: fresh pages cost more than to fill them. All memory of
+ * bodies and writers comes from here. Thread-safe. */
+struct memory {
+    uint8_t *bytes; /* aligned to a page, not set to anything */
+};
+struct memory *memory_new(size_t size);            /* its first owner */
+struct memory *memory_hold(struct memory *memory); /* one more */
+void memory_drop(struct memory *memory); /* one less; NULL is allowed */
+
 /* --- encoding --------------------------------------------------------------*/
 void hex_encode(char *out, const void *data, size_t size); /* 2*size + NUL */
 int hex_decode(uint8_t *out, struct slice hex); /* hex.size/2 bytes */
@@ -157,6 +169,16 @@ void phase_add(enum phase phase, uint64_t began_us);
 /* Adds what this thread has added up, and begins anew at 0. */
 void phases_take(struct phases *phases);
 
+/* --- computing aside (aside.c) ----------------------------------------------
+ * Runs the job once, soon, in another thread; in turn with all others. What it
+ * does last may be to start itself again, or to free itself. It must not wait.
+ */
+struct aside {
+    void (*run)(struct aside *job);
+    struct aside *next;
+};
+void aside_start(struct aside *job);
+
 /* --- logging: one JSON object a line on stderr, or the file opened -----------
  * Never pass a secret. Thread-safe. */
 enum log_level {
@@ -201,6 +223,10 @@ enum digest {
 struct digester;
 struct digester *digester_new(unsigned digests); /* OR of enum digest */
 void digester_update(struct digester *digester, const void *data, size_t size);
+/* The same for large data in memory that is held meanwhile: MD5, the slowest by
+ * far, goes on in another thread. */
+void digester_update_aside(struct digester *digester, struct memory *memory,
+                           const void *data, size_t size);
 /* Big-endian for CRCs, as S3 shows them. Returns the size in bytes. May be
  * called once per digest; update must not follow. */
 size_t digester_final(struct digester *digester, enum digest which,

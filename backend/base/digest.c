@@ -3,16 +3,31 @@
 
 #include <isa-l/crc.h>
 #include <openssl/evp.h>
+#include <pthread.h>
 #include <stdlib.h>
 
 /* Fed in pieces that stay in the first-level cache from hash to hash. */
 #define PIECE 16384
+
+#define ASIDE_LEAST (32u << 10) /* bytes worth to wake another thread */
+#define ASIDE_MAX   8u          /* pieces that wait for it */
 
 struct digester {
     unsigned digests;
     EVP_MD_CTX *md5, *sha1, *sha256;
     uint32_t crc32, crc32c;
     uint64_t crc64;
+
+    /* What MD5 is still to be fed with, by a job. */
+    struct aside job;
+    pthread_mutex_t mutex;
+    pthread_cond_t taken;
+    struct waiting {
+        struct memory *memory;
+        const uint8_t *data;
+        size_t size;
+    } waiting[ASIDE_MAX];
+    unsigned first, count; /* the first one is being fed */
 };
 
 static EVP_MD_CTX *start(unsigned wanted, const EVP_MD *type)
@@ -33,18 +48,17 @@ struct digester *digester_new(unsigned digests)
     struct digester *digester = xcalloc(1, sizeof(*digester));
 
     digester->digests = digests;
+    pthread_mutex_init(&digester->mutex, NULL);
+    pthread_cond_init(&digester->taken, NULL);
     digester->md5 = start(digests & DIGEST_MD5, EVP_md5());
     digester->sha1 = start(digests & DIGEST_SHA1, EVP_sha1());
     digester->sha256 = start(digests & DIGEST_SHA256, EVP_sha256());
     return digester;
 }
 
-static void update_piece(struct digester *digester, const uint8_t *data,
-                         size_t size)
+static void update_others(struct digester *digester, const uint8_t *data,
+                          size_t size)
 {
-    if (digester->md5) {
-        EVP_DigestUpdate(digester->md5, data, size);
-    }
     if (digester->sha1) {
         EVP_DigestUpdate(digester->sha1, data, size);
     }
@@ -62,17 +76,81 @@ static void update_piece(struct digester *digester, const uint8_t *data,
     }
 }
 
+/* Until at most `most` pieces wait, or are being fed. */
+static void wait_aside(struct digester *digester, unsigned most)
+{
+    pthread_mutex_lock(&digester->mutex);
+    if (digester->count > most) {
+        blocking_begin();
+        while (digester->count > most) {
+            pthread_cond_wait(&digester->taken, &digester->mutex);
+        }
+        blocking_end();
+    }
+    pthread_mutex_unlock(&digester->mutex);
+}
+
 void digester_update(struct digester *digester, const void *data, size_t size)
 {
     const uint8_t *p = data;
 
+    wait_aside(digester, 0);
     while (size > 0) {
         size_t n = size < PIECE ? size : PIECE;
 
-        update_piece(digester, p, n);
+        if (digester->md5) {
+            EVP_DigestUpdate(digester->md5, p, n);
+        }
+        update_others(digester, p, n);
         p += n;
         size -= n;
     }
+}
+
+/* --- aside -----------------------------------------------------------------*/
+
+static void feed_md5(struct aside *job)
+{
+    struct digester *digester =
+        (struct digester *)((char *)job - offsetof(struct digester, job));
+    struct waiting *first = &digester->waiting[digester->first];
+    bool more;
+
+    EVP_DigestUpdate(digester->md5, first->data, first->size);
+    memory_drop(first->memory);
+    pthread_mutex_lock(&digester->mutex);
+    digester->first = (digester->first + 1) % ASIDE_MAX;
+    more = --digester->count > 0;
+    if (more) {
+        aside_start(job);
+    }
+    pthread_cond_signal(&digester->taken);
+    pthread_mutex_unlock(&digester->mutex);
+}
+
+static void start_md5(struct digester *digester, struct memory *memory,
+                      const uint8_t *data, size_t size)
+{
+    wait_aside(digester, ASIDE_MAX - 1);
+    pthread_mutex_lock(&digester->mutex);
+    digester->waiting[(digester->first + digester->count) % ASIDE_MAX] =
+        (struct waiting){memory_hold(memory), data, size};
+    if (++digester->count == 1) {
+        digester->job.run = feed_md5;
+        aside_start(&digester->job);
+    }
+    pthread_mutex_unlock(&digester->mutex);
+}
+
+void digester_update_aside(struct digester *digester, struct memory *memory,
+                           const void *data, size_t size)
+{
+    if (digester->md5 == NULL || size < ASIDE_LEAST) {
+        digester_update(digester, data, size);
+        return;
+    }
+    start_md5(digester, memory, data, size);
+    update_others(digester, data, size);
 }
 
 static size_t finish(EVP_MD_CTX *context, uint8_t *out)
@@ -88,6 +166,7 @@ size_t digester_final(struct digester *digester, enum digest which,
                       uint8_t out[DIGEST_SIZE_MAX])
 {
     invariant(digester->digests & which);
+    wait_aside(digester, 0);
 
     switch (which) {
     case DIGEST_MD5:
@@ -115,6 +194,9 @@ void digester_free(struct digester *digester)
     if (digester == NULL) {
         return;
     }
+    wait_aside(digester, 0);
+    pthread_cond_destroy(&digester->taken);
+    pthread_mutex_destroy(&digester->mutex);
     EVP_MD_CTX_free(digester->md5);
     EVP_MD_CTX_free(digester->sha1);
     EVP_MD_CTX_free(digester->sha256);

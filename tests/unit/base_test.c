@@ -217,6 +217,96 @@ static void crcs_combine_at_any_place(void **state)
     }
 }
 
+/* Bit by bit, as the specification defines it. */
+static uint64_t crc64_by_bits(const uint8_t *data, size_t size)
+{
+    uint64_t crc = ~0ull;
+
+    for (size_t i = 0; i < size; i++) {
+        crc ^= data[i];
+        for (int bit = 0; bit < 8; bit++) {
+            crc = (crc >> 1) ^ ((crc & 1) ? 0x9a6c9329ac4bc9b5ull : 0);
+        }
+    }
+    return ~crc;
+}
+
+static void crc64_of_any_size(void **state)
+{
+    uint8_t data[700];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(data); i++) {
+        data[i] = (uint8_t)(i * i + i / 7 + 1);
+    }
+    for (size_t size = 0; size < 600; size++) {
+        const uint8_t *at = data + size % 17;
+
+        assert_true(crc64nvme(0, at, size) == crc64_by_bits(at, size));
+    }
+    assert_true(crc64nvme(crc64nvme(0, data, 333), data + 333, 367) ==
+                crc64_by_bits(data, 700));
+}
+
+static void freed_memory_is_used_again(void **state)
+{
+    struct memory *memory = memory_new(300000);
+    uint8_t *bytes = memory->bytes;
+
+    (void)state;
+    assert_int_equal((uintptr_t)bytes % 4096, 0);
+    assert_ptr_equal(memory_hold(memory), memory);
+    memory_drop(memory);
+    memset(bytes, 1, 300000); /* it has an owner left */
+    memory_drop(memory);
+    memory_drop(NULL);
+
+    memory = memory_new(100000); /* not for so much less */
+    assert_ptr_not_equal(memory->bytes, bytes);
+    memory_drop(memory);
+    memory = memory_new(290000);
+    assert_ptr_equal(memory->bytes, bytes);
+    memory_drop(memory);
+}
+
+/* More than wait at once, in pieces of any size, each in memory of its own
+ * that nobody else holds. */
+static void digests_are_the_same_aside(void **state)
+{
+    static const size_t sizes[] = {100000, 5, 40000, 32768, 65536, 300000, 1};
+    const unsigned digests = DIGEST_MD5 | DIGEST_SHA256 | DIGEST_CRC64NVME;
+    struct digester *here = digester_new(digests);
+    struct digester *aside = digester_new(digests);
+    struct digester *left = digester_new(digests);
+    uint8_t a[DIGEST_SIZE_MAX], b[DIGEST_SIZE_MAX];
+
+    (void)state;
+    for (unsigned i = 0; i < 50; i++) {
+        size_t size = sizes[i % 7];
+        struct memory *memory = memory_new(size);
+
+        for (size_t j = 0; j < size; j++) {
+            memory->bytes[j] = (uint8_t)(i + j * 31);
+        }
+        digester_update(here, memory->bytes, size);
+        digester_update_aside(aside, memory, memory->bytes, size);
+        digester_update_aside(left, memory, memory->bytes, size);
+        memory_drop(memory);
+    }
+    digester_free(left); /* with whatever is under way */
+    for (enum digest which = DIGEST_MD5; which <= DIGEST_CRC64NVME;
+         which = (enum digest)(which << 1)) {
+        if (digests & which) {
+            size_t size = digester_final(here, which, a);
+
+            assert_int_equal(digester_final(aside, which, b), size);
+            assert_memory_equal(a, b, size);
+        }
+    }
+    digester_free(here);
+    digester_free(aside);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -228,6 +318,9 @@ int main(void)
         cmocka_unit_test(arenas_keep_what_they_gave),
         cmocka_unit_test(digests_are_the_published_ones),
         cmocka_unit_test(crcs_combine_at_any_place),
+        cmocka_unit_test(crc64_of_any_size),
+        cmocka_unit_test(freed_memory_is_used_again),
+        cmocka_unit_test(digests_are_the_same_aside),
         cmocka_unit_test(crc32c_is_castagnoli),
         cmocka_unit_test(strings_are_copied_whole),
     };
