@@ -280,7 +280,7 @@ struct rebuild {
     bool unreadable; /* the shard could not be had: nowhere would it be */
     struct drive *drive;
     struct extent_place place;
-    uint64_t reserved; /* bytes of the reservation that are not written */
+    uint64_t reserved; /* bytes that were not given to be written */
 };
 /* Writes the shard to drive `index` and names it in `locator`. */
 int rebuild_on(struct rebuild *rebuild, unsigned index,

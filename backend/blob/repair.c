@@ -11,13 +11,9 @@
 static int rebuild_write(struct rebuild *rebuild, uint64_t position,
                          const void *data, size_t size)
 {
-    int error =
-        drive_write(rebuild->drive, &rebuild->place, position, data, size);
-
-    if (error == 0) {
-        rebuild->reserved -= size;
-    }
-    return error;
+    invariant(size <= rebuild->reserved);
+    rebuild->reserved -= size;
+    return drive_write(rebuild->drive, &rebuild->place, position, data, size);
 }
 
 /* The payload; fills the table of its blocks' CRCs. */

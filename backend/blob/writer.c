@@ -2,8 +2,9 @@
  * Writing a blob: chunk by chunk, each chunk stripe by stripe.
  *
  *   chunk_begin   places the chunk's shards and reserves their records
- *   stripe_write  encodes, begins to write the units, having waited for those
- *                 of the stripe before
+ *   stripe_begin  waits until few enough stripes are on their way to the
+ *                 drives; gets memory
+ *   stripe_write  encodes, begins to write the units
  *   chunk_end     starts the sync of the chunk's drives, which first write the
  *                 ends of the shards; having waited for the chunk before it:
  *                 at most two chunks are not durable
@@ -68,34 +69,37 @@ static void shard_drop(struct blob_writer *writer, struct written_shard *shard,
     shard->tail = NULL;
 }
 
-/* Waits for what is being written of a shard. */
-static int shard_written(struct written_shard *shard)
-{
-    int error = 0;
-
-    if (shard->write != NULL) {
-        error = drive_write_end(shard->write);
-        shard->write = NULL;
-    }
-    if (error == 0) {
-        invariant(shard->writing <= shard->reserved);
-        shard->reserved -= shard->writing;
-    }
-    shard->writing = 0;
-    return error;
-}
-
-/* The same for all shards of the chunk; those that failed are dropped. */
-static void chunk_written(struct blob_writer *writer,
-                          struct written_chunk *chunk)
+/* Waits for the stripe that is under way in this place. Shards that failed are
+ * dropped, and nobody waits for what else is under way of them. */
+static void stripe_written(struct blob_writer *writer,
+                           struct written_chunk *chunk, unsigned at)
 {
     for (unsigned i = 0; i < writer->shards; i++) {
         struct written_shard *shard = &chunk->shards[i];
-        int error = shard_written(shard);
+        struct drive_write *write = writer->writes[at][i];
+        int error;
 
+        writer->writes[at][i] = NULL;
+        if (write == NULL) {
+            continue;
+        }
+        if (shard->drive == NULL) {
+            drive_write_leave(write);
+            continue;
+        }
+        error = drive_write_end(write);
         if (error != 0) {
             shard_drop(writer, shard, error);
         }
+    }
+}
+
+/* All stripes of the chunk. */
+static void chunk_written(struct blob_writer *writer,
+                          struct written_chunk *chunk)
+{
+    for (unsigned i = 0; i < WRITER_STRIPES; i++) {
+        stripe_written(writer, chunk, i);
     }
 }
 
@@ -168,53 +172,70 @@ static uint32_t *table_of(const struct blob_writer *writer, unsigned shard)
     return writer->tables + (size_t)table * writer->blocks;
 }
 
-static void shard_write(struct written_shard *shard, uint64_t position,
-                        const void *data, size_t size)
+static unsigned stripe_place(const struct blob_writer *writer)
 {
-    invariant(shard->write == NULL);
-    if (size > 0) {
-        shard->write = drive_write_start(shard->drive, &shard->place, position,
-                                         data, size);
-        shard->writing = size;
+    return (unsigned)(writer->stripe % WRITER_STRIPES);
+}
+
+/* Bytes of a shard in the stripe, in memory that others write from too. */
+struct unit {
+    unsigned shard;
+    uint64_t position; /* in the shard */
+    struct memory *memory;
+    const uint8_t *data;
+    size_t size;
+};
+
+static void shard_write(struct blob_writer *writer, struct written_chunk *chunk,
+                        const struct unit *unit)
+{
+    struct written_shard *shard = &chunk->shards[unit->shard];
+    struct drive_write **write =
+        &writer->writes[stripe_place(writer)][unit->shard];
+
+    invariant(*write == NULL && unit->size <= shard->reserved);
+    if (unit->size > 0) {
+        shard->reserved -= unit->size;
+        *write = drive_write_start(shard->drive, &shard->place, unit->position,
+                                   unit->data, unit->size, unit->memory);
     }
 }
 
 /* The last unit of a shard, and its descriptor and origin behind it, which the
  * sync takes along; the unit too if it is short. */
 static void shard_finish(struct blob_writer *writer,
-                         struct written_chunk *chunk, unsigned number,
-                         uint64_t position, const uint8_t *data, size_t size)
+                         struct written_chunk *chunk, const struct unit *unit)
 {
-    struct written_shard *shard = &chunk->shards[number];
+    struct written_shard *shard = &chunk->shards[unit->shard];
     struct slice origin = writer->spec.origin;
     struct descriptor descriptor = {
         .blob = writer->spec.blob,
         .blob_size = writer->spec.size,
         .chunk_offset = (writer->begun - 1) * writer->store->chunk_size,
         .chunk_size = chunk->size,
-        .payload = position + size,
+        .payload = unit->position + unit->size,
         .chunk = (uint32_t)(writer->begun - 1),
         .unit = writer->geometry.unit,
         .origin_size = (uint32_t)origin.size,
         .origin_crc = writer->origin_crc,
         .profile = writer->profile,
-        .shard = (uint8_t)number,
+        .shard = (uint8_t)unit->shard,
     };
     size_t encoded = descriptor_size(descriptor.payload);
-    size_t joined = size <= BLOB_BLOCK_SIZE ? size : 0;
+    size_t joined = unit->size <= BLOB_BLOCK_SIZE ? unit->size : 0;
     uint8_t *tail = xmalloc(joined + encoded + origin.size);
 
     invariant(descriptor.payload ==
-              geometry_shard_size(&writer->geometry, number));
-    memcpy(tail, data, joined);
-    shard->crc =
-        descriptor_encode(&descriptor, table_of(writer, number), tail + joined);
+              geometry_shard_size(&writer->geometry, unit->shard));
+    memcpy(tail, unit->data, joined);
+    shard->crc = descriptor_encode(&descriptor, table_of(writer, unit->shard),
+                                   tail + joined);
     memcpy(tail + joined + encoded, origin.data, origin.size);
     shard->tail = tail;
     shard->tail_size = joined + encoded + origin.size;
-    shard->tail_position = position + size - joined;
-    if (joined < size) {
-        shard_write(shard, position, data, size);
+    shard->tail_position = unit->position + unit->size - joined;
+    if (joined < unit->size) {
+        shard_write(writer, chunk, unit);
     }
 }
 
@@ -233,78 +254,98 @@ static void table_fill(struct blob_writer *writer, unsigned shard,
     }
 }
 
-/* Writes `size` bytes as the shard's unit of the current stripe. */
 static void unit_write(struct blob_writer *writer, struct written_chunk *chunk,
-                       unsigned number, const uint8_t *data, size_t size)
+                       const struct unit *unit)
 {
-    struct written_shard *shard = &chunk->shards[number];
-    uint64_t position = writer->stripe * writer->geometry.unit;
-
-    if (shard->drive == NULL) {
+    if (chunk->shards[unit->shard].drive == NULL) {
         return;
     }
     if (stripe_is_last(writer)) {
-        shard_finish(writer, chunk, number, position, data, size);
+        shard_finish(writer, chunk, unit);
     } else {
-        shard_write(shard, position, data, size);
+        shard_write(writer, chunk, unit);
     }
 }
 
-static int stripe_encode(struct blob_writer *writer, const uint8_t *stripe,
-                         size_t unit)
+static int stripe_encode(struct blob_writer *writer, uint8_t *stripe,
+                         uint8_t *out, size_t unit)
 {
     uint8_t *data[ERASURE_SHARDS_MAX], *parity[ERASURE_SHARDS_MAX];
 
-    if (writer->parity == NULL) { /* the first stripe's unit is the largest */
-        writer->parity = xmalloc(writer->profile.m * unit);
-    }
     for (unsigned i = 0; i < writer->profile.k; i++) {
-        data[i] = (uint8_t *)stripe + i * unit; /* only read */
+        data[i] = stripe + i * unit;
     }
     for (unsigned i = 0; i < writer->profile.m; i++) {
-        parity[i] = writer->parity + i * unit;
+        parity[i] = out + i * unit;
     }
     return erasure_encode(&writer->profile, data, parity, unit);
 }
 
-/* `stripe` holds stripe_bytes(), for a code padded to k units. */
-static int stripe_write(struct blob_writer *writer, const uint8_t *stripe)
+/* Every shard is a copy. */
+static void write_copies(struct blob_writer *writer,
+                         struct written_chunk *chunk)
 {
-    struct written_chunk *chunk = writer->chunks[writer->begun - 1];
-    size_t bytes = stripe_bytes(writer), unit = stripe_unit(writer);
+    struct unit unit = {
+        .position = writer->stripe * writer->geometry.unit,
+        .memory = writer->data,
+        .data = writer->data->bytes,
+        .size = stripe_bytes(writer),
+    };
+
+    table_fill(writer, 0, unit.data, unit.size);
+    for (; unit.shard < writer->shards; unit.shard++) {
+        unit_write(writer, chunk, &unit);
+    }
+}
+
+/* Data shards, without the padding, and those with parity. */
+static void write_code(struct blob_writer *writer, struct written_chunk *chunk,
+                       struct memory *parity)
+{
+    size_t bytes = stripe_bytes(writer), size = stripe_unit(writer);
     unsigned k = writer->profile.k;
-    int error;
 
-    chunk_written(writer, chunk); /* of the stripe before */
-    error = check_left(writer, chunk);
-    if (error != 0) {
-        return error;
-    }
-    if (k == 1) {
-        table_fill(writer, 0, stripe, bytes);
-        for (unsigned i = 0; i < writer->shards; i++) {
-            unit_write(writer, chunk, i, stripe, bytes);
-        }
-        return 0;
-    }
-    if (stripe_encode(writer, stripe, unit) != 0) {
-        return -EIO;
-    }
     for (unsigned i = 0; i < writer->shards; i++) {
-        const uint8_t *data =
-            i < k ? stripe + i * unit : writer->parity + (i - k) * unit;
-        size_t size = unit;
+        struct unit unit = {
+            .shard = i,
+            .position = writer->stripe * writer->geometry.unit,
+            .memory = i < k ? writer->data : parity,
+            .size = size,
+        };
+        size_t before = (i < k ? i : i - k) * size;
 
+        unit.data = unit.memory->bytes + before;
         if (i < k) {
-            size_t before = i * unit;
-
-            size = before >= bytes ? 0 : bytes - before;
-            size = size < unit ? size : unit;
+            unit.size = bytes > before ? bytes - before : 0;
+            unit.size = unit.size < size ? unit.size : size;
         }
-        table_fill(writer, i, data, size);
-        unit_write(writer, chunk, i, data, size);
+        table_fill(writer, i, unit.data, unit.size);
+        unit_write(writer, chunk, &unit);
     }
-    return 0;
+}
+
+/* The writes hold the memory from here on. */
+static int stripe_write(struct blob_writer *writer, struct written_chunk *chunk)
+{
+    size_t unit = stripe_unit(writer);
+    struct memory *parity;
+    int error = 0;
+
+    if (writer->profile.k == 1) {
+        write_copies(writer, chunk);
+    } else {
+        parity = memory_new(writer->profile.m * unit);
+        if (stripe_encode(writer, writer->data->bytes, parity->bytes, unit) ==
+            0) {
+            write_code(writer, chunk, parity);
+        } else {
+            error = -EIO;
+        }
+        memory_drop(parity);
+    }
+    memory_drop(writer->data);
+    writer->data = NULL;
+    return error;
 }
 
 /* --- making chunks durable ----------------------------------------------- */
@@ -361,10 +402,23 @@ static int chunk_end(struct blob_writer *writer)
     return 0;
 }
 
-static int stripe_done(struct blob_writer *writer, const uint8_t *stripe)
+static int stripe_begin(struct blob_writer *writer)
+{
+    struct written_chunk *chunk = writer->chunks[writer->begun - 1];
+    int error;
+
+    stripe_written(writer, chunk, stripe_place(writer));
+    error = check_left(writer, chunk);
+    if (error == 0) {
+        writer->data = memory_new(stripe_unit(writer) * writer->profile.k);
+    }
+    return error;
+}
+
+static int stripe_end(struct blob_writer *writer)
 {
     bool last = stripe_is_last(writer);
-    int error = stripe_write(writer, stripe);
+    int error = stripe_write(writer, writer->chunks[writer->begun - 1]);
 
     writer->stripe++;
     writer->filled = 0;
@@ -376,7 +430,7 @@ static int stripe_done(struct blob_writer *writer, const uint8_t *stripe)
 
 /* --- the public face ----------------------------------------------------- */
 
-/* Copies into the stripe buffer. Returns how much was taken. */
+/* Copies into the stripe's memory. Returns how much was taken. */
 static size_t stripe_fill(struct blob_writer *writer, const uint8_t *data,
                           size_t size)
 {
@@ -385,16 +439,10 @@ static size_t stripe_fill(struct blob_writer *writer, const uint8_t *data,
     size_t part = bytes - writer->filled;
 
     part = part < size ? part : size;
-    if (writer->data_room < room) {
-        invariant(writer->filled == 0);
-        free(writer->data);
-        writer->data = xmalloc(room);
-        writer->data_room = room;
-    }
-    memcpy(writer->data + writer->filled, data, part);
+    memcpy(writer->data->bytes + writer->filled, data, part);
     writer->filled += part;
     if (writer->filled == bytes) {
-        memset(writer->data + bytes, 0, room - bytes);
+        memset(writer->data->bytes + bytes, 0, room - bytes);
     }
     return part;
 }
@@ -402,27 +450,19 @@ static size_t stripe_fill(struct blob_writer *writer, const uint8_t *data,
 static int append_part(struct blob_writer *writer, const uint8_t *data,
                        size_t size, size_t *taken)
 {
-    size_t bytes;
     int error = 0;
 
     if (writer->begun == writer->ended) {
         error = chunk_begin(writer);
-        if (error != 0) {
-            return error;
-        }
     }
-    bytes = stripe_bytes(writer);
-    if (writer->filled == 0 && size >= bytes &&
-        (writer->profile.k == 1 ||
-         bytes == stripe_unit(writer) * writer->profile.k)) {
-        *taken = bytes; /* a whole stripe needs no copy */
-        return stripe_done(writer, data);
+    if (error == 0 && writer->data == NULL) {
+        error = stripe_begin(writer);
+    }
+    if (error != 0) {
+        return error;
     }
     *taken = stripe_fill(writer, data, size);
-    if (writer->filled == bytes) {
-        error = stripe_done(writer, writer->data);
-    }
-    return error;
+    return writer->filled == stripe_bytes(writer) ? stripe_end(writer) : 0;
 }
 
 int blob_writer_append(struct blob_writer *writer, const void *data,
@@ -519,11 +559,13 @@ void blob_writer_abort(struct blob_writer *writer)
     if (writer->latch != NULL) {
         sync_latch_wait(writer->latch); /* results are set in the chunks */
     }
+    if (writer->begun > 0) {
+        chunk_written(writer, writer->chunks[writer->begun - 1]);
+    }
     for (size_t i = 0; i < writer->begun; i++) {
         for (unsigned j = 0; j < writer->shards; j++) {
             struct written_shard *shard = &writer->chunks[i]->shards[j];
 
-            (void)shard_written(shard);
             free(shard->tail);
             if (shard->drive != NULL && shard->reserved > 0) {
                 drive_release(shard->drive, shard->reserved);
@@ -535,8 +577,7 @@ void blob_writer_abort(struct blob_writer *writer)
     free(writer->chunks);
     free(writer->candidates);
     free(writer->tables);
-    free(writer->data);
-    free(writer->parity);
+    memory_drop(writer->data);
     free((void *)writer->spec.origin.data);
     free(writer);
 }

@@ -6,14 +6,17 @@
 
 #include "blob/private.h"
 
+/* Stripes that may be on their way to the drives while the next one is filled.
+ * Each holds as much memory as it has bytes and parity. */
+#define WRITER_STRIPES 2u
+
 struct written_shard {
     struct drive *drive; /* NULL: missing */
     unsigned index;      /* of the drive */
     struct extent_place place;
-    uint64_t reserved;         /* bytes not yet written of the reservation */
-    struct drive_write *write; /* under way, or NULL */
-    size_t writing;            /* its bytes */
-    uint8_t *tail;             /* the last bytes of the record, for chunk_end */
+    uint64_t
+        reserved;  /* bytes of the reservation that the drive was not given */
+    uint8_t *tail; /* the last bytes of the record, for chunk_end */
     size_t tail_size;
     uint64_t tail_position;
     uint32_t crc; /* of the descriptor */
@@ -43,10 +46,12 @@ struct blob_writer {
 
     /* the chunk being written */
     struct geometry geometry;
-    uint64_t stripe; /* number */
-    size_t filled;   /* bytes of it in the buffer */
-    uint8_t *data, *parity;
-    size_t data_room;
+    uint64_t stripe;     /* number */
+    size_t filled;       /* bytes of it in `data` */
+    struct memory *data; /* of the stripe being filled: k units; or NULL */
+    /* Of stripes under way, by their number; NULL: none of that shard. They
+     * hold the stripes' memory. */
+    struct drive_write *writes[WRITER_STRIPES][ERASURE_SHARDS_MAX];
     uint32_t *tables; /* one of `blocks` CRCs per shard; copies share one */
     uint32_t blocks;
     struct placement_candidate *candidates;

@@ -182,8 +182,8 @@ int drive_reserve(struct drive *drive, uint64_t blob, unsigned shard,
                   uint64_t payload, uint64_t descriptor,
                   struct extent_place *place);
 /* Gives back the accounting of a reservation whose owner will write no more:
- * the `bytes` of payload and descriptor that drive_write() did not write. To
- * be called only if there are any: what was written is accounted already. */
+ * the `bytes` of payload and descriptor that were not given to be written.
+ * Those that were are the drive's, whatever became of them. */
 void drive_release(struct drive *drive, uint64_t bytes);
 
 /* Writes inside a reservation: at `position` bytes after place->offset. The
@@ -192,13 +192,16 @@ void drive_release(struct drive *drive, uint64_t bytes);
 int drive_write(struct drive *drive, const struct extent_place *place,
                 uint64_t position, const void *data, size_t size);
 /* The same in two steps, so that several drives write at once. The data are
- * copied. */
+ * copied, unless they are in `memory`, which must not change any more: then it
+ * is held for as long as the write takes, and they go to the drive at once. */
 struct drive_write;
 struct drive_write *drive_write_start(struct drive *drive,
                                       const struct extent_place *place,
                                       uint64_t position, const void *data,
-                                      size_t size);
+                                      size_t size, struct memory *memory);
 int drive_write_end(struct drive_write *write); /* waits, and frees it */
+/* For who has given the record up: does not wait; what was begun goes on. */
+void drive_write_leave(struct drive_write *write);
 
 /* Reads; -ENODATA if the extent is shorter, -ENOENT if it is gone, -ESTALE if
  * that was by drive_remove_extent() (also in drive_check_path()). Checks
@@ -236,7 +239,7 @@ void sync_latch_free(struct sync_latch *latch);
 void drive_sync_start(struct drive *drive, uint64_t extent,
                       struct sync_latch *latch, int *result);
 /* The same for the end of a record: its last bytes, which are copied, are
- * written first. Of the reservation nothing is left for drive_release(). */
+ * written first. */
 void drive_finish_start(struct drive *drive, const struct extent_place *place,
                         uint64_t position, const void *data, size_t size,
                         struct sync_latch *latch, int *result);

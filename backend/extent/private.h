@@ -290,17 +290,24 @@ int drive_begin(struct drive *drive);
 int extent_gone(struct drive *drive, uint64_t extent);
 
 /* --- record.c --------------------------------------------------------------*/
-/* Bytes of a record on their way to the drive. */
+/* Bytes of a record on their way to the drive, and their part of the
+ * reservation. */
 struct piece {
     struct extent_place place;
     uint64_t position;
     size_t size;
-    uint8_t bytes[]; /* room for the record's header, and the bytes */
+    bool written;
+    struct memory *memory; /* where the bytes are; NULL: in `own` */
+    const uint8_t *data;
+    uint8_t own[]; /* room for the record's header, and the bytes */
 };
 struct piece *piece_new(const struct extent_place *place, uint64_t position,
-                        const void *data, size_t size);
+                        const void *data, size_t size, struct memory *memory);
 /* Writes it, with the header if it is the record's first. Blocks. */
 int piece_write(struct drive *drive, struct piece *piece);
+/* If it was not written its part of the reservation is given back. NULL is
+ * allowed. */
+void piece_free(struct drive *drive, struct piece *piece);
 
 /* --- extent.c --------------------------------------------------------------*/
 /* Finds the ids in use and counts files. */

@@ -156,37 +156,78 @@ void drive_release(struct drive *drive, uint64_t bytes)
 /* --- writing ---------------------------------------------------------------*/
 
 struct piece *piece_new(const struct extent_place *place, uint64_t position,
-                        const void *data, size_t size)
+                        const void *data, size_t size, struct memory *memory)
 {
     /* X1: only its owner writes a record, and nothing beside it. */
     invariant(position <= place->size && size <= place->size - position);
-    struct piece *piece = xmalloc(sizeof(*piece) + RECORD_HEADER_SIZE + size);
-    piece->place = *place;
-    piece->position = position;
-    piece->size = size;
-    memcpy(piece->bytes + RECORD_HEADER_SIZE, data, size);
+    size_t own = memory == NULL ? size : 0;
+    struct piece *piece = xmalloc(sizeof(*piece) + RECORD_HEADER_SIZE + own);
+    *piece = (struct piece){
+        .place = *place, .position = position, .size = size, .data = data};
+    if (memory != NULL) {
+        piece->memory = memory_hold(memory);
+    } else {
+        piece->data = piece->own + RECORD_HEADER_SIZE;
+        memcpy(piece->own + RECORD_HEADER_SIZE, data, size);
+    }
     return piece;
+}
+
+void piece_free(struct drive *drive, struct piece *piece)
+{
+    if (piece == NULL) {
+        return;
+    }
+    if (!piece->written) {
+        drive_release(drive, piece->size);
+    }
+    memory_drop(piece->memory);
+    free(piece);
+}
+
+static void encode_header(struct piece *piece)
+{
+    const struct extent_place *place = &piece->place;
+    struct record_header header = {
+        .blob = place->blob,
+        .shard = place->shard,
+        .payload = place->payload,
+        .descriptor = place->size - place->payload,
+        .extent = place->extent,
+        .offset = place->offset,
+    };
+    record_header_encode(piece->own, &header);
+}
+
+/* The header goes with the bytes, unless these are elsewhere. */
+static int write_bytes(struct io_file *file, struct piece *piece)
+{
+    size_t header = piece->position == 0 ? RECORD_HEADER_SIZE : 0;
+    uint64_t offset = piece->place.offset + piece->position;
+    if (header > 0) {
+        encode_header(piece);
+    }
+    if (piece->memory == NULL) {
+        return io_pwrite(file, piece->data - header, header + piece->size,
+                         offset - header);
+    }
+    int r = 0;
+    if (header > 0) {
+        r = io_pwrite(file, piece->own, header, offset - header);
+    }
+    if (r == 0) {
+        r = io_pwrite(file, piece->data, piece->size, offset);
+    }
+    if (r == 0) {
+        io_write_back(file, offset, piece->size);
+    }
+    return r;
 }
 
 static int write_held(struct drive *drive, struct extent *extent,
                       struct piece *piece)
 {
-    const struct extent_place *place = &piece->place;
-    size_t header = piece->position == 0 ? RECORD_HEADER_SIZE : 0;
-    if (header > 0) {
-        struct record_header first = {
-            .blob = place->blob,
-            .shard = place->shard,
-            .payload = place->payload,
-            .descriptor = place->size - place->payload,
-            .extent = place->extent,
-            .offset = place->offset,
-        };
-        record_header_encode(piece->bytes, &first);
-    }
-    int r = io_pwrite(extent->file, piece->bytes + RECORD_HEADER_SIZE - header,
-                      header + piece->size,
-                      place->offset + piece->position - header);
+    int r = write_bytes(extent->file, piece);
     if (r != 0) {
         extent_abandon(drive, extent, 0);
         r = drive_failed(drive, "write", r);
@@ -207,6 +248,7 @@ int piece_write(struct drive *drive, struct piece *piece)
     r = write_held(drive, extent, piece);
     extent_drop(drive, extent, true);
     if (r == 0) {
+        piece->written = true;
         pthread_mutex_lock(&drive->mutex);
         space_pending_less(drive, piece->size);
         space_written(drive, piece->size);
@@ -230,14 +272,14 @@ static int run_write(struct lane_job *base)
 static void free_write(struct lane_job *base)
 {
     struct drive_write *write = (struct drive_write *)base;
-    free(write->piece);
+    piece_free(write->drive, write->piece);
     free(write);
 }
 
 struct drive_write *drive_write_start(struct drive *drive,
                                       const struct extent_place *place,
                                       uint64_t position, const void *data,
-                                      size_t size)
+                                      size_t size, struct memory *memory)
 {
     struct drive_write *write = xcalloc(1, sizeof(*write));
     *write = (struct drive_write){
@@ -247,21 +289,23 @@ struct drive_write *drive_write_start(struct drive *drive,
         .drive = drive,
     };
     if (drive_state(drive) != DRIVE_OK) {
+        drive_release(drive, size);
         write->base.result = -ENODEV;
         return write;
     }
-    write->piece = piece_new(place, position, data, size);
+    write->piece = piece_new(place, position, data, size, memory);
     atomic_fetch_add(&drive->load, 1);
     lane_start(&drive->changes, &write->base);
     return write;
 }
 
-int drive_write_end(struct drive_write *write)
+/* `wait_us` as of lane_wait(). */
+static int write_end(struct drive_write *write, uint64_t wait_us)
 {
     struct drive *drive = write->drive;
     int r = 0;
     if (write->piece != NULL) { /* it was started */
-        r = lane_wait(&write->base, 0);
+        r = lane_wait(&write->base, wait_us);
         atomic_fetch_sub(&drive->load, 1);
     }
     if (r == 0) {
@@ -271,11 +315,21 @@ int drive_write_end(struct drive_write *write)
     return r;
 }
 
+int drive_write_end(struct drive_write *write)
+{
+    return write_end(write, 0);
+}
+
+void drive_write_leave(struct drive_write *write)
+{
+    (void)write_end(write, 1);
+}
+
 int drive_write(struct drive *drive, const struct extent_place *place,
                 uint64_t position, const void *data, size_t size)
 {
     return drive_write_end(
-        drive_write_start(drive, place, position, data, size));
+        drive_write_start(drive, place, position, data, size, NULL));
 }
 
 /* --- reading ---------------------------------------------------------------*/

@@ -197,18 +197,16 @@ static void write_pieces(struct drive *drive, struct sync_waiter *all,
          waiter = waiter->next) {
         if (waiter->extent == extent && waiter->piece != NULL) {
             waiter->written = piece_write(drive, waiter->piece);
-            if (waiter->written != 0) {
-                drive_release(drive, waiter->piece->size);
-            }
         }
     }
 }
 
 static void end_waiter(struct sync_waiter *waiter, int result)
 {
-    atomic_fetch_sub(&waiter->drive->load, 1);
+    struct drive *drive = waiter->drive;
+    atomic_fetch_sub(&drive->load, 1);
     deliver(waiter, waiter->written != 0 ? waiter->written : result);
-    free(waiter->piece);
+    piece_free(drive, waiter->piece);
     free(waiter);
 }
 
@@ -339,10 +337,7 @@ static void enqueue(struct drive *drive, const struct sync_waiter *asked)
         if (asked->result != NULL) {
             *asked->result = -ENODEV;
         }
-        if (asked->piece != NULL) {
-            drive_release(drive, asked->piece->size);
-            free(asked->piece);
-        }
+        piece_free(drive, asked->piece);
         return;
     }
     struct sync_waiter *waiter = xmalloc(sizeof(*waiter));
@@ -374,7 +369,7 @@ void drive_finish_start(struct drive *drive, const struct extent_place *place,
     const struct sync_waiter waiter = {
         .drive = drive,
         .extent = place->extent,
-        .piece = piece_new(place, position, data, size),
+        .piece = piece_new(place, position, data, size, NULL),
         .latch = latch,
         .result = result};
     enqueue(drive, &waiter);

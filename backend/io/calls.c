@@ -42,6 +42,11 @@ int io_pwrite(struct io_file *file, const void *data, size_t size,
     return file->io->operations->pwrite(file, data, size, offset);
 }
 
+void io_write_back(struct io_file *file, uint64_t offset, uint64_t size)
+{
+    file->io->operations->write_back(file, offset, size);
+}
+
 int io_fdatasync(struct io_file *file)
 {
     return file->io->operations->fdatasync(file);

@@ -60,6 +60,7 @@ struct io_operations {
                      uint64_t offset);
     int (*pwrite)(struct io_file *file, const void *data, size_t size,
                   uint64_t offset);
+    void (*write_back)(struct io_file *file, uint64_t offset, uint64_t size);
     int (*fdatasync)(struct io_file *file);
     int (*size)(struct io_file *file, uint64_t *size);
     int (*node)(struct io_file *file, struct io_node *node);
@@ -98,6 +99,9 @@ int io_pread_now(struct io_file *file, void *data, size_t size,
                  uint64_t offset);
 int io_pwrite(struct io_file *file, const void *data, size_t size,
               uint64_t offset);
+/* What was written there may go to the drive now, so that the next
+ * io_fdatasync() has less to do. Promises nothing and hides no error. */
+void io_write_back(struct io_file *file, uint64_t offset, uint64_t size);
 int io_fdatasync(struct io_file *file);
 int io_size(struct io_file *file, uint64_t *size);
 int io_node(struct io_file *file, struct io_node *node);

@@ -246,11 +246,14 @@ static void test_writes_do_without_a_drive_that_hangs(void **unused)
 
     (void)unused;
     for (unsigned i = 0; i < 3; i++) {
+        struct extent_place others;
         struct fixture fixture;
         Layout__Layout *layout;
 
         fixture_open(&fixture, 6, 1);
         blob_store_hedge(fixture.store, 1000);
+        assert_int_equal(
+            drive_reserve(fixture.drives[2], 9, 0, 5000, 0, &others), 0);
         assert_int_equal(put_and_hang(&fixture, 2, data, cases[i].size,
                                       cases[i].before, &layout),
                          0);
@@ -269,6 +272,7 @@ static void test_writes_do_without_a_drive_that_hangs(void **unused)
 
         hang(&fixture, 2, false);
         wait_for_answers(&fixture, 2);
+        assert_int_equal(fixture.drives[2]->space.pending, 5000);
         assert_true(drive_look(fixture.drives[2]));
         assert_int_equal(fixture_put(&fixture, 3, data, SIZE, 65536, &layout),
                          0);

@@ -211,8 +211,36 @@ static void a_write_that_hangs(void **state)
     hang(&fixture, true);
     assert_int_equal(drive_write(fixture.drive, &place, 0, "never", 5),
                      -ETIMEDOUT);
-    drive_release(fixture.drive, 100);
+    drive_release(fixture.drive, 95);
     assert_silent_and_back(&fixture);
+    fixture_end(&fixture);
+}
+
+/* Its part of the reservation is given back when it returns, and only then;
+ * others' promises stay. */
+static void a_write_that_hangs_is_accounted_once(void **state)
+{
+    struct memory *memory = memory_new(5);
+    struct fixture fixture;
+    struct extent_place others, place;
+    struct drive_write *write;
+
+    (void)state;
+    fixture_begin(&fixture, 20000);
+    memcpy(memory->bytes, "never", 5);
+    assert_int_equal(drive_reserve(fixture.drive, 2, 0, 1000, 0, &others), 0);
+    assert_int_equal(drive_reserve(fixture.drive, 3, 0, 5, 0, &place), 0);
+    hang(&fixture, true);
+    write =
+        drive_write_start(fixture.drive, &place, 0, memory->bytes, 5, memory);
+    io_sim_wait_hanging(fixture.io, 1);
+    memory_drop(memory); /* the write has it still */
+    drive_write_leave(write);
+    assert_int_equal(fixture.drive->space.pending, 1005);
+    hang(&fixture, false);
+    wait_for_answers(fixture.drive);
+    assert_int_equal(fixture.drive->space.pending, 1000);
+    drive_release(fixture.drive, 1000);
     fixture_end(&fixture);
 }
 
@@ -580,6 +608,7 @@ int main(void)
         cmocka_unit_test(a_drive_that_reads_nothing_fails),
         cmocka_unit_test(few_threads_are_stuck),
         cmocka_unit_test(a_write_that_hangs),
+        cmocka_unit_test(a_write_that_hangs_is_accounted_once),
         cmocka_unit_test(a_sync_that_hangs),
         cmocka_unit_test(a_new_extent_that_hangs),
         cmocka_unit_test(a_status_is_not_held_up),
