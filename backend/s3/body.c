@@ -56,7 +56,8 @@ bool body_open(struct s3_call *call, Meta__ChecksumAlgorithm fallback)
     return chunks_open(call, body);
 }
 
-void body_update(struct s3_call *call, const void *data, size_t size)
+void body_update(struct s3_call *call, struct memory *memory, const void *data,
+                 size_t size)
 {
     struct s3_body *body = call->body;
 
@@ -65,7 +66,9 @@ void body_update(struct s3_call *call, const void *data, size_t size)
         return;
     }
     body->received += size;
-    if (body->digester != NULL) {
+    if (body->digester != NULL && memory != NULL) {
+        digester_update_aside(body->digester, memory, data, size);
+    } else if (body->digester != NULL) {
         digester_update(body->digester, data, size);
     }
     chunks_update(body, data, size);

@@ -257,6 +257,12 @@ bool s3_call_wants_body(const struct s3_call *call)
 
 void s3_call_data(struct s3_call *call, const void *data, size_t size)
 {
+    s3_call_data_in(call, NULL, data, size);
+}
+
+void s3_call_data_in(struct s3_call *call, struct memory *memory,
+                     const void *data, size_t size)
+{
     int error = 0;
 
     if (!call->wants_body || size == 0) {
@@ -265,7 +271,7 @@ void s3_call_data(struct s3_call *call, const void *data, size_t size)
     if (is_form(call)) {
         call->operation->take(call, slice_of(data, size));
     } else {
-        body_update(call, data, size);
+        body_update(call, memory, data, size);
     }
     if (!call->done) {
         if (call->operation->body == S3_BODY_XML) {

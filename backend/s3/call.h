@@ -216,7 +216,10 @@ int time_parse_iso8601(struct slice text, uint64_t *ms);
 /* Reads the headers; on a bad one ends the call. `fallback` is computed and
  * kept when the client sends no checksum (NO_CHECKSUM: none). */
 bool body_open(struct s3_call *call, Meta__ChecksumAlgorithm fallback);
-void body_update(struct s3_call *call, const void *data, size_t size);
+/* `memory`: as of s3_call_data_in(); NULL: the bytes are copied or done with.
+ */
+void body_update(struct s3_call *call, struct memory *memory, const void *data,
+                 size_t size);
 bool body_chunk(struct s3_call *call, const Wire__Chunk *chunk);
 bool body_trailers(struct s3_call *call, const Wire__Trailers *trailers);
 /* Of a body whose length was not known (content_length UINT64_MAX): all of it

@@ -224,7 +224,7 @@ static void take_file(struct s3_call *call, struct post *post,
                    post->size_max);
         return;
     }
-    body_update(call, data.data, data.size);
+    body_update(call, NULL, data.data, data.size);
     pieces_append(call, data);
 }
 

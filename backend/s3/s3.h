@@ -57,6 +57,10 @@ bool s3_call_wants_body(const struct s3_call *call);
  * to wipe. */
 bool s3_call_body_is_secret(const struct s3_call *call);
 void s3_call_data(struct s3_call *call, const void *data, size_t size);
+/* The same for data in memory that does not change any more: it may be held
+ * after the step. NULL: s3_call_data(). */
+void s3_call_data_in(struct s3_call *call, struct memory *memory,
+                     const void *data, size_t size);
 void s3_call_chunk(struct s3_call *call, const Wire__Chunk *chunk);
 void s3_call_trailers(struct s3_call *call, const Wire__Trailers *trailers);
 void s3_call_end(struct s3_call *call); /* the body is complete */

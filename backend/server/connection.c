@@ -38,7 +38,7 @@ static void connection_free(struct connection *connection)
         connection->next->link = connection->link;
     }
     *connection->link = connection->next;
-    input_release(&server->cache, &connection->input);
+    input_release(&connection->input);
     count_change(connection, -1);
     free(connection);
     server_connection_gone(server);
@@ -73,7 +73,7 @@ static void on_room(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
 {
     struct connection *connection = handle->data;
     (void)suggested;
-    *buffer = input_room(&connection->server->cache, &connection->input);
+    *buffer = input_room(&connection->input);
 }
 
 static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
@@ -86,7 +86,7 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
     }
     connection->input.end += (size_t)count;
     if (count == 0) {
-        input_consume(&connection->server->cache, &connection->input, 0);
+        input_consume(&connection->input, 0);
         return;
     }
     connection->active_ms = uv_now(&connection->server->loop);
@@ -117,7 +117,7 @@ ssize_t connection_peek(struct connection *connection,
                         size_t limit)
 {
     const struct input *input = &connection->input;
-    const uint8_t *start = input->data + input->start;
+    const uint8_t *start = input_start(input);
     if (input_size(input) < FRAME_HEADER_SIZE) {
         return 0;
     }
@@ -136,7 +136,7 @@ ssize_t connection_peek(struct connection *connection,
 
 void connection_consume(struct connection *connection, size_t size)
 {
-    input_consume(&connection->server->cache, &connection->input, size);
+    input_consume(&connection->input, size);
 }
 
 /* --- writing ---------------------------------------------------------------*/

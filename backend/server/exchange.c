@@ -173,21 +173,30 @@ static bool take_frame(struct exchange *x, unsigned type, struct slice payload)
     }
 }
 
+static void take_data(struct exchange *x, const uint8_t *data, size_t size)
+{
+    const bool secret = s3_call_body_is_secret(x->call);
+
+    if (s3_call_wants_body(x->call)) {
+        s3_call_data_in(x->call, secret ? NULL : x->batch.memory, data, size);
+    }
+    if (secret) {
+        explicit_bzero((uint8_t *)data, size);
+    }
+}
+
 /* The loop has checked headers, order and sizes; checksums are left. */
 static bool take_batch(struct exchange *x)
 {
-    const uint8_t *at = x->batch.data + x->batch.start;
-    const uint8_t *end = x->batch.data + x->batch.end;
+    const uint8_t *at = input_start(&x->batch);
+    const uint8_t *end = at + input_size(&x->batch);
     uint32_t data_left = x->data_left;
     while (at < end) {
         if (data_left > 0) {
             const size_t rest = (size_t)(end - at);
             const size_t size = data_left < rest ? data_left : rest;
-            if (x->call != NULL && s3_call_wants_body(x->call)) {
-                s3_call_data(x->call, at, size);
-            }
-            if (x->call != NULL && s3_call_body_is_secret(x->call)) {
-                explicit_bzero((uint8_t *)at, size);
+            if (x->call != NULL) {
+                take_data(x, at, size);
             }
             at += size;
             data_left -= (uint32_t)size;

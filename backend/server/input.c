@@ -1,11 +1,10 @@
 /*
  * Input of a connection: one buffer, there only while it holds something.
  *
- * Buffers of INPUT_SMALL bytes are kept for the next reader; they grow while
- * a job works on what came before, up to INPUT_MAX.
+ * It has INPUT_SMALL bytes, or INPUT_MAX where more comes while a job works on
+ * what came before. Who is given it may hold its memory for longer.
  */
 #include "server/private.h"
-#include <stdlib.h>
 #include <string.h>
 
 #define INPUT_SMALL (64u << 10)
@@ -16,91 +15,74 @@ size_t input_size(const struct input *input)
     return input->end - input->start;
 }
 
+const uint8_t *input_start(const struct input *input)
+{
+    return input->memory != NULL ? input->memory->bytes + input->start : NULL;
+}
+
 bool input_full(const struct input *input)
 {
     return input_size(input) > INPUT_MAX - INPUT_READ;
 }
 
-static uint8_t *small_buffer(struct input_cache *cache)
+/* One that holds these bytes, and has room for as many and more. */
+static struct input new_input(size_t capacity, const uint8_t *data, size_t size)
 {
-    if (cache->count > 0) {
-        return cache->buffers[--cache->count];
+    struct input input = {.capacity = capacity, .end = size};
+
+    invariant(size <= capacity);
+    input.memory = memory_new(capacity);
+    if (size > 0) {
+        memcpy(input.memory->bytes, data, size);
     }
-    return xmalloc(INPUT_SMALL);
+    return input;
 }
 
-uv_buf_t input_room(struct input_cache *cache, struct input *input)
+uv_buf_t input_room(struct input *input)
 {
     invariant(!input_full(input));
-    if (input->data == NULL) {
-        input->data = small_buffer(cache);
-        input->start = input->end = 0;
-        input->capacity = INPUT_SMALL;
+    if (input->memory == NULL) {
+        *input = new_input(INPUT_SMALL, NULL, 0);
     }
     if (input->capacity - input->end < INPUT_READ && input->start > 0) {
-        memmove(input->data, input->data + input->start, input_size(input));
+        memmove(input->memory->bytes, input_start(input), input_size(input));
         input->end -= input->start;
         input->start = 0;
     }
     if (input->capacity - input->end < INPUT_READ) {
-        input->capacity *= 2;
-        input->data = xrealloc(input->data, input->capacity);
+        struct input grown =
+            new_input(INPUT_MAX, input_start(input), input_size(input));
+        input_release(input);
+        *input = grown;
     }
-    invariant(input->capacity <= INPUT_MAX);
-    return uv_buf_init((char *)input->data + input->end,
+    return uv_buf_init((char *)input->memory->bytes + input->end,
                        (unsigned)(input->capacity - input->end));
 }
 
-void input_release(struct input_cache *cache, struct input *input)
+void input_release(struct input *input)
 {
-    const unsigned limit = sizeof(cache->buffers) / sizeof(cache->buffers[0]);
-    if (input->data != NULL && input->capacity == INPUT_SMALL &&
-        cache->count < limit) {
-        cache->buffers[cache->count++] = input->data;
-    } else {
-        free(input->data);
-    }
+    memory_drop(input->memory);
     *input = (struct input){0};
 }
 
-void input_consume(struct input_cache *cache, struct input *input, size_t size)
+void input_consume(struct input *input, size_t size)
 {
     invariant(size <= input_size(input));
     input->start += size;
-    if (input->start == input->end && input->data != NULL) {
-        input_release(cache, input);
+    if (input->start == input->end) {
+        input_release(input);
     }
 }
 
-void input_take(struct input_cache *cache, struct input *input, size_t size,
-                struct input *taken)
+void input_take(struct input *input, size_t size, struct input *taken)
 {
     invariant(size <= input_size(input));
     const size_t rest = input_size(input) - size;
     *taken = *input;
     taken->end = taken->start + size;
     *input = (struct input){0};
-    if (rest == 0) {
-        return;
-    }
-
-    /* A frame that is not whole yet goes to the next buffer. */
-    input->capacity = INPUT_SMALL;
-    if (rest <= INPUT_SMALL) {
-        input->data = small_buffer(cache);
-    } else {
-        while (input->capacity < rest) {
-            input->capacity *= 2;
-        }
-        input->data = xmalloc(input->capacity);
-    }
-    memcpy(input->data, taken->data + taken->end, rest);
-    input->end = rest;
-}
-
-void input_cache_free(struct input_cache *cache)
-{
-    while (cache->count > 0) {
-        free(cache->buffers[--cache->count]);
+    if (rest > 0) { /* a frame that is not whole yet */
+        *input = new_input(rest <= INPUT_SMALL ? INPUT_SMALL : INPUT_MAX,
+                           taken->memory->bytes + taken->end, rest);
     }
 }

@@ -137,26 +137,19 @@ int cluster_open_keys(const struct server_config *config,
 #define INPUT_MAX (1u << 20) /* bytes buffered per connection */
 
 struct input {
-    uint8_t *data; /* NULL while empty */
+    struct memory *memory; /* NULL while empty */
     size_t start, end, capacity;
 };
 
-/* Empty buffers kept for the next connection that has something to read. */
-struct input_cache {
-    uint8_t *buffers[64];
-    unsigned count;
-};
-
 size_t input_size(const struct input *input);
+const uint8_t *input_start(const struct input *input);
 bool input_full(const struct input *input); /* stop reading */
 /* Where to read to; the input is not full. */
-uv_buf_t input_room(struct input_cache *cache, struct input *input);
-void input_consume(struct input_cache *cache, struct input *input, size_t size);
+uv_buf_t input_room(struct input *input);
+void input_consume(struct input *input, size_t size);
 /* Moves the first `size` bytes, with their buffer, to `taken`. */
-void input_take(struct input_cache *cache, struct input *input, size_t size,
-                struct input *taken);
-void input_release(struct input_cache *cache, struct input *input);
-void input_cache_free(struct input_cache *cache);
+void input_take(struct input *input, size_t size, struct input *taken);
+void input_release(struct input *input);
 
 /* --- frames out (frames.c)
  * ---------------------------------------------------*/
@@ -330,7 +323,6 @@ struct server {
     struct s3_service service;
     struct listener listeners[2];
     struct connection *connections;
-    struct input_cache cache;
     struct counters counters;
     uv_signal_t signals[SERVER_SIGNALS];
     uv_timer_t sweep, deadline;

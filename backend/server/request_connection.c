@@ -80,7 +80,7 @@ static bool admit(struct request_connection *rc, unsigned type, uint32_t length,
 static bool scan_input(struct request_connection *rc, struct scan *scan)
 {
     const struct input *input = &rc->base.input;
-    const uint8_t *start = input->data + input->start;
+    const uint8_t *start = input_start(input);
     const size_t size = input_size(input);
     struct frame_header header;
 
@@ -145,7 +145,7 @@ static void step_done(struct job *job)
 
     connection_job_done(&rc->base);
     rc->running = false;
-    input_release(&rc->base.server->cache, &x->batch);
+    input_release(&x->batch);
     if (x->cut) {
         connection_close(&rc->base);
     }
@@ -165,8 +165,7 @@ static void start_step(struct request_connection *rc, size_t size,
 {
     invariant(!rc->running);
     if (size > 0) {
-        input_take(&rc->base.server->cache, &rc->base.input, size,
-                   &rc->exchange.batch);
+        input_take(&rc->base.input, size, &rc->exchange.batch);
     }
     rc->exchange.data_left = data_left;
     rc->woken = false;

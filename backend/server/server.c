@@ -161,7 +161,6 @@ static int serve(struct server *server)
     pool_run(server->pool);
     invariant(uv_loop_close(&server->loop) == 0);
     pool_free(server->pool);
-    input_cache_free(&server->cache);
     return error;
 }
 

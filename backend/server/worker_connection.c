@@ -10,8 +10,7 @@ static void worker_input(struct connection *base)
     if (input_size(&base->input) < FRAME_HEADER_SIZE) {
         return;
     }
-    const bool valid =
-        frame_decode(base->input.data + base->input.start, &header) == 0;
+    const bool valid = frame_decode(input_start(&base->input), &header) == 0;
     connection_become(base, valid && header.type == FRAME_HELLO
                                 ? &control_kind
                                 : &request_kind);

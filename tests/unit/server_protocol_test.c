@@ -97,8 +97,10 @@ bool s3_call_wants_body(const struct s3_call *call)
     return call->wants;
 }
 
-void s3_call_data(struct s3_call *call, const void *data, size_t size)
+void s3_call_data_in(struct s3_call *call, struct memory *memory,
+                     const void *data, size_t size)
 {
+    (void)memory;
     enter(call);
     atomic_fetch_add(&shared->bytes, size);
     if (is(call, "trickle")) {
