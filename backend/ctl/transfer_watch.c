@@ -147,8 +147,10 @@ void transfer_show_progress(void *context, const struct transfer_counts *counts)
         buffer_append_string(&line, "\n");
         show->told_us = clock_monotonic_us();
     }
-    fwrite(line.data, 1, line.size, stderr);
-    fflush(stderr);
+    if (line.size > 0) {
+        fwrite(line.data, 1, line.size, stderr);
+        fflush(stderr);
+    }
     buffer_free(&line);
 }
 

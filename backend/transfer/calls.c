@@ -216,15 +216,22 @@ static struct xml_node *parse(struct answer *answer, const char *root)
                         slice_of(answer->body.data, answer->body.size), root);
 }
 
-/* "2013-05-24T00:00:00.000Z" */
-static time_t parse_time(struct arena *arena, struct slice text)
+/* "2013-05-24T00:00:00.000Z"; 1970 if it is no time. */
+static struct timespec parse_time(struct arena *arena, struct slice text)
 {
+    struct timespec time = {0};
     struct tm parts = {0};
+    unsigned ms = 0;
+    const char *rest =
+        strptime(arena_string(arena, text), "%Y-%m-%dT%H:%M:%S", &parts);
 
-    return strptime(arena_string(arena, text), "%Y-%m-%dT%H:%M:%S", &parts) !=
-                   NULL
-               ? timegm(&parts)
-               : 0;
+    if (rest != NULL) {
+        time.tv_sec = timegm(&parts);
+        if (sscanf(rest, ".%3uZ", &ms) == 1) {
+            time.tv_nsec = ms * 1000000L;
+        }
+    }
+    return time;
 }
 
 /* The last one begun of the uploads that a page holds of this key. */
@@ -240,10 +247,11 @@ static void pick_upload(struct answer *answer, const struct xml_node *root,
             !slice_equal_string(name, key)) {
             continue;
         }
-        const time_t begun =
+        const struct timespec begun =
             parse_time(answer->arena, xml_in_text(node, "Initiated"));
-        if (begun >= found->begun && copy_text(found->id, sizeof(found->id),
-                                               xml_in_text(node, "UploadId"))) {
+        if (times_compare(begun, found->begun) >= 0 &&
+            copy_text(found->id, sizeof(found->id),
+                      xml_in_text(node, "UploadId"))) {
             found->begun = begun;
         }
     }

@@ -5,16 +5,19 @@
 
 #define MEBIBYTE (1ull << 20)
 
-bool times_equal(struct timespec a, struct timespec b)
+int times_compare(struct timespec a, struct timespec b)
 {
-    return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+    if (a.tv_sec != b.tv_sec) {
+        return a.tv_sec < b.tv_sec ? -1 : 1;
+    }
+    return a.tv_nsec == b.tv_nsec ? 0 : a.tv_nsec < b.tv_nsec ? -1 : 1;
 }
 
 bool object_is_file(const struct facts *facts, uint64_t size,
                     struct timespec mtime)
 {
     return facts->size == size && facts->has_mtime &&
-           times_equal(facts->mtime, mtime);
+           times_compare(facts->mtime, mtime) == 0;
 }
 
 bool part_is_piece(const struct part *part, const struct piece *piece)
@@ -24,9 +27,10 @@ bool part_is_piece(const struct part *part, const struct piece *piece)
 }
 
 /* The time of a change of any kind tells of an mtime that was set back. */
-bool upload_is_stale(time_t begun, struct timespec mtime, struct timespec ctime)
+bool upload_is_stale(struct timespec begun, struct timespec mtime,
+                     struct timespec ctime)
 {
-    return mtime.tv_sec >= begun || ctime.tv_sec >= begun;
+    return times_compare(mtime, begun) >= 0 || times_compare(ctime, begun) >= 0;
 }
 
 uint64_t part_size_for(uint64_t size, uint64_t wanted)

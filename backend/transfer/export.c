@@ -110,7 +110,7 @@ static int look(struct export *export, struct client *client, const char *key,
     }
     error = call_head(client, key, &found, &facts);
     *there = error == 0 && found && facts.size == object->size &&
-             times_equal(facts.mtime, status.st_mtim);
+             times_compare(facts.mtime, status.st_mtim) == 0;
     return error;
 }
 

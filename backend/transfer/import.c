@@ -169,7 +169,7 @@ static bool is_unchanged(int fd, const struct file *file)
 
     return fstat(fd, &status) == 0 && S_ISREG(status.st_mode) &&
            (uint64_t)status.st_size == file->size &&
-           times_equal(status.st_mtim, file->mtime);
+           times_compare(status.st_mtim, file->mtime) == 0;
 }
 
 static void file_done(struct import *import, const struct file *file, int fd,

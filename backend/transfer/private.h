@@ -177,7 +177,7 @@ int call_put(struct client *client, const char *key, const struct piece *piece,
 
 struct found_upload {
     char id[ID_MAX]; /* empty: none */
-    time_t begun;
+    struct timespec begun;
 };
 int call_find_upload(struct client *client, const char *key,
                      struct found_upload *found);
@@ -285,14 +285,15 @@ void types_free(struct types *types);
 const char *types_find(const struct types *types, const char *name);
 
 /* --- decide.c --------------------------------------------------------------*/
-bool times_equal(struct timespec a, struct timespec b);
+/* As strcmp(). */
+int times_compare(struct timespec a, struct timespec b);
 /* The object is what an import of that file would make. */
 bool object_is_file(const struct facts *facts, uint64_t size,
                     struct timespec mtime);
 /* The part that is stored is that piece. */
 bool part_is_piece(const struct part *part, const struct piece *piece);
 /* The upload was begun before the file became what it is. */
-bool upload_is_stale(time_t begun, struct timespec mtime,
+bool upload_is_stale(struct timespec begun, struct timespec mtime,
                      struct timespec ctime);
 uint64_t part_size_for(uint64_t size, uint64_t wanted);
 

@@ -1,0 +1,296 @@
+"""s3ctl import and export: resumed after kill -9, verified, safe."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+
+import pytest
+from interrupter import Interrupter
+from stack import BUILD, pattern, same_tree, wait_for
+
+MIB = 1 << 20
+PART = 5 * MIB
+BIG = 20 * MIB + 3
+
+TYPES = """types {
+    text/html  html htm;
+    text/css   css;
+    image/png  png;
+}
+"""
+
+
+@pytest.fixture
+def command(stack, tmp_path):
+    """The words of s3ctl, and its environment, for another endpoint too."""
+    types = tmp_path / "mime.types"
+    types.write_text(TYPES)
+
+    def make(*words, endpoint=None):
+        if words[0] == "import":
+            words = (words[0], "--types", types, "--part-size", "5M",
+                     *words[1:])
+        environment = stack.environment()
+        environment["AWS_ENDPOINT_URL"] = endpoint or stack.endpoint
+        return [str(word) for word in (BUILD / "s3ctl", *words)], environment
+    return make
+
+
+@pytest.fixture
+def s3ctl(command):
+    """Runs it to its end; the result, with its exit code."""
+
+    def call(*words, code=0, endpoint=None):
+        arguments, environment = command(words[0], "--json", *words[1:],
+                                         endpoint=endpoint)
+        done = subprocess.run(arguments, env=environment, timeout=60,
+                              capture_output=True)
+        assert done.returncode == code, (done.stdout, done.stderr)
+        return json.loads(done.stdout) if done.stdout else None
+    return call
+
+
+@pytest.fixture
+def odd_tree(tmp_path):
+    """Names, types, sizes and times of all kinds. In the order of keys there
+    are small files, a large one, small files."""
+    root = tmp_path / "odd"
+    files = {
+        "a/index.html": b"<p>", "a/style.min.css": b"p{}", "a/B.PNG": b"\x89",
+        "a/no-type": b"1", "a.b/x": b"before a/", "a0": b"after a/",
+        "empty": b"", "percent%41 +&=?#;~'\"<>|\\*.txt": b"2",
+        "new\nline\t": b"3", "ünïcode/日本 😀": b"4", "..a/...": b"5",
+        "m/large": pattern(BIG, 7), "n/one-part": pattern(PART, 8),
+        "deep/" + "d/" * 60 + "f": b"6",
+    }
+    files.update({f"z/{i:03}": pattern(i, i) for i in range(100)})
+    for number, (name, data) in enumerate(files.items()):
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        os.utime(path, ns=(0, 1_000_000_007 * number * 7919 - 10**15))
+    return root
+
+
+def times(root):
+    return {str(path.relative_to(root)): path.stat().st_mtime_ns
+            for path in root.rglob("*") if path.is_file()}
+
+
+class Log:
+    """What nginx was asked, and what s3ctl was told."""
+
+    def __init__(self, stack):
+        self.path = stack.directory / "access.log"
+        self.begin = self.path.stat().st_size
+
+    def done(self, method):
+        """Targets of requests that were answered with 2xx."""
+        text = self.path.read_bytes()[self.begin:].decode()
+        return [target for verb, target, status in re.findall(
+            r'"(\w+) (\S+) HTTP/1.1" (\d+)', text)
+            if verb == method and status[0] == "2"]
+
+
+def kill(arguments, environment, interrupter, until=lambda: True):
+    process = subprocess.Popen(arguments, env=environment,
+                               stdout=subprocess.DEVNULL)
+    assert interrupter.held.wait(30)
+    wait_for(until, "something to be kept")
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+
+
+def test_killed_and_resumed(stack, bucket, command, s3ctl, odd_tree, tmp_path):
+    url = f"s3://{bucket}/some/prefix"
+    count = len(times(odd_tree))
+    log = Log(stack)
+
+    # Of four parts sent by two at once, 13 MiB are at least one whole part.
+    with Interrupter(stack.port, "up", 13 * MIB, "hold") as proxy:
+        kill(*command("import", "-j", "2", odd_tree, url,
+                      endpoint=proxy.endpoint), proxy)
+    first = [t for t in log.done("PUT") if "partNumber" in t]
+    assert 1 <= len(first) <= 3
+    there = len(log.done("PUT")) - len(first)
+    assert 0 < there < count
+
+    result = s3ctl("import", odd_tree, url)
+    assert (result["files"], result["failed"]) == (count, 0)
+    assert (result["same"], result["moved"]) == (there, count - there)
+    assert result["parts_kept"] == len(first)
+    assert result["unverified"] == 0
+    sent = log.done("PUT")
+    assert len(sent) == len(set(sent)) == count - 1 + 5  # nothing twice
+    assert len([t for t in log.done("POST") if "uploads" in t]) == 1
+
+    log = Log(stack)
+    result = s3ctl("import", odd_tree, url)
+    assert (result["same"], result["moved"]) == (count, 0)
+    assert log.done("PUT") == log.done("POST") == []
+
+    back = tmp_path / "back"
+    with Interrupter(stack.port, "down", 12 * MIB, "hold") as proxy:
+        kill(*command("export", "-j", "1", url, back,
+                      endpoint=proxy.endpoint), proxy,
+             lambda: any(path.stat().st_size > MIB
+                         for path in back.glob("m/.s3ctl-*")))
+    assert not (back / "m/large").exists()
+    kept = sum(path.stat().st_size for path in back.glob("m/.s3ctl-*"))
+    result = s3ctl("export", url, back)
+    assert (result["failed"], result["unverified"]) == (0, 0)
+    assert 0 < result["same"] < count
+    assert result["body_bytes"] == sum(
+        path.stat().st_size for path in odd_tree.rglob("*")
+        if path.is_file()) - kept - sum(
+            path.stat().st_size for path in odd_tree.rglob("*")
+            if path.is_file() and str(path.relative_to(odd_tree)) < "m/")
+    same_tree(odd_tree, back)
+    assert times(odd_tree) == times(back)
+    assert s3ctl("export", url, back)["moved"] == 0
+
+
+def test_metadata(stack, bucket, s3ctl, odd_tree):
+    s3ctl("import", "--cache-control", "max-age=60, public", odd_tree,
+          f"s3://{bucket}")
+    for key, kind in (("a/index.html", "text/html"), ("a/B.PNG", "image/png"),
+                      ("a/style.min.css", "text/css"),
+                      ("a/no-type", "binary/octet-stream"),
+                      ("m/large", "binary/octet-stream")):
+        head = stack.client().head_object(Bucket=bucket, Key=key,
+                                          ChecksumMode="ENABLED")
+        mtime = (odd_tree / key).stat().st_mtime_ns
+        whole, fraction = divmod(abs(mtime), 10**9)
+        assert head["ContentType"] == kind
+        assert head["CacheControl"] == "max-age=60, public"
+        assert head["Metadata"] == {"mtime": f"-{whole}.{fraction:09}".rstrip(
+            "0").rstrip(".") if mtime < 0 else f"{whole}.{fraction:09}"}
+        assert head["ChecksumType"] == "FULL_OBJECT"
+        assert "ChecksumCRC64NVME" in head
+
+
+def test_rclone_sees_the_same_times(stack, bucket, run, s3ctl, odd_tree):
+    """What one of the two has moved, the other need not."""
+    environment = {
+        "RCLONE_CONFIG": "/dev/null", "RCLONE_CONFIG_S3D_TYPE": "s3",
+        "RCLONE_CONFIG_S3D_PROVIDER": "Other", "RCLONE_CONFIG_S3D_ENV_AUTH":
+        "true", "RCLONE_CONFIG_S3D_ENDPOINT": stack.endpoint,
+        "RCLONE_CONFIG_S3D_REGION": "us-east-1"}
+    (odd_tree / "new\nline\t").unlink()
+    run("rclone", "copy", odd_tree, f"s3d:{bucket}/theirs", env=environment)
+    log = Log(stack)
+    result = s3ctl("import", odd_tree, f"s3://{bucket}/theirs")
+    assert result["moved"] == 0 and log.done("PUT") == []
+    s3ctl("import", odd_tree, f"s3://{bucket}/ours")
+    log = Log(stack)
+    run("rclone", "copy", odd_tree, f"s3d:{bucket}/ours", env=environment)
+    assert log.done("PUT") == []
+
+
+def test_what_is_left_out(stack, bucket, s3ctl, tmp_path):
+    root = tmp_path / "mixed"
+    (root / "empty/below").mkdir(parents=True)
+    (root / "file").write_text("x")
+    (root / "link").symlink_to("file")
+    (root / "loop").symlink_to(".")
+    (root / "dangling").symlink_to("nothing")
+    (root / ".s3ctl-0123").write_text("unfinished")
+    os.mkfifo(root / "fifo")
+    with open(os.fsencode(root) + b"/\xff", "w"):
+        pass
+    result = s3ctl("import", root, f"s3://{bucket}/x", code=4)
+    assert {n["name"]: n["why"] for n in result["left_out_names"]} == {
+        "link": "symbolic link", "loop": "symbolic link",
+        "dangling": "symbolic link", "fifo": "not a file",
+        "empty/below": "empty directory",
+        ".s3ctl-0123": "an unfinished file of s3ctl export"}
+    assert result["failures"] == [{"name": "?", "why": "is not UTF-8"}]
+    assert (result["moved"], result["left_out"], result["failed"]) == (1, 6, 1)
+
+    log = Log(stack)
+    result = s3ctl("import", "--dry-run", "--follow", root,
+                   f"s3://{bucket}/x", code=4)
+    assert (result["moved"], result["same"]) == (1, 1)  # link; file
+    assert {n["name"] for n in result["failures"]} == {"?", "loop", "dangling"}
+    assert log.done("PUT") == []
+
+
+def test_export_stays_below_its_directory(stack, bucket, s3ctl, tmp_path):
+    outside, back = tmp_path / "outside", tmp_path / "back"
+    outside.mkdir()
+    back.mkdir()
+    (back / "link").symlink_to(outside)
+    (back / "to-file").symlink_to(outside / "file")
+    put = {"p/../evil": b"1", "p//evil": b"2", "p/./evil": b"3",
+           "p/a/../../evil": b"4", "p/link/evil": b"5", "p/to-file": b"6",
+           "p/n": b"7", "p/n-1": b"8", "p/n/below": b"9", "p/made/": b"",
+           "p/full/": b"not empty", "p/" + "l" * 256: b"10", "p/": b"",
+           "p/.s3ctl-x": b"11", "p/good": b"12"}
+    for key, data in put.items():
+        stack.client().put_object(Bucket=bucket, Key=key, Body=data)
+    result = s3ctl("export", f"s3://{bucket}/p", back, code=4)
+    assert {n["name"] for n in result["failures"]} == {
+        "../evil", "/evil", "./evil", "a/../../evil", "link/evil", "n/below",
+        "full/", "l" * 256, ".s3ctl-x"}
+    assert list(outside.iterdir()) == []
+    assert sorted(os.listdir(back)) == ["good", "link", "made", "n", "n-1",
+                                        "to-file"]
+    assert not (back / "to-file").is_symlink()  # replaced, not followed
+    assert (back / "to-file").read_bytes() == b"6"
+    assert (back / "n").read_bytes() == b"7"
+    assert not (tmp_path / "evil").exists()
+
+
+def test_lost_and_falsified(stack, bucket, s3ctl, tmp_path):
+    """A connection that breaks is made again; other bytes are noticed."""
+    root, url = tmp_path / "root", f"s3://{bucket}/f"
+    root.mkdir()
+    (root / "file").write_bytes(pattern(3 * MIB))
+    with Interrupter(stack.port, "up", MIB, "flip") as proxy:
+        result = s3ctl("import", root, url, code=4, endpoint=proxy.endpoint)
+    assert re.match("PUT: 400 (XAmzContentSHA256Mismatch|BadDigest)",
+                    result["failures"][0]["why"])
+    with Interrupter(stack.port, "up", MIB, "cut") as proxy:
+        assert s3ctl("import", root, url,
+                     endpoint=proxy.endpoint)["moved"] == 1
+        assert proxy.done
+    back = tmp_path / "back"
+    with Interrupter(stack.port, "down", MIB, "flip") as proxy:
+        result = s3ctl("export", url, back, code=4, endpoint=proxy.endpoint)
+    assert result["failures"] == [
+        {"name": "file", "why": "what came has another checksum"}]
+    assert list(back.iterdir()) == []
+    log = Log(stack)
+    with Interrupter(stack.port, "down", MIB, "cut") as proxy:
+        result = s3ctl("export", url, back, endpoint=proxy.endpoint)
+    assert len(log.done("GET")) == 4  # two pages of the listing, two ranges
+    assert result["body_bytes"] == 3 * MIB
+    same_tree(root, back)
+
+
+def test_exit_codes(stack, bucket, command, s3ctl, tmp_path):
+    s3ctl("import", tmp_path, "s3://no-such-bucket", code=1)
+    s3ctl("import", tmp_path / "none", f"s3://{bucket}", code=2)
+    s3ctl("import", tmp_path, f"http://{bucket}", code=2)
+    s3ctl("import", "--part-size", "4M", tmp_path, f"s3://{bucket}", code=2)
+    s3ctl("export", "--follow", f"s3://{bucket}", tmp_path, code=2)
+    s3ctl("import", tmp_path, f"s3://{bucket}", code=3,
+          endpoint="http://127.0.0.1:1")
+    arguments, environment = command("import", tmp_path, f"s3://{bucket}")
+    environment["AWS_SECRET_ACCESS_KEY"] = "wrong"
+    done = subprocess.run(arguments, env=environment, capture_output=True)
+    assert done.returncode == 1
+    assert b"SignatureDoesNotMatch" in done.stderr
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        environment[name] = ""
+    done = subprocess.run(arguments, env=environment, capture_output=True)
+    assert done.returncode == 2
+    profile = tmp_path / "credentials"
+    profile.write_text(f"[mine]\naws_access_key_id = {stack.access_key}\n"
+                       f"aws_secret_access_key = {stack.secret_key}\n")
+    environment["AWS_SHARED_CREDENTIALS_FILE"] = str(profile)
+    done = subprocess.run([*arguments, "--profile", "mine"], env=environment,
+                          capture_output=True)
+    assert done.returncode == 0
