@@ -20,6 +20,7 @@
 
 
 static ngx_int_t ngx_http_s3_control_connect(ngx_http_s3_control_t *control);
+static ngx_int_t ngx_http_s3_control_hello(ngx_http_s3_control_t *control);
 static void ngx_http_s3_control_reconnect(ngx_event_t *ev);
 static void ngx_http_s3_control_close(ngx_http_s3_control_t *control);
 static void ngx_http_s3_control_read_handler(ngx_event_t *ev);
@@ -172,7 +173,6 @@ static ngx_int_t
 ngx_http_s3_control_connect(ngx_http_s3_control_t *control)
 {
     ngx_int_t          rc;
-    Wire__Hello        hello;
     ngx_connection_t  *c;
 
     if (control->peer.connection) {
@@ -209,26 +209,7 @@ ngx_http_s3_control_connect(ngx_http_s3_control_t *control)
     /* a worker that shuts down closes idle connections and does not wait */
     c->idle = 1;
 
-    control->pool = ngx_create_pool(1024, &control->log);
-    if (control->pool == NULL) {
-        goto failed;
-    }
-
-    control->out = ngx_create_temp_buf(control->pool,
-                                       NGX_HTTP_S3_CONTROL_OUT);
-    if (control->out == NULL) {
-        goto failed;
-    }
-
-    ngx_memzero(&control->reader, sizeof(ngx_http_s3_reader_t));
-
-    wire__hello__init(&hello);
-    hello.version = FRAME_VERSION;
-    hello.hot = HOT_VERSION;
-
-    if (ngx_http_s3_control_send(control, FRAME_HELLO, &hello.base)
-        != NGX_OK)
-    {
+    if (ngx_http_s3_control_hello(control) != NGX_OK) {
         goto failed;
     }
 
@@ -243,6 +224,34 @@ failed:
     ngx_http_s3_control_close(control);
 
     return NGX_ERROR;
+}
+
+
+/* What the connection needs, and the first word on it. */
+
+static ngx_int_t
+ngx_http_s3_control_hello(ngx_http_s3_control_t *control)
+{
+    Wire__Hello  hello;
+
+    control->pool = ngx_create_pool(1024, &control->log);
+    if (control->pool == NULL) {
+        return NGX_ERROR;
+    }
+
+    control->out = ngx_create_temp_buf(control->pool,
+                                       NGX_HTTP_S3_CONTROL_OUT);
+    if (control->out == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(&control->reader, sizeof(ngx_http_s3_reader_t));
+
+    wire__hello__init(&hello);
+    hello.version = FRAME_VERSION;
+    hello.hot = HOT_VERSION;
+
+    return ngx_http_s3_control_send(control, FRAME_HELLO, &hello.base);
 }
 
 

@@ -13,6 +13,8 @@ static void *ngx_http_s3_create_main_conf(ngx_conf_t *cf);
 static void *ngx_http_s3_create_loc_conf(ngx_conf_t *cf);
 static char *ngx_http_s3_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
+static ngx_int_t ngx_http_s3_merge_upstream(ngx_conf_t *cf,
+    ngx_http_s3_loc_conf_t *prev, ngx_http_s3_loc_conf_t *conf);
 static ngx_int_t ngx_http_s3_init_process(ngx_cycle_t *cycle);
 
 static char *ngx_http_s3_pass(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
@@ -372,17 +374,11 @@ ngx_http_s3_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_http_s3_loc_conf_t  *prev = parent;
     ngx_http_s3_loc_conf_t  *conf = child;
 
-    ngx_hash_init_t            hash;
     ngx_http_core_loc_conf_t  *clcf;
 
-    ngx_conf_merge_msec_value(conf->upstream.connect_timeout,
-                              prev->upstream.connect_timeout, 5000);
-    ngx_conf_merge_msec_value(conf->upstream.send_timeout,
-                              prev->upstream.send_timeout, 60000);
-    ngx_conf_merge_msec_value(conf->upstream.read_timeout,
-                              prev->upstream.read_timeout, 60000);
-    ngx_conf_merge_size_value(conf->upstream.buffer_size,
-                              prev->upstream.buffer_size, 65536);
+    if (ngx_http_s3_merge_upstream(cf, prev, conf) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
 
     ngx_conf_merge_str_value(conf->region, prev->region, "");
     ngx_conf_merge_ptr_value(conf->domains, prev->domains, NULL);
@@ -390,31 +386,6 @@ ngx_http_s3_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_value(conf->segments, prev->segments, 1);
     ngx_conf_merge_value(conf->hot, prev->hot, 1);
     ngx_conf_merge_msec_value(conf->key_timeout, prev->key_timeout, 5000);
-
-    conf->upstream.next_upstream = NGX_CONF_BITMASK_SET
-                                   |NGX_HTTP_UPSTREAM_FT_ERROR
-                                   |NGX_HTTP_UPSTREAM_FT_TIMEOUT;
-
-    conf->upstream.ignore_headers = NGX_HTTP_UPSTREAM_IGN_XA_REDIRECT
-                                    |NGX_HTTP_UPSTREAM_IGN_XA_EXPIRES
-                                    |NGX_HTTP_UPSTREAM_IGN_EXPIRES
-                                    |NGX_HTTP_UPSTREAM_IGN_CACHE_CONTROL
-                                    |NGX_HTTP_UPSTREAM_IGN_SET_COOKIE
-                                    |NGX_HTTP_UPSTREAM_IGN_XA_LIMIT_RATE
-                                    |NGX_HTTP_UPSTREAM_IGN_XA_BUFFERING
-                                    |NGX_HTTP_UPSTREAM_IGN_XA_CHARSET
-                                    |NGX_HTTP_UPSTREAM_IGN_VARY;
-
-    hash.max_size = 512;
-    hash.bucket_size = ngx_align(64, ngx_cacheline_size);
-    hash.name = "s3_headers_hash";
-
-    if (ngx_http_upstream_hide_headers_hash(cf, &conf->upstream,
-            &prev->upstream, ngx_http_s3_hide_headers, &hash)
-        != NGX_OK)
-    {
-        return NGX_CONF_ERROR;
-    }
 
     if (ngx_http_s3_static_merge(cf, prev, conf) != NGX_CONF_OK) {
         return NGX_CONF_ERROR;
@@ -451,6 +422,44 @@ ngx_http_s3_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
                                         |NGX_HTTP_UPSTREAM_FT_OFF;
 
     return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_http_s3_merge_upstream(ngx_conf_t *cf, ngx_http_s3_loc_conf_t *prev,
+    ngx_http_s3_loc_conf_t *conf)
+{
+    ngx_hash_init_t  hash;
+
+    ngx_conf_merge_msec_value(conf->upstream.connect_timeout,
+                              prev->upstream.connect_timeout, 5000);
+    ngx_conf_merge_msec_value(conf->upstream.send_timeout,
+                              prev->upstream.send_timeout, 60000);
+    ngx_conf_merge_msec_value(conf->upstream.read_timeout,
+                              prev->upstream.read_timeout, 60000);
+    ngx_conf_merge_size_value(conf->upstream.buffer_size,
+                              prev->upstream.buffer_size, 65536);
+
+    conf->upstream.next_upstream = NGX_CONF_BITMASK_SET
+                                   |NGX_HTTP_UPSTREAM_FT_ERROR
+                                   |NGX_HTTP_UPSTREAM_FT_TIMEOUT;
+
+    conf->upstream.ignore_headers = NGX_HTTP_UPSTREAM_IGN_XA_REDIRECT
+                                    |NGX_HTTP_UPSTREAM_IGN_XA_EXPIRES
+                                    |NGX_HTTP_UPSTREAM_IGN_EXPIRES
+                                    |NGX_HTTP_UPSTREAM_IGN_CACHE_CONTROL
+                                    |NGX_HTTP_UPSTREAM_IGN_SET_COOKIE
+                                    |NGX_HTTP_UPSTREAM_IGN_XA_LIMIT_RATE
+                                    |NGX_HTTP_UPSTREAM_IGN_XA_BUFFERING
+                                    |NGX_HTTP_UPSTREAM_IGN_XA_CHARSET
+                                    |NGX_HTTP_UPSTREAM_IGN_VARY;
+
+    hash.max_size = 512;
+    hash.bucket_size = ngx_align(64, ngx_cacheline_size);
+    hash.name = "s3_headers_hash";
+
+    return ngx_http_upstream_hide_headers_hash(cf, &conf->upstream,
+               &prev->upstream, ngx_http_s3_hide_headers, &hash);
 }
 
 

@@ -14,6 +14,8 @@ static ngx_int_t ngx_http_s3_request_header(ngx_http_request_t *r,
     s3_field_t *field);
 static ngx_int_t ngx_http_s3_content_encoding(ngx_http_request_t *r,
     s3_field_t *field);
+static ngx_uint_t ngx_http_s3_next_token(u_char **pos, u_char *last,
+    ngx_str_t *token);
 
 
 /* Headers that S3 gives a meaning; x-amz-* are all sent but for these two. */
@@ -334,7 +336,8 @@ ngx_http_s3_is_for_s3d(s3_field_t *field)
 static ngx_int_t
 ngx_http_s3_content_encoding(ngx_http_request_t *r, s3_field_t *field)
 {
-    u_char  *p, *last, *token, *end, *out, *start;
+    u_char     *p, *last, *out, *start;
+    ngx_str_t   token;
 
     start = ngx_pnalloc(r->pool, field->value.len + 1);
     if (start == NULL) {
@@ -345,29 +348,11 @@ ngx_http_s3_content_encoding(ngx_http_request_t *r, s3_field_t *field)
     p = field->value.data;
     last = p + field->value.len;
 
-    while (p < last) {
+    while (ngx_http_s3_next_token(&p, last, &token)) {
 
-        while (p < last && (*p == ' ' || *p == '\t' || *p == ',')) {
-            p++;
-        }
-
-        token = p;
-
-        while (p < last && *p != ',') {
-            p++;
-        }
-
-        for (end = p; end > token && (end[-1] == ' ' || end[-1] == '\t');
-             end--)
-        {
-            /* void */
-        }
-
-        if (end == token
-            || (end - token == sizeof("aws-chunked") - 1
-                && ngx_strncasecmp(token, (u_char *) "aws-chunked",
-                                   sizeof("aws-chunked") - 1)
-                   == 0))
+        if (token.len == sizeof("aws-chunked") - 1
+            && ngx_strncasecmp(token.data, (u_char *) "aws-chunked", token.len)
+               == 0)
         {
             continue;
         }
@@ -376,7 +361,7 @@ ngx_http_s3_content_encoding(ngx_http_request_t *r, s3_field_t *field)
             *out++ = ',';
         }
 
-        out = ngx_cpymem(out, token, end - token);
+        out = ngx_cpymem(out, token.data, token.len);
     }
 
     if (out == start) {
@@ -394,10 +379,11 @@ ngx_int_t
 ngx_http_s3_request_trailers(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
     Wire__Request *request)
 {
-    u_char                *p, *last, *name, *end;
-    size_t                 n;
-    s3_field_t            *field;
-    ProtobufCBinaryData   *trailer;
+    u_char               *p, *last;
+    size_t                n;
+    ngx_str_t             name;
+    s3_field_t           *field;
+    ProtobufCBinaryData  *trailer;
 
     field = s3_field_find(ctx->sigv4.headers, ctx->sigv4.nheaders,
                           "x-amz-trailer");
@@ -409,54 +395,65 @@ ngx_http_s3_request_trailers(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
     p = field->value.data;
     last = p + field->value.len;
 
-    n = 1;
-
-    for (name = p; name < last; name++) {
-        if (*name == ',') {
-            n++;
-        }
+    for (n = 0; ngx_http_s3_next_token(&p, last, &name); n++) {
+        /* void */
     }
 
-    trailer = ngx_palloc(r->pool, n * sizeof(ProtobufCBinaryData));
+    trailer = ngx_palloc(r->pool, (n + 1) * sizeof(ProtobufCBinaryData));
     if (trailer == NULL) {
         return NGX_ERROR;
     }
 
     request->trailers = trailer;
 
-    while (p < last) {
+    p = field->value.data;
 
-        while (p < last && (*p == ' ' || *p == '\t' || *p == ',')) {
-            p++;
-        }
+    while (ngx_http_s3_next_token(&p, last, &name)) {
 
-        name = p;
-
-        while (p < last && *p != ',') {
-            p++;
-        }
-
-        for (end = p; end > name && (end[-1] == ' ' || end[-1] == '\t');
-             end--)
-        {
-            /* void */
-        }
-
-        if (end == name) {
-            continue;
-        }
-
-        trailer->len = end - name;
-        trailer->data = ngx_pnalloc(r->pool, trailer->len);
+        trailer->len = name.len;
+        trailer->data = ngx_pnalloc(r->pool, name.len);
         if (trailer->data == NULL) {
             return NGX_ERROR;
         }
 
-        ngx_strlow(trailer->data, name, trailer->len);
+        ngx_strlow(trailer->data, name.data, name.len);
 
         trailer++;
         request->n_trailers++;
     }
 
     return NGX_OK;
+}
+
+
+/* Of a list with commas; what is empty is none. */
+
+static ngx_uint_t
+ngx_http_s3_next_token(u_char **pos, u_char *last, ngx_str_t *token)
+{
+    u_char  *p, *end;
+
+    p = *pos;
+
+    while (p < last && (*p == ' ' || *p == '\t' || *p == ',')) {
+        p++;
+    }
+
+    token->data = p;
+
+    while (p < last && *p != ',') {
+        p++;
+    }
+
+    *pos = p;
+
+    for (end = p; end > token->data && (end[-1] == ' ' || end[-1] == '\t');
+         end--)
+    {
+        /* void */
+    }
+
+    token->len = end - token->data;
+
+    return token->len != 0;
 }
