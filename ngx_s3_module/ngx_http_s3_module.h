@@ -195,6 +195,7 @@ typedef struct {
     s3_sigv4_t                     auth;
     s3_route_t                     route;
     s3_str_t                       host;
+    s3_str_t                       website_query; /* for redirects */
     uint64_t                       key_generation;
     s3_error_t                     error;
     ngx_str_t                      allow;     /* MethodNotAllowed */

@@ -102,6 +102,7 @@ ngx_http_s3_request_environment(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
     ngx_http_s3_set(request->host, ctx->host);
     ngx_http_s3_set(request->resource, ctx->sigv4.path);
     ngx_http_s3_set(request->source_ip, r->connection->addr_text);
+    ngx_http_s3_set(request->query, ctx->website_query);
     ngx_http_s3_set(request->method, r->method_name);
 
     if (slcf->region.len) {

@@ -104,12 +104,12 @@ ngx_http_s3_website_bucket(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
 static ngx_int_t
 ngx_http_s3_website_target(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
 {
-    s3_str_t  target, query;
+    s3_str_t  target;
 
     target.len = r->unparsed_uri.len;
     target.data = r->unparsed_uri.data;
 
-    if (s3_uri_split(&target, &ctx->sigv4.path, &query) != 0
+    if (s3_uri_split(&target, &ctx->sigv4.path, &ctx->website_query) != 0
         || s3_uri_decode(&ctx->memory, &ctx->sigv4.path, 0, &ctx->route.key)
            != 0)
     {

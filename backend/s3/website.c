@@ -71,6 +71,7 @@ static void reply_redirect(struct s3_call *call,
 {
     const struct website_request request = {
         .key = pb_slice(call->request->key),
+        .query = pb_slice(call->request->query),
         .host = pb_slice(call->request->host),
         .secure = call->request->secure,
     };
@@ -197,9 +198,10 @@ static bool try_folder(struct s3_call *call)
 }
 
 /* --- errors ----------------------------------------------------------------*/
-/* True: the bucket's own document is sent. */
-static bool try_document(struct s3_call *call, unsigned status)
+/* True: the bucket's own document is sent in the place of `why`. */
+static bool try_document(struct s3_call *call, enum s3_error why)
 {
+    const unsigned status = s3_error_status(why);
     struct slice key = pb_slice(call->bucket->website->error_key);
     enum s3_error found = S3_OK;
     int error = -ENOENT;
@@ -210,7 +212,7 @@ static bool try_document(struct s3_call *call, unsigned status)
 
         found = look(call, key, &object);
         if (found == S3_OK) {
-            error = object_answer_as(call, object, wants_body(call), status);
+            error = object_answer_as(call, object, true, status);
         }
     }
     if (found == S3_OK && error != 0) {
@@ -218,8 +220,13 @@ static bool try_document(struct s3_call *call, unsigned status)
     }
     if (found != S3_OK) {
         website_no_document(call, found, key);
+        return false;
     }
-    return found == S3_OK;
+    if (call->error == S3_OK) { /* else it is sealed, which is an answer */
+        website_error_headers(call, why);
+        call->error = why;
+    }
+    return true;
 }
 
 static void answer_error(struct s3_call *call, enum s3_error error)
@@ -229,14 +236,12 @@ static void answer_error(struct s3_call *call, enum s3_error error)
     if (follow_rule(call, status)) {
         return;
     }
-    if (status < 500 && call->bucket->website->error_key.len > 0 &&
-        try_document(call, status)) {
-        call->error = error;
-        return;
-    }
     if (error == S3_ERR_NoSuchKey) {
-        call_fail_no_key(call, call->key);
-    } else {
+        call_error_field(call, "Key", call->key);
+    }
+    /* Headers alone say it to HEAD. */
+    if (status >= 500 || call->bucket->website->error_key.len == 0 ||
+        !wants_body(call) || !try_document(call, error)) {
         call_fail(call, error);
     }
 }

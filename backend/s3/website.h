@@ -22,8 +22,9 @@ const Meta__WebsiteRule *website_find_rule(const Meta__Website *website,
 /* A request of which something is redirected. */
 struct website_request {
     struct slice key;
-    struct slice host; /* as the client named it, with the port */
-    bool secure;       /* it came over TLS */
+    struct slice query; /* as it was sent, without "?" */
+    struct slice host;  /* as the client named it, with the port */
+    bool secure;        /* it came over TLS */
 };
 /* Appends the value of Location; `prefix` is that of the redirect's rule. */
 void website_location(struct buffer *out, const Meta__WebsiteRedirect *redirect,
@@ -44,6 +45,8 @@ void website_fail(struct s3_call *call, enum s3_error error,
                   struct slice message);
 /* Ends the call with 302 to `location`, and a page that says so. */
 void website_found(struct s3_call *call, struct slice location);
+/* Headers that say which error the bucket's own document stands for. */
+void website_error_headers(struct s3_call *call, enum s3_error error);
 /* Before website_fail(): the custom document cannot be sent, and why. */
 void website_no_document(struct s3_call *call, enum s3_error error,
                          struct slice key);

@@ -2,6 +2,7 @@
 #include "s3/document.h"
 #include "s3/website.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #define RULES_MAX 50u /* as S3's limit */
@@ -83,27 +84,46 @@ static bool read_all(struct s3_call *call, const struct parts *parts,
                            "conjunction with other Routing Rules.");
         return false;
     }
-    if (!xml_in_leaves(parts->all, leaves, 2) || leaves[0].value.size == 0) {
+    if (!xml_in_leaves(parts->all, leaves, 2)) {
         return malformed(call);
+    }
+    if (leaves[0].value.size == 0) {
+        call_fail_message(call, S3_ERR_InvalidRequest,
+                          "A host name must be provided to redirect all "
+                          "requests (e.g. \"example.com\").");
+        return false;
     }
     website->all = new_redirect(call);
     website->all->host = pb_bytes(leaves[0].value);
     return read_protocol(call, leaves[1].value, website->all);
 }
 
-/* A status between the two; data == NULL leaves it alone. */
-static bool read_status(struct s3_call *call, struct slice text, unsigned least,
-                        unsigned most, const char *complaint, uint32_t *status)
+/* S3 knows the statuses of RFC 2616, and 308. */
+static bool is_redirect_status(uint64_t number)
+{
+    return number > 300 && number <= 308 && number != 306;
+}
+
+static bool is_error_status(uint64_t number)
+{
+    return (number >= 400 && number <= 417) || (number >= 500 && number <= 505);
+}
+
+/* data == NULL leaves it alone. */
+static bool read_status(struct s3_call *call, struct slice text,
+                        bool (*is_good)(uint64_t number), const char *complaint,
+                        uint32_t *status)
 {
     uint64_t number;
 
     if (text.data == NULL) {
         return true;
     }
-    if (slice_to_u64(text, &number) != 0 || number < least || number > most) {
-        call_fail_message(call, S3_ERR_InvalidRequest, complaint,
-                          (int)(text.size < 32 ? text.size : 32),
-                          (const char *)text.data);
+    if (slice_to_u64(text, &number) != 0) {
+        return malformed(call);
+    }
+    if (!is_good(number)) {
+        call_fail_message(call, S3_ERR_InvalidRequest, complaint, number);
         return false;
     }
     *status = (uint32_t)number;
@@ -133,6 +153,13 @@ static bool read_redirect(struct s3_call *call, const struct xml_node *node,
             "You can only define ReplaceKeyPrefix or ReplaceKey but not both.");
         return false;
     }
+    if (leaves[HOST].value.data != NULL && leaves[HOST].value.size == 0) {
+        call_fail_message(
+            call, S3_ERR_InvalidRequest,
+            "The HostName cannot be blank. To redirect within the same domain, "
+            "the element should not be present.");
+        return false;
+    }
     redirect->host = pb_bytes(leaves[HOST].value);
     if (leaves[PREFIX].value.data != NULL) {
         redirect->replace = META__WEBSITE_REPLACE__REPLACE_PREFIX;
@@ -142,9 +169,9 @@ static bool read_redirect(struct s3_call *call, const struct xml_node *node,
         redirect->replacement = pb_bytes(leaves[KEY].value);
     }
     return read_protocol(call, leaves[PROTOCOL].value, redirect) &&
-           read_status(call, leaves[CODE].value, 301, 399,
-                       "The provided HTTP redirect code (%.*s) is not valid. "
-                       "Valid codes are 3XX except 300.",
+           read_status(call, leaves[CODE].value, is_redirect_status,
+                       "The provided HTTP redirect code (%" PRIu64
+                       ") is not valid. Valid codes are 3XX except 300.",
                        &redirect->status);
 }
 
@@ -166,9 +193,9 @@ static bool read_condition(struct s3_call *call, const struct xml_node *node,
         return false;
     }
     rule->prefix = pb_bytes(leaves[0].value);
-    return read_status(call, leaves[1].value, 400, 599,
-                       "The provided HTTP error code (%.*s) is not valid. "
-                       "Valid codes are 4XX or 5XX.",
+    return read_status(call, leaves[1].value, is_error_status,
+                       "The provided HTTP error code (%" PRIu64
+                       ") is not valid. Valid codes are 4XX or 5XX.",
                        &rule->error);
 }
 
@@ -262,8 +289,13 @@ static bool read_error(struct s3_call *call, const struct xml_node *node,
 {
     struct xml_leaf key = {.name = "Key", .required = true};
 
-    if (!xml_in_leaves(node, &key, 1) || !object_valid_key(key.value)) {
+    if (!xml_in_leaves(node, &key, 1)) {
         return malformed(call);
+    }
+    if (!object_valid_key(key.value)) {
+        call_fail_argument(call, "ErrorDocument", key.value,
+                           "The ErrorDocument Key is not well formed");
+        return false;
     }
     website->error_key = pb_bytes(key.value);
     return true;

@@ -92,13 +92,25 @@ static void write_page(struct s3_call *call, struct buffer *out,
     buffer_append_string(out, "<hr/>\n</body>\n</html>\n");
 }
 
+static void error_headers(struct s3_call *call, const char *code,
+                          struct slice message)
+{
+    call_header(call, "x-amz-error-code", "%s", code);
+    call_header_slice(call, "x-amz-error-message", message);
+}
+
+void website_error_headers(struct s3_call *call, enum s3_error error)
+{
+    error_headers(call, s3_error_code(error),
+                  slice_from_string(s3_error_message(error)));
+}
+
 static void reply_page(struct s3_call *call, unsigned status, const char *code,
                        struct slice message)
 {
     struct buffer page = {NULL, 0, 0};
 
-    call_header(call, "x-amz-error-code", "%s", code);
-    call_header_slice(call, "x-amz-error-message", message);
+    error_headers(call, code, message);
     if (slice_equal_string(pb_slice(call->request->method), "HEAD")) {
         call_header(call, "Content-Type", HTML);
         call_reply_empty(call, status);

@@ -31,7 +31,8 @@ void website_uri(struct buffer *out, struct slice text)
 }
 
 /* What replaces goes out as it was written: it may have a query or a fragment
- * of its own. What is left of the key is only that. */
+ * of its own. What is left of the key is only that; the client's query stays
+ * with it. */
 static void write_key(struct buffer *out, const Meta__WebsiteRedirect *redirect,
                       struct slice prefix, struct slice key)
 {
@@ -64,4 +65,9 @@ void website_location(struct buffer *out, const Meta__WebsiteRedirect *redirect,
                                             : request->host);
     buffer_append_string(out, "/");
     write_key(out, redirect, prefix, request->key);
+    if (request->query.size > 0 &&
+        redirect->replace != META__WEBSITE_REPLACE__REPLACE_KEY) {
+        buffer_append_string(out, "?");
+        website_uri(out, request->query);
+    }
 }

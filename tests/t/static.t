@@ -14,14 +14,17 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::S3;
 
-my ($bucket_port, $root_port) = (Test::S3::free_port(), Test::S3::free_port());
+my ($bucket_port, $root_port, $tls_port) = map { Test::S3::free_port() } 1 .. 3;
 my $types = 'types { text/html html; text/css css; image/png png; }
     default_type application/x-default;';
 my $t = Test::S3->new();
 my $dir = $t->dir();
+my $certificate = $t->self_signed();
 $t->{http} = <<"EOF";
     server {
         listen 127.0.0.1:$bucket_port;
+        listen 127.0.0.1:$tls_port ssl http2;
+        $certificate
         $types
         absolute_redirect off;
         s3_static s3d site/v1;
@@ -77,6 +80,7 @@ sub seen {
     my ($r) = @_;
     my %headers = %{ $r->{headers} };
     my $body = $r->{body};
+    delete $headers{connection};    # not of HTTP/2
     $headers{$_} = 1 for grep { exists $headers{$_} } qw(date last-modified);
     $headers{etag} = $headers{etag} =~ /^"[^"]+"$/ ? 'strong' : 'other'
         if exists $headers{etag};
@@ -92,10 +96,13 @@ sub seen {
         md5_hex($body));
 }
 
+my @asked;
+
 sub same {
     my ($what, @request) = @_;
     my ($s3, $root) = map { seen(fetch($_, @request)) } $bucket_port, $root_port;
     is($s3, $root, "as root: $what");
+    push @asked, [ $what, $s3, @request ];
 }
 
 # --- objects and directories ------------------------------------------------
@@ -175,6 +182,7 @@ sub conditions {
     is($ours->{status}, $status, $what);
     is(seen($ours), seen(fetch($root_port, 'GET', '/style.css', @of_root)),
         "as root: $what");
+    push @asked, [ $what, seen($ours), 'GET', '/style.css', @headers ];
 }
 
 conditions('If-None-Match fits', 304, [ 'If-None-Match' => $etag ]);
@@ -207,6 +215,15 @@ is(bucket('GET', "/$_->[0]/style.css", [ 'If-Modified-Since' => $_->[1] ])->{sta
     $_->[2], "if_modified_since $_->[0], $_->[1]")
     for [ 'before', $future, 304 ], [ 'before', $old, 200 ], [ 'off', $modified, 200 ];
 
+# --- all of it over HTTP/2 and TLS --------------------------------------------
+
+my @answers = $t->over_h2($tls_port, map {
+    my ($what, $seen, $method, $target, @headers) = @$_;
+    [ $method, 'site.test', $target, @headers ];
+} @asked);
+cmp_ok(scalar(@asked), '>', 80, 'the same requests');
+is(seen($answers[$_]), $asked[$_][1], "HTTP/2: $asked[$_][0]") for 0 .. $#asked;
+
 # --- what the object says ---------------------------------------------------
 
 sub stored {
@@ -226,10 +243,14 @@ is(stored('t.bin')->{'content-type'}, 'application/x-default', 'default_type');
 my $h = stored('c.css', [ 'Cache-Control' => 'max-age=60' ],
     [ 'Content-Encoding' => 'gzip' ], [ 'Content-Disposition' => 'attachment' ],
     [ 'Content-Language' => 'de' ], [ Expires => $future ],
-    [ 'x-amz-meta-surrogate-key' => 'a b' ], [ 'x-amz-meta-other' => 'o' ]);
+    [ 'x-amz-meta-surrogate-key' => 'a b' ], [ 'x-amz-meta-other' => 'o' ],
+    [ 'x-amz-meta-surrogate-control' => 'max-age=9, stale-while-revalidate=5' ],
+    [ 'x-amz-meta-cache-tag' => 'a,b' ], [ 'x-amz-meta-cdn-cache-control' => 'no-store' ]);
 is(join('|', map { $h->{$_} // '-' } qw(cache-control content-encoding
-    content-disposition content-language expires surrogate-key other)),
-    "max-age=60|gzip|attachment|de|$future|a b|-", 'its headers');
+    content-disposition content-language expires surrogate-key other
+    surrogate-control cache-tag cdn-cache-control)),
+    "max-age=60|gzip|attachment|de|$future|a b|-"
+    . '|max-age=9, stale-while-revalidate=5|a,b|no-store', 'its headers');
 $r = bucket('GET', '/c.css', [ 'If-None-Match' => $h->{etag} ]);
 is("$r->{status} $r->{headers}{'cache-control'}", '304 max-age=60',
     'Cache-Control with 304');

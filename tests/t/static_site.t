@@ -13,12 +13,13 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::S3;
 
-my %port = map { $_ => Test::S3::free_port() }
-    qw(site app packed vary list mapped);
+my @servers = qw(site app packed vary list mapped);
+my %port = map { $_ => Test::S3::free_port() } @servers;
+my %tls = map { $_ => Test::S3::free_port() } @servers;
 my $t = Test::S3->new();
 my $dir = $t->dir();
 my $common = 'absolute_redirect off;
-    types { text/html html; text/css css; text/javascript js; }';
+    types { text/html html; text/css css; text/javascript js; }' . $t->self_signed();
 $t->{http} = <<"EOF";
     $common
     map \$host \$bucket { default site; two.test other; }
@@ -89,6 +90,8 @@ $t->{http} = <<"EOF";
         location /bad/ { s3_static s3d /\$arg_v; }
     }
 EOF
+$t->{http} =~ s/(listen 127.0.0.1:$port{$_};)/$1 listen 127.0.0.1:$tls{$_} ssl http2;/
+    for @servers;
 $t->run();
 
 sub store {
@@ -103,15 +106,22 @@ sub get {
     my $socket = IO::Socket::INET->new("127.0.0.1:$port{$where}")
         or die "connect: $!";
     return $t->request('GET', $target, sign => 0, socket => $socket,
-        host => $where eq 'mapped' && $target =~ /two/ ? 'two.test' : 'one.test',
-        headers => \@headers);
+        host => host($where, $target), headers => \@headers);
 }
+
+sub host {
+    my ($where, $target) = @_;
+    return $where eq 'mapped' && $target =~ /two/ ? 'two.test' : 'one.test';
+}
+
+my %checked;    # by server: [target, what was answered]
 
 sub check {
     my ($where, $target, $wanted, $what) = @_;
     my $r = get($where, $target);
     my $body = $r->{status} < 300 ? $r->{body} : $r->{headers}{location} // '';
     is("$r->{status} $body", $wanted, $what // "$where: $target");
+    push @{ $checked{$where} }, [ $target, $wanted ];
     return $r;
 }
 
@@ -265,6 +275,19 @@ is("$r->{status} $r->{headers}{'content-type'} $r->{body}",
     'as JSON, from a name on');
 check('site', '/docs/', '200 second index', 'none by default');
 check('site', '/empty/', '404 ', 'none by default');
+
+# --- all that was checked over HTTP/2 and TLS -----------------------------------------
+
+for my $where (sort keys %checked) {
+    my @asked = @{ $checked{$where} };
+    my @answers = $t->over_h2($tls{$where},
+        map { [ 'GET', host($where, $_->[0]), $_->[0] ] } @asked);
+    for my $i (0 .. $#asked) {
+        my $r = $answers[$i];
+        my $body = $r->{status} < 300 ? $r->{body} : $r->{headers}{location} // '';
+        is("$r->{status} $body", $asked[$i][1], "HTTP/2, $where: $asked[$i][0]");
+    }
+}
 
 # --- other origins -----------------------------------------------------------------
 

@@ -13,11 +13,7 @@ use Test::More;
 use Test::S3;
 
 my $t = Test::S3->new(listen => 'ssl http2');
-system("openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost "
-    . "-keyout $t->{dir}/key.pem -out $t->{dir}/cert.pem 2>/dev/null") == 0
-    or die 'openssl';
-$t->{server} = "ssl_certificate $t->{dir}/cert.pem; "
-    . "ssl_certificate_key $t->{dir}/key.pem;";
+$t->{server} = $t->self_signed();
 $t->run();
 
 {

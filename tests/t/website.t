@@ -13,12 +13,15 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::S3;
 
-my $port = Test::S3::free_port();
+my ($port, $tls_port) = (Test::S3::free_port(), Test::S3::free_port());
 my $domain = 's3-website.example.test';
 my $t = Test::S3->new();
+my $certificate = $t->self_signed();
 $t->{http} = <<"EOF";
     server {
         listen 127.0.0.1:$port;
+        listen 127.0.0.1:$tls_port ssl http2;
+        $certificate
         location / {
             s3_website s3d;
             s3_domain example.test $domain;
@@ -44,6 +47,22 @@ sub told {
     my ($bucket, $target, @headers) = @_;
     my $r = ask('GET', "$bucket.$domain", $target, @headers);
     return join ' ', $r->{status}, $r->{headers}{location} // ();
+}
+
+# The same over HTTP/2 and TLS, which redirects then keep: pairs of target and
+# what a visitor is told.
+sub told_h2 {
+    my ($bucket, $what, @pairs) = @_;
+    my (@targets, @expected);
+    while (my ($target, $expected) = splice @pairs, 0, 2) {
+        push @targets, $target;
+        push @expected, $expected =~ s{ http://}{ https://}r;
+    }
+    my @answers = $t->over_h2($tls_port,
+        map { [ 'GET', "$bucket.$domain", $_ ] } @targets);
+    is(join(' ', $answers[$_]{status}, $answers[$_]{headers}{location} // ()),
+        $expected[$_], "HTTP/2, $what: " . substr $targets[$_], 0, 60) for 0 .. $#targets;
+    return @answers;
 }
 
 sub page {
@@ -115,7 +134,7 @@ for my $key (sort keys %objects) {
         headers => [ [ 'Content-Type' => 'text/html' ], [ 'x-amz-meta-n' => '1' ] ])
         ->{status}, 200, "$key stored");
 }
-for (
+my @pages = (
     [ '/', '200', 'home' ],
     [ '/photos/', '200', 'photos' ],
     [ '/photos', '302 /photos/' ],
@@ -131,11 +150,14 @@ for (
     [ '//', '404' ],
     [ '/absent', '404' ],
     [ '/' . 'k' x 1025, '400' ],
-) {
-    my ($target, $expected, $body) = @$_;
+);
+my @answers = told_h2('site', 'GET', map { @$_[0, 1] } @pages);
+for my $i (0 .. $#pages) {
+    my ($target, $expected, $body) = @{ $pages[$i] };
     is(told('site', $target), $expected, substr "GET $target", 0, 60);
-    is(ask('GET', "site.$domain", $target)->{body}, $body, 'its bytes')
-        if defined $body;
+    next unless defined $body;
+    is(ask('GET', "site.$domain", $target)->{body}, $body, 'its bytes');
+    is($answers[$i]{body}, $body, 'its bytes over HTTP/2');
 }
 $r = ask('GET', "site.$domain", '/page.html');
 is($r->{headers}{etag}, '"' . md5_hex($objects{'page.html'}) . '"', 'ETag');
@@ -184,6 +206,11 @@ $r = ask('GET', "site.$domain", '/absent', [ 'If-None-Match' => '*' ],
     [ Range => 'bytes=0-0' ]);
 is("$r->{status} $r->{body}", '404 <p>sorry</p>', 'the error document, all of it');
 is($r->{headers}{'content-type'}, 'text/html', 'and its type');
+is(join('|', map { $r->{headers}{"x-amz-error-$_"} } qw(code message detail-key)),
+    'NoSuchKey|The specified key does not exist.|absent', 'for which error');
+$r = ask('HEAD', "site.$domain", '/absent');
+is(join('|', $r->{status}, map { $r->{headers}{$_} // '-' } qw(x-amz-error-code etag)),
+    '404|NoSuchKey|-', 'none for HEAD');
 $t->delete('/site/errors/4xx.html');
 like(ask('GET', "site.$domain", '/absent')->{body},
     qr{</ul>\n<h3>An Error Occurred While Attempting to Retrieve a Custom Error Document</h3>\n<ul>\n<li>Code: NoSuchKey</li>\n<li>Message: The specified key does not exist.</li>\n<li>Key: errors/4xx.html</li>\n</ul>\n<hr/>},
@@ -243,7 +270,7 @@ for (
     [ 'all errors, and how',
         [ when(code(404)) . to(HostName => 'h', Protocol => 'https', HttpRedirectCode => 307),
             when(prefix('page')) . to(HostName => 'never', ReplaceKeyWith => 'first') ],
-        '/absent/x?y=1' => '307 https://h/absent/x',
+        '/absent/x?y=1' => '307 https://h/absent/x?y=1',
         '/absent/' => '307 https://h/absent/',
         '/page.html' => '301 http://never/first', '/photos/' => '200' ],
     [ 'an application',
@@ -255,6 +282,7 @@ for (
 ) {
     my ($what, $rules, @cases) = @$_;
     configure('site', $index, rules(@$rules));
+    told_h2('site', $what, @cases);
     while (my ($target, $expected) = splice @cases, 0, 2) {
         is(told('site', $target), $expected, "$what: $target");
     }
@@ -266,7 +294,8 @@ is(ask('GET', "$host:8080", '/x')->{headers}{location}, "http://$host:8080/y",
 
 configure('site', '<RedirectAllRequestsTo><HostName>all.example.com</HostName></RedirectAllRequestsTo>');
 is(told('site', '/'), '301 http://all.example.com/', 'all requests');
-is(told('site', '/page.html'), '301 http://all.example.com/page.html', 'whatever is there');
+is(told('site', '/page.html?y=%201'), '301 http://all.example.com/page.html?y=%201',
+    'whatever is there');
 
 # --- CORS -------------------------------------------------------------------------
 

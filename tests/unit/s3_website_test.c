@@ -108,11 +108,14 @@ static void test_refused(void **state)
          "InvalidArgument", "<ArgumentValue>a/b</ArgumentValue>"},
         {SITE(INDEX "<ErrorDocument/>"), "MalformedXML", NULL},
         {SITE(INDEX "<ErrorDocument><Key></Key></ErrorDocument>"),
-         "MalformedXML", NULL},
+         "InvalidArgument", "The ErrorDocument Key is not well formed"},
         {SITE(ALL("<HostName>h</HostName>") INDEX), "InvalidArgument",
          "RedirectAllRequestsTo cannot be provided in conjunction with other "
          "Routing Rules."},
         {SITE(ALL("<Protocol>http</Protocol>")), "MalformedXML", NULL},
+        {SITE(ALL("<HostName></HostName>")), "InvalidRequest",
+         "A host name must be provided to redirect all requests (e.g. "
+         "&quot;example.com&quot;)."},
         {SITE(ALL("<HostName>h</HostName><Protocol>ftp</Protocol>")),
          "InvalidRequest", "Invalid protocol, protocol can be http or https."},
         {SITE(INDEX "<RoutingRules/>"), "MalformedXML", NULL},
@@ -120,21 +123,31 @@ static void test_refused(void **state)
         {RULES(RULE("")), "MalformedXML", NULL},
         {RULES(RULE("<Redirect/>")), "MalformedXML", NULL},
         {RULES(RULE(TO_HOST TO_HOST)), "MalformedXML", NULL},
+        {RULES(RULE("<Redirect><HostName></HostName></Redirect>")),
+         "InvalidRequest", "The HostName cannot be blank."},
         {RULES(RULE("<Condition/>" TO_HOST)), "InvalidRequest",
          "Condition cannot be empty."},
         {RULES(RULE(IF("<Other>x</Other>") TO_HOST)), "MalformedXML", NULL},
         {RULES(RULE(IF(ERROR("200")) TO_HOST)), "InvalidRequest",
          "The provided HTTP error code (200) is not valid. Valid codes are "
          "4XX or 5XX."},
-        {RULES(RULE(IF(ERROR("x")) TO_HOST)), "InvalidRequest", "code (x)"},
+        {RULES(RULE(IF(ERROR("418")) TO_HOST)), "InvalidRequest", "code (418)"},
+        {RULES(RULE(IF(ERROR("506")) TO_HOST)), "InvalidRequest", "code (506)"},
+        {RULES(RULE(IF(ERROR("4xx")) TO_HOST)), "MalformedXML", NULL},
         {RULES(RULE("<Redirect><HttpRedirectCode>300</HttpRedirectCode>"
                     "</Redirect>")),
          "InvalidRequest",
          "The provided HTTP redirect code (300) is not valid. Valid codes are "
          "3XX except 300."},
-        {RULES(RULE("<Redirect><HttpRedirectCode>400</HttpRedirectCode>"
+        {RULES(RULE("<Redirect><HttpRedirectCode>306</HttpRedirectCode>"
                     "</Redirect>")),
-         "InvalidRequest", "redirect code (400)"},
+         "InvalidRequest", "redirect code (306)"},
+        {RULES(RULE("<Redirect><HttpRedirectCode>309</HttpRedirectCode>"
+                    "</Redirect>")),
+         "InvalidRequest", "redirect code (309)"},
+        {RULES(RULE("<Redirect><HttpRedirectCode>3xx</HttpRedirectCode>"
+                    "</Redirect>")),
+         "MalformedXML", NULL},
         {RULES(RULE("<Redirect><ReplaceKeyWith>a</ReplaceKeyWith>"
                     "<ReplaceKeyPrefixWith>b</ReplaceKeyPrefixWith>"
                     "</Redirect>")),
@@ -224,22 +237,24 @@ static void test_locations(void **state)
     static const struct {
         const char *protocol, *host;
         Meta__WebsiteReplace replace;
-        const char *replacement, *prefix, *key;
+        const char *replacement, *prefix, *key, *query;
         bool secure;
         const char *location;
     } cases[] = {
-        {"", "", 0, "", "", "", false, "http://asked:81/"},
-        {"", "", 0, "", "", "a/b", true, "https://asked:81/a/b"},
-        {"https", "h", 0, "", "", "a b", false, "https://h/a%20b"},
-        {"http", "h", 0, "", "", "a?b#c%", true, "http://h/a%3Fb%23c%25"},
-        {"", "h", P, "documents/", "docs/", "docs/x.html", false,
-         "http://h/documents/x.html"},
-        {"", "h", P, "", "docs/", "docs/x", false, "http://h/x"},
-        {"", "h", P, "#!/", "", "x/y", false, "http://h/#!/x/y"},
-        {"", "h", P, "resize?key=", "", "a&b", false,
+        {"", "", 0, "", "", "", "", false, "http://asked:81/"},
+        {"", "", 0, "", "", "a/b", "", true, "https://asked:81/a/b"},
+        {"https", "h", 0, "", "", "a b", "", false, "https://h/a%20b"},
+        {"http", "h", 0, "", "", "a?b#c%", "", true, "http://h/a%3Fb%23c%25"},
+        {"", "h", 0, "", "", "a", "x=%20&y\n", false, "http://h/a?x=%20&y%0A"},
+        {"", "h", P, "documents/", "docs/", "docs/x.html", "y=1", false,
+         "http://h/documents/x.html?y=1"},
+        {"", "h", P, "", "docs/", "docs/x", "", false, "http://h/x"},
+        {"", "h", P, "#!/", "", "x/y", "", false, "http://h/#!/x/y"},
+        {"", "h", P, "resize?key=", "", "a&b", "", false,
          "http://h/resize?key=a%26b"},
-        {"", "h", K, "error.html", "x", "xy", false, "http://h/error.html"},
-        {"", "h\r\nX: y", K, "a\r\nb \xc3\xa9", "", "k", false,
+        {"", "h", K, "error.html", "x", "xy", "y=1", false,
+         "http://h/error.html"},
+        {"", "h\r\nX: y", K, "a\r\nb \xc3\xa9", "", "k", "", false,
          "http://h%0D%0AX:%20y/a%0D%0Ab%20%C3%A9"},
     };
 
@@ -248,6 +263,7 @@ static void test_locations(void **state)
         Meta__WebsiteRedirect redirect = META__WEBSITE_REDIRECT__INIT;
         const struct website_request request = {
             .key = slice_from_string(cases[i].key),
+            .query = slice_from_string(cases[i].query),
             .host = SLICE_LITERAL("asked:81"),
             .secure = cases[i].secure,
         };

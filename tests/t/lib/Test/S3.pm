@@ -233,6 +233,16 @@ sub start_detached_nginx {
     return $self->{pids}{nginx} = $master;
 }
 
+# A certificate of its own: the directives that name it.
+sub self_signed {
+    my ($self) = @_;
+    my ($key, $cert) = map { "$self->{dir}/$_.pem" } qw(key cert);
+    system('openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes '
+        . "-days 2 -subj /CN=localhost -keyout $key -out $cert 2>/dev/null") == 0
+        or die 'openssl';
+    return "ssl_certificate $cert; ssl_certificate_key $key;";
+}
+
 # nginx -t on a configuration: (exit status, output).
 sub test_config {
     my ($self, $text) = @_;
@@ -477,15 +487,7 @@ sub read_response {
             body => '', error => 'closed' };
     }
     $$buffer =~ s/^(.*?)\r\n\r\n//s;
-    my ($first, @lines) = split /\r\n/, $1;
-    ($r{status}, $r{reason}) = $first =~ m{^HTTP/1\.1 (\d+) ?(.*)$}
-        or die "bad status line: $first";
-    for (@lines) {
-        my ($name, $value) = /^([^:]+):\s*(.*)$/;
-        push @{ $r{list} }, [ $name, $value ];
-        my $known = $r{headers}{ lc $name };
-        $r{headers}{ lc $name } = defined $known ? "$known, $value" : $value;
-    }
+    parse_head(\%r, $1, 'HTTP/1.1');
 
     unless (($method // '') eq 'HEAD' || $r{status} =~ /^(1..|204|304)$/) {
         $self->read_body($socket, $buffer, \%r);
@@ -493,6 +495,47 @@ sub read_response {
     ($r{code}) = $r{body} =~ m{<Error>.*<Code>(.*?)</Code>}s;
     ($r{message}) = $r{body} =~ m{<Error>.*<Message>(.*?)</Message>}s;
     return \%r;
+}
+
+sub parse_head {
+    my ($r, $text, $version) = @_;
+    my ($first, @lines) = split /\r\n/, $text;
+    (@$r{qw(status reason)}) = $first =~ m{^\Q$version\E (\d+) ?(.*)$}
+        or die "bad status line: $first";
+    for (@lines) {
+        my ($name, $value) = /^([^:]+):\s*(.*)$/;
+        push @{ $r->{list} }, [ $name, $value ];
+        my $known = $r->{headers}{ lc $name };
+        $r->{headers}{ lc $name } = defined $known ? "$known, $value" : $value;
+    }
+}
+
+# The same over HTTP/2 and TLS: requests [method, authority, target, headers
+# ...] that nobody signs, on one connection of curl's.  Returns the responses.
+sub over_h2 {
+    my ($self, $port, @requests) = @_;
+    my $quote = sub { return $_[0] =~ s/([\\"])/\\$1/gr };
+    my @parts;
+    for my $i (0 .. $#requests) {
+        my ($method, $authority, $target, @headers) = @{ $requests[$i] };
+        push @parts, join '', map { "$_\n" } 'silent', 'insecure', 'http2',
+            'path-as-is', 'globoff', 'max-time=30',
+            qq(connect-to="::127.0.0.1:$port"),
+            'url="https://' . $quote->("$authority$target") . '"',
+            ($method eq 'HEAD' ? 'head' : qq(request="$method")),
+            qq(dump-header="$self->{dir}/h2.$i.head"),
+            qq(output="$self->{dir}/h2.$i.body"),
+            map { 'header="' . $quote->("$_->[0]: $_->[1]") . '"' } @headers;
+    }
+    my $config = $self->write_file('h2.curl', join "next\n", @parts);
+    system('curl', '-K', $config) == 0 or die "curl: $?";
+    return map {
+        my %r = (headers => {}, list => []);
+        parse_head(\%r, $self->read_file("h2.$_.head"), 'HTTP/2');
+        $r{body} = $requests[$_][0] eq 'HEAD' ? ''
+            : $self->read_file("h2.$_.body");
+        \%r;
+    } 0 .. $#requests;
 }
 
 sub read_body {
