@@ -11,7 +11,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define BACKLOG 511
+/* All that may be open can come at once; the kernel caps it. */
+#define BACKLOG 4096
 
 static void on_connection(uv_stream_t *stream, int status)
 {
