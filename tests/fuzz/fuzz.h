@@ -51,9 +51,9 @@ static inline struct input input_until(struct input *input, char separator)
 /* On its own, so that the sanitizers see where it ends. */
 static inline uint8_t *input_copy(struct input input)
 {
-    uint8_t *copy = malloc(input.size);
+    uint8_t *copy = malloc(input.size > 0 ? input.size : 1);
 
-    MUST(copy != NULL || input.size == 0);
+    MUST(copy != NULL);
     if (input.size > 0) {
         memcpy(copy, input.data, input.size);
     }
