@@ -3,9 +3,11 @@
 root, in one nginx: hot, and once through when no page is in memory.
 
     make all && build/venv/bin/python bench/static.py
-    bench/static.py --rounds 5 --seconds 4
+    bench/static.py --rounds 15 --seconds 1
 
-The two sides alternate inside a round; figures are medians over rounds.
+The two sides alternate inside a round, and who is first in the next one;
+figures are medians over rounds. CPU is user+system time of the workers and
+s3d per request: the load of others on the machine weighs least on it.
 """
 
 import argparse
@@ -82,41 +84,56 @@ def once_through(port, paths):
 def bench_hot(stack, options, report, script):
     pids = stack.worker_pids() + [stack.s3d.pid]
     for connections in (1, 32):
-        ratios, ours, bases, cpu, p99 = [], [], [], [], []
-        for _ in range(options.rounds):
-            base = wrk(f"http://127.0.0.1:{stack.root_port}", connections,
-                       options.seconds, script)
+        def measure(port):
             before = cpu_seconds(pids)
-            bucket = wrk(f"http://127.0.0.1:{stack.bucket_port}", connections,
+            result = wrk(f"http://127.0.0.1:{port}", connections,
                          options.seconds, script)
-            cpu.append((cpu_seconds(pids) - before) / bucket["requests"] * 1e6)
-            ratios.append(bucket["rate"] / base["rate"])
-            ours.append(bucket["rate"])
-            bases.append(base["rate"])
-            p99.append(bucket["p99_ms"])
-        report.add(f"{FILES} files, hot, {connections} clients", "root", ratios,
-                   per_second=median(ours), root_per_second=median(bases),
-                   cpu_us=median(cpu), p99_ms=median(p99, 2))
+            result["cpu_us"] = ((cpu_seconds(pids) - before)
+                                / result["requests"] * 1e6)
+            return result
+
+        compare(stack, options, report, measure,
+                f"{FILES} files, hot, {connections} clients", "p99_ms")
 
 
 def bench_cold(stack, options, report, paths):
-    ratios, ours, bases = [], [], []
-    for _ in range(options.rounds):
+    pids = stack.worker_pids() + [stack.s3d.pid]
+
+    def measure(port):
         forget_pages(stack.directory)
-        base = once_through(stack.root_port, paths)
-        forget_pages(stack.directory)
-        bucket = once_through(stack.bucket_port, paths)
-        ratios.append(base / bucket)
-        ours.append(bucket)
-        bases.append(base)
-    report.add(f"{FILES} files, cold, one client", "root", ratios,
-               seconds=median(ours, 2), root_seconds=median(bases, 2))
+        before = cpu_seconds(pids)
+        seconds = once_through(port, paths)
+        return {"rate": len(paths) / seconds, "seconds": seconds,
+                "cpu_us": (cpu_seconds(pids) - before) / len(paths) * 1e6}
+
+    compare(stack, options, report, measure,
+            f"{FILES} files, cold, one client", "seconds")
+
+
+def compare(stack, options, report, measure, what, also):
+    ours, root = [], []
+    for number in range(options.rounds):
+        sides = [(stack.bucket_port, ours), (stack.root_port, root)]
+        for port, results in sides[::-1 if number % 2 else 1]:
+            results.append(measure(port))
+
+    def middle(results, name, digits=0):
+        return median([result[name] for result in results], digits)
+
+    cpu, root_cpu = middle(ours, "cpu_us", 1), middle(root, "cpu_us", 1)
+    report.add(what, "root",
+               [a["rate"] / b["rate"] for a, b in zip(ours, root)],
+               per_second=middle(ours, "rate"),
+               root_per_second=middle(root, "rate"),
+               cpu_us=cpu, root_cpu_us=root_cpu, cpu_ratio=round(cpu / root_cpu, 2),
+               **{also: middle(ours, also, 2), f"root_{also}": middle(root, also, 2)},
+               load=round(os.getloadavg()[0], 1))
 
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--seconds", type=int, default=1)
     parser.add_argument("--json", type=pathlib.Path)
     options = parser.parse_args()
 
