@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* --- invariants ----------------------------------------------------------
  * invariant() stays in release builds: going on would risk data. */
@@ -28,9 +29,16 @@ struct slice {
 };
 #define SLICE_LITERAL(text)                                                    \
     ((struct slice){(const uint8_t *)(text), sizeof(text) - 1})
-struct slice slice_of(const void *data, size_t size);
+static inline struct slice slice_of(const void *data, size_t size)
+{
+    return (struct slice){(const uint8_t *)data, size};
+}
 struct slice slice_from_string(const char *text);
-bool slice_equal(struct slice a, struct slice b);
+static inline bool slice_equal(struct slice a, struct slice b)
+{
+    return a.size == b.size &&
+           (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
+}
 bool slice_equal_string(struct slice a, const char *text);
 int slice_compare(struct slice a, struct slice b); /* bytewise, as memcmp */
 bool slice_has_prefix(struct slice a, struct slice prefix);
@@ -61,8 +69,24 @@ struct buffer {
     size_t size;
     size_t capacity;
 };
-void buffer_append(struct buffer *buffer, const void *data, size_t size);
+void buffer_grow(struct buffer *buffer, size_t more); /* room for so many */
+/* Inline: answers are put together from thousands of short pieces. */
+static inline void buffer_append(struct buffer *buffer, const void *data,
+                                 size_t size)
+{
+    if (size == 0) {
+        return;
+    }
+    if (size > buffer->capacity - buffer->size) {
+        buffer_grow(buffer, size);
+    }
+    memcpy(buffer->data + buffer->size, data, size);
+    buffer->size += size;
+}
+#define buffer_append_literal(buffer, text)                                    \
+    buffer_append((buffer), "" text "", sizeof(text) - 1)
 void buffer_append_string(struct buffer *buffer, const char *text);
+void buffer_append_number(struct buffer *buffer, uint64_t number); /* decimal */
 void buffer_printf(struct buffer *buffer, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void buffer_reserve(struct buffer *buffer, size_t capacity);
@@ -133,8 +157,8 @@ uint64_t get_u64le(const uint8_t *in);
  * ------------------------------------------------------------------*/
 uint64_t clock_wall_ms(void);      /* milliseconds since 1970 */
 uint64_t clock_monotonic_us(void); /* microseconds */
-/* 2026-01-02T03:04:05.678Z */
-void time_iso8601(char out[32], uint64_t ms);
+#define TIME_ISO8601_SIZE 24       /* bytes of 2026-01-02T03:04:05.678Z */
+void time_iso8601(char out[TIME_ISO8601_SIZE + 1], uint64_t ms);
 /* A condition to be waited for with a deadline on the monotonic clock. */
 void condition_init(pthread_cond_t *condition);
 /* As pthread_cond_wait(); false when the deadline has passed. */

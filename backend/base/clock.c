@@ -24,18 +24,66 @@ uint64_t clock_monotonic_us(void)
     return now(CLOCK_MONOTONIC, 1000000);
 }
 
-void time_iso8601(char out[32], uint64_t ms)
-{
-    time_t seconds = (time_t)(ms / 1000);
-    char text[96]; /* the compiler does not know how small the numbers are */
-    struct tm tm;
+#define DAY_MS            86400000u
+#define DAYS_OF_4_YEARS   1461u  /* the last one is a leap year */
+#define DAYS_OF_CENTURY   36524u /* the last year of most is none */
+#define DAYS_OF_400_YEARS 146097u
+#define DAYS_BEFORE_1970  719468u /* since 1 March of the year 0 */
 
-    gmtime_r(&seconds, &tm);
-    snprintf(text, sizeof(text), "%04d-%02d-%02dT%02d:%02d:%02d.%03uZ",
-             (tm.tm_year + 1900) % 10000, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour,
-             tm.tm_min, tm.tm_sec, (unsigned)(ms % 1000));
-    memcpy(out, text, 31);
-    out[31] = '\0';
+static unsigned at_most(unsigned value, unsigned limit)
+{
+    return value < limit ? value : limit;
+}
+
+/* Years from March on, so that the leap day is the last one: a day that a
+ * fifth year, or a fifth century, would begin with. */
+static void date_of(uint64_t days, uint64_t *year, unsigned *month,
+                    unsigned *day)
+{
+    const uint64_t since = days + DAYS_BEFORE_1970;
+    unsigned left = (unsigned)(since % DAYS_OF_400_YEARS);
+    const unsigned centuries = at_most(left / DAYS_OF_CENTURY, 3);
+    left -= centuries * DAYS_OF_CENTURY;
+    const unsigned fours = left / DAYS_OF_4_YEARS;
+    left -= fours * DAYS_OF_4_YEARS;
+    const unsigned years = at_most(left / 365, 3);
+    left -= years * 365;
+    const unsigned months = (5 * left + 2) / 153; /* five have 153 days */
+
+    *day = left - (153 * months + 2) / 5 + 1;
+    *month = months < 10 ? months + 3 : months - 9;
+    *year = since / DAYS_OF_400_YEARS * 400 + 100 * centuries + 4 * fours +
+            years + (*month <= 2);
+}
+
+/* Two digits and what follows them. */
+static char *put_two(char *out, unsigned value, char after)
+{
+    out[0] = (char)('0' + value / 10);
+    out[1] = (char)('0' + value % 10);
+    out[2] = after;
+    return out + 3;
+}
+
+/* By itself: gmtime_r() takes a lock, and a listing has a thousand times. */
+void time_iso8601(char out[TIME_ISO8601_SIZE + 1], uint64_t ms)
+{
+    const unsigned of_day = (unsigned)(ms % DAY_MS);
+    unsigned month, day, shown;
+    uint64_t year;
+
+    date_of(ms / DAY_MS, &year, &month, &day);
+    shown = (unsigned)(year % 10000);
+    put_two(out, shown / 100, '\0');
+    out = put_two(out + 2, shown % 100, '-');
+    out = put_two(out, month, '-');
+    out = put_two(out, day, 'T');
+    out = put_two(out, of_day / 3600000, ':');
+    out = put_two(out, of_day / 60000 % 60, ':');
+    out = put_two(out, of_day / 1000 % 60, '.');
+    *out++ = (char)('0' + of_day % 1000 / 100);
+    out = put_two(out, of_day % 100, 'Z');
+    *out = '\0';
 }
 
 void condition_init(pthread_cond_t *condition)

@@ -1,6 +1,7 @@
 /* Hex, base64, percent-encoding, and numbers on disk. */
 #include "base/base.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <string.h>
 
@@ -119,24 +120,29 @@ int base64_decode(uint8_t *out, size_t capacity, struct slice text)
     return (int)used;
 }
 
-static bool uri_unreserved(uint8_t c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-           (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' ||
-           c == '~';
-}
+/* RFC 3986, 2.3. */
+static const bool uri_unreserved[256] = {
+    ['-' ... '.'] = true, ['0' ... '9'] = true, ['A' ... 'Z'] = true,
+    ['_'] = true,         ['a' ... 'z'] = true, ['~'] = true,
+};
 
 void uri_encode(struct buffer *out, struct slice text, bool keep_slash)
 {
-    for (size_t i = 0; i < text.size; i++) {
-        uint8_t c = text.data[i];
+    static const char digits[] = "0123456789ABCDEF";
+    size_t plain = 0; /* [plain, i) is copied as it is */
 
-        if (uri_unreserved(c) || (c == '/' && keep_slash)) {
-            buffer_append(out, &c, 1);
-        } else {
-            buffer_printf(out, "%%%02X", c);
+    for (size_t i = 0; i < text.size; i++) {
+        const uint8_t c = text.data[i];
+
+        if (!uri_unreserved[c] && !(c == '/' && keep_slash)) {
+            const char coded[] = {'%', digits[c >> 4], digits[c & 15]};
+
+            buffer_append(out, text.data + plain, i - plain);
+            buffer_append(out, coded, sizeof(coded));
+            plain = i + 1;
         }
     }
+    buffer_append(out, text.data + plain, text.size - plain);
 }
 
 int uri_decode(struct arena *arena, struct slice text, struct slice *out)
@@ -160,26 +166,24 @@ int uri_decode(struct arena *arena, struct slice text, struct slice *out)
     return 0;
 }
 
-#define PUT(bits, order, position)                                             \
+#define NUMBER(bits, order)                                                    \
     void put_u##bits##order(uint8_t *out, uint##bits##_t value)                \
     {                                                                          \
-        for (unsigned i = 0; i < bits / 8; i++) {                              \
-            out[position] = (uint8_t)(value >> (8 * i));                       \
-        }                                                                      \
+        const uint##bits##_t bytes = hto##order##bits(value);                  \
+                                                                               \
+        memcpy(out, &bytes, sizeof(bytes));                                    \
     }                                                                          \
     uint##bits##_t get_u##bits##order(const uint8_t *in)                       \
     {                                                                          \
-        uint##bits##_t value = 0;                                              \
-        for (unsigned i = 0; i < bits / 8; i++) {                              \
-            value |=                                                           \
-                (uint##bits##_t)((uint##bits##_t)in[position] << (8 * i));     \
-        }                                                                      \
-        return value;                                                          \
+        uint##bits##_t bytes;                                                  \
+                                                                               \
+        memcpy(&bytes, in, sizeof(bytes));                                     \
+        return order##bits##toh(bytes);                                        \
     }
 
-PUT(16, le, i)
-PUT(32, le, i)
-PUT(64, le, i)
-PUT(16, be, 1 - i)
-PUT(32, be, 3 - i)
-PUT(64, be, 7 - i)
+NUMBER(16, le)
+NUMBER(32, le)
+NUMBER(64, le)
+NUMBER(16, be)
+NUMBER(32, be)
+NUMBER(64, be)

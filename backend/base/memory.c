@@ -204,7 +204,7 @@ void buffer_reserve(struct buffer *buffer, size_t capacity)
     }
 }
 
-static void buffer_grow(struct buffer *buffer, size_t more)
+void buffer_grow(struct buffer *buffer, size_t more)
 {
     size_t needed, grown = buffer->capacity ? buffer->capacity * 2 : 256;
 
@@ -214,19 +214,21 @@ static void buffer_grow(struct buffer *buffer, size_t more)
     }
 }
 
-void buffer_append(struct buffer *buffer, const void *data, size_t size)
-{
-    if (size == 0) {
-        return;
-    }
-    buffer_grow(buffer, size);
-    memcpy(buffer->data + buffer->size, data, size);
-    buffer->size += size;
-}
-
 void buffer_append_string(struct buffer *buffer, const char *text)
 {
     buffer_append(buffer, text, strlen(text));
+}
+
+void buffer_append_number(struct buffer *buffer, uint64_t number)
+{
+    char text[20]; /* UINT64_MAX has as many digits */
+    size_t at = sizeof(text);
+
+    do {
+        text[--at] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    buffer_append(buffer, text + at, sizeof(text) - at);
 }
 
 void buffer_printf(struct buffer *buffer, const char *format, ...)

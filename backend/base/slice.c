@@ -3,20 +3,9 @@
 #include <errno.h>
 #include <string.h>
 
-struct slice slice_of(const void *data, size_t size)
-{
-    return (struct slice){data, size};
-}
-
 struct slice slice_from_string(const char *text)
 {
     return (struct slice){(const uint8_t *)text, strlen(text)};
-}
-
-bool slice_equal(struct slice a, struct slice b)
-{
-    return a.size == b.size &&
-           (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
 }
 
 bool slice_equal_string(struct slice a, const char *text)

@@ -1,8 +1,12 @@
 #include "s3/call.h"
 
-#include <inttypes.h>
-
 #define REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
+
+/* Bytes that are characters, and stand for themselves: all but & < > ". */
+static const bool xml_plain[256] = {
+    [' ' ... '!'] = true, ['#' ... '%'] = true,  ['\'' ... ';'] = true,
+    ['='] = true,         ['?' ... 0x7f] = true,
+};
 
 /* https://www.w3.org/TR/xml/#charsets: what a document may hold. */
 static bool xml_holds(uint32_t character)
@@ -35,6 +39,10 @@ void xml_escape(struct buffer *out, struct slice text)
     size_t at = 0, plain = 0; /* [plain, at) is copied as it is */
 
     while (at < text.size) {
+        if (xml_plain[text.data[at]]) {
+            at++;
+            continue;
+        }
         uint32_t character = 0;
         size_t length = utf8_decode(text.data + at, text.size - at, &character);
         const char *instead = NULL;
@@ -54,9 +62,7 @@ void xml_escape(struct buffer *out, struct slice text)
         }
         at += length;
     }
-    if (at > plain) {
-        buffer_append(out, text.data + plain, at - plain);
-    }
+    buffer_append(out, text.data + plain, at - plain);
 }
 
 void xml_open_document(struct buffer *out, const char *root)
@@ -96,7 +102,7 @@ void xml_string(struct buffer *out, const char *name, const char *value)
 void xml_number(struct buffer *out, const char *name, uint64_t value)
 {
     xml_open(out, name);
-    buffer_printf(out, "%" PRIu64, value);
+    buffer_append_number(out, value);
     xml_close(out, name);
 }
 
@@ -107,7 +113,7 @@ void xml_bool(struct buffer *out, const char *name, bool value)
 
 void xml_time(struct buffer *out, const char *name, uint64_t ms)
 {
-    char text[32];
+    char text[TIME_ISO8601_SIZE + 1];
 
     time_iso8601(text, ms);
     xml_string(out, name, text);

@@ -5,8 +5,10 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -38,6 +40,43 @@ static void slices_compare_bytewise(void **state)
     assert_int_equal(slice_compare(text("a"), text("a")), 0);
     assert_true(slice_has_prefix(text("abc"), text("")));
     assert_false(slice_has_prefix(text("ab"), text("abc")));
+}
+
+static void numbers_are_written(void **state)
+{
+    struct buffer out = {0};
+
+    (void)state;
+    buffer_append_number(&out, 0);
+    buffer_append_literal(&out, " ");
+    buffer_append_number(&out, 10);
+    buffer_append_literal(&out, " ");
+    buffer_append_number(&out, UINT64_MAX);
+    assert_true(slice_equal_string(slice_of(out.data, out.size),
+                                   "0 10 18446744073709551615"));
+    buffer_free(&out);
+}
+
+/* Every day of four centuries and more, beside the C library. */
+static void times_are_written(void **state)
+{
+    char text[TIME_ISO8601_SIZE + 1], expected[64];
+
+    (void)state;
+    for (uint64_t day = 0; day < 2 * 146097; day++) {
+        const uint64_t ms = day * 86400000 + day * 7919 % 86400000;
+        const time_t seconds = (time_t)(ms / 1000);
+        struct tm tm;
+
+        gmtime_r(&seconds, &tm);
+        strftime(expected, sizeof(expected), "%Y-%m-%dT%H:%M:%S", &tm);
+        snprintf(expected + 19, sizeof(expected) - 19, ".%03uZ",
+                 (unsigned)(ms % 1000));
+        time_iso8601(text, ms);
+        assert_string_equal(text, expected);
+    }
+    time_iso8601(text, UINT64_MAX); /* of a damaged record: any year */
+    assert_int_equal(strlen(text), TIME_ISO8601_SIZE);
 }
 
 static void base64_is_strict(void **state)
@@ -311,6 +350,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers_are_strict),
+        cmocka_unit_test(numbers_are_written),
+        cmocka_unit_test(times_are_written),
         cmocka_unit_test(slices_compare_bytewise),
         cmocka_unit_test(base64_is_strict),
         cmocka_unit_test(uris_round_trip),
