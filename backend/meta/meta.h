@@ -134,6 +134,7 @@ struct meta_scan *meta_scan_uploads(struct meta *meta, uint64_t bucket);
 /* Completed uploads that are remembered, by upload id. */
 struct meta_scan *meta_scan_completed(struct meta *meta);
 void meta_scan_free(struct meta_scan *scan);
+/* What a move is told may be meta_scan_key(), or a part of it. */
 /* Moves to the first record whose key is >= `key`. */
 void meta_scan_seek(struct meta_scan *scan, struct slice key);
 /* Moves to the first record whose key is > `key`, all its versions skipped. */
@@ -153,6 +154,16 @@ int meta_scan_bucket(struct meta_scan *scan, struct arena *arena,
                      Meta__Bucket **bucket);
 int meta_scan_object(struct meta_scan *scan, struct arena *arena,
                      Meta__Object **object);
+/* What listings show of a version, without unpacking the rest: -EBADMSG also
+ * if it cannot be read. Nothing is allocated. */
+struct meta_listed {
+    uint64_t sequence, mtime_ms, size;
+    struct slice etag, owner, storage_class, version_id; /* until it moves */
+    bool delete_marker;
+    Meta__ChecksumAlgorithm checksum;
+    Meta__ChecksumType checksum_type;
+};
+int meta_scan_listed(struct meta_scan *scan, struct meta_listed *listed);
 int meta_scan_upload(struct meta_scan *scan, struct arena *arena,
                      Meta__Upload **upload);
 int meta_scan_completed_record(struct meta_scan *scan, struct arena *arena,

@@ -123,6 +123,12 @@ int record_object(struct arena *arena, struct slice value, struct slice rest,
                   Meta__Object **object);
 int record_upload(struct arena *arena, struct slice value, struct slice id,
                   Meta__Upload **upload);
+/* Without a copy: slices lie in `value`. (listed.c) */
+int record_listed(struct slice value, struct slice rest,
+                  struct meta_listed *listed);
+/* Checks the envelope; the message in it, packed. -EBADMSG. */
+int record_open(enum meta_record type, struct slice value,
+                struct slice *payload);
 
 /* --- the whole
  * --------------------------------------------------------------*/

@@ -39,24 +39,36 @@ struct slice meta_pack(struct arena *arena, enum meta_record type,
     return slice_of(out, ENVELOPE_SIZE + size);
 }
 
-int meta_unpack(struct arena *arena, enum meta_record type,
-                const ProtobufCMessageDescriptor *descriptor,
-                struct slice value, ProtobufCMessage **message)
+int record_open(enum meta_record type, struct slice value,
+                struct slice *payload)
 {
     const uint8_t *in = value.data;
-    size_t size;
 
     if (value.size < ENVELOPE_SIZE || value.size - ENVELOPE_SIZE > INT_MAX ||
         in[0] != MAGIC_0 || in[1] != MAGIC_1 || in[2] != VERSION ||
         in[3] != type) {
         return -EBADMSG;
     }
-    size = value.size - ENVELOPE_SIZE;
-    if (get_u32le(in + 4) != envelope_crc(in[3], in + ENVELOPE_SIZE, size)) {
-        return -EBADMSG;
+    *payload = slice_of(in + ENVELOPE_SIZE, value.size - ENVELOPE_SIZE);
+    return get_u32le(in + 4) ==
+                   envelope_crc(in[3], payload->data, payload->size)
+               ? 0
+               : -EBADMSG;
+}
+
+int meta_unpack(struct arena *arena, enum meta_record type,
+                const ProtobufCMessageDescriptor *descriptor,
+                struct slice value, ProtobufCMessage **message)
+{
+    struct slice payload;
+    int rc = record_open(type, value, &payload);
+
+    if (rc != 0) {
+        return rc;
     }
-    *message = protobuf_c_message_unpack(
-        descriptor, arena_protobuf_allocator(arena), size, in + ENVELOPE_SIZE);
+    *message =
+        protobuf_c_message_unpack(descriptor, arena_protobuf_allocator(arena),
+                                  payload.size, payload.data);
     return *message != NULL ? 0 : -EBADMSG;
 }
 

@@ -17,6 +17,7 @@ struct meta_scan {
     struct buffer target; /* scratch for seeks */
     struct buffer key;    /* the current object key, or bucket name */
     struct slice rest;    /* of the current key, after the terminator */
+    bool valid;           /* it is at a record */
     int error;
 };
 
@@ -32,6 +33,7 @@ static void scan_settle(struct meta_scan *scan)
     struct slice found;
 
     scan->key.size = 0;
+    scan->valid = false;
     if (scan->error != 0 || !kv_valid(scan->it)) {
         return;
     }
@@ -44,9 +46,10 @@ static void scan_settle(struct meta_scan *scan)
     if (plain_keys(scan)) {
         buffer_append(&scan->key, found.data, found.size);
         scan->rest = slice_of(NULL, 0);
-        return;
+    } else {
+        scan->error = key_unescape(found, &scan->key, &scan->rest);
     }
-    scan->error = key_unescape(found, &scan->key, &scan->rest);
+    scan->valid = scan->error == 0;
 }
 
 static void scan_seek_target(struct meta_scan *scan)
@@ -179,8 +182,7 @@ void meta_scan_next(struct meta_scan *scan)
 
 bool meta_scan_valid(struct meta_scan *scan)
 {
-    return scan->error == 0 && kv_valid(scan->it) &&
-           slice_has_prefix(kv_key(scan->it), buffer_slice(&scan->prefix));
+    return scan->valid;
 }
 
 int meta_scan_error(struct meta_scan *scan)
@@ -206,6 +208,12 @@ int meta_scan_object(struct meta_scan *scan, struct arena *arena,
 {
     invariant(scan->type == META_RECORD_OBJECT && meta_scan_valid(scan));
     return record_object(arena, kv_value(scan->it), scan->rest, object);
+}
+
+int meta_scan_listed(struct meta_scan *scan, struct meta_listed *listed)
+{
+    invariant(scan->type == META_RECORD_OBJECT && meta_scan_valid(scan));
+    return record_listed(kv_value(scan->it), scan->rest, listed);
 }
 
 int meta_scan_upload(struct meta_scan *scan, struct arena *arena,

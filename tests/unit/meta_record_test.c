@@ -176,6 +176,164 @@ static void test_misplaced_records_are_refused(void **state)
         -EBADMSG);
 }
 
+/* --- listed.c: what is read without unpacking ------------------------------*/
+static ProtobufCBinaryData bytes_of(const char *text)
+{
+    return (ProtobufCBinaryData){.data = (uint8_t *)text, .len = strlen(text)};
+}
+
+/* With something in every field. */
+static struct slice full_object(uint64_t sequence)
+{
+    Meta__Field field = META__FIELD__INIT, *fields[] = {&field, &field};
+    Meta__Checksum checksum = META__CHECKSUM__INIT;
+    Meta__Encryption encryption = META__ENCRYPTION__INIT;
+    Meta__Retention retention = META__RETENTION__INIT;
+    Meta__Renamed renamed = META__RENAMED__INIT;
+    Meta__Acl acl = META__ACL__INIT;
+    Meta__Object object = META__OBJECT__INIT;
+
+    field.name = bytes_of("content-type");
+    field.value = bytes_of("image/jpeg");
+    checksum.algorithm = META__CHECKSUM_ALGORITHM__SHA256;
+    checksum.type = META__CHECKSUM_TYPE__COMPOSITE;
+    checksum.value = bytes_of("01234567890123456789012345678901");
+    encryption.mode = META__ENCRYPTION_MODE__SSE_KMS;
+    encryption.wrapped = bytes_of("wrapped");
+    retention.until_ms = UINT64_MAX;
+    renamed.source = bytes_of("before");
+    object.sequence = sequence;
+    object.mtime_ms = 1767225600123;
+    object.size = UINT64_MAX;
+    object.etag = bytes_of("d41d8cd98f00b204e9800998ecf8427e-9");
+    object.blob = 77;
+    object.n_headers = object.n_metadata = object.n_tags = 2;
+    object.headers = object.metadata = object.tags = fields;
+    object.owner = bytes_of("somebody");
+    object.storage_class = bytes_of("GLACIER");
+    object.checksum = &checksum;
+    object.parts = 9;
+    object.version_id = bytes_of("0123456789abcdef0123456789abcdef");
+    object.delete_marker = true;
+    object.encryption = &encryption;
+    object.retention = &retention;
+    object.legal_hold = META__LEGAL_HOLD__HOLD_ON;
+    object.renamed = &renamed;
+    object.acl = &acl;
+    object.website_redirect = bytes_of("/there");
+    return meta_pack(arena, META_RECORD_OBJECT, &object.base);
+}
+
+static bool slice_is(struct slice slice, const char *text)
+{
+    return slice_equal_string(slice, text);
+}
+
+static void test_listed(void **state)
+{
+    struct meta_listed listed;
+    uint8_t rest[8];
+
+    (void)state;
+    put_u64be(rest, ~UINT64_C(9));
+    assert_int_equal(record_listed(full_object(9), slice_of(rest, 8), &listed),
+                     0);
+    assert_true(listed.sequence == 9 && listed.mtime_ms == 1767225600123 &&
+                listed.size == UINT64_MAX);
+    assert_true(slice_is(listed.etag, "d41d8cd98f00b204e9800998ecf8427e-9"));
+    assert_true(slice_is(listed.owner, "somebody"));
+    assert_true(slice_is(listed.storage_class, "GLACIER"));
+    assert_true(
+        slice_is(listed.version_id, "0123456789abcdef0123456789abcdef"));
+    assert_true(listed.delete_marker);
+    assert_int_equal(listed.checksum, META__CHECKSUM_ALGORITHM__SHA256);
+    assert_int_equal(listed.checksum_type, META__CHECKSUM_TYPE__COMPOSITE);
+
+    assert_int_equal(record_listed(full_object(8), slice_of(rest, 8), &listed),
+                     -EBADMSG);
+    assert_int_equal(record_listed(full_object(9), slice_of(rest, 7), &listed),
+                     -EBADMSG);
+    assert_int_equal(
+        record_listed(counter_record(9), slice_of(rest, 8), &listed), -EBADMSG);
+}
+
+static void test_listed_defaults(void **state)
+{
+    Meta__Object object = META__OBJECT__INIT;
+    struct meta_listed listed;
+    uint8_t rest[8];
+
+    (void)state;
+    object.sequence = 1;
+    put_u64be(rest, ~UINT64_C(1));
+    memset(&listed, 0xff, sizeof(listed));
+    assert_int_equal(
+        record_listed(meta_pack(arena, META_RECORD_OBJECT, &object.base),
+                      slice_of(rest, 8), &listed),
+        0);
+    assert_true(listed.mtime_ms == 0 && listed.size == 0);
+    assert_true(listed.etag.size == 0 && listed.owner.size == 0 &&
+                listed.storage_class.size == 0 && listed.version_id.size == 0);
+    assert_false(listed.delete_marker);
+    assert_int_equal(listed.checksum, META__CHECKSUM_ALGORITHM__NO_CHECKSUM);
+}
+
+/* A payload in an envelope whose checksum is right. */
+static struct slice enveloped(const void *payload, size_t size)
+{
+    uint8_t *out = arena_alloc(arena, 8 + size);
+
+    memcpy(out, "SR\x01\x03", 4);
+    memcpy(out + 8, payload, size);
+    put_u32le(out + 4, crc32c_extend(crc32c_bytes(out + 3, 1), payload, size));
+    return slice_of(out, 8 + size);
+}
+
+static void test_listed_bounds(void **state)
+{
+#define PAYLOAD(text)                                                          \
+    {                                                                          \
+        text, sizeof(text) - 1                                                 \
+    }
+    static const struct {
+        const char *bytes;
+        size_t size;
+    } bad[] = {
+        PAYLOAD("\x22\x05"
+                "abcd"), /* an etag longer than the record */
+        PAYLOAD("\x22"), /* without its length */
+        PAYLOAD("\x22\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"),
+        PAYLOAD("\x09"
+                "1234567"),  /* seven bytes of eight */
+        PAYLOAD("\x10\xff"), /* a number without an end */
+        PAYLOAD("\x10\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"),
+        PAYLOAD("\x23"),             /* a group */
+        PAYLOAD("\x26"),             /* no type at all */
+        PAYLOAD("\x20\x01"),         /* the etag as a number */
+        PAYLOAD("\x08\x01"),         /* the sequence as a varint */
+        PAYLOAD("\x52\x02\x08\xff"), /* a checksum that is cut off */
+    };
+    uint8_t good[9 + 2] = {0x09, 1, 0, 0, 0, 0, 0, 0, 0, 0xa0, 0x06};
+    uint8_t payload[sizeof(good) + 16], rest[8];
+    struct meta_listed listed;
+
+    (void)state;
+    put_u64be(rest, ~UINT64_C(1));
+    /* Field 100 is one that nobody knows. */
+    memcpy(payload, good, sizeof(good));
+    payload[sizeof(good)] = 5;
+    assert_int_equal(record_listed(enveloped(payload, sizeof(good) + 1),
+                                   slice_of(rest, 8), &listed),
+                     0);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        memcpy(payload, good, 9);
+        memcpy(payload + 9, bad[i].bytes, bad[i].size);
+        assert_int_equal(record_listed(enveloped(payload, 9 + bad[i].size),
+                                       slice_of(rest, 8), &listed),
+                         -EBADMSG);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -187,6 +345,9 @@ int main(void)
         cmocka_unit_test(test_other_type_is_refused),
         cmocka_unit_test(test_garbage_payload_is_refused),
         cmocka_unit_test(test_misplaced_records_are_refused),
+        cmocka_unit_test(test_listed),
+        cmocka_unit_test(test_listed_defaults),
+        cmocka_unit_test(test_listed_bounds),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

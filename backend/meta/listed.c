@@ -1,0 +1,171 @@
+/*
+ * What a listing shows of an object's record, read where it lies: a page has
+ * a thousand records, and most of what is in one is not shown.
+ *
+ * The encoding is https://protobuf.dev/programming-guides/encoding/; the
+ * numbers are those of Object and Checksum in records.proto. What is not shown
+ * is passed over by its length, without a look at what is in it.
+ */
+#include "meta/private.h"
+
+#include <errno.h>
+
+enum wire_type {
+    WIRE_VARINT = 0,
+    WIRE_FIXED64 = 1,
+    WIRE_BYTES = 2,
+    WIRE_FIXED32 = 5
+};
+
+struct field {
+    uint64_t number;
+    enum wire_type type;
+    uint64_t value;     /* VARINT, FIXED64 */
+    struct slice bytes; /* BYTES */
+};
+
+/* What is left of a message. */
+struct rest {
+    const uint8_t *at, *end;
+};
+
+static bool take_long_varint(struct rest *rest, uint64_t *value)
+{
+    uint64_t sum = 0;
+
+    for (unsigned shift = 0; shift < 64 && rest->at < rest->end; shift += 7) {
+        const uint8_t byte = *rest->at++;
+
+        sum |= (uint64_t)(byte & 0x7f) << shift;
+        if (byte < 0x80) {
+            *value = sum;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Most have one byte. */
+static inline bool take_varint(struct rest *rest, uint64_t *value)
+{
+    if (rest->at < rest->end && *rest->at < 0x80) {
+        *value = *rest->at++;
+        return true;
+    }
+    return take_long_varint(rest, value);
+}
+
+static inline bool take_bytes(struct rest *rest, uint64_t size,
+                              struct slice *bytes)
+{
+    if (size > (uint64_t)(rest->end - rest->at)) {
+        return false;
+    }
+    *bytes = slice_of(rest->at, (size_t)size);
+    rest->at += size;
+    return true;
+}
+
+static inline bool take_field(struct rest *rest, struct field *field)
+{
+    uint64_t tag;
+
+    if (!take_varint(rest, &tag)) {
+        return false;
+    }
+    field->number = tag >> 3;
+    field->type = (enum wire_type)(tag & 7);
+    switch (field->type) {
+    case WIRE_VARINT:
+        return take_varint(rest, &field->value);
+    case WIRE_FIXED64:
+        if (!take_bytes(rest, 8, &field->bytes)) {
+            return false;
+        }
+        field->value = get_u64le(field->bytes.data);
+        return true;
+    case WIRE_BYTES:
+        return take_varint(rest, &field->value) &&
+               take_bytes(rest, field->value, &field->bytes);
+    case WIRE_FIXED32:
+        return take_bytes(rest, 4, &field->bytes);
+    }
+    return false;
+}
+
+static bool read_checksum(struct slice in, struct meta_listed *listed)
+{
+    struct rest rest = {in.data, in.data + in.size};
+    struct field field;
+
+    while (rest.at < rest.end) {
+        if (!take_field(&rest, &field)) {
+            return false;
+        }
+        if (field.number == 1 && field.type == WIRE_VARINT) {
+            listed->checksum = (Meta__ChecksumAlgorithm)field.value;
+        } else if (field.number == 2 && field.type == WIRE_VARINT) {
+            listed->checksum_type = (Meta__ChecksumType)field.value;
+        }
+    }
+    return true;
+}
+
+/* Fields whose number is known and whose type is another are not passed
+ * over. */
+static bool note_field(const struct field *field, struct meta_listed *listed)
+{
+    switch (field->number) {
+    case 1:
+        listed->sequence = field->value;
+        return field->type == WIRE_FIXED64;
+    case 2:
+        listed->mtime_ms = field->value;
+        return field->type == WIRE_VARINT;
+    case 3:
+        listed->size = field->value;
+        return field->type == WIRE_VARINT;
+    case 4:
+        listed->etag = field->bytes;
+        return field->type == WIRE_BYTES;
+    case 8:
+        listed->owner = field->bytes;
+        return field->type == WIRE_BYTES;
+    case 9:
+        listed->storage_class = field->bytes;
+        return field->type == WIRE_BYTES;
+    case 10:
+        return field->type == WIRE_BYTES && read_checksum(field->bytes, listed);
+    case 12:
+        listed->version_id = field->bytes;
+        return field->type == WIRE_BYTES;
+    case 13:
+        listed->delete_marker = field->value != 0;
+        return field->type == WIRE_VARINT;
+    default:
+        return true;
+    }
+}
+
+int record_listed(struct slice value, struct slice key_rest,
+                  struct meta_listed *listed)
+{
+    struct slice payload;
+    struct rest rest;
+    struct field field;
+    int rc = record_open(META_RECORD_OBJECT, value, &payload);
+
+    *listed = (struct meta_listed){0};
+    if (rc != 0) {
+        return rc;
+    }
+    rest = (struct rest){payload.data, payload.data + payload.size};
+    while (rest.at < rest.end) {
+        if (!take_field(&rest, &field) || !note_field(&field, listed)) {
+            return -EBADMSG;
+        }
+    }
+    return key_rest.size == 8 && listed->sequence == ~get_u64be(key_rest.data)
+               ? 0
+               : -EBADMSG;
+}
