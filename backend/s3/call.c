@@ -401,6 +401,7 @@ void s3_call_free(struct s3_call *call)
     if (call->secret_reply && call->reply_body.size > 0) {
         explicit_bzero((void *)call->reply_body.data, call->reply_body.size);
     }
+    buffer_free(&call->document);
     if (call->layout != NULL) {
         layout__layout__free_unpacked(call->layout, NULL);
     }

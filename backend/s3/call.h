@@ -77,6 +77,7 @@ struct s3_call {
     struct s3_source *source; /* reply body from blobs, or NULL */
     struct slice reply_body;  /* reply body in memory: XML; goes before what
                                  the source has */
+    struct buffer document;   /* what reply_body lies in, or nothing; heap */
     struct s3_listen *listen; /* reply body from the feed, or NULL: listen.h */
     size_t reply_sent;
     struct s3_multirange *multirange; /* what follows both; or NULL */

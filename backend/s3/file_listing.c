@@ -77,7 +77,7 @@ static void add_directory(struct page *page, struct slice name)
 }
 
 static void add_object(struct page *page, struct slice name,
-                       const Meta__Object *object)
+                       const struct meta_listed *object)
 {
     char modified[32];
 
@@ -98,20 +98,18 @@ static void add_object(struct page *page, struct slice name,
 /* Shows one key or common prefix, or finds the page full. Keys that end with
  * "/" stand for directories, and are none of their entries. */
 static int show(struct s3_call *call, struct page *page, struct meta_scan *scan,
-                struct arena *scratch, enum list_step step, struct slice found)
+                enum list_step step, struct slice found)
 {
     struct slice name = slice_of(found.data + page->query.prefix.size,
                                  found.size - page->query.prefix.size);
-    Meta__Object *object;
-    int error = meta_scan_object(scan, scratch, &object);
+    struct meta_listed object;
+    int error = meta_scan_listed(scan, &object);
 
     if (error != 0) {
         return error;
     }
-    if (object->delete_marker || name.size == 0) {
-        struct slice key = meta_scan_key(scan);
-
-        meta_scan_seek_after(scan, arena_copy(scratch, key.data, key.size));
+    if (object.delete_marker || name.size == 0) {
+        meta_scan_seek_after(scan, meta_scan_key(scan));
         return 0;
     }
     if (page->count == LIST_MAX) {
@@ -124,7 +122,7 @@ static int show(struct s3_call *call, struct page *page, struct meta_scan *scan,
         add_directory(page, slice_of(name.data, name.size - 1));
         meta_scan_skip_prefix(scan, found);
     } else {
-        add_object(page, name, object);
+        add_object(page, name, &object);
         meta_scan_seek_after(scan, found);
     }
     return 0;
@@ -134,24 +132,18 @@ static int fill(struct s3_call *call, struct page *page)
 {
     struct meta_scan *scan =
         meta_scan_objects(call->service->meta, call->bucket->id);
-    struct arena *scratch = arena_new();
     int error = 0;
 
     list_start(scan, &page->query);
-    for (unsigned i = 1; error == 0 && !page->truncated; i++) {
+    while (error == 0 && !page->truncated) {
         struct slice found;
-        enum list_step step = list_here(scan, scratch, &page->query, &found);
+        enum list_step step = list_here(scan, &page->query, &found);
 
         if (step == LIST_END) {
             break;
         }
-        error = show(call, page, scan, scratch, step, found);
-        if (i % LIST_PER_SCRATCH == 0) {
-            arena_free(scratch);
-            scratch = arena_new();
-        }
+        error = show(call, page, scan, step, found);
     }
-    arena_free(scratch);
     error = error != 0 ? error : meta_scan_error(scan);
     meta_scan_free(scan);
     return error;

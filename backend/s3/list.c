@@ -5,61 +5,50 @@
 
 #include "s3/list_common.h"
 #include "s3/operations.h"
-#include "s3/ownership.h"
 
 /* One page as it is put together. */
 struct page {
     struct list_query query;
     bool owners;
+    struct entry_owner owner;
     struct buffer contents, prefixes;
     uint64_t count;
-    struct slice last; /* the last name shown */
+    struct buffer last; /* the last name shown */
     bool truncated;
 };
 
+static struct slice last_name(const struct page *page)
+{
+    return slice_of(page->last.data, page->last.size);
+}
+
 static void write_object(struct s3_call *call, struct page *page,
-                         struct slice key, const Meta__Object *object)
+                         struct slice key, const struct meta_listed *object)
 {
     struct buffer *out = &page->contents;
-    const Meta__Checksum *checksum = object->checksum;
 
-    xml_open(out, "Contents");
-    list_text(out, &page->query, "Key", key);
-    xml_time(out, "LastModified", object->mtime_ms);
-    xml_quoted(out, "ETag", pb_slice(object->etag));
-    if (checksum != NULL &&
-        checksum->algorithm != META__CHECKSUM_ALGORITHM__NO_CHECKSUM) {
-        xml_string(out, "ChecksumAlgorithm",
-                   checksum_name(checksum->algorithm));
-        xml_string(out, "ChecksumType",
-                   checksum->type == META__CHECKSUM_TYPE__COMPOSITE
-                       ? "COMPOSITE"
-                       : "FULL_OBJECT");
-    }
-    xml_number(out, "Size", object->size);
+    buffer_append_literal(out, "<Contents>");
+    entry_key(out, &page->query, key);
+    entry_modified(out, object);
+    entry_content(out, object);
     if (page->owners) {
-        list_owner(call, out, "Owner",
-                   ownership_of_object(call->bucket, object));
+        entry_owner(call, out, &page->owner, object);
     }
-    xml_text(out, "StorageClass",
-             object->storage_class.len > 0 ? pb_slice(object->storage_class)
-                                           : SLICE_LITERAL("STANDARD"));
-    xml_close(out, "Contents");
+    entry_storage_class(out, object);
+    buffer_append_literal(out, "</Contents>");
 }
 
 /* Shows one key or common prefix, or finds the page full. */
 static int show(struct s3_call *call, struct page *page, struct meta_scan *scan,
-                struct arena *scratch, enum list_step step, struct slice name)
+                enum list_step step, struct slice name)
 {
-    Meta__Object *object;
-    int rc = meta_scan_object(scan, scratch, &object);
+    struct meta_listed object;
+    int rc = meta_scan_listed(scan, &object);
     if (rc != 0) {
         return rc;
     }
-    if (object->delete_marker) {
-        struct slice key = meta_scan_key(scan);
-        key = arena_copy(scratch, key.data, key.size);
-        meta_scan_seek_after(scan, key);
+    if (object.delete_marker) {
+        meta_scan_seek_after(scan, meta_scan_key(scan));
         return 0;
     }
     if (page->count == page->query.max) {
@@ -67,16 +56,18 @@ static int show(struct s3_call *call, struct page *page, struct meta_scan *scan,
         return 0;
     }
     page->count++;
-    page->last = arena_copy(call->arena, name.data, name.size);
+    page->last.size = 0;
+    buffer_append(&page->last, name.data, name.size);
     if (step == LIST_PREFIX) {
         list_common_prefix(&page->prefixes, &page->query, name);
         meta_scan_skip_prefix(scan, name);
         return 0;
     }
-    write_object(call, page, name, object);
+    write_object(call, page, name, &object);
     meta_scan_next(scan);
-    if (meta_scan_valid(scan) && slice_equal(meta_scan_key(scan), name)) {
-        meta_scan_seek_after(scan, name); /* older versions */
+    if (meta_scan_valid(scan) &&
+        slice_equal(meta_scan_key(scan), last_name(page))) {
+        meta_scan_seek_after(scan, last_name(page)); /* older versions */
     }
     return 0;
 }
@@ -88,22 +79,16 @@ static int fill(struct s3_call *call, struct page *page)
     }
     struct meta_scan *scan =
         meta_scan_objects(call->service->meta, call->bucket->id);
-    struct arena *scratch = arena_new();
     int rc = 0;
     list_start(scan, &page->query);
-    for (unsigned i = 1; rc == 0 && !page->truncated; i++) {
+    while (rc == 0 && !page->truncated) {
         struct slice name;
-        enum list_step step = list_here(scan, scratch, &page->query, &name);
+        enum list_step step = list_here(scan, &page->query, &name);
         if (step == LIST_END) {
             break;
         }
-        rc = show(call, page, scan, scratch, step, name);
-        if (i % LIST_PER_SCRATCH == 0) {
-            arena_free(scratch);
-            scratch = arena_new();
-        }
+        rc = show(call, page, scan, step, name);
     }
-    arena_free(scratch);
     rc = rc != 0 ? rc : meta_scan_error(scan);
     meta_scan_free(scan);
     return rc;
@@ -111,8 +96,10 @@ static int fill(struct s3_call *call, struct page *page)
 
 static void page_free(struct page *page)
 {
+    entry_owner_free(&page->owner);
     buffer_free(&page->contents);
     buffer_free(&page->prefixes);
+    buffer_free(&page->last);
 }
 
 /* What both versions say after their own beginning; ends the call. */
@@ -152,7 +139,7 @@ void s3_list_objects_run(struct s3_call *call)
         list_text(&out, &page.query, "Prefix", page.query.prefix);
         list_text(&out, &page.query, "Marker", marker);
         if (page.truncated && page.query.delimiter.size > 0) {
-            list_text(&out, &page.query, "NextMarker", page.last);
+            list_text(&out, &page.query, "NextMarker", last_name(&page));
         }
         reply(call, &page, &out);
     }
@@ -202,9 +189,9 @@ void s3_list_objects_v2_run(struct s3_call *call)
             xml_text(&out, "ContinuationToken", token);
         }
         if (page.truncated) {
-            xml_string(
-                &out, "NextContinuationToken",
-                list_token_encode(call->arena, LIST_TOKEN_OBJECT, page.last));
+            xml_string(&out, "NextContinuationToken",
+                       list_token_encode(call->arena, LIST_TOKEN_OBJECT,
+                                         last_name(&page)));
         }
         xml_number(&out, "KeyCount", page.count);
         reply(call, &page, &out);

@@ -73,19 +73,18 @@ static bool rolled_up(struct slice key, const struct list_query *query,
     return true;
 }
 
-enum list_step list_here(struct meta_scan *scan, struct arena *arena,
-                         const struct list_query *query, struct slice *name)
+enum list_step list_here(struct meta_scan *scan, const struct list_query *query,
+                         struct slice *name)
 {
     while (meta_scan_valid(scan)) {
-        struct slice key = meta_scan_key(scan), prefix;
+        const struct slice key = meta_scan_key(scan);
         if (!slice_has_prefix(key, query->prefix)) {
             break;
         }
-        if (!rolled_up(key, query, &prefix)) {
-            *name = arena_copy(arena, key.data, key.size);
+        if (!rolled_up(key, query, name)) {
+            *name = key;
             return LIST_ENTRY;
         }
-        *name = arena_copy(arena, prefix.data, prefix.size);
         if (query->after.data == NULL ||
             slice_compare(*name, query->after) > 0) {
             return LIST_PREFIX;
@@ -161,10 +160,9 @@ void list_text(struct buffer *out, const struct list_query *query,
         xml_text(out, element, text);
         return;
     }
-    struct buffer encoded = {NULL, 0, 0};
-    uri_encode(&encoded, text, true);
-    xml_text(out, element, slice_of(encoded.data, encoded.size));
-    buffer_free(&encoded);
+    xml_open(out, element);
+    uri_encode(out, text, true); /* leaves nothing to be escaped */
+    xml_close(out, element);
 }
 
 void list_common_prefix(struct buffer *out, const struct list_query *query,

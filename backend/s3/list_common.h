@@ -11,7 +11,7 @@
 #include "s3/call.h"
 
 #define LIST_MAX         1000 /* entries of one page */
-#define LIST_PER_SCRATCH 64   /* records unpacked into one scratch arena */
+#define LIST_PER_SCRATCH 64   /* uploads unpacked into one scratch arena */
 
 /* --- what was asked
  * ----------------------------------------------------------*/
@@ -34,10 +34,11 @@ bool list_max(struct s3_call *call, const char *argument, uint64_t *max);
 enum list_step { LIST_END, LIST_ENTRY, LIST_PREFIX };
 
 void list_start(struct meta_scan *scan, const struct list_query *query);
-/* What the scan's record is to the listing; *name, in the arena, is its key
- * or the common prefix. Moves past prefixes that are not after `after`. */
-enum list_step list_here(struct meta_scan *scan, struct arena *arena,
-                         const struct list_query *query, struct slice *name);
+/* What the scan's record is to the listing; *name, until the scan moves, is
+ * its key or the common prefix. Moves past prefixes that are not after
+ * `after`. */
+enum list_step list_here(struct meta_scan *scan, const struct list_query *query,
+                         struct slice *name);
 
 /* --- continuation tokens -----------------------------------------------------
  * base64url of kind, CRC32C and the last name shown: opaque, stateless. */
@@ -58,5 +59,22 @@ void list_common_prefix(struct buffer *out, const struct list_query *query,
 /* <element><ID/><DisplayName/></element> */
 void list_owner(struct s3_call *call, struct buffer *out, const char *element,
                 struct slice user);
+
+/* --- what is shown of a version (list_entry.c) -------------------------------
+ * A page has a thousand of them: nothing here allocates but for `out`. */
+void entry_key(struct buffer *out, const struct list_query *query,
+               struct slice key);
+void entry_modified(struct buffer *out, const struct meta_listed *listed);
+/* ETag, checksum, Size. */
+void entry_content(struct buffer *out, const struct meta_listed *listed);
+void entry_storage_class(struct buffer *out, const struct meta_listed *listed);
+/* The owner shown last: most of a page have the same. */
+struct entry_owner {
+    struct buffer id;  /* as the record has it */
+    struct buffer xml; /* empty: none was shown yet */
+};
+void entry_owner(struct s3_call *call, struct buffer *out,
+                 struct entry_owner *last, const struct meta_listed *listed);
+void entry_owner_free(struct entry_owner *last);
 
 #endif

@@ -7,13 +7,13 @@
 
 #include "s3/list_common.h"
 #include "s3/operations.h"
-#include "s3/ownership.h"
 #include "s3/version.h"
 
 /* One page as it is put together. */
 struct page {
     struct list_query query; /* after: the key marker */
     struct slice version_marker;
+    struct entry_owner owner;
     struct buffer versions, prefixes;
     uint64_t count;
     struct slice last, last_version; /* shown last; a prefix has no version */
@@ -111,58 +111,38 @@ static int start(struct s3_call *call, struct page *page,
     return rc;
 }
 
-static void write_owner(struct s3_call *call, struct buffer *out,
-                        const Meta__Object *object)
+static struct slice listed_version(const struct meta_listed *version)
 {
-    list_owner(call, out, "Owner", ownership_of_object(call->bucket, object));
-}
-
-static void write_content(struct s3_call *call, struct buffer *out,
-                          const Meta__Object *object)
-{
-    const Meta__Checksum *checksum = object->checksum;
-
-    xml_quoted(out, "ETag", pb_slice(object->etag));
-    if (checksum != NULL &&
-        checksum->algorithm != META__CHECKSUM_ALGORITHM__NO_CHECKSUM) {
-        xml_string(out, "ChecksumAlgorithm",
-                   checksum_name(checksum->algorithm));
-        xml_string(out, "ChecksumType",
-                   checksum->type == META__CHECKSUM_TYPE__COMPOSITE
-                       ? "COMPOSITE"
-                       : "FULL_OBJECT");
-    }
-    xml_number(out, "Size", object->size);
-    write_owner(call, out, object);
-    xml_text(out, "StorageClass",
-             object->storage_class.len > 0 ? pb_slice(object->storage_class)
-                                           : SLICE_LITERAL("STANDARD"));
+    return version->version_id.size > 0 ? version->version_id
+                                        : SLICE_LITERAL("null");
 }
 
 static void write_version(struct s3_call *call, struct page *page,
-                          struct slice key, const Meta__Object *object)
+                          struct slice key, const struct meta_listed *version)
 {
-    const char *element = object->delete_marker ? "DeleteMarker" : "Version";
+    const bool marker = version->delete_marker;
     struct buffer *out = &page->versions;
 
-    xml_open(out, element);
-    list_text(out, &page->query, "Key", key);
-    xml_text(out, "VersionId", version_name(object));
-    xml_bool(out, "IsLatest", object->sequence == page->newest);
-    xml_time(out, "LastModified", object->mtime_ms);
-    if (object->delete_marker) {
-        write_owner(call, out, object);
-    } else {
-        write_content(call, out, object);
+    buffer_append_string(out, marker ? "<DeleteMarker>" : "<Version>");
+    entry_key(out, &page->query, key);
+    xml_text(out, "VersionId", listed_version(version));
+    xml_bool(out, "IsLatest", version->sequence == page->newest);
+    entry_modified(out, version);
+    if (!marker) {
+        entry_content(out, version);
     }
-    xml_close(out, element);
+    entry_owner(call, out, &page->owner, version);
+    if (!marker) {
+        entry_storage_class(out, version);
+    }
+    buffer_append_string(out, marker ? "</DeleteMarker>" : "</Version>");
 }
 
 /* Shows one version, marker or common prefix, or finds the page full. */
 static int show(struct s3_call *call, struct page *page, struct meta_scan *scan,
-                struct arena *scratch, enum list_step step, struct slice name)
+                enum list_step step, struct slice name)
 {
-    Meta__Object *object;
+    struct meta_listed listed;
     int rc = 0;
 
     if (page->count == page->query.max) {
@@ -177,16 +157,16 @@ static int show(struct s3_call *call, struct page *page, struct meta_scan *scan,
         meta_scan_skip_prefix(scan, name);
         return 0;
     }
-    rc = meta_scan_object(scan, scratch, &object);
+    rc = meta_scan_listed(scan, &listed);
     if (rc != 0) {
         return rc;
     }
     if (!slice_equal(name, slice_of(page->key.data, page->key.size))) {
-        note_newest(page, scan, object->sequence);
+        note_newest(page, scan, listed.sequence);
     }
-    write_version(call, page, name, object);
+    write_version(call, page, name, &listed);
     if (page->count == page->query.max) {
-        struct slice version = version_name(object);
+        struct slice version = listed_version(&listed);
 
         page->last = arena_copy(call->arena, name.data, name.size);
         page->last_version =
@@ -205,15 +185,12 @@ static int fill(struct s3_call *call, struct page *page)
         meta_scan_objects(call->service->meta, call->bucket->id);
     int rc = start(call, page, scan);
     while (rc == 0 && !page->truncated) {
-        struct arena *scratch = arena_new();
         struct slice name;
-        enum list_step step = list_here(scan, scratch, &page->query, &name);
+        enum list_step step = list_here(scan, &page->query, &name);
         if (step == LIST_END) {
-            arena_free(scratch);
             break;
         }
-        rc = show(call, page, scan, scratch, step, name);
-        arena_free(scratch);
+        rc = show(call, page, scan, step, name);
     }
     rc = rc != 0 ? rc : meta_scan_error(scan);
     meta_scan_free(scan);
@@ -267,6 +244,7 @@ void s3_list_versions_run(struct s3_call *call)
     } else {
         reply(call, &page);
     }
+    entry_owner_free(&page.owner);
     buffer_free(&page.versions);
     buffer_free(&page.prefixes);
     buffer_free(&page.key);

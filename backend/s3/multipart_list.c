@@ -226,7 +226,7 @@ static int fill(struct s3_call *call, struct uploads_page *page)
     start(scan, page);
     for (unsigned i = 1; rc == 0 && !page->truncated; i++) {
         struct slice name;
-        enum list_step step = list_here(scan, scratch, &page->query, &name);
+        enum list_step step = list_here(scan, &page->query, &name);
         if (step == LIST_END) {
             break;
         }

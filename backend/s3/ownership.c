@@ -56,12 +56,16 @@ struct slice ownership_of_request(const struct s3_call *call)
                : writer;
 }
 
+struct slice ownership_of_record(const Meta__Bucket *bucket, struct slice owner)
+{
+    return owner.size == 0 || !acls_enabled(bucket) ? pb_slice(bucket->owner)
+                                                    : owner;
+}
+
 struct slice ownership_of_object(const Meta__Bucket *bucket,
                                  const Meta__Object *object)
 {
-    return object->owner.len == 0 || !acls_enabled(bucket)
-               ? pb_slice(bucket->owner)
-               : pb_slice(object->owner);
+    return ownership_of_record(bucket, pb_slice(object->owner));
 }
 
 /* bucket_change: a bucket without lists must have none. */

@@ -18,6 +18,9 @@ struct slice ownership_of_request(const struct s3_call *call);
 /* Of one that is there. */
 struct slice ownership_of_object(const Meta__Bucket *bucket,
                                  const Meta__Object *object);
+/* The same, the record's `owner` being known. */
+struct slice ownership_of_record(const Meta__Bucket *bucket,
+                                 struct slice owner);
 /* Of a bucket whose requesters pay, others than its owner must say that they
  * do (x-amz-request-payer). False: the call has failed. */
 bool request_payment_agreed(struct s3_call *call);

@@ -92,11 +92,9 @@ void call_reply_document(struct s3_call *call, unsigned status,
                          const char *type, struct buffer *document)
 {
     call_header(call, "Content-Type", "%s", type);
-    call->reply_body = arena_copy(call->arena, document->data, document->size);
-    if (call->secret_reply) {
-        explicit_bzero(document->data, document->size);
-    }
-    buffer_free(document);
+    call->document = *document;
+    *document = (struct buffer){0};
+    call->reply_body = slice_of(call->document.data, call->document.size);
     call->reply.has_content_length = true;
     call->reply.content_length = call->reply_body.size;
     call->reply.body = WIRE__REPLY__BODY__DATA;
