@@ -8,13 +8,14 @@ in a bucket with a thousand; LIST beside LevelDB's own iterator.
 Two servers run side by side, one on each store; the requests of a round go to
 one and then the other. Each time is the median over all rounds, from the
 request's first byte to the answer's last, over one kept connection to one
-worker. The stores are filled directly, without objects' bytes.
+worker. CPU is what the threads of s3d, and the worker, ran per request. The
+stores are filled directly, without objects' bytes.
 """
 
 import argparse
-import http.client
 import json
 import pathlib
+import socket
 import statistics
 import subprocess
 import sys
@@ -26,6 +27,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tests")
 from stack import BUILD, Stack, peak_rss  # noqa: E402
 
 SMALL, PAGE = 1000, 1000
+ANSWER = bytearray(4 << 20)
 TOOL = BUILD / "bench" / "metadata"
 PAGES = {
     "v2, 1000 keys": ("list_objects_v2", {}),
@@ -71,8 +73,9 @@ class Server:
         return sum(p.stat().st_size for p in self.metadata.rglob("*"))
 
     def connect(self):
-        self.connection = http.client.HTTPConnection("127.0.0.1",
-                                                     self.stack.port)
+        self.connection = socket.create_connection(
+            ("127.0.0.1", self.stack.port))
+        self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def path(self, call, options):
         url = urllib.parse.urlsplit(self.client.generate_presigned_url(
@@ -80,14 +83,31 @@ class Server:
         return f"{url.path}?{url.query}"
 
     def seconds(self, path):
+        request = (f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:"
+                   f"{self.stack.port}\r\n\r\n").encode()
         start = time.perf_counter()
-        self.connection.request("GET", path)
-        answer = self.connection.getresponse()
-        body = answer.read()
+        self.connection.sendall(request)
+        got = 0
+        while True:
+            got += self.connection.recv_into(memoryview(ANSWER)[got:])
+            end = ANSWER.find(b"\r\n\r\n", 0, got)
+            if end >= 0:
+                break
+        head = bytes(ANSWER[:end]).lower()
+        size = int(head.split(b"content-length:")[1].split(b"\r\n")[0])
+        while got < end + 4 + size:
+            got += self.connection.recv_into(memoryview(ANSWER)[got:])
         spent = time.perf_counter() - start
-        if answer.status != 200:
+        body = bytes(ANSWER[end + 4:got])
+        if not head.startswith(b"http/1.1 200 "):
             raise RuntimeError(body[:500])
         return spent, body
+
+    def cpu(self):
+        """Seconds that s3d's threads and the worker have run."""
+        return [sum(int(task.read_text().split()[0]) for task in
+                    pathlib.Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
+                for pid in (self.stack.s3d.pid, *self.stack.worker_pids())]
 
     def iterate(self, count, rounds):
         """LevelDB's own iterator, on the same store while s3d is down."""
@@ -139,22 +159,30 @@ def folders(large, options, rows):
 def beside_iterator(large, options, rows):
     """Rounds alternate: LevelDB alone, then the same keys through S3."""
     path = large.path("list_objects_v2", {})
-    ratios, ours, bases = [], [], []
+    ratios, ours, bases, cpus = [], [], [], []
     for _ in range(5):
         base = statistics.median(large.iterate(PAGE, options.rounds)[5:])
+        for _ in range(5):
+            large.seconds(path)
+        before = large.cpu()
         list_ = statistics.median(
-            [large.seconds(path)[0] for _ in range(options.rounds)][5:])
+            [large.seconds(path)[0] for _ in range(options.rounds)])
+        cpus.append([(b - a) / options.rounds * 1e6
+                     for a, b in zip(before, large.cpu())])
         ratios.append(base / list_)
         ours.append(list_ * 1e6)
         bases.append(base * 1e6)
+    s3d, worker = (statistics.median(column) for column in zip(*cpus))
     row = {"what": "LIST 1000 keys", "beside": "LevelDB's iterator",
            "ratio": statistics.median(ratios),
            "list_us": statistics.median(ours),
-           "iterator_us": statistics.median(bases)}
+           "iterator_us": statistics.median(bases),
+           "s3d_cpu_us": s3d, "worker_cpu_us": worker}
     rows.append(row)
     print(f"LIST 1000 keys of {large.keys} beside LevelDB's own iterator: "
           f"ratio {row['ratio']:.3f} ({row['list_us']:.0f} us, "
-          f"{row['iterator_us']:.0f} us)")
+          f"{row['iterator_us']:.0f} us; CPU of s3d {s3d:.0f} us, of the "
+          f"worker {worker:.0f} us)")
 
 
 def main():
