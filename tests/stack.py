@@ -296,13 +296,15 @@ class Signer:
             key = hmac.digest(key, word.encode(), "sha256")
         self.key = key
 
-    def url(self, method, path):
+    def url(self, method, path, subresource=""):
         scope = f"{self.when[:8]}/us-east-1/s3/aws4_request"
         query = urllib.parse.urlencode([
             ("X-Amz-Algorithm", "AWS4-HMAC-SHA256"),
             ("X-Amz-Credential", f"{self.stack.access_key}/{scope}"),
             ("X-Amz-Date", self.when), ("X-Amz-Expires", "604800"),
             ("X-Amz-SignedHeaders", "host")])
+        if subresource:
+            query += f"&{subresource}="
         canonical = "\n".join([method, path, query, f"host:{self.host}", "",
                                "host", "UNSIGNED-PAYLOAD"])
         text = "\n".join(["AWS4-HMAC-SHA256", self.when, scope,

@@ -75,8 +75,13 @@ def violation(operations, state=None):
             pending.add(operation)
             continue
         if operation.known:
-            after = reachable(configurations, pending, operation)
-            after = {c for c in after if operation in c[1]}
+            # What was read already is so needs nothing else to happen first:
+            # that can still happen later.
+            so = {c for c in configurations if operation in c[1]
+                  or operation.kind == "read" and operation.value == c[0]}
+            after = {c for c in reachable(configurations - so, pending,
+                                          operation) if operation in c[1]}
+            after |= {(s, happened | {operation}) for s, happened in so}
         else:
             after = reachable(configurations, pending)
         if not after:

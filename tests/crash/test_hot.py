@@ -16,7 +16,7 @@ import time
 from linearizable import Operation, violation
 from stack import Signer
 
-SECONDS = 6 * int(os.environ.get("S3D_LONG_RUN", 1))
+SECONDS = 4 * int(os.environ.get("S3D_LONG_RUN", 1))
 KEYS = ["a", "b"]
 READERS = 4
 PAUSE = 0.02   # between two changes: reads get hot in it
@@ -77,8 +77,8 @@ class Connection:
         return status, head, body
 
 
-def request(signer, method, path, body=b"", sign=True):
-    target = signer.url(method, path) if sign else path
+def request(signer, method, path, body=b"", subresource="", sign=True):
+    target = signer.url(method, path, subresource) if sign else path
     return (f"{method} {target} HTTP/1.1\r\nHost: {signer.host}\r\n"
             f"Content-Length: {len(body)}\r\n\r\n").encode()
 
@@ -154,8 +154,11 @@ class Writer(Client):
             self.change(key, "put", "PUT", body, hashlib.md5(body).hexdigest())
         time.sleep(PAUSE)
 
-    def change(self, what, kind, method, body, value, path=None):
-        head = request(self.signer, method, path or f"/bkt/{what}", body)
+    def change(self, what, kind, method, body, value):
+        if what == "policy":
+            head = request(self.signer, method, "/bkt", body, "policy")
+        else:
+            head = request(self.signer, method, f"/bkt/{what}", body)
         start = time.monotonic_ns()
         try:
             status, _, answer = self.connection.ask(head, body)
@@ -174,9 +177,9 @@ class Opener(Writer):
     def step(self):
         self.count += 1
         if self.count % 2:
-            self.change("policy", "put", "PUT", OPEN, "open", "/bkt?policy")
+            self.change("policy", "put", "PUT", OPEN, "open")
         else:
-            self.change("policy", "delete", "DELETE", b"", None, "/bkt?policy")
+            self.change("policy", "delete", "DELETE", b"", None)
         time.sleep(PAUSE)
 
 
