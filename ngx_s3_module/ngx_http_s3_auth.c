@@ -138,10 +138,10 @@ ngx_http_s3_gather_headers(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
 
     request->nheaders = field - request->headers;
 
-    field = s3_field_find(request->headers, request->nheaders, "host");
-
-    if (field) {
-        ctx->host = field->value;
+    if (ngx_http_s3_host(r, &ctx->host) && r->headers_in.host == NULL) {
+        ngx_str_set(&field->name, "host");
+        field->value = ctx->host;
+        request->nheaders++;
     }
 
     if (r->host_start && !ngx_http_s3_is_host(r, &ctx->host)) {
@@ -149,6 +149,29 @@ ngx_http_s3_gather_headers(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
     }
 
     return NGX_OK;
+}
+
+
+/*
+ * The Host header, or of HTTP/3 the ":authority": HTTP/2 makes the one of the
+ * other, HTTP/3 does not.
+ */
+
+ngx_uint_t
+ngx_http_s3_host(ngx_http_request_t *r, s3_str_t *host)
+{
+    if (r->headers_in.host) {
+        ngx_http_s3_set(*host, r->headers_in.host->value);
+        return 1;
+    }
+
+    if (r->http_version > NGX_HTTP_VERSION_20 && r->host_start) {
+        host->len = r->host_end - r->host_start;
+        host->data = r->host_start;
+        return 1;
+    }
+
+    return 0;
 }
 
 

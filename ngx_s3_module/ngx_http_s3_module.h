@@ -308,6 +308,7 @@ void ngx_http_s3_key_ready(ngx_http_request_t *r, void *answer);
 /* ngx_http_s3_auth.c */
 
 ngx_int_t ngx_http_s3_gather(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx);
+ngx_uint_t ngx_http_s3_host(ngx_http_request_t *r, s3_str_t *host);
 ngx_int_t ngx_http_s3_find_key(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
     ngx_http_s3_key_t *key);
 ngx_int_t ngx_http_s3_renew_key(ngx_http_request_t *r,

@@ -25,15 +25,13 @@ ngx_http_s3_website_handler(ngx_http_request_t *r)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (r->headers_in.host == NULL || r->headers_in.server.len == 0) {
+    if (!ngx_http_s3_host(r, &ctx->host) || r->headers_in.server.len == 0) {
         return NGX_HTTP_BAD_REQUEST;
     }
 
     ctx->route.operation = (r->method == NGX_HTTP_OPTIONS)
                            ? WIRE__OPERATION__PREFLIGHT
                            : WIRE__OPERATION__GET_WEBSITE;
-
-    ngx_http_s3_set(ctx->host, r->headers_in.host->value);
 
     ngx_http_s3_website_bucket(r, ctx);
 
