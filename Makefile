@@ -58,7 +58,7 @@ PB     := wire layout records
 PB_H   := $(PB:%=$(GEN)/%.pb-c.h)
 
 .DEFAULT_GOAL := all
-.PHONY: all module run test unit fuzz fuzzers format lint clean deps bench bench-list bench-durability generated print-flags
+.PHONY: all module run test unit fuzz fuzzers format lint clean deps bench bench-list bench-static bench-durability generated print-flags
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -187,6 +187,10 @@ bench: all
 bench-list: all $(BUILD)/bench/metadata
 	tools/install-deps test
 	build/venv/bin/python bench/list.py $(BENCH)
+
+bench-static: all
+	tools/install-deps test
+	build/venv/bin/python bench/static.py $(BENCH)
 
 bench-durability: all $(BUILD)/bench/metadata
 	tools/install-deps test

@@ -2,8 +2,8 @@
 """A site of 2,000 files out of a bucket (s3_static) beside the same tree by
 root, in one nginx: hot, and once through when no page is in memory.
 
-    make all && build/venv/bin/python bench/static.py
-    bench/static.py --rounds 15 --seconds 1
+    make bench-static
+    make bench-static BENCH="--rounds 30 --seconds 2"
 
 The two sides alternate inside a round, and who is first in the next one;
 figures are medians over rounds. CPU is user+system time of the workers and
