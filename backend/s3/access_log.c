@@ -7,6 +7,7 @@
  * be stored is tried again with the next delivery.
  */
 #include "s3/access_log.h"
+#include "s3/audit.h"
 #include "s3/bucket_logging.h"
 
 #include <errno.h>
@@ -172,6 +173,7 @@ void s3_call_log(struct s3_call *call, unsigned status)
     const struct s3_log_entry *entry = call->log_entries;
     Meta__Bucket *bucket = call->bucket;
 
+    audit_bucket_change(call->service->changes, call, status);
     if (log == NULL || call->bucket_name.size == 0) {
         return;
     }

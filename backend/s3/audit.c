@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <jansson.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -106,26 +107,41 @@ static void write_line(struct s3_audit *log, json_t *line)
     free(text);
 }
 
-void audit_decision(struct s3_audit *log, const struct s3_call *call,
-                    const struct policy_request *request,
-                    const struct policy_decision *decision)
+static json_t *timed_line(void)
 {
-    const char *policy = access_policy_name(&call->identity, decision);
     char time[32];
-    json_t *line;
+    json_t *line = json_object();
 
-    if (log == NULL) {
-        return;
-    }
     time_iso8601(time, clock_wall_ms());
-    line = json_object();
     json_object_set_new(line, "time", json_string(time));
+    return line;
+}
+
+/* When, whence and by whom. */
+static json_t *start_line(const struct s3_call *call)
+{
+    json_t *line = timed_line();
+
     set_text(line, "requestId", pb_slice(call->request->request_id));
     set_text(line, "sourceIp", pb_slice(call->request->source_ip));
     json_object_set_new(line, "principal",
                         json_string(call_is_anonymous(call)
                                         ? "anonymous"
                                         : call->identity.arn));
+    return line;
+}
+
+void audit_decision(struct s3_audit *log, const struct s3_call *call,
+                    const struct policy_request *request,
+                    const struct policy_decision *decision)
+{
+    const char *policy = access_policy_name(&call->identity, decision);
+    json_t *line;
+
+    if (log == NULL) {
+        return;
+    }
+    line = start_line(call);
     set_text(line, "action", request->action);
     set_text(line, "resource", request->resource);
     json_object_set_new(line, "decision",
@@ -143,6 +159,97 @@ void audit_decision(struct s3_audit *log, const struct s3_call *call,
         json_object_set_new(line, "statement",
                             json_integer(decision->reason.statement));
     }
+    write_line(log, line);
+    json_decref(line);
+}
+
+/* --- changes ---------------------------------------------------------------*/
+static bool has_prefix(const char *text, const char *prefix)
+{
+    return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+/* By its name, as new operations have such names too. */
+static bool changes_bucket(const char *operation)
+{
+    static const char *const verbs[] = {"Create", "Put", "Delete"};
+    static const char *const objects[] = {"Bucket", "PublicAccessBlock",
+                                          "ObjectLockConfiguration"};
+
+    for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+        if (!has_prefix(operation, verbs[i])) {
+            continue;
+        }
+        for (size_t k = 0; k < sizeof(objects) / sizeof(objects[0]); k++) {
+            if (has_prefix(operation + strlen(verbs[i]), objects[k])) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static void write_change(struct s3_audit *log, const struct s3_call *call,
+                         json_t *line, unsigned status)
+{
+    set_text(line, "accessKey", pb_slice(call->request->access_key));
+    json_object_set_new(line, "status", json_integer(status));
+    json_object_set_new(line, "error", json_string(s3_call_error(call)));
+    write_line(log, line);
+    json_decref(line);
+}
+
+void audit_bucket_change(struct s3_audit *log, const struct s3_call *call,
+                         unsigned status)
+{
+    json_t *line;
+
+    if (log == NULL || call->operation == NULL ||
+        !changes_bucket(call->operation->name)) {
+        return;
+    }
+    line = start_line(call);
+    json_object_set_new(line, "change", json_string("bucket"));
+    json_object_set_new(line, "operation", json_string(call->operation->name));
+    set_text(line, "target", call->bucket_name);
+    write_change(log, call, line, status);
+}
+
+void audit_identity_change(struct s3_audit *log, const struct s3_call *call,
+                           const char *action, const char *arn,
+                           json_t *parameters)
+{
+    json_t *line;
+
+    if (log == NULL) {
+        json_decref(parameters);
+        return;
+    }
+    line = start_line(call);
+    json_object_set_new(line, "change", json_string("identity"));
+    json_object_set_new(line, "operation", json_string(action));
+    json_object_set_new(line, "target", json_string(arn));
+    json_object_set_new(line, "parameters", parameters);
+    write_change(log, call, line, call->reply.status);
+}
+
+void s3_audit_command(struct s3_audit *log, unsigned uid, const char *command,
+                      json_t *arguments, const char *error)
+{
+    json_t *line;
+    char principal[32];
+
+    if (log == NULL) {
+        return;
+    }
+    snprintf(principal, sizeof(principal), "uid %u", uid);
+    line = timed_line();
+    json_object_set_new(line, "sourceIp", json_string("admin socket"));
+    json_object_set_new(line, "principal", json_string(principal));
+    json_object_set_new(line, "change", json_string("administration"));
+    json_object_set_new(line, "operation", json_string(command));
+    json_object_set(line, "parameters", arguments);
+    json_object_set_new(line, "error", json_string(error));
     write_line(log, line);
     json_decref(line);
 }

@@ -1,6 +1,8 @@
 /* One request of IAM or STS, from its form to its answer. */
 #include "s3/query.h"
+#include "s3/audit.h"
 
+#include <jansson.h>
 #include <string.h>
 
 static const struct {
@@ -85,6 +87,33 @@ static bool take_supported(struct query *query)
     return true;
 }
 
+/* Actions of IAM that only look are named so. */
+static void log_change(const struct query *query)
+{
+    static const char *const parameters[] = {
+        "UserName",  "GroupName",    "RoleName",    "PolicyName",
+        "PolicyArn", "AccessKeyId",  "Status",      "NewUserName",
+        "NewPath",   "NewGroupName", "SetAsDefault"};
+    struct s3_audit *log = query->call->service->changes;
+    json_t *given;
+
+    if (log == NULL || query->action == NULL || query->service != QUERY_IAM ||
+        strncmp(query->action->name, "Get", 3) == 0 ||
+        strncmp(query->action->name, "List", 4) == 0) {
+        return;
+    }
+    given = json_object();
+    for (size_t i = 0; i < sizeof(parameters) / sizeof(parameters[0]); i++) {
+        const char *value = query_form_find(&query->form, parameters[i]);
+
+        if (value != NULL) {
+            json_object_set_new(given, parameters[i], json_string(value));
+        }
+    }
+    audit_identity_change(log, query->call, query->action->name, query->arn,
+                          given);
+}
+
 void query_run(struct s3_call *call)
 {
     struct query query = {.call = call, .iam = call->service->iam};
@@ -101,6 +130,7 @@ void query_run(struct s3_call *call)
         }
     }
     invariant(call->done);
+    log_change(&query);
     if (call->secret_reply && query.result.size > 0) {
         explicit_bzero(query.result.data, query.result.size);
     }

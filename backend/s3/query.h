@@ -102,6 +102,7 @@ struct query {
     /* Whom or what it is about; name.name NULL: the account's root user. */
     struct iam_name name;
     struct iam_entity *entity; /* the same as found; NULL: NAMES_NEW, root */
+    char arn[IAM_ARN_MAX + 1]; /* the same, as far as it is known; or "" */
     struct buffer result;      /* XML inside <...Result>; heap */
     bool failed;               /* the call has been answered with an error */
 };

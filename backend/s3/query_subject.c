@@ -184,7 +184,6 @@ static int resolve(struct query *query, char arn[IAM_ARN_MAX + 1])
 bool query_subject(struct query *query)
 {
     const struct query_action *action = query->action;
-    char arn[IAM_ARN_MAX + 1];
     int error;
 
     query->name =
@@ -195,8 +194,8 @@ bool query_subject(struct query *query)
     if (action->naming == NAMES_ITSELF) {
         return true;
     }
-    error = resolve(query, arn);
-    if (query->failed || !query_allowed(query, arn)) {
+    error = resolve(query, query->arn);
+    if (query->failed || !query_allowed(query, query->arn)) {
         return false;
     }
     if (error != 0) {

@@ -39,9 +39,10 @@ struct s3_service {
     struct s3_access_log *access_log; /* NULL: none is kept */
     struct hot *hot; /* what workers answer without asking; NULL: nothing */
     struct s3_policy_cache *policies;
-    struct s3_audit *audit; /* NULL: decisions are not logged */
-    struct oidc *oidc;      /* whose tokens are believed; NULL: nobody's */
-    struct events *events;  /* whom changes are told to; NULL: nobody */
+    struct s3_audit *audit;   /* NULL: decisions are not logged */
+    struct s3_audit *changes; /* NULL: changes are not logged */
+    struct oidc *oidc;        /* whose tokens are believed; NULL: nobody's */
+    struct events *events;    /* whom changes are told to; NULL: nobody */
     bool extensions; /* what S3 has for directory buckets only: renames and
                         appends; false: 501 NotImplemented */
 };
@@ -106,13 +107,19 @@ void s3_wipe_frame(const Wire__Request *request, uint8_t *frame, size_t size);
 struct s3_policy_cache *s3_policy_cache_new(void);
 void s3_policy_cache_free(struct s3_policy_cache *cache); /* NULL is allowed */
 
-/* --- the audit log: a line of JSON for each decision; thread-safe ----------*/
+/* --- audit logs: a line of JSON for each decision, or for each change of who
+ * may do what, of buckets, and by an administrator; thread-safe -------------*/
 /* Appends to the file, which is made if it is not there. 0 or a negative
  * errno. */
 int s3_audit_open(const char *path, struct s3_audit **audit);
 /* After the file was moved. On an error the old one stays open. */
 int s3_audit_reopen(struct s3_audit *audit);
 void s3_audit_close(struct s3_audit *audit); /* NULL is allowed */
+/* An administrator's command that has ended. `arguments`, of jansson, without
+ * secrets; `error` "": it was done. */
+struct json_t;
+void s3_audit_command(struct s3_audit *audit, unsigned uid, const char *command,
+                      struct json_t *arguments, const char *error);
 
 /* --- completed uploads -----------------------------------------------------
  * Each is remembered, so that a CompleteMultipartUpload whose answer was lost

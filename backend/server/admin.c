@@ -238,7 +238,57 @@ static const struct admin_command *find(struct slice name)
     return NULL;
 }
 
-bool admin_execute(struct server *server, struct slice name,
+/* --- the log of changes ----------------------------------------------------*/
+/* By the last word of its name, as new ones have such names too. */
+static bool only_looks(const char *command)
+{
+    static const char *const words[] = {"durability", "list",   "show",
+                                        "simulate",   "status", "tail"};
+    const char *dot = strrchr(command, '.');
+    const char *last = dot != NULL ? dot + 1 : command;
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        if (strcmp(last, words[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Documents are long, and what is secret is called so. */
+static bool is_withheld(const char *argument)
+{
+    return strstr(argument, "secret") != NULL ||
+           strstr(argument, "password") != NULL ||
+           strstr(argument, "token") != NULL ||
+           strcmp(argument, "document") == 0;
+}
+
+/* The reply says what is wrong. */
+static void log_change(struct admin_call *call, unsigned uid, int error)
+{
+    const char *key;
+    json_t *value, *shown = json_object(), *reply = NULL;
+    json_object_foreach(call->arguments, key, value)
+    {
+        if (!is_withheld(key)) {
+            json_object_set(shown, key, value);
+        }
+    }
+    if (error != 0) {
+        reply =
+            json_loadb((const char *)call->out->data, call->out->size, 0, NULL);
+    }
+    const char *why = json_string_value(json_object_get(reply, "error"));
+    s3_audit_command(call->server->service.changes, uid, call->command->name,
+                     shown,
+                     error == 0    ? ""
+                     : why != NULL ? why
+                                   : "failed");
+    json_decref(reply);
+    json_decref(shown);
+}
+
+bool admin_execute(struct server *server, unsigned uid, struct slice name,
                    struct slice arguments, struct buffer *result,
                    struct feed_listener **listener)
 {
@@ -260,11 +310,14 @@ bool admin_execute(struct server *server, struct slice name,
     }
     const int error = call.command->run(&call);
     *listener = call.listener;
-    json_decref(call.arguments);
     if (error == 0) {
         log_info("admin: %s", call.command->name);
     } else if (result->size == 0) {
         admin_outcome(&call, error, "");
     }
+    if (server->service.changes != NULL && !only_looks(call.command->name)) {
+        log_change(&call, uid, error);
+    }
+    json_decref(call.arguments);
     return error == 0;
 }

@@ -6,6 +6,7 @@
 #include "server/private.h"
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #define LINES_MAX (64u << 10) /* bytes of events in a frame */
 
@@ -15,6 +16,7 @@ struct admin_connection {
     Wire__AdminRequest *request;
     struct buffer result;
     struct feed_listener *listener; /* NULL: it takes commands */
+    unsigned uid;                   /* of who sent the request */
     bool ok;
 };
 
@@ -36,7 +38,7 @@ static void admin_run(struct job *job)
     struct admin_connection *admin = from_job(job);
     const Wire__AdminRequest *request = admin->request;
     admin->ok =
-        admin_execute(admin->base.server,
+        admin_execute(admin->base.server, admin->uid,
                       slice_of(request->command.data, request->command.len),
                       slice_of(request->arguments.data, request->arguments.len),
                       &admin->result, &admin->listener);
@@ -104,6 +106,18 @@ static void admin_done(struct job *job)
     }
 }
 
+static unsigned peer_uid(const struct connection *base)
+{
+    struct ucred peer = {.uid = (uid_t)-1};
+    socklen_t size = sizeof(peer);
+    uv_os_fd_t fd;
+
+    if (uv_fileno((const uv_handle_t *)&base->pipe, &fd) == 0) {
+        getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size);
+    }
+    return peer.uid;
+}
+
 static void admin_input(struct connection *base)
 {
     struct admin_connection *admin = from_base(base);
@@ -130,6 +144,7 @@ static void admin_input(struct connection *base)
     if (size > 0) {
         explicit_bzero((void *)payload, header.length);
         connection_consume(base, (size_t)size);
+        admin->uid = peer_uid(base);
         admin->job.run = admin_run;
         admin->job.done = admin_done;
         connection_submit(base, &admin->job);

@@ -26,6 +26,7 @@ static const struct setting settings[] = {
     {"region", TEXT, AT(region), "us-east-1", 0, 0},
     {"log", PATH, AT(log), "", 0, 0},
     {"audit_log", PATH, AT(audit_log), "", 0, 0},
+    {"change_log", PATH, AT(change_log), "", 0, 0},
     {"log_level", LEVEL, AT(log_level), "info", 0, 0},
     {"slow_request_ms", NUMBER, AT(slow_request_ms), "1000", 0, 3600000},
     {"threads", NUMBER, AT(threads), "64", 2, 1024},
@@ -482,5 +483,6 @@ void config_free(struct server_config *config)
     free(config->region);
     free(config->log);
     free(config->audit_log);
+    free(config->change_log);
     free(config);
 }

@@ -267,9 +267,9 @@ void metrics_of_events(struct publisher *publisher, struct metrics *metrics);
 
 /* --- administration (admin.c): on a pool thread
  * ----------------------------------*/
-/* Runs a command; appends a JSON object to `result` either way. What
- * *listener, if it is set, hears is to follow. */
-bool admin_execute(struct server *server, struct slice command,
+/* Runs a command of who has that uid; appends a JSON object to `result` either
+ * way. What *listener, if it is set, hears is to follow. */
+bool admin_execute(struct server *server, unsigned uid, struct slice command,
                    struct slice arguments, struct buffer *result,
                    struct feed_listener **listener);
 

@@ -316,6 +316,15 @@ static struct archive *open_archive(struct server *server)
     return options.copies > 0 ? archive_open(&options) : NULL;
 }
 
+static int open_audit(const char *path, struct s3_audit **audit)
+{
+    const int error = path[0] != '\0' ? s3_audit_open(path, audit) : 0;
+    if (error != 0) {
+        log_error("cannot open %s: %s", path, strerror(-error));
+    }
+    return error;
+}
+
 int server_run(struct server_config *config, const char *config_path)
 {
     struct server *server = xcalloc(1, sizeof(*server));
@@ -324,7 +333,7 @@ int server_run(struct server_config *config, const char *config_path)
     server->started_ms = clock_wall_ms();
     server->counters.slow_ms = config->slow_request_ms;
     care_seen_open(&server->care_seen);
-    struct s3_audit *audit = NULL;
+    struct s3_audit *audit = NULL, *changes = NULL;
     log_set_level(config->log_level);
     int error = log_open(config->log[0] != '\0' ? config->log : NULL);
     if (error != 0) {
@@ -333,12 +342,11 @@ int server_run(struct server_config *config, const char *config_path)
     process_harden(config->core_dumps);
     raise_file_limit();
     umask(umask(077) | 027); /* LevelDB leaves its modes to us */
-    if (error == 0 && config->audit_log[0] != '\0') {
-        error = s3_audit_open(config->audit_log, &audit);
-        if (error != 0) {
-            log_error("cannot open %s: %s", config->audit_log,
-                      strerror(-error));
-        }
+    if (error == 0) {
+        error = open_audit(config->audit_log, &audit);
+    }
+    if (error == 0) {
+        error = open_audit(config->change_log, &changes);
     }
     if (error == 0) {
         error = cluster_open(config, &server->cluster);
@@ -356,6 +364,7 @@ int server_run(struct server_config *config, const char *config_path)
             .hot = open_hot(config, cluster),
             .policies = s3_policy_cache_new(),
             .audit = audit,
+            .changes = changes,
             .oidc = open_providers(config),
             .events = config_open_events(config, cluster->meta),
             .extensions = config->extensions};
@@ -388,6 +397,7 @@ int server_run(struct server_config *config, const char *config_path)
     cluster_close(&server->cluster);
     care_seen_close(&server->care_seen);
     s3_audit_close(audit);
+    s3_audit_close(changes);
     if (error == 0) {
         log_info("s3d has stopped");
     }

@@ -99,8 +99,9 @@ struct server_config {
     char *keyring;
     struct server_vault_config vault;
     char *region;
-    char *log;       /* "": stderr */
-    char *audit_log; /* "": none is kept */
+    char *log;        /* "": stderr */
+    char *audit_log;  /* "": none is kept */
+    char *change_log; /* the same */
     enum log_level log_level;
     uint64_t slow_request_ms; /* 0: none is logged as slow */
     uint64_t threads;

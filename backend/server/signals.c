@@ -163,11 +163,10 @@ static void start_reload(struct server *server)
     pool_submit(server->pool, &reload->job);
 }
 
-static void reopen_audit(struct server *server)
+static void reopen_audit(struct s3_audit *audit, const char *path)
 {
-    if (server->service.audit != NULL &&
-        s3_audit_reopen(server->service.audit) != 0) {
-        log_error("cannot open %s", server->config->audit_log);
+    if (audit != NULL && s3_audit_reopen(audit) != 0) {
+        log_error("cannot open %s", path);
     }
 }
 
@@ -183,7 +182,8 @@ static void on_signal(uv_signal_t *handle, int number)
         if (log_open(log[0] != '\0' ? log : NULL) != 0) {
             log_error("cannot open %s", log);
         }
-        reopen_audit(server);
+        reopen_audit(server->service.audit, server->config->audit_log);
+        reopen_audit(server->service.changes, server->config->change_log);
         break;
     default:
         log_info("stopping: %s", strsignal(number));
