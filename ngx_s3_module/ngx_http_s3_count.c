@@ -85,6 +85,7 @@ ngx_http_s3_count_handler(ngx_http_request_t *r)
     }
 
     counted.operation = ctx->route.operation;
+    counted.hot = ctx->hot;
     counted.status = r->err_status ? r->err_status : r->headers_out.status;
     counted.received = r->request_length;
     counted.sent = r->connection->sent;

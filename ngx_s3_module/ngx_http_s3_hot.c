@@ -95,10 +95,10 @@ ngx_http_s3_hot_send(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
 {
     void                     *copy;
     ngx_uint_t                hit;
+    s3_counters_t            *counters;
     struct hot_found          found;
     ngx_http_s3_control_t    *control;
     ngx_http_s3_loc_conf_t   *slcf;
-    ngx_http_s3_main_conf_t  *smcf;
 
     slcf = ngx_http_get_module_loc_conf(r, ngx_http_s3_module);
     control = slcf->control;
@@ -123,8 +123,8 @@ ngx_http_s3_hot_send(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
                              ctx->auth.access_key.len, ctx->key_generation))
           && (found.entry->has_body || r->method == NGX_HTTP_HEAD);
 
-    smcf = ngx_http_get_module_main_conf(r, ngx_http_s3_module);
-    ngx_http_s3_zone_count(smcf->zone, hit);
+    counters = ngx_http_s3_counters(r);
+    metric_count(hit ? &counters->hot_hits : &counters->hot_misses, 1);
 
     ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
                    "s3 hot index: %ui", hit);
@@ -240,6 +240,7 @@ ngx_http_s3_hot_reply(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
 
     ctx->hot = 1;
     ctx->replied = 1;
+    ctx->authenticated = ngx_http_s3_now();
 
     r->headers_out.status = NGX_HTTP_OK;
     r->headers_out.content_length_n = found->entry->content_length;

@@ -331,8 +331,6 @@ void ngx_http_s3_zone_set(ngx_shm_zone_t *zone, s3_sigv4_t *auth,
     ngx_http_s3_key_t *key);
 ngx_int_t ngx_http_s3_zone_renew(ngx_shm_zone_t *zone, s3_sigv4_t *auth);
 
-void ngx_http_s3_zone_count(ngx_shm_zone_t *zone, ngx_uint_t hit);
-
 /* ngx_http_s3_hot.c */
 
 void ngx_http_s3_hot_map(ngx_http_s3_control_t *control, int fd);

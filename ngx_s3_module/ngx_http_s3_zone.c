@@ -32,8 +32,6 @@ typedef struct {
     ngx_rbtree_t                rbtree;
     ngx_rbtree_node_t           sentinel;
     ngx_queue_t                 queue;
-    ngx_atomic_t                hot_hits;
-    ngx_atomic_t                hot_misses;
 } ngx_http_s3_zone_sh_t;
 
 
@@ -80,9 +78,6 @@ ngx_http_s3_zone_init(ngx_shm_zone_t *zone, void *data)
 
     ngx_queue_init(&sh->queue);
 
-    sh->hot_hits = 0;
-    sh->hot_misses = 0;
-
     len = sizeof(" in s3_zone \"\"") + zone->shm.name.len;
 
     shpool->log_ctx = ngx_slab_alloc(shpool, len);
@@ -95,19 +90,6 @@ ngx_http_s3_zone_init(ngx_shm_zone_t *zone, void *data)
     shpool->log_nomem = 0;
 
     return NGX_OK;
-}
-
-
-/* What the hot index could have answered. */
-
-void
-ngx_http_s3_zone_count(ngx_shm_zone_t *zone, ngx_uint_t hit)
-{
-    ngx_http_s3_zone_sh_t  *sh;
-
-    sh = zone->data;
-
-    (void) ngx_atomic_fetch_add(hit ? &sh->hot_hits : &sh->hot_misses, 1);
 }
 
 

@@ -132,6 +132,24 @@ static void add_queues(struct server *server, struct metrics *metrics)
           pool.under_way);
 }
 
+static void add_hot(const struct hot *hot, struct metrics *metrics)
+{
+    struct hot_status seen;
+    if (hot == NULL) {
+        return;
+    }
+    hot_status(hot, &seen);
+    gauge(metrics, "s3d_hot_index_bytes", "Memory of the hot index.",
+          (double)seen.size);
+    gauge(metrics, "s3d_hot_index_objects", "How many it holds at most.",
+          (double)seen.objects);
+    counter(metrics, "s3d_hot_index_published_total", "Objects laid into it.",
+            (double)seen.published);
+    counter(metrics, "s3d_hot_index_changes_total",
+            "Changes that outdated what it may have held.",
+            (double)seen.changes);
+}
+
 void server_metrics(struct server *server, struct metrics *metrics)
 {
     metrics_add(metrics,
@@ -145,6 +163,7 @@ void server_metrics(struct server *server, struct metrics *metrics)
     add_requests(&server->counters, metrics);
     add_phases(&server->counters, metrics);
     add_queues(server, metrics);
+    add_hot(server->service.hot, metrics);
     metrics_of_drives(&server->cluster, metrics);
     metrics_of_metadata(server, metrics);
     metrics_of_care(server, metrics);

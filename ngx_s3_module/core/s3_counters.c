@@ -48,6 +48,11 @@ s3_counters_count(s3_counters_t *counters, const s3_counted_t *request)
     metric_observe(&counters->phases[S3_PHASE_AUTH],
                    request->authenticated - request->began);
 
+    if (request->hot) {
+        metric_observe(&counters->phases[S3_PHASE_SEND],
+                       request->ended - request->authenticated);
+    }
+
     if (request->replied == 0) {
         return;
     }
@@ -76,6 +81,15 @@ s3_counters_tell(const s3_counters_t *counters, struct metrics *metrics)
                 "from", "zone", NULL);
     metrics_add(metrics, family, metric_read(&counters->keys_asked),
                 "from", "s3d", NULL);
+
+    family = metrics_counter(metrics, "s3_hot_index_requests_total",
+                             "Requests that the hot index has answered, and "
+                             "those that it could have.");
+
+    metrics_add(metrics, family, metric_read(&counters->hot_hits),
+                "result", "hit", NULL);
+    metrics_add(metrics, family, metric_read(&counters->hot_misses),
+                "result", "miss", NULL);
 }
 
 

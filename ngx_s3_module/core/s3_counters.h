@@ -22,8 +22,7 @@ typedef enum {
 } s3_phase_e;
 
 /*
- * All zeros at the start.  What else the workers keep in shared memory and
- * count, as an index of hot objects does, gets its counters here and its
+ * All zeros at the start.  What else is counted gets its counters here and its
  * families in s3_counters_tell().
  */
 typedef struct {
@@ -35,17 +34,20 @@ typedef struct {
     struct metric_histogram  phases[S3_PHASES];
     uint64_t                 keys_found;    /* in the zone */
     uint64_t                 keys_asked;    /* of s3d */
+    uint64_t                 hot_hits;      /* requests that the hot index */
+    uint64_t                 hot_misses;    /* has or could have answered */
 } s3_counters_t;
 
 /* A request that has ended. */
 typedef struct {
     int                      operation;   /* Wire__Operation */
     unsigned                 status;
+    unsigned                 hot;         /* it was answered without s3d */
     uint64_t                 received;    /* bytes, header included */
     uint64_t                 sent;
     uint64_t                 began;       /* microseconds, monotonic */
     uint64_t                 authenticated;  /* 0: it never was */
-    uint64_t                 replied;     /* 0: s3d never did */
+    uint64_t                 replied;     /* by s3d; 0: never */
     uint64_t                 ended;
 } s3_counted_t;
 

@@ -96,10 +96,17 @@ is_deeply(\%requests, {
 }, 'every request is counted once');
 is($delta{'s3_request_duration_seconds_count{operation="GetObject"}'}, 8, 'and timed');
 is($delta{"s3_request_phase_duration_seconds_count{phase=\"$_\"}"}, 15, "phase $_")
-    for qw(auth backend send);
+    for qw(auth send);
+my $hits = $delta{'s3_hot_index_requests_total{result="hit"}'};
+is($hits + $delta{'s3_hot_index_requests_total{result="miss"}'}, 7,
+    'the hot index: all but what is refused');
+cmp_ok($hits, '>', 0, 'and has answered some');
+is($delta{'s3_request_phase_duration_seconds_count{phase="backend"}'}, 15 - $hits,
+    'without s3d');
 cmp_ok($delta{'s3_received_bytes_total{operation="PutObject"}'}, '>', 3000, 'bytes in');
 cmp_ok($delta{'s3_sent_bytes_total{operation="GetObject"}'}, '>', 5000, 'bytes out');
-is($delta{'s3d_requests_total{operation="GetObject"}'}, 7, 's3d: but the refused one');
+is($delta{'s3d_requests_total{operation="GetObject"}'}, 7 - $hits,
+    's3d: all others but the refused one');
 cmp_ok($after{'s3d_request_phase_duration_seconds_count{phase="metadata"}'}, '>', 0,
     's3d\'s phases');
 cmp_ok($after{'s3d_request_phase_duration_seconds_count{phase="drive"}'}, '>', 0,

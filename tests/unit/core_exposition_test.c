@@ -171,6 +171,9 @@ static void counters(void **state)
     request.authenticated = 0;
     request.status = 400;
     s3_counters_count(&all, &request);
+    request.hot = 1;
+    request.authenticated = 1500;
+    request.replied = 0;
     request.operation = 1000000;
     s3_counters_count(&all, &request);
 
@@ -182,9 +185,9 @@ static void counters(void **state)
     IS("\ns3_received_bytes_total{operation=\"GetObject\"} 30");
     IS("\ns3_sent_bytes_total{operation=\"GetObject\"} 3000");
     IS("\ns3_request_duration_seconds_sum{operation=\"GetObject\"} 0.0975");
-    IS("\ns3_request_phase_duration_seconds_count{phase=\"auth\"} 4");
+    IS("\ns3_request_phase_duration_seconds_count{phase=\"auth\"} 5");
     IS("\ns3_request_phase_duration_seconds_count{phase=\"backend\"} 3");
-    IS("\ns3_request_phase_duration_seconds_sum{phase=\"send\"} 0.09");
+    IS("\ns3_request_phase_duration_seconds_sum{phase=\"send\"} 0.122");
     assert_false(tells(&all, "operation=\"PutObject\""));
 }
 
