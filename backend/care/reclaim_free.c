@@ -18,16 +18,12 @@ struct round {
     size_t read, parts; /* blobs that are pinned; of composites to be dropped */
 };
 
-static int judge_blob(struct round *round, uint64_t blob)
+static int judge_blob(struct round *round, uint64_t blob, bool used)
 {
     struct meta *meta = round->reclaim->options.meta;
     Meta__Blob *record;
-    bool used;
-    int error = meta_blob_is_used(meta, blob, &used);
+    int error;
 
-    if (error != 0) {
-        return error;
-    }
     if (used) {
         meta_dequeue_reclaim(round->batch, blob);
         round->used[round->used_count++] = blob;
@@ -57,20 +53,16 @@ static int judge_blob(struct round *round, uint64_t blob)
 static int requeue_unused(struct round *round)
 {
     struct meta *meta = round->reclaim->options.meta;
+    bool used[META_BLOBS_LOCKED_MAX];
     struct meta_batch *batch = meta_batch_new(meta);
-    bool any = false;
-    int error = 0;
+    int error = meta_blobs_are_used(meta, round->used, round->used_count, used);
 
     for (size_t i = 0; i < round->used_count && error == 0; i++) {
-        bool used;
-
-        error = meta_blob_is_used(meta, round->used[i], &used);
-        if (error == 0 && !used) {
+        if (!used[i]) {
             meta_queue_reclaim(batch, round->used[i]);
-            any = true;
         }
     }
-    if (error == 0 && any) {
+    if (error == 0) {
         error = meta_commit(batch);
     }
     meta_batch_free(batch);
@@ -80,12 +72,14 @@ static int requeue_unused(struct round *round)
 static int judge_locked(struct round *round)
 {
     struct meta *meta = round->reclaim->options.meta;
+    bool used[META_BLOBS_LOCKED_MAX];
     size_t all = round->count;
-    int error = 0;
+    int error;
 
     meta_blob_lock_many(meta, round->blobs, all);
+    error = meta_blobs_are_used(meta, round->blobs, all, used);
     for (size_t i = 0; i < all && error == 0; i++) {
-        error = judge_blob(round, round->blobs[i]);
+        error = judge_blob(round, round->blobs[i], used[i]);
         if (round->parts > PARTS_MAX) {
             round->count = i + 1;
             break;

@@ -276,8 +276,10 @@ void meta_put_audit(struct meta_batch *batch, uint32_t day,
 /* The blobs > after that lost a referrer, ascending; returns 0 or -EIO. */
 int meta_list_reclaim(struct meta *meta, uint64_t after, uint64_t *blobs,
                       size_t max, size_t *count);
-/* True if somebody uses the blob. */
-int meta_blob_is_used(struct meta *meta, uint64_t blob, bool *used);
+/* Which of these blobs, ascending, somebody uses: used[i] of blobs[i]. Costs
+ * little more for many than for one. */
+int meta_blobs_are_used(struct meta *meta, const uint64_t *blobs, size_t count,
+                        bool *used);
 void meta_queue_reclaim(struct meta_batch *batch, uint64_t blob);
 void meta_dequeue_reclaim(struct meta_batch *batch, uint64_t blob);
 /* The blob's record and what it uses go; its parts are queued. Under the

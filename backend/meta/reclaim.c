@@ -33,15 +33,27 @@ int meta_list_reclaim(struct meta *meta, uint64_t after, uint64_t *blobs,
     return rc;
 }
 
-int meta_blob_is_used(struct meta *meta, uint64_t blob, bool *used)
+/* A seek steps over the traces of all references that were dropped from there
+ * on, which after many overwrites are many: it is not done again for a blob
+ * that lies before what the last one found. */
+int meta_blobs_are_used(struct meta *meta, const uint64_t *blobs, size_t count,
+                        bool *used)
 {
     struct kv_iterator *it = kv_iterate(meta->kv);
     struct buffer prefix = {0};
     int rc;
 
-    key_blob(&prefix, META_KEY_REFERENCE, blob);
-    kv_seek(it, buffer_slice(&prefix));
-    *used = kv_valid(it) && slice_has_prefix(kv_key(it), buffer_slice(&prefix));
+    for (size_t i = 0; i < count; i++) {
+        invariant(i == 0 || blobs[i] > blobs[i - 1]);
+        prefix.size = 0;
+        key_blob(&prefix, META_KEY_REFERENCE, blobs[i]);
+        if (i == 0 || (kv_valid(it) &&
+                       slice_compare(kv_key(it), buffer_slice(&prefix)) < 0)) {
+            kv_seek(it, buffer_slice(&prefix));
+        }
+        used[i] =
+            kv_valid(it) && slice_has_prefix(kv_key(it), buffer_slice(&prefix));
+    }
     rc = kv_error(it);
     kv_iterator_free(it);
     buffer_free(&prefix);

@@ -263,6 +263,32 @@ static void test_blobs_and_references(void **state)
     assert_true(has_key(f, KEY("G\0\0\0\0\0\0\0\x05")));
 }
 
+/* Each blob for itself, whatever is found of those before it. */
+static void test_which_blobs_are_used(void **state)
+{
+    static const uint64_t blobs[] = {1, 4, 5, 6, 9, 10, 11, 20, 21};
+    static const bool expected[] = {false, true,  true,  false, false,
+                                    true,  false, false, false};
+    struct fixture *f = *state;
+    struct meta_referrer part = {
+        .kind = META_REFERRER_PART, .upload = KEY("u"), .number = 1};
+    struct meta_batch *batch = meta_batch_new(f->meta);
+    bool used[9];
+
+    meta_add_ref(batch, 4, &part);
+    meta_add_ref(batch, 5, &part);
+    part.number = 2;
+    meta_add_ref(batch, 5, &part);
+    meta_add_ref(batch, 7, &part);
+    meta_add_ref(batch, 10, &part);
+    meta_add_ref(batch, 12, &part);
+    assert_int_equal(meta_commit(batch), 0);
+    meta_batch_free(batch);
+    assert_int_equal(meta_blobs_are_used(f->meta, blobs, 9, used), 0);
+    assert_memory_equal(used, expected, sizeof(expected));
+    assert_int_equal(meta_blobs_are_used(f->meta, blobs, 0, used), 0);
+}
+
 /* --- the queue for healing -------------------------------------------------*/
 static void queue_heal(struct fixture *f, uint64_t blob, unsigned losses_left,
                        bool waits)
@@ -589,6 +615,7 @@ int main(void)
         TEST(test_object_versions),
         TEST(test_uploads_and_parts),
         TEST(test_blobs_and_references),
+        TEST(test_which_blobs_are_used),
         TEST(test_the_most_endangered_first),
         TEST(test_blobs_in_order),
         TEST(test_ids_are_unique),

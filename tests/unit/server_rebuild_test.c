@@ -226,7 +226,7 @@ static void free_unused(struct world *w)
         Meta__Blob *record;
         bool used;
 
-        assert_int_equal(meta_blob_is_used(meta, blobs[i], &used), 0);
+        assert_int_equal(meta_blobs_are_used(meta, &blobs[i], 1, &used), 0);
         assert_int_equal(meta_get_blob(meta, arena, blobs[i], &record), 0);
         if (!used) {
             meta_delete_blob(batch, blobs[i], record);
