@@ -139,7 +139,8 @@ static void put_object(struct buffer *out, const Meta__Event *event)
     events_json_key(out, text_of(event->key));
     buffer_append_string(out, "\"");
     if (!is_removal(event->type) && !is_setting(event->type)) {
-        buffer_printf(out, ",\"size\":%" PRIu64, event->size);
+        buffer_append_string(out, ",\"size\":");
+        buffer_append_number(out, event->size);
     }
     if (etag.size > 0) {
         comma(out);
@@ -164,8 +165,9 @@ static void put_s3(struct buffer *out, const Meta__Event *event)
     put_text(out, "name", text_of(event->bucket));
     buffer_append_string(out, ",\"ownerIdentity\":{");
     put_text(out, "principalId", text_of(event->bucket_owner));
-    buffer_printf(out, "},\"arn\":\"arn:aws:s3:::%.*s\"},",
-                  (int)event->bucket.len, (const char *)event->bucket.data);
+    buffer_append_string(out, "},\"arn\":\"arn:aws:s3:::");
+    buffer_append(out, event->bucket.data, event->bucket.len);
+    buffer_append_string(out, "\"},");
     put_object(out, event);
     buffer_append_string(out, "}");
 }

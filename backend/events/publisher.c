@@ -27,7 +27,7 @@
 
 /* What comes so soon after a batch that was not full goes together in the
  * next: under load a batch for each event would cost several times as much. */
-#define GATHER_US 5000u
+#define GATHER_US 20000u
 
 /* What was delivered leaves the outbox in one commit for many; before it is a
  * quarter of what the outbox may hold. */
