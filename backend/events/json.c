@@ -135,11 +135,11 @@ static void put_object(struct buffer *out, const Meta__Event *event)
         etag = is_marker(event->type) ? SLICE_LITERAL(MD5_OF_NOTHING)
                                       : SLICE_LITERAL("");
     }
-    buffer_append_string(out, "\"object\":{\"key\":\"");
+    buffer_append_literal(out, "\"object\":{\"key\":\"");
     events_json_key(out, text_of(event->key));
-    buffer_append_string(out, "\"");
+    buffer_append_literal(out, "\"");
     if (!is_removal(event->type) && !is_setting(event->type)) {
-        buffer_append_string(out, ",\"size\":");
+        buffer_append_literal(out, ",\"size\":");
         buffer_append_number(out, event->size);
     }
     if (etag.size > 0) {
@@ -154,22 +154,22 @@ static void put_object(struct buffer *out, const Meta__Event *event)
         buffer_printf(out, ",\"sequencer\":\"%016" PRIX64 "\"",
                       event->sequence);
     }
-    buffer_append_string(out, "}");
+    buffer_append_literal(out, "}");
 }
 
 static void put_s3(struct buffer *out, const Meta__Event *event)
 {
-    buffer_append_string(out, "\"s3\":{\"s3SchemaVersion\":\"1.0\",");
+    buffer_append_literal(out, "\"s3\":{\"s3SchemaVersion\":\"1.0\",");
     put_text(out, "configurationId", text_of(event->configuration));
-    buffer_append_string(out, ",\"bucket\":{");
+    buffer_append_literal(out, ",\"bucket\":{");
     put_text(out, "name", text_of(event->bucket));
-    buffer_append_string(out, ",\"ownerIdentity\":{");
+    buffer_append_literal(out, ",\"ownerIdentity\":{");
     put_text(out, "principalId", text_of(event->bucket_owner));
-    buffer_append_string(out, "},\"arn\":\"arn:aws:s3:::");
+    buffer_append_literal(out, "},\"arn\":\"arn:aws:s3:::");
     buffer_append(out, event->bucket.data, event->bucket.len);
-    buffer_append_string(out, "\"},");
+    buffer_append_literal(out, "\"},");
     put_object(out, event);
-    buffer_append_string(out, "}");
+    buffer_append_literal(out, "}");
 }
 
 /* Without "s3:", as S3 has it; that of our own with "s3d:". */
@@ -189,7 +189,7 @@ void events_json_record(struct buffer *out, const Meta__Event *event)
 {
     const struct slice id = text_of(event->request_id);
 
-    buffer_append_string(out, "{");
+    buffer_append_literal(out, "{");
     put_text(out, "eventVersion", slice_from_string(version_of(event->type)));
     comma(out);
     put_text(out, "eventSource", SLICE_LITERAL("aws:s3"));
@@ -199,24 +199,24 @@ void events_json_record(struct buffer *out, const Meta__Event *event)
     put_time(out, "eventTime", event->time_ms);
     comma(out);
     put_text(out, "eventName", name_of(event->type));
-    buffer_append_string(out, ",\"userIdentity\":{");
+    buffer_append_literal(out, ",\"userIdentity\":{");
     put_text(out, "principalId", text_of(event->requester));
-    buffer_append_string(out, "},\"requestParameters\":{");
+    buffer_append_literal(out, "},\"requestParameters\":{");
     put_text(out, "sourceIPAddress", text_of(event->source_ip));
-    buffer_append_string(out, "},\"responseElements\":{");
+    buffer_append_literal(out, "},\"responseElements\":{");
     put_text(out, "x-amz-request-id", id);
     comma(out);
     put_text(out, "x-amz-id-2", id);
-    buffer_append_string(out, "},");
+    buffer_append_literal(out, "},");
     put_s3(out, event);
-    buffer_append_string(out, "}");
+    buffer_append_literal(out, "}");
 }
 
 static void put_test(struct buffer *out, const Meta__Event *event)
 {
     const struct slice id = text_of(event->request_id);
 
-    buffer_append_string(
+    buffer_append_literal(
         out, "{\"Service\":\"Amazon S3\",\"Event\":\"s3:TestEvent\",");
     put_time(out, "Time", event->time_ms);
     comma(out);
@@ -225,7 +225,7 @@ static void put_test(struct buffer *out, const Meta__Event *event)
     put_text(out, "RequestId", id);
     comma(out);
     put_text(out, "HostId", id);
-    buffer_append_string(out, "}");
+    buffer_append_literal(out, "}");
 }
 
 void events_json_message(struct buffer *out, const Meta__Event *event)
@@ -235,7 +235,7 @@ void events_json_message(struct buffer *out, const Meta__Event *event)
         return;
     }
     buffer_reserve(out, out->size + MESSAGE_USUAL);
-    buffer_append_string(out, "{\"Records\":[");
+    buffer_append_literal(out, "{\"Records\":[");
     events_json_record(out, event);
-    buffer_append_string(out, "]}");
+    buffer_append_literal(out, "]}");
 }
