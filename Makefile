@@ -29,8 +29,9 @@ S3D_LIBS := -pthread -lleveldb -lerasurecode -lhiredis \
 
 # Each folder of backend/ is an archive; what it may use is listed here, and
 # nothing else: dependencies point one way.
-FOLDERS := base wire io extent erasure placement blob kv meta archive rebuild events crypt policy iam oidc care hot s3 server transfer
+FOLDERS := base settings wire io extent erasure placement blob kv meta archive rebuild redis events purge crypt policy iam oidc care hot s3 server transfer
 uses.base      :=
+uses.settings  := base
 uses.wire      := gen
 uses.core      := wire gen
 uses.io        := base
@@ -40,7 +41,9 @@ uses.placement := base
 uses.blob      := placement erasure extent io base gen
 uses.kv        := io base
 uses.meta      := kv io base gen
-uses.events    := meta kv io base gen
+uses.redis     := base
+uses.events    := redis meta kv io base gen
+uses.purge     := redis settings base
 uses.archive   := meta kv blob placement erasure extent io base gen
 uses.rebuild   := archive meta kv blob placement erasure extent io base gen
 uses.crypt     := base gen
@@ -49,9 +52,9 @@ uses.iam       := policy meta kv io base gen
 uses.oidc      := base
 uses.care      := meta kv blob placement erasure extent io base gen
 uses.hot       := wire base gen
-uses.s3        := oidc iam policy crypt hot events meta kv blob placement erasure extent io wire base gen
+uses.s3        := oidc iam policy crypt hot events redis meta kv blob placement erasure extent io wire base gen
 uses.transfer  := base
-uses.server    := s3 care rebuild archive oidc iam policy crypt hot events meta kv blob placement erasure extent io wire base gen
+uses.server    := s3 care rebuild archive oidc iam policy crypt hot events redis meta kv blob placement erasure extent io wire settings base gen
 
 PROTOS := backend/wire/wire.proto backend/blob/layout.proto backend/meta/records.proto
 PB     := wire layout records
@@ -112,7 +115,7 @@ $(BUILD)/s3d: $(BUILD)/backend/server/main.o $(call archives,server)
 	@$(CC) $(S3D_CFLAGS) -o $@ $^ $(S3D_LIBS)
 
 CTL := $(patsubst %.c,$(BUILD)/%.o,$(wildcard backend/ctl/*.c))
-$(BUILD)/s3ctl: $(CTL) $(BUILD)/libtransfer.a $(BUILD)/libwire.a $(BUILD)/libbase.a $(BUILD)/libgen.a
+$(BUILD)/s3ctl: $(CTL) $(BUILD)/libtransfer.a $(call archives,purge) $(BUILD)/libwire.a $(BUILD)/libbase.a $(BUILD)/libgen.a
 	@echo "  CC  $@"
 	@$(CC) $(S3D_CFLAGS) -o $@ $^ $(S3D_LIBS)
 

@@ -43,6 +43,8 @@ enum ctl_option {
     CTL_YES = 1 << 9,
     CTL_FORCE = 1 << 10,
     CTL_FILTER = 1 << 11, /* --bucket, --prefix, --suffix, --event */
+    CTL_STATUS = 1 << 12, /* --status, of purge */
+    CTL_TEST = 1 << 13,   /* --test, of purge */
 };
 
 #define CTL_ARGUMENTS_MAX 3
@@ -90,6 +92,14 @@ enum ctl_exit run_rebuild(const char *config, bool json);
  * own. */
 bool is_transfer(const char *word);
 enum ctl_exit run_transfer(int argc, char **argv);
+
+/* purge.c: needs no s3d. `config` NULL: the default. */
+enum ctl_purge {
+    CTL_PURGE_RUN, /* until a signal */
+    CTL_PURGE_TEST,
+    CTL_PURGE_STATUS,
+};
+enum ctl_exit run_purge(const char *config, enum ctl_purge what, bool json);
 
 /* reclaim.c */
 void print_reclaim(const json_t *result, const char *argument);

@@ -39,8 +39,10 @@ static const char usage_options[] =
     "                           events tail: only these; TYPE is such as\n"
     "                           s3:ObjectCreated:*, repeatable\n"
     "  --watch                  heal: until nothing is left to be healed\n"
+    "  --test                   purge: only read the configuration\n"
+    "  --status                 purge: what its edges have confirmed\n"
     "\n"
-    "  -c FILE                  rebuild: s3d's configuration\n"
+    "  -c FILE                  rebuild: s3d's configuration; purge: its own\n"
     "  -s, --socket SOCKET      s3d's admin socket ($" CTL_SOCKET_ENV ", or\n"
     "                           " CTL_SOCKET ")\n"
     "      --json               the result as JSON\n"
@@ -66,7 +68,10 @@ static void print_usage(FILE *out)
           "                                          not run\n"
           "  import DIR s3://BUCKET[/PREFIX]         files become objects "
           "(import --help)\n"
-          "  export s3://BUCKET[/PREFIX] DIR         and back\n",
+          "  export s3://BUCKET[/PREFIX] DIR         and back\n"
+          "  purge [-c FILE]                         tell caches what has "
+          "changed, until a\n"
+          "                                          signal: docs/purge.md\n",
           out);
     fputs(usage_options, out);
 }
@@ -95,6 +100,8 @@ enum {
     OPTION_PREFIX,
     OPTION_SUFFIX,
     OPTION_EVENT,
+    OPTION_STATUS,
+    OPTION_TEST,
 };
 
 static const struct option long_options[] = {
@@ -116,6 +123,8 @@ static const struct option long_options[] = {
     {"prefix", required_argument, NULL, OPTION_PREFIX},
     {"suffix", required_argument, NULL, OPTION_SUFFIX},
     {"event", required_argument, NULL, OPTION_EVENT},
+    {"status", no_argument, NULL, OPTION_STATUS},
+    {"test", no_argument, NULL, OPTION_TEST},
     {NULL, 0, NULL, 0},
 };
 
@@ -221,6 +230,12 @@ static void take_option(struct options *options, int option)
         break;
     case OPTION_FORCE:
         options->given |= CTL_FORCE;
+        break;
+    case OPTION_STATUS:
+        options->given |= CTL_STATUS;
+        break;
+    case OPTION_TEST:
+        options->given |= CTL_TEST;
         break;
     case OPTION_CONTEXT:
         take_context(options);
@@ -447,6 +462,26 @@ static enum ctl_exit follow(const struct ctl_command *command,
     return status;
 }
 
+/* False: it is another command. */
+static bool is_alone(const char *command, int count, char **words)
+{
+    return count == 1 && strcmp(words[0], command) == 0;
+}
+
+static enum ctl_exit purge(const struct options *options)
+{
+    switch (options->given) {
+    case 0:
+        return run_purge(options->config, CTL_PURGE_RUN, options->json);
+    case CTL_TEST:
+        return run_purge(options->config, CTL_PURGE_TEST, options->json);
+    case CTL_STATUS:
+        return run_purge(options->config, CTL_PURGE_STATUS, options->json);
+    default:
+        exit_usage();
+    }
+}
+
 int main(int argc, char **argv)
 {
     struct options options = {0};
@@ -457,8 +492,11 @@ int main(int argc, char **argv)
     parse_options(argc, argv, &options);
     char **words = argv + optind;
     const int count = argc - optind;
-    if (count == 1 && strcmp(words[0], "rebuild") == 0 && options.given == 0) {
+    if (is_alone("rebuild", count, words) && options.given == 0) {
         return run_rebuild(options.config, options.json);
+    }
+    if (is_alone("purge", count, words)) {
+        return purge(&options);
     }
     const struct ctl_command *command = find(count, words, &used);
     if (command == NULL || options.config != NULL ||

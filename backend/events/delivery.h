@@ -17,7 +17,7 @@
 #define EVENTS_DELIVERY_H
 
 #include "events/events.h"
-#include "events/redis.h"
+#include "redis/redis.h"
 
 struct delivery {
     struct redis redis;

@@ -136,6 +136,7 @@ static Meta__Event make(const char *region, const Meta__Bucket *bucket,
     event.requester = bytes(change->requester);
     event.source_ip = bytes(change->source_ip);
     event.request_id = bytes(change->request_id);
+    event.cache_tags = bytes(change->cache_tags);
     return event;
 }
 

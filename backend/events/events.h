@@ -127,6 +127,7 @@ struct events_change {
     struct slice requester;  /* "AWS:AIDA..." */
     struct slice source_ip;
     struct slice request_id;
+    struct slice cache_tags; /* with blanks between; streams alone tell them */
     uint64_t time_ms;
 };
 /* Whether what is told of such a change has room: 0, or -EDQUOT: an outbox is

@@ -1,6 +1,7 @@
 /*
- * Streams: entries with ids of our own (V2), and the field "event", which
- * holds the message.
+ * Streams: entries with ids of our own (V2), the field "event", which holds
+ * the message, and "cache-tags" where there are any: what S3 does not tell, but
+ * who keeps caches has to know, stands beside its message.
  * https://redis.io/docs/latest/commands/xadd/
  */
 #include "events/delivery.h"
@@ -10,6 +11,7 @@
 
 #define ID_SIZE 44 /* two numbers of 20 digits, '-' and NUL */
 #define FIELD   "event"
+#define TAGS    "cache-tags"
 
 struct stream_id {
     uint64_t generation, sequence;
@@ -216,7 +218,7 @@ int stream_skip(struct delivery *delivery, Meta__Event *const *events,
 void stream_send(struct delivery *delivery, const Meta__Event *event)
 {
     struct buffer message = {0};
-    struct slice words[8];
+    struct slice words[10];
     char id[ID_SIZE], maxlen[24];
     size_t count = 0;
 
@@ -233,6 +235,11 @@ void stream_send(struct delivery *delivery, const Meta__Event *event)
     words[count++] = id_text(id, delivery->generation, event->sequence);
     words[count++] = SLICE_LITERAL(FIELD);
     words[count++] = slice_of(message.data, message.size);
+    if (event->cache_tags.len > 0) {
+        words[count++] = SLICE_LITERAL(TAGS);
+        words[count++] =
+            slice_of(event->cache_tags.data, event->cache_tags.len);
+    }
     redis_send(&delivery->redis, words, count);
     buffer_free(&message);
 }

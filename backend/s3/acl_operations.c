@@ -86,7 +86,7 @@ static bool put_locked(struct s3_call *call)
     error = notify_check(call, event, call->key);
     if (error == 0) {
         meta_put_object(batch, call->bucket->id, call->key, object);
-        notify_object(call, batch, event, call->key, object);
+        notify_object(call, batch, event, call->key, object, NULL);
         error = meta_commit(batch);
     }
     meta_batch_free(batch);

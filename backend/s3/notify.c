@@ -58,6 +58,50 @@ static struct events_change change_of(const struct s3_call *call,
     };
 }
 
+/* --- tags of caches --------------------------------------------------------*/
+static void add_tags(struct buffer *tags, struct slice value)
+{
+    for (size_t i = 0; i < value.size; i++) {
+        const bool between = value.data[i] == ',' || value.data[i] <= ' ';
+
+        if (!between) {
+            buffer_append(tags, value.data + i, 1);
+        } else if (tags->size > 0 && tags->data[tags->size - 1] != ' ') {
+            buffer_append(tags, " ", 1);
+        }
+    }
+    if (tags->size > 0 && tags->data[tags->size - 1] != ' ') {
+        buffer_append(tags, " ", 1);
+    }
+}
+
+static void add_tags_of(struct buffer *tags, const Meta__Object *object)
+{
+    for (size_t i = 0; object != NULL && i < object->n_metadata; i++) {
+        const struct slice name = pb_slice(object->metadata[i]->name);
+
+        if (slice_equal_string(name, "cache-tag") ||
+            slice_equal_string(name, "surrogate-key")) {
+            add_tags(tags, pb_slice(object->metadata[i]->value));
+        }
+    }
+}
+
+/* What caches know either version by: those of the old one are on the copies
+ * that they hold, and those of the new one on what it belongs to now. */
+static struct slice cache_tags(struct s3_call *call, const Meta__Object *object,
+                               const Meta__Object *replaced)
+{
+    struct buffer tags = {0};
+
+    add_tags_of(&tags, replaced);
+    add_tags_of(&tags, object);
+    const size_t size = tags.size > 0 ? tags.size - 1 : 0; /* the last blank */
+    const struct slice kept = arena_copy(call->arena, tags.data, size);
+    buffer_free(&tags);
+    return kept;
+}
+
 /* Most buckets tell nothing: then nothing is put together. */
 static bool tells(const struct s3_call *call)
 {
@@ -66,7 +110,7 @@ static bool tells(const struct s3_call *call)
 
 void notify_object(struct s3_call *call, struct meta_batch *batch,
                    Meta__EventType type, struct slice key,
-                   const Meta__Object *object)
+                   const Meta__Object *object, const Meta__Object *replaced)
 {
     if (!tells(call)) {
         return;
@@ -76,11 +120,13 @@ void notify_object(struct s3_call *call, struct meta_batch *batch,
     change.size = object->size;
     change.etag = pb_slice(object->etag);
     change.version_id = pb_slice(object->version_id);
+    change.cache_tags = cache_tags(call, object, replaced);
     events_emit(call->service->events, batch, call->bucket, &change);
 }
 
 void notify_removed(struct s3_call *call, struct meta_batch *batch,
-                    struct slice key, struct slice version_id)
+                    struct slice key, struct slice version_id,
+                    const Meta__Object *removed)
 {
     if (!tells(call)) {
         return;
@@ -89,6 +135,7 @@ void notify_removed(struct s3_call *call, struct meta_batch *batch,
         change_of(call, META__EVENT_TYPE__OBJECT_REMOVED_DELETE, key);
 
     change.version_id = version_id;
+    change.cache_tags = cache_tags(call, removed, NULL);
     events_emit(call->service->events, batch, call->bucket, &change);
 }
 

@@ -14,13 +14,15 @@ int notify_check(struct s3_call *call, Meta__EventType type, struct slice key);
 /* What the call's operation makes when it writes an object; NO_EVENT: it is
  * not one that does. */
 Meta__EventType notify_created_type(const struct s3_call *call);
-/* Of a version that was written, or whose tags or access were changed. */
+/* Of a version that was written, or whose tags or access were changed.
+ * `replaced`: what the key was until then; NULL: nothing, or the same. */
 void notify_object(struct s3_call *call, struct meta_batch *batch,
                    Meta__EventType type, struct slice key,
-                   const Meta__Object *object);
+                   const Meta__Object *object, const Meta__Object *replaced);
 /* Of a version that was removed; `version_id` empty: there are no versions. */
 void notify_removed(struct s3_call *call, struct meta_batch *batch,
-                    struct slice key, struct slice version_id);
+                    struct slice key, struct slice version_id,
+                    const Meta__Object *removed);
 /* s3:TestEvent. */
 void notify_test(struct s3_call *call, struct meta_batch *batch,
                  struct events_target *target);

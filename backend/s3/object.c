@@ -211,7 +211,7 @@ int object_put(struct s3_call *call, struct meta_batch *batch, struct slice key,
         struct meta_referrer who = object_referrer(call, key, object->sequence);
         meta_add_ref(batch, object->blob, &who);
     }
-    notify_object(call, batch, event, key, object);
+    notify_object(call, batch, event, key, object, newest);
     return 0;
 }
 

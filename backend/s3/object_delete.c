@@ -83,7 +83,7 @@ static enum s3_error decide(struct s3_call *call, struct meta_batch *batch,
         return S3_ERR_SlowDown;
     }
     object_remove_version(call, batch, doomed->key, object);
-    notify_removed(call, batch, doomed->key, deletion->version_id);
+    notify_removed(call, batch, doomed->key, deletion->version_id, object);
     deletion->delete_marker = object->delete_marker;
     return S3_OK;
 }

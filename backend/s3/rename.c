@@ -203,8 +203,8 @@ static int commit(struct s3_call *call, const struct rename *rename)
 
         meta_add_ref(batch, moved.blob, &who);
     }
-    notify_object(call, batch, created, call->key, &moved);
-    notify_removed(call, batch, rename->key, SLICE_LITERAL(""));
+    notify_object(call, batch, created, call->key, &moved, rename->destination);
+    notify_removed(call, batch, rename->key, SLICE_LITERAL(""), rename->source);
     error = meta_commit(batch);
     meta_batch_free(batch);
     return error;

@@ -33,7 +33,7 @@ static bool replace_locked(struct s3_call *call, const struct tag_set *set,
     int rc = notify_check(call, event, call->key);
     if (rc == 0) {
         meta_put_object(batch, call->bucket->id, call->key, object);
-        notify_object(call, batch, event, call->key, object);
+        notify_object(call, batch, event, call->key, object, NULL);
         rc = meta_commit(batch);
     }
     meta_batch_free(batch);

@@ -2,6 +2,7 @@
  * The configuration file: libconfig's syntax, a table of settings, every
  * value checked, unknown names refused.
  */
+#include "blob/blob.h"
 #include "care/care.h"
 #include "oidc/oidc.h"
 #include "server/config_private.h"
@@ -33,7 +34,6 @@ static const struct setting settings[] = {
     {"extent_size", SIZE, AT(extent_size), "1G", 64ull << 20, 64ull << 30},
     {"reserve", SIZE, AT(reserve), "1G", 0, 1ull << 50},
     {"metadata_reserve", SIZE, AT(metadata_reserve), "256M", 0, 1ull << 50},
-    {"write_quorum", QUORUM, AT(may_miss), "default", 0, 0},
     {"logging_interval", DURATION, AT(logging_interval_s), "5m", 1, DAY_S},
     {"extensions", SWITCH, AT(extensions), "false", 0, 0},
     {"default_encryption", CIPHER, AT(encrypt_by_default), "none", 0, 0},
@@ -59,11 +59,11 @@ static const struct setting vault[] = {
     {"cache", DURATION, AT(vault.cache_s), "1m", 0, 3600},
 };
 
-/* Of the first provider; those of others lie behind. */
+#define OF(member) offsetof(struct server_provider_config, member)
 static const struct setting provider[] = {
-    {"issuer", TEXT, AT(providers[0].issuer), "", 0, 0},
-    {"audience", TEXT, AT(providers[0].audience), "", 0, 0},
-    {"jwks", PATH, AT(providers[0].jwks), "", 0, 0},
+    {"issuer", TEXT, OF(issuer), "", 0, 0},
+    {"audience", TEXT, OF(audience), "", 0, 0},
+    {"jwks", PATH, OF(jwks), "", 0, 0},
 };
 
 static const struct setting scrub[] = {
@@ -147,7 +147,7 @@ static int read_drive_entry(struct loader *loader,
 static int check_drive(struct loader *loader, const config_setting_t *group,
                        struct server_drive_config *drive)
 {
-    const struct server_config *config = loader->config;
+    const struct server_config *config = config_of(loader);
     if (drive->path == NULL && !drive->removed) {
         return config_fail(loader, group, "a drive needs a path");
     }
@@ -165,7 +165,7 @@ static int check_drive(struct loader *loader, const config_setting_t *group,
 
 static int read_drive(struct loader *loader, const config_setting_t *group)
 {
-    struct server_config *config = loader->config;
+    struct server_config *config = config_of(loader);
     struct server_drive_config *drive = &config->drives[config->drive_count];
     int error = 0;
     if (config_setting_type(group) != CONFIG_TYPE_GROUP) {
@@ -205,7 +205,7 @@ static int read_drives(struct loader *loader, const config_setting_t *list)
 static int add_mirror(struct loader *loader, const config_setting_t *where,
                       const char *path)
 {
-    struct server_config *config = loader->config;
+    struct server_config *config = config_of(loader);
     if (path == NULL || path[0] != '/') {
         return config_fail(loader, where, "metadata must be an absolute path");
     }
@@ -263,16 +263,13 @@ static void put_metadata_on_drives(struct server_config *config)
 /* --- identity providers ----------------------------------------------------*/
 static int read_provider(struct loader *loader, const config_setting_t *group)
 {
-    const unsigned at = loader->config->provider_count++;
-    const struct server_provider_config *read = &loader->config->providers[at];
-    struct setting table[COUNT(provider)];
-    memcpy(table, provider, sizeof(table));
-    for (unsigned i = 0; i < COUNT(table); i++) {
-        table[i].offset += at * sizeof(*read);
-    }
-    int error = config_set_fallbacks(loader, table, COUNT(table));
+    struct server_config *config = config_of(loader);
+    struct server_provider_config *read =
+        &config->providers[config->provider_count++];
+    struct loader inner = {loader->path, read, loader->error};
+    int error = config_set_fallbacks(&inner, provider, COUNT(provider));
     if (error == 0) {
-        error = config_read_group(loader, group, table, COUNT(table));
+        error = config_read_group(&inner, group, provider, COUNT(provider));
     }
     if (error == 0 && (read->issuer[0] == '\0' || read->audience[0] == '\0' ||
                        read->jwks[0] == '\0')) {
@@ -306,9 +303,34 @@ static int read_providers(struct loader *loader, const config_setting_t *list)
     return error;
 }
 
+/* --- write_quorum ----------------------------------------------------------*/
+/* How many shards may be missing. */
+static int read_quorum(struct loader *loader, const config_setting_t *entry)
+{
+    uint64_t *field = &config_of(loader)->may_miss;
+    const char *text = config_setting_get_string(entry);
+    const long long number = config_setting_get_int64(entry);
+    if (text != NULL && strcmp(text, "default") == 0) {
+        *field = BLOB_MAY_MISS_DEFAULT;
+    } else if (text != NULL && strcmp(text, "all") == 0) {
+        *field = 0;
+    } else if (text == NULL && config_setting_is_number(entry) && number >= 0 &&
+               number <= ERASURE_SHARDS_MAX) {
+        *field = (uint64_t)number;
+    } else {
+        return config_fail(loader, entry,
+                           "write_quorum must be \"default\", \"all\" or the "
+                           "number of shards that may be missing");
+    }
+    return 0;
+}
+
 static int read_entry(struct loader *loader, const config_setting_t *entry)
 {
     const char *name = config_setting_name(entry);
+    if (strcmp(name, "write_quorum") == 0) {
+        return read_quorum(loader, entry);
+    }
     if (strcmp(name, "metadata") == 0) {
         return read_metadata(loader, entry);
     }
@@ -370,7 +392,7 @@ static void default_state(struct server_config *config)
 
 static int check_whole(struct loader *loader, const config_t *file)
 {
-    struct server_config *config = loader->config;
+    struct server_config *config = config_of(loader);
     default_state(config);
     if (config->state[0] == '\0') {
         return config_fail(loader, NULL, "state is missing");
@@ -404,32 +426,22 @@ static int check_whole(struct loader *loader, const config_t *file)
 
 static int read_file(struct loader *loader, config_t *file)
 {
-    if (config_read_file(file, loader->path) != CONFIG_TRUE) {
-        if (config_error_type(file) == CONFIG_ERR_FILE_IO) {
-            return config_fail(loader, NULL, "cannot be read");
-        }
-        const char *source = config_error_file(file);
-        buffer_printf(loader->error, "%s:%d: %s",
-                      source != NULL ? source : loader->path,
-                      config_error_line(file), config_error_text(file));
-        return -EINVAL;
-    }
+    int error = config_parse_file(loader, file);
     const config_setting_t *root = config_root_setting(file);
-    for (int i = 0; i < config_setting_length(root); i++) {
-        const int error =
-            read_entry(loader, config_setting_get_elem(root, (unsigned)i));
-        if (error != 0) {
-            return error;
-        }
+    const int count = error == 0 ? config_setting_length(root) : 0;
+    for (int i = 0; i < count && error == 0; i++) {
+        error = read_entry(loader, config_setting_get_elem(root, (unsigned)i));
     }
-    return check_whole(loader, file);
+    return error != 0 ? error : check_whole(loader, file);
 }
 
 int config_load(const char *path, struct server_config **config,
                 struct buffer *error)
 {
-    struct loader loader = {path, xcalloc(1, sizeof(**config)), error};
+    struct server_config *read = xcalloc(1, sizeof(*read));
+    struct loader loader = {path, read, error};
     config_t file;
+    read->may_miss = BLOB_MAY_MISS_DEFAULT;
     config_init(&file);
     int result = config_set_fallbacks(&loader, settings, COUNT(settings));
     for (unsigned i = 0; i < COUNT(groups) && result == 0; i++) {
@@ -443,10 +455,10 @@ int config_load(const char *path, struct server_config **config,
     result = read_file(&loader, &file);
     config_destroy(&file);
     if (result == 0) {
-        *config = loader.config;
+        *config = read;
         return 0;
     }
-    config_free(loader.config);
+    config_free(read);
     *config = NULL;
     return result;
 }

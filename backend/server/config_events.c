@@ -16,19 +16,18 @@ static const struct setting common[] = {
     {"overflow", TEXT, AT(overflow), "block", 0, 0},
 };
 
-/* Of the first target; those of others lie behind. */
+#define OF(member) offsetof(struct server_target_config, member)
 static const struct setting target[] = {
-    {"name", TEXT, AT(targets[0].name), "", 0, 0},
-    {"kind", TEXT, AT(targets[0].kind), "stream", 0, 0},
-    {"redis", TEXT, AT(targets[0].redis), "", 0, 0},
-    {"username", TEXT, AT(targets[0].username), "", 0, 0},
-    {"password_file", PATH, AT(targets[0].password_file), "", 0, 0},
-    {"sentinel_username", TEXT, AT(targets[0].sentinel_username), "", 0, 0},
-    {"sentinel_password_file", PATH, AT(targets[0].sentinel_password_file), "",
-     0, 0},
-    {"database", NUMBER, AT(targets[0].database), "0", 0, 65535},
-    {"key", TEXT, AT(targets[0].key), "", 0, 0},
-    {"maxlen", NUMBER, AT(targets[0].maxlen), "0", 0, 1ull << 40},
+    {"name", TEXT, OF(name), "", 0, 0},
+    {"kind", TEXT, OF(kind), "stream", 0, 0},
+    {"redis", TEXT, OF(redis), "", 0, 0},
+    {"username", TEXT, OF(username), "", 0, 0},
+    {"password_file", PATH, OF(password_file), "", 0, 0},
+    {"sentinel_username", TEXT, OF(sentinel_username), "", 0, 0},
+    {"sentinel_password_file", PATH, OF(sentinel_password_file), "", 0, 0},
+    {"database", NUMBER, OF(database), "0", 0, 65535},
+    {"key", TEXT, OF(key), "", 0, 0},
+    {"maxlen", NUMBER, OF(maxlen), "0", 0, 1ull << 40},
 };
 
 int config_events_fallbacks(struct loader *loader)
@@ -50,7 +49,8 @@ static int find_kind(const char *name)
 static int check_target(struct loader *loader, const config_setting_t *group,
                         unsigned at)
 {
-    const struct server_target_config *targets = loader->config->events.targets;
+    const struct server_target_config *targets =
+        config_of(loader)->events.targets;
     const struct server_target_config *read = &targets[at];
     if (!events_valid_name(read->name)) {
         return config_fail(loader, group,
@@ -84,15 +84,12 @@ static int check_target(struct loader *loader, const config_setting_t *group,
 
 static int read_target(struct loader *loader, const config_setting_t *group)
 {
-    const unsigned at = loader->config->events.target_count++;
-    struct setting table[COUNT(target)];
-    memcpy(table, target, sizeof(table));
-    for (unsigned i = 0; i < COUNT(table); i++) {
-        table[i].offset += at * sizeof(struct server_target_config);
-    }
-    int error = config_set_fallbacks(loader, table, COUNT(table));
+    const unsigned at = config_of(loader)->events.target_count++;
+    struct loader inner = {loader->path, &config_of(loader)->events.targets[at],
+                           loader->error};
+    int error = config_set_fallbacks(&inner, target, COUNT(target));
     if (error == 0) {
-        error = config_read_group(loader, group, table, COUNT(table));
+        error = config_read_group(&inner, group, target, COUNT(target));
     }
     return error != 0 ? error : check_target(loader, group, at);
 }
@@ -129,7 +126,7 @@ static int read_entry(struct loader *loader, const config_setting_t *entry)
 
 int config_read_events(struct loader *loader, const config_setting_t *group)
 {
-    const struct server_events_config *events = &loader->config->events;
+    const struct server_events_config *events = &config_of(loader)->events;
     if (config_setting_type(group) != CONFIG_TYPE_GROUP) {
         return config_fail(loader, group, "events must be a group: { ... }");
     }

@@ -1,7 +1,7 @@
 /* Batches into Redis: what is sent for each kind of target, what replies mean,
  * and what a stream has already. */
 #include "events/delivery.h"
-#include "events_redis_fixture.h"
+#include "redis_fixture.h"
 
 #define TEXTS_MAX 64
 
@@ -176,6 +176,30 @@ static void test_stream(void **state)
         deliver(&delivery, 2, 2);
         end(&delivery, &fake);
     }
+}
+
+/* What S3 does not tell stands beside its message. */
+static void test_cache_tags(void **state)
+{
+    (void)state;
+    made[0].cache_tags = bytes("news a/b");
+    const struct fake_step steps[] = {
+        ACCEPT,
+        COMMAND("PING", "+PONG\r\n"),
+        COMMAND("XINFO STREAM target", NO_KEY),
+        COMMAND("MULTI", OK),
+        COMMAND(text("%s cache-tags news a/b", xadd("0-5", events[0])), QUEUED),
+        COMMAND("EXEC", "*1\r\n$3\r\n0-5\r\n"),
+        WAIT_CLOSE,
+        STEPS_END,
+    };
+    struct fake fake;
+    fake_start(&fake, steps);
+    fake_go(&fake);
+    struct delivery delivery = delivery_to(&fake, EVENTS_STREAM);
+    deliver(&delivery, 0, 1);
+    client_free(&delivery.redis);
+    fake_end(&fake);
 }
 
 static void test_maxlen(void **state)
@@ -480,11 +504,17 @@ static void test_forms(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_stream),          TEST(test_maxlen),
-        TEST(test_resend),          TEST(test_stream_behind),
-        TEST(test_foreign_entries), TEST(test_other_writer),
-        TEST(test_last_id),         TEST(test_refused_in_transaction),
-        TEST(test_moved),           TEST(test_forms),
+        TEST(test_cache_tags),
+        TEST(test_stream),
+        TEST(test_maxlen),
+        TEST(test_resend),
+        TEST(test_stream_behind),
+        TEST(test_foreign_entries),
+        TEST(test_other_writer),
+        TEST(test_last_id),
+        TEST(test_refused_in_transaction),
+        TEST(test_moved),
+        TEST(test_forms),
     };
     signal(SIGPIPE, SIG_IGN);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,7 @@
 /* The publisher's threads: woken by commits, again after errors, never waited
  * for; and what leaves the outbox when. */
 #include "events/publisher.h"
-#include "events_redis_fixture.h"
+#include "redis_fixture.h"
 
 struct fixture {
     struct meta *meta;

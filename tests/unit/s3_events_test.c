@@ -162,6 +162,53 @@ static void test_extensions(void **state)
     told("Created:Copy new 5 " HELLO " -\nRemoved:Delete k 0  -\n");
 }
 
+/* The tags of what is waiting, a line each, and takes it. */
+static void told_tags(const char *expected)
+{
+    struct buffer lines = {0};
+    Meta__Event **events;
+    size_t count;
+
+    s3_take_events(&fixture, arena, &events, &count);
+    for (size_t i = 0; i < count; i++) {
+        buffer_printf(&lines, "%.*s\n", (int)events[i]->cache_tags.len,
+                      (const char *)events[i]->cache_tags.data);
+    }
+    buffer_append(&lines, "", 1);
+    assert_string_equal((char *)lines.data, expected);
+    buffer_free(&lines);
+}
+
+static void test_cache_tags(void **state)
+{
+    (void)state;
+    configure(ALL_EVENTS);
+    s3_expect(&fixture, 200,
+              PUT("k", "hello",
+                  .headers = FIELDS("x-amz-meta-cache-tag", "a,b, c",
+                                    "x-amz-meta-other", "d")));
+    told_tags("a b c\n");
+    s3_expect(&fixture, 200,
+              PUT("k", "hello",
+                  .headers = FIELDS("x-amz-meta-surrogate-key", "e f")));
+    told_tags("a b c e f\n"); /* of the old one, and of the new one */
+    s3_expect(&fixture, 200,
+              S3_CASE(RENAME_OBJECT, "new",
+                      .headers = FIELDS("x-amz-rename-source", "k")));
+    told_tags("e f\ne f\n");
+    s3_expect(&fixture, 204, DELETE("new"));
+    told_tags("e f\n");
+    s3_expect(&fixture, 200, PUT("k", "hello"));
+    told_tags("\n");
+    enable_versions();
+    s3_expect(
+        &fixture, 200,
+        PUT("k", "hello", .headers = FIELDS("x-amz-meta-cache-tag", ",, g ,")));
+    told_tags("g\n");
+    s3_expect(&fixture, 204, DELETE("k")); /* a marker */
+    told_tags("g\n");
+}
+
 /* The text of the first element of this name. */
 static const char *element(const struct s3_answer *answer, const char *name)
 {
@@ -417,6 +464,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_refused_requests_tell_nothing,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(test_extensions, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_cache_tags, setup, teardown),
         cmocka_unit_test_setup_teardown(test_uploads, setup, teardown),
         cmocka_unit_test_setup_teardown(test_several_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(test_versions, setup, teardown),

@@ -1,5 +1,5 @@
 /*
- * Private to events/: one connection to Redis, on hiredis.
+ * One connection to Redis, on hiredis.
  *
  * Nothing here waits longer than its timeout, nor after `stop_fd` has become
  * readable. After any error but a reply's own the connection is of no use: it
@@ -9,8 +9,8 @@
  * Redis), -EACCES (a password that cannot be read), or what the system says;
  * redis_error() has it in words. No password is in any of them.
  */
-#ifndef EVENTS_REDIS_H
-#define EVENTS_REDIS_H
+#ifndef REDIS_H
+#define REDIS_H
 
 #include "base/base.h"
 #include <hiredis/hiredis.h>
@@ -21,8 +21,7 @@
 #define REDIS_REPLY_MAX     (64u << 20) /* bytes of one reply */
 #define REDIS_ERROR_MAX     255
 
-/* --- addresses: redis_address.c, pure
- * ---------------------------------------*/
+/* --- addresses: address.c, pure --------------------------------------------*/
 struct redis_address {
     char host[REDIS_HOST_MAX + 1]; /* or the path of a Unix socket */
     unsigned port;                 /* 0: it is a path */
@@ -42,8 +41,7 @@ int redis_place_parse(const char *text, struct redis_place *place);
 int redis_address_parse(struct slice text, unsigned default_port,
                         struct redis_address *address);
 
-/* --- what an error reply means: redis_fault.c, pure
- * -------------------------*/
+/* --- what an error reply means: fault.c, pure ------------------------------*/
 enum redis_fault {
     REDIS_FAULT_NONE,       /* it is no error */
     REDIS_FAULT_PASSING,    /* OOM, LOADING ...: passes without us */
@@ -76,6 +74,9 @@ void redis_send(struct redis *redis, const struct slice *words, size_t count);
 /* The same of words without NUL in them, ended by NULL. */
 void redis_say(struct redis *redis, const char *word, ...)
     __attribute__((sentinel));
+/* Sends what was appended, without waiting for the reply: for commands whose
+ * reply comes much later. */
+int redis_flush(struct redis *redis);
 /* Sends a command at once, and leaves no copy of it in memory. */
 int redis_send_secret(struct redis *redis, const struct slice *words,
                       size_t count);
@@ -89,11 +90,13 @@ bool redis_idle(const struct redis *redis, int other_fd, int ms);
 int redis_fail(struct redis *redis, int error, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* --- a session: redis_login.c ----------------------------------------------
+/* --- a session: login.c ----------------------------------------------------
  * A connection that is logged in, to the master, at the right database. */
 struct redis_user {
-    const char *name;          /* NULL: the default one */
-    const char *password_file; /* NULL: it has none */
+    const char *name;              /* NULL: the default one */
+    const char *password_file;     /* NULL: it has none */
+    const char *password_variable; /* of the environment, where there is no
+                                    * file; NULL: none */
 };
 struct redis_login {
     struct redis_place place;

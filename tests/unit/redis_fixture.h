@@ -2,10 +2,10 @@
  * A server that follows a script: which connections come, what is asked on
  * each, and what is answered, to the byte.
  */
-#ifndef EVENTS_REDIS_FIXTURE_H
-#define EVENTS_REDIS_FIXTURE_H
+#ifndef REDIS_FIXTURE_H
+#define REDIS_FIXTURE_H
 
-#include "events/redis.h"
+#include "redis/redis.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -2,7 +2,7 @@
  * Redis's error replies: the first word is the kind of the error.
  * https://redis.io/docs/latest/develop/reference/protocol-spec/
  */
-#include "events/redis.h"
+#include "redis/redis.h"
 
 #include <errno.h>
 #include <string.h>

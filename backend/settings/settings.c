@@ -1,8 +1,7 @@
 /*
  * Settings and their values: each is checked and put where its table says.
  */
-#include "blob/blob.h"
-#include "server/config_private.h"
+#include "settings/settings.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -87,7 +86,7 @@ static int parse_level(const char *text, enum log_level *level)
 static int set_text(struct loader *loader, const config_setting_t *where,
                     const struct setting *setting, const char *text)
 {
-    char **field = (char **)((char *)loader->config + setting->offset);
+    char **field = (char **)((char *)loader->into + setting->offset);
     if (setting->type != TEXT && text[0] != '/' &&
         (setting->fallback == NULL || strcmp(text, setting->fallback) != 0)) {
         return config_fail(loader, where, "%s must be an absolute path",
@@ -106,7 +105,7 @@ static int set_text(struct loader *loader, const config_setting_t *where,
 static int set_number(struct loader *loader, const config_setting_t *where,
                       const struct setting *setting, const char *text)
 {
-    uint64_t *field = (uint64_t *)((char *)loader->config + setting->offset);
+    uint64_t *field = (uint64_t *)((char *)loader->into + setting->offset);
     const char *form = "a whole number";
     int result;
     switch (setting->type) {
@@ -139,55 +138,33 @@ static int set_number(struct loader *loader, const config_setting_t *where,
     return 0;
 }
 
-/* How many shards may be missing. */
-static int set_quorum(struct loader *loader, const config_setting_t *where,
-                      const struct setting *setting, const char *text)
-{
-    uint64_t *field = (uint64_t *)((char *)loader->config + setting->offset);
-    if (strcmp(text, "default") == 0) {
-        *field = BLOB_MAY_MISS_DEFAULT;
-    } else if (strcmp(text, "all") == 0) {
-        *field = 0;
-    } else if (parse_number(text, plain, field) != 0 ||
-               *field > ERASURE_SHARDS_MAX) {
-        return config_fail(loader, where,
-                           "%s must be \"default\", \"all\" or the number of "
-                           "shards that may be missing",
-                           setting->name);
-    }
-    return 0;
-}
-
 static int set_value(struct loader *loader, const config_setting_t *where,
                      const struct setting *setting, const char *text)
 {
+    void *field = (char *)loader->into + setting->offset;
     switch (setting->type) {
     case TEXT:
     case PATH:
     case SOCKET:
         return set_text(loader, where, setting, text);
     case LEVEL:
-        if (parse_level(text, &loader->config->log_level) != 0) {
+        if (parse_level(text, field) != 0) {
             return config_fail(loader, where,
                                "%s must be debug, info, warn or error",
                                setting->name);
         }
         return 0;
     case SWITCH:
-        *(bool *)((char *)loader->config + setting->offset) =
-            strcmp(text, "true") == 0;
+        *(bool *)field = strcmp(text, "true") == 0;
         return 0;
     case CIPHER:
-        *(bool *)((char *)loader->config + setting->offset) =
-            strcmp(text, "AES256") == 0;
+        *(bool *)field = strcmp(text, "AES256") == 0;
         if (strcmp(text, "AES256") != 0 && strcmp(text, "none") != 0) {
             return config_fail(loader, where,
                                "%s must be \"none\" or \"AES256\"",
                                setting->name);
         }
         return 0;
-    case QUORUM:
-        return set_quorum(loader, where, setting, text);
     default:
         return set_number(loader, where, setting, text);
     }
@@ -198,7 +175,7 @@ int config_read_setting(struct loader *loader, const config_setting_t *where,
 {
     char digits[32];
     const bool numeric = setting->type == NUMBER || setting->type == SIZE ||
-                         setting->type == DURATION || setting->type == QUORUM;
+                         setting->type == DURATION;
     if ((setting->type == SWITCH) !=
         (config_setting_type(where) == CONFIG_TYPE_BOOL)) {
         return config_fail(loader, where, "%s must be %s", setting->name,
@@ -275,4 +252,20 @@ int config_set_fallbacks(struct loader *loader, const struct setting *table,
                           table[i].fallback != NULL ? table[i].fallback : "/");
     }
     return error;
+}
+
+/* --- the file --------------------------------------------------------------*/
+int config_parse_file(struct loader *loader, config_t *file)
+{
+    if (config_read_file(file, loader->path) == CONFIG_TRUE) {
+        return 0;
+    }
+    if (config_error_type(file) == CONFIG_ERR_FILE_IO) {
+        return config_fail(loader, NULL, "cannot be read");
+    }
+    const char *source = config_error_file(file);
+    buffer_printf(loader->error, "%s:%d: %s",
+                  source != NULL ? source : loader->path,
+                  config_error_line(file), config_error_text(file));
+    return -EINVAL;
 }

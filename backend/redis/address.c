@@ -1,5 +1,5 @@
 /* Where a Redis is, in s3d's configuration and in redirections. */
-#include "events/redis.h"
+#include "redis/redis.h"
 
 #include <errno.h>
 #include <string.h>

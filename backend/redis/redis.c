@@ -2,7 +2,7 @@
  * A connection, on hiredis without blocking: each wait is a poll() with a
  * deadline, which also ends when the publisher stops.
  */
-#include "events/redis.h"
+#include "redis/redis.h"
 
 #include <errno.h>
 #include <openssl/crypto.h>
@@ -199,6 +199,27 @@ int redis_send_secret(struct redis *redis, const struct slice *words,
     OPENSSL_cleanse(command.data, command.size);
     buffer_free(&command);
     return error == 0 ? 0 : redis_fail(redis, error, "%s", strerror(-error));
+}
+
+int redis_flush(struct redis *redis)
+{
+    const uint64_t deadline_us =
+        clock_monotonic_us() + redis->command_ms * 1000ull;
+    int sent = 0;
+
+    for (;;) {
+        short ready = 0;
+        if (redisBufferWrite(redis->context, &sent) != REDIS_OK) {
+            return broken(redis);
+        }
+        if (sent) {
+            return 0;
+        }
+        const int error = wait_for(redis, POLLOUT, deadline_us, &ready);
+        if (error != 0) {
+            return error;
+        }
+    }
 }
 
 /* --- replies ---------------------------------------------------------------*/

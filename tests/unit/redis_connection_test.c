@@ -1,6 +1,6 @@
 /* A connection to Redis: replies however they come, errors, timeouts, logins;
  * and what addresses and errors mean. */
-#include "events_redis_fixture.h"
+#include "redis_fixture.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>

@@ -4,11 +4,12 @@
  *
  * The password is read for each login: whoever changes it replaces the file.
  */
-#include "events/redis.h"
+#include "redis/redis.h"
 
 #include <errno.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define PASSWORD_MAX 512
@@ -61,6 +62,34 @@ static int expect_in(struct redis *redis, enum redis_fault *fault)
     return error;
 }
 
+/* Its size; 0: there is none. */
+static int read_password(struct redis *redis, const struct redis_user *user,
+                         char password[PASSWORD_MAX])
+{
+    const char *value = user->password_variable != NULL
+                            ? getenv(user->password_variable)
+                            : NULL;
+
+    if (user->password_file != NULL) {
+        const int size =
+            private_file_line(user->password_file, password, PASSWORD_MAX);
+        return size >= 0
+                   ? size
+                   : redis_fail(redis, -EACCES,
+                                "no password can be read from %s: %s",
+                                user->password_file,
+                                size == -EACCES ? "others may read or write it"
+                                                : strerror(-size));
+    }
+    const size_t size = value != NULL ? strlen(value) : 0;
+    if (size >= PASSWORD_MAX) {
+        return redis_fail(redis, -EACCES, "the password in %s is too long",
+                          user->password_variable);
+    }
+    memcpy(password, value != NULL ? value : "", size + 1);
+    return (int)size;
+}
+
 static int authenticate(struct redis *redis, const struct redis_user *user,
                         enum redis_fault *fault)
 {
@@ -68,17 +97,10 @@ static int authenticate(struct redis *redis, const struct redis_user *user,
     struct slice words[3] = {SLICE_LITERAL("AUTH")};
     size_t count = 1;
 
-    if (user->password_file == NULL) {
-        return 0;
-    }
-    const int size =
-        private_file_line(user->password_file, password, sizeof(password));
-    if (size < 0) {
-        *fault = REDIS_FAULT_REFUSED;
-        return redis_fail(redis, -EACCES, "no password can be read from %s: %s",
-                          user->password_file,
-                          size == -EACCES ? "others may read or write it"
-                                          : strerror(-size));
+    const int size = read_password(redis, user, password);
+    if (size <= 0) {
+        *fault = size < 0 ? REDIS_FAULT_REFUSED : REDIS_FAULT_NONE;
+        return size;
     }
     if (user->name != NULL) {
         words[count++] = slice_from_string(user->name);

@@ -1,0 +1,86 @@
+/*
+ * s3ctl purge: the agent, and what is known of it.
+ */
+#include "purge/purge.h"
+#include "ctl/ctl.h"
+#include <errno.h>
+#include <stdio.h>
+
+static long long number(const json_t *object, const char *name)
+{
+    return json_integer_value(json_object_get(object, name));
+}
+
+static const char *text(const json_t *object, const char *name)
+{
+    const char *value = json_string_value(json_object_get(object, name));
+    return value != NULL ? value : "-";
+}
+
+static void print_status(const json_t *status)
+{
+    size_t i;
+    json_t *edge;
+    printf("%-20s %-9s %10s %10s %10s %10s %8s %8s  %s\n", "EDGE", "STATE",
+           "LAG S", "WAITING", "PENDING", "CONFIRMED", "RETRIED", "FAILED",
+           "LAST CONFIRMED");
+    json_array_foreach(json_object_get(status, "edges"), i, edge)
+    {
+        printf("%-20s %-9s %10.1f %10lld %10lld %10lld %8lld %8lld  %s\n",
+               text(edge, "edge"), text(edge, "state"),
+               (double)number(edge, "lag_ms") / 1000, number(edge, "waiting"),
+               number(edge, "pending"), number(edge, "confirmed"),
+               number(edge, "retried"), number(edge, "failed"),
+               text(edge, "last_confirmed"));
+        if (json_object_get(edge, "error") != NULL) {
+            printf("    last error: %s\n", text(edge, "error"));
+        }
+    }
+}
+
+static enum ctl_exit run_status(const char *config, bool json,
+                                struct buffer *error)
+{
+    json_t *status;
+    const int result = purge_status(config, &status, error);
+    if (result == -EHOSTUNREACH) {
+        return CTL_UNREACHABLE;
+    }
+    if (result != 0) {
+        return CTL_USAGE;
+    }
+    if (json) {
+        json_dumpf(status, stdout, JSON_INDENT(2));
+        putchar('\n');
+    } else {
+        print_status(status);
+    }
+    json_decref(status);
+    return CTL_OK;
+}
+
+enum ctl_exit run_purge(const char *config, enum ctl_purge what, bool json)
+{
+    struct buffer error = {0};
+    enum ctl_exit status = CTL_OK;
+    config = config != NULL ? config : "/etc/s3d/purge.conf";
+    switch (what) {
+    case CTL_PURGE_RUN:
+        status = purge_run(config, &error) == 0 ? CTL_OK : CTL_USAGE;
+        break;
+    case CTL_PURGE_TEST:
+        status = purge_check(config, &error) == 0 ? CTL_OK : CTL_USAGE;
+        break;
+    case CTL_PURGE_STATUS:
+        status = run_status(config, json, &error);
+        break;
+    }
+    if (status != CTL_OK) {
+        fprintf(stderr, "s3ctl: %.*s\n", (int)error.size,
+                (const char *)error.data);
+    } else if (what == CTL_PURGE_TEST) {
+        printf("%s: good\n", config);
+    }
+    buffer_free(&error);
+    return status;
+}
