@@ -427,10 +427,11 @@ static void target_open(struct publisher *publisher, struct target *target,
     delivery->redis.stop_fd = publisher->stop_fd;
     delivery->redis.connect_ms = CONNECT_MS;
     delivery->redis.command_ms = COMMAND_MS;
-    delivery->login.user =
-        (struct redis_user){options->username, options->password_file};
-    delivery->login.sentinel_user = (struct redis_user){
-        options->sentinel_username, options->sentinel_password_file};
+    delivery->login.user = (struct redis_user){
+        .name = options->username, .password_file = options->password_file};
+    delivery->login.sentinel_user =
+        (struct redis_user){.name = options->sentinel_username,
+                            .password_file = options->sentinel_password_file};
     delivery->login.database = options->database;
     invariant(redis_place_parse(options->redis, &delivery->login.place) == 0);
     invariant(pthread_mutex_init(&target->lock, NULL) == 0);

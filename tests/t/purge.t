@@ -10,9 +10,9 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use IO::Socket::INET;
-use IO::Socket::UNIX;
 use JSON::PP;
 use Test::More;
+use Test::Redis;
 use Test::S3;
 
 my $module = '/usr/lib/nginx/modules/ngx_http_cache_purge_module.so';
@@ -109,17 +109,10 @@ my %secret = (password => 'of-s3d', 'agent-password' => 'of-the-agent',
 chmod 0600, $t->write_file($_, "$secret{$_}\n") for keys %secret;
 
 # With no more rights than docs/events.md and docs/purge.md give them.
-sub start_redis {
-    $t->spawn('redis', qw(redis-server --port 0 --unixsocket),
-        "$dir/redis.sock", '--dir', $dir, '--save', '',
-        qw(--user s3d on >of-s3d ~purge +ping +multi +exec +xadd +xinfo|stream
-        +xrange --user agent on >of-the-agent ~purge ~purge:* +ping
-        +xgroup|create +xreadgroup +xack +hset +xinfo|groups +xpending +xrange
-        +hgetall));
-    $t->wait_for('redis', sub {
-        IO::Socket::UNIX->new(Peer => "$dir/redis.sock")
-    });
-}
+my $redis = Test::Redis->new($t, 'redis', conf => [
+    'user s3d on >of-s3d ~purge +ping +multi +exec +xadd +xinfo|stream +xrange',
+    'user agent on >of-the-agent ~purge ~purge:* +ping +xgroup|create'
+        . ' +xreadgroup +xack +hset +xinfo|groups +xpending +xrange +hgetall' ]);
 
 sub start_edge {
     $t->spawn('edge', '/usr/sbin/nginx', '-p', $dir, '-c', "$dir/edge.conf",
@@ -171,7 +164,7 @@ sub settle {
 }
 
 # --- start ----------------------------------------------------------------------
-start_redis();
+$redis->start();
 $t->run();
 start_edge();
 my ($account) = map { $_->{number} }
@@ -277,7 +270,7 @@ like($status->{edge}{last_confirmed}, qr/Z$/, 'known over a restart');
 
 # --- Redis dies, and comes back empty
 is(answer('/page.css'), '200 HIT newer', 'cached');
-$t->stop('redis', 'KILL');
+$redis->stop();
 $t->wait_for('the agent notices', sub {
     $t->read_file('agent.out') =~ /edge edge: Redis: /
 });
@@ -285,7 +278,7 @@ status();
 is($? >> 8, 3, 'status without Redis');
 like($t->read_file('status.err'), qr/^s3ctl: Redis: .*\n\z/, 'why');
 is($t->put('/site/page.css', body => 'newest')->{status}, 200, 'overwritten');
-start_redis();
+$redis->start();
 settle();
 is(answer('/page.css'), '200 MISS newest', 'purged');
 
@@ -301,5 +294,6 @@ is(scalar `$build/s3ctl purge --test -c $bad 2>&1`,
     "s3ctl: $bad:1: unknown setting redis.adress\n", 'a mistake');
 is($? >> 8, 2, 'is told');
 
-$t->stop($_) for 'edge', 'redis';
+$t->stop('edge');
+$redis->stop();
 $t->done();
