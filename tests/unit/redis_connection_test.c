@@ -373,13 +373,42 @@ static void test_login(void **state)
     (void)state;
     fake_serve(&fake, steps);
     struct redis_login login = login_to(&fake);
-    login.user = (struct redis_user){"events", password_file(0600)};
+    login.user = (struct redis_user){.name = "events",
+                                     .password_file = password_file(0600)};
     login.database = 3;
     assert_int_equal(redis_login(&redis, &login, &fault), 0);
     assert_int_equal(fault, REDIS_FAULT_NONE);
     client_free(&redis);
     fake_end(&fake);
     unlink(login.user.password_file);
+}
+
+/* Where there is no file. */
+static void test_login_of_environment(void **state)
+{
+    static const struct fake_step steps[] = {
+        ACCEPT,
+        COMMAND("AUTH pass word", OK),
+        COMMAND("PING", "+PONG\r\n"),
+        WAIT_CLOSE,
+        ACCEPT, /* it is not set: there is none */
+        COMMAND("PING", "+PONG\r\n"),
+        WAIT_CLOSE,
+        STEPS_END,
+    };
+    struct fake fake;
+    struct redis redis = client_new();
+    enum redis_fault fault;
+    (void)state;
+    fake_serve(&fake, steps);
+    struct redis_login login = login_to(&fake);
+    login.user.password_variable = "S3D_TEST_PASSWORD";
+    setenv("S3D_TEST_PASSWORD", PASSWORD, 1);
+    assert_int_equal(redis_login(&redis, &login, &fault), 0);
+    unsetenv("S3D_TEST_PASSWORD");
+    assert_int_equal(redis_login(&redis, &login, &fault), 0);
+    client_free(&redis);
+    fake_end(&fake);
 }
 
 static void test_login_refused(void **state)
@@ -552,6 +581,7 @@ int main(void)
         cmocka_unit_test(test_stop),
         cmocka_unit_test(test_nobody_listens),
         cmocka_unit_test(test_login),
+        cmocka_unit_test(test_login_of_environment),
         cmocka_unit_test(test_login_refused),
         cmocka_unit_test(test_sentinels),
         cmocka_unit_test(test_redirects),
