@@ -17,9 +17,10 @@
 #include <string.h>
 #include <sys/random.h>
 
-#define READ_MAX  64u  /* entries at once */
-#define ACK_MAX   128u /* the same */
-#define REPORT_US 10000000u
+#define READ_MAX       64u  /* entries at once */
+#define ACK_MAX        128u /* the same */
+#define REPORT_US      10000000u
+#define UNANSWERED_MAX 3u
 /* Not much oftener, however much is confirmed. */
 #define REPORT_MIN_US 200000u
 
@@ -36,7 +37,7 @@ struct edge {
 
     unsigned redis_failures; /* one after the other */
     uint64_t open_us;        /* not before */
-    bool away;               /* the last attempt had no answer */
+    unsigned unanswered;     /* attempts, one after the other */
 
     bool news; /* since the last report */
     uint64_t reported_us;
@@ -182,10 +183,16 @@ static void take_entries(struct edge *edge)
 }
 
 /* --- requests --------------------------------------------------------------*/
-/* An edge that does not answer is asked by one request at a time. */
+/* It does not answer at all: one URL that it cannot cope with is not that. */
+static bool is_away(const struct edge *edge)
+{
+    return edge->unanswered >= UNANSWERED_MAX;
+}
+
+/* An edge that is away is asked by one request at a time. */
 static bool may_send(const struct edge *edge)
 {
-    const uint64_t most = edge->away ? 1 : edge->options->connections;
+    const uint64_t most = is_away(edge) ? 1 : edge->options->connections;
     struct queue_counts counts;
 
     queue_count(edge->queue, &counts);
@@ -245,11 +252,11 @@ static void take_outcome(struct edge *edge,
     } else {
         failed(edge, outcome->context, outcome);
     }
-    if (edge->away && outcome->status != 0) {
+    if (is_away(edge) && outcome->status != 0) {
         log_info("purge: edge %s: answers again", edge->options->name);
         queue_hurry(edge->queue, now_us);
     }
-    edge->away = outcome->status == 0;
+    edge->unanswered = outcome->status == 0 ? edge->unanswered + 1 : 0;
     edge->news = true;
 }
 
@@ -391,8 +398,12 @@ static void work(struct edge *edge)
     keep_open(edge);
     ask(edge);
     send_due(edge);
-    sender_wait(edge->sender, source_fd(&edge->source),
-                edge->stopping ? -1 : edge->stop_fd, wait_ms(edge));
+    if (edge->stopping) {
+        sender_wait(edge->sender, -1, -1, wait_ms(edge));
+    } else {
+        sender_wait(edge->sender, source_fd(&edge->source), edge->stop_fd,
+                    wait_ms(edge));
+    }
     edge->stopping = edge->stopping || is_readable(edge->stop_fd);
     take_outcomes(edge);
     if (!edge->stopping && is_readable(source_fd(&edge->source))) {

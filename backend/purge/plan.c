@@ -95,8 +95,26 @@ static void for_each_tag(struct plan *plan,
     }
 }
 
+static bool uses(const struct purge_template *template,
+                 enum template_variable variable)
+{
+    return (template->uses & VARIABLE_BIT(variable)) != 0;
+}
+
+/* Of a template that has no path. */
+static void for_key(struct plan *plan, const struct purge_template *template,
+                    const struct purge_event *event)
+{
+    if (uses(template, VARIABLE_TAG)) {
+        for_each_tag(plan, template, event->tags);
+    } else {
+        put_request(plan, template);
+    }
+}
+
+/* `form`: 0 is the key itself; its other forms matter for paths alone. */
 static void for_each_template(struct plan *plan,
-                              const struct purge_event *event)
+                              const struct purge_event *event, size_t form)
 {
     const struct purge_config *config = plan->config;
 
@@ -106,32 +124,31 @@ static void for_each_template(struct plan *plan,
         if ((plan->rule->templates & 1ull << i) == 0) {
             continue;
         }
-        if ((template->uses & VARIABLE_BIT(VARIABLE_PATH)) != 0) {
+        if (uses(template, VARIABLE_PATH)) {
             for_each_path(plan, template);
-        } else if ((template->uses & VARIABLE_BIT(VARIABLE_TAG)) != 0) {
-            for_each_tag(plan, template, event->tags);
-        } else {
-            put_request(plan, template);
+        } else if (form == 0) {
+            for_key(plan, template, event);
         }
     }
 }
 
 /* --- values ----------------------------------------------------------------*/
+static struct slice directory_of(struct slice key)
+{
+    const uint8_t *slash = memrchr(key.data, '/', key.size);
+
+    return slice_of(key.data,
+                    slash != NULL ? (size_t)(slash + 1 - key.data) : 0);
+}
+
 static void set_values(struct plan *plan, struct slice key)
 {
     const size_t prefix = strlen(plan->rule->prefix);
-    const uint8_t *slash =
-        key.size > 0 ? memrchr(key.data, '/', key.size) : NULL;
-    const size_t directory = slash != NULL ? (size_t)(slash + 1 - key.data) : 0;
 
     plan->values[VARIABLE_KEY] = encoded(plan, key, true);
     plan->values[VARIABLE_KEY_ENCODED] = encoded(plan, key, false);
     plan->values[VARIABLE_REST] =
         encoded(plan, slice_of(key.data + prefix, key.size - prefix), true);
-    plan->values[VARIABLE_PREFIX] =
-        encoded(plan, slice_of(key.data, prefix), true);
-    plan->values[VARIABLE_DIRECTORY] =
-        encoded(plan, slice_of(key.data, directory), true);
 }
 
 static bool holds(const struct purge_rule *rule, struct slice bucket)
@@ -146,10 +163,13 @@ static void for_rule(struct plan *plan, const struct purge_event *event)
     struct slice forms[FORMS_MAX];
     const size_t count = plan_forms(plan->rule, event->key, forms);
 
+    plan->values[VARIABLE_PREFIX] = encoded(plan, prefix, true);
+    plan->values[VARIABLE_DIRECTORY] =
+        encoded(plan, directory_of(event->key), true);
     for (size_t i = 0; i < count; i++) {
         if (slice_has_prefix(forms[i], prefix)) {
             set_values(plan, forms[i]);
-            for_each_template(plan, event);
+            for_each_template(plan, event, i);
         }
     }
 }

@@ -160,13 +160,12 @@ void config_free_events(struct server_config *config)
 
 /* Both tables hold texts, paths and numbers only. */
 static bool same_settings(const void *a, const void *b,
-                          const struct setting *table, size_t count,
-                          size_t offset)
+                          const struct setting *table, size_t count)
 {
     bool same = true;
     for (size_t i = 0; i < count && same; i++) {
-        const void *one = (const char *)a + offset + table[i].offset;
-        const void *other = (const char *)b + offset + table[i].offset;
+        const void *one = (const char *)a + table[i].offset;
+        const void *other = (const char *)b + table[i].offset;
         same = table[i].type == TEXT || table[i].type == PATH
                    ? strcmp(*(char *const *)one, *(char *const *)other) == 0
                    : *(const uint64_t *)one == *(const uint64_t *)other;
@@ -178,10 +177,10 @@ bool config_same_events(const struct server_config *a,
                         const struct server_config *b)
 {
     bool same = a->events.target_count == b->events.target_count &&
-                same_settings(a, b, common, COUNT(common), 0);
+                same_settings(a, b, common, COUNT(common));
     for (unsigned i = 0; i < a->events.target_count && same; i++) {
-        same = same_settings(a, b, target, COUNT(target),
-                             i * sizeof(a->events.targets[0]));
+        same = same_settings(&a->events.targets[i], &b->events.targets[i],
+                             target, COUNT(target));
     }
     return same;
 }

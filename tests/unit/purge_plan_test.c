@@ -89,6 +89,24 @@ static void test_tags(void **state)
                 "POST|http://e.test/purge/c|Tag: c|Soft: 1\n");
 }
 
+/* Once for the key, and never of what lies above it. */
+static void test_without_path(void **state)
+{
+    static const char text[] = CONFIG(
+        EDGE,
+        "{ name = \"t\"; method = \"BAN\"; url = \"${edge}/${directory}*\"; },"
+        "{ name = \"u\"; method = \"BAN\"; url = \"${edge}/?${key_encoded}\"; "
+        "},"
+        "{ name = \"p\"; }",
+        "{ bucket = \"site\"; index = ( \"index.html\" );"
+        " paths = ( \"/${directory}+\" ); }");
+    (void)state;
+    assert_plan(text, "site", "a/b/index.html", "",
+                "BAN|http://e.test/a/b/*\n"
+                "BAN|http://e.test/?a%2Fb%2Findex.html\n" AT("/a/b/+")
+                    AT("/a/b/+") AT("/a/b/+"));
+}
+
 static void test_rules(void **state)
 {
     static const char text[] =
@@ -185,9 +203,10 @@ static void test_no_events(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_keys),   cmocka_unit_test(test_forms),
-        cmocka_unit_test(test_tags),   cmocka_unit_test(test_rules),
-        cmocka_unit_test(test_events), cmocka_unit_test(test_no_events),
+        cmocka_unit_test(test_keys),         cmocka_unit_test(test_forms),
+        cmocka_unit_test(test_tags),         cmocka_unit_test(test_rules),
+        cmocka_unit_test(test_without_path), cmocka_unit_test(test_events),
+        cmocka_unit_test(test_no_events),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
