@@ -15,8 +15,11 @@ typedef struct {
 } ngx_http_s3_static_header_t;
 
 
+static ngx_uint_t ngx_http_s3_static_is_preflight(ngx_http_request_t *r);
 static ngx_int_t ngx_http_s3_static_request(ngx_http_request_t *r,
     ngx_http_s3_ctx_t *ctx);
+static ngx_table_elt_t *ngx_http_s3_static_header(ngx_http_request_t *r,
+    ngx_str_t *name);
 static ngx_int_t ngx_http_s3_static_location(ngx_http_request_t *r);
 static ngx_int_t ngx_http_s3_static_header_filter(ngx_http_request_t *r);
 
@@ -48,7 +51,9 @@ ngx_http_s3_static_handler(ngx_http_request_t *r)
     ngx_int_t           rc;
     ngx_http_s3_ctx_t  *ctx;
 
-    if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
+    if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))
+        && !ngx_http_s3_static_is_preflight(r))
+    {
         return NGX_HTTP_NOT_ALLOWED;
     }
 
@@ -66,6 +71,20 @@ ngx_http_s3_static_handler(ngx_http_request_t *r)
     rc = ngx_http_s3_upstream_start(r, ctx);
 
     return (rc == NGX_ERROR) ? NGX_HTTP_INTERNAL_SERVER_ERROR : rc;
+}
+
+
+/* The bucket's rules say what scripts of other origins may do. */
+
+static ngx_uint_t
+ngx_http_s3_static_is_preflight(ngx_http_request_t *r)
+{
+    static ngx_str_t  origin = ngx_string("origin");
+    static ngx_str_t  method = ngx_string("access-control-request-method");
+
+    return r->method == NGX_HTTP_OPTIONS
+           && ngx_http_s3_static_header(r, &origin)
+           && ngx_http_s3_static_header(r, &method);
 }
 
 
@@ -116,7 +135,9 @@ ngx_http_s3_static_request(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
 
     ctx->file = file;
 
-    ctx->route.operation = WIRE__OPERATION__GET_FILE;
+    ctx->route.operation = (r->method == NGX_HTTP_OPTIONS)
+                           ? WIRE__OPERATION__PREFLIGHT
+                           : WIRE__OPERATION__GET_FILE;
     ngx_http_s3_set(ctx->route.bucket, bucket);
     ngx_http_s3_set(ctx->sigv4.path, r->uri);
     ngx_http_s3_set(ctx->host, r->headers_in.server);
@@ -139,9 +160,8 @@ ngx_http_s3_static_request(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
 ngx_int_t
 ngx_http_s3_static_headers(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
 {
-    ngx_uint_t                    i, asked;
+    ngx_uint_t                    asked;
     s3_field_t                   *field;
-    ngx_list_part_t              *part;
     ngx_table_elt_t              *h;
     ngx_http_core_loc_conf_t     *clcf;
     ngx_http_s3_static_header_t  *name;
@@ -173,32 +193,42 @@ ngx_http_s3_static_headers(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
             continue;
         }
 
-        for (part = &r->headers_in.headers.part; part; part = part->next) {
+        h = ngx_http_s3_static_header(r, &name->name);
 
-            h = part->elts;
-
-            for (i = 0; i < part->nelts; i++) {
-                if (h[i].key.len == name->name.len
-                    && ngx_strncmp(h[i].lowcase_key, name->name.data,
-                                   name->name.len)
-                       == 0)
-                {
-                    ngx_http_s3_set(field->name, name->name);
-                    ngx_http_s3_set(field->value, h[i].value);
-                    field++;
-                    goto next;
-                }
-            }
+        if (h) {
+            ngx_http_s3_set(field->name, name->name);
+            ngx_http_s3_set(field->value, h->value);
+            field++;
         }
-
-    next:
-
-        continue;
     }
 
     ctx->sigv4.nheaders = field - ctx->sigv4.headers;
 
     return NGX_OK;
+}
+
+
+static ngx_table_elt_t *
+ngx_http_s3_static_header(ngx_http_request_t *r, ngx_str_t *name)
+{
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    for (part = &r->headers_in.headers.part; part; part = part->next) {
+
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+            if (h[i].key.len == name->len
+                && ngx_strncmp(h[i].lowcase_key, name->data, name->len) == 0)
+            {
+                return &h[i];
+            }
+        }
+    }
+
+    return NULL;
 }
 
 

@@ -123,8 +123,7 @@ static bool is_head(const struct s3_call *call)
 /* nginx has pages of its own for those who ask for files. */
 static bool wants_document(const struct s3_call *call, unsigned status)
 {
-    return status != 304 && !is_head(call) &&
-           call->request->operation != WIRE__OPERATION__GET_FILE;
+    return status != 304 && !is_head(call) && call->request->file == NULL;
 }
 
 static void fail(struct s3_call *call, enum s3_error error,

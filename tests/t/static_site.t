@@ -302,6 +302,26 @@ $r = get('site', '/none', [ Origin => 'https://a.test' ]);
 is("$r->{status} $r->{headers}{'access-control-allow-origin'}", '404 https://a.test',
     'and of what is not there');
 
+sub preflight {
+    my ($method, @more) = @_;
+    return $t->request('OPTIONS', '/style.css', sign => 0,
+        socket => IO::Socket::INET->new("127.0.0.1:$port{site}"), host => 'one.test',
+        headers => [ [ Origin => 'https://a.test' ],
+            [ 'Access-Control-Request-Method' => $method ], @more ]);
+}
+$r = preflight('GET');
+is(join('|', $r->{status}, $r->{body}, map { $r->{headers}{"access-control-allow-$_"} }
+    qw(origin methods)), '200||https://a.test|GET', 'a preflight');
+for ([ 'PUT' ], [ GET => [ 'Access-Control-Request-Headers' => 'x-other' ] ]) {
+    $r = preflight(@$_);
+    is($r->{status}, 403, "$_->[0], with what is not allowed");
+    like($r->{body}, qr{<h1>403 Forbidden</h1>}, 'nginx\'s page');
+    is($r->{headers}{'access-control-allow-origin'}, undef, 'and nothing is allowed');
+}
+$r = $t->request('OPTIONS', '/style.css', sign => 0, host => 'one.test',
+    socket => IO::Socket::INET->new("127.0.0.1:$port{site}"));
+is($r->{status}, 405, 'OPTIONS alone is no preflight');
+
 # --- what nginx -t says ------------------------------------------------------------
 
 my $good = $t->nginx_conf();
