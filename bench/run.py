@@ -84,43 +84,61 @@ def median(values, digits=0):
     return round(statistics.median(values), digits or None)
 
 
+def compare_get(stack, options, report, what, url, key, connections):
+    """A URL beside the same bytes as a static file."""
+    pids = stack.worker_pids() + [stack.s3d.pid]
+    rows = []
+    for _ in range(options.rounds):
+        row = []
+        for of in (f"http://127.0.0.1:{stack.static_port}/{key}", url):
+            before = cpu_seconds(pids)
+            got = wrk(of, connections, options.seconds)
+            spent = (cpu_seconds(pids) - before) / got["requests"] * 1e6
+            row += [got["rate"], spent, got["p99_ms"]]
+        rows.append(row)
+    bases, base_cpu, _, rates, cpu, p99 = zip(*rows)
+    report.add(what, "nginx static",
+               [rate / base for rate, base in zip(rates, bases)],
+               per_second=median(rates, 1), static_per_second=median(bases, 1),
+               cpu_us=median(cpu, 1), static_cpu_us=median(base_cpu, 1),
+               p99_ms=median(p99, 2))
+
+
+READ_BY_ALL = json.dumps({"Version": "2012-10-17", "Statement": [{
+    "Effect": "Allow", "Principal": "*", "Action": "s3:GetObject",
+    "Resource": "arn:aws:s3:::bench/*"}]})
+
+
 def bench_get(stack, options, report):
     client = stack.client()
     client.create_bucket(Bucket="bench")
+    client.delete_public_access_block(Bucket="bench")
+    client.put_bucket_policy(Bucket="bench", Policy=READ_BY_ALL)
     signer = Signer(stack)
     static = stack.directory / "static"
     static.mkdir()
-    for size, name, connections in ((4 * KIB, "4 KiB", 32),
-                                    (64 * MIB, "64 MiB", 4)):
-        data = pattern(size, name)
-        key = f"o{size}"
-        (static / key).write_bytes(data)
-        client.put_object(Bucket="bench", Key=key, Body=data)
-        signed = signer.url("GET", f"/bench/{key}")
-        for label, port in (("verified", stack.port),
-                            ("s3_verify off", stack.unverified)):
-            if label != "verified":
-                signer.host = f"127.0.0.1:{port}"
-                signed = signer.url("GET", f"/bench/{key}")
-                signer.host = f"127.0.0.1:{stack.port}"
-            ratios, rates, bases, cpu, p99 = [], [], [], [], []
-            pids = stack.worker_pids() + [stack.s3d.pid]
-            for _ in range(options.rounds):
-                base = wrk(f"http://127.0.0.1:{stack.static_port}/{key}",
-                           connections, options.seconds)
-                before = cpu_seconds(pids)
-                ours = wrk(f"http://127.0.0.1:{port}{signed}", connections,
-                           options.seconds)
-                spent = cpu_seconds(pids) - before
-                ratios.append(ours["rate"] / base["rate"])
-                rates.append(ours["rate"])
-                bases.append(base["rate"])
-                cpu.append(spent / ours["requests"] * 1e6)
-                p99.append(ours["p99_ms"])
-            report.add(f"GET {name}, pre-signed, {label}", "nginx static",
-                       ratios, per_second=median(rates, 1),
-                       static_per_second=median(bases, 1),
-                       cpu_us=median(cpu), p99_ms=median(p99, 2))
+
+    def store(size):
+        data = pattern(size, str(size))
+        (static / f"o{size}").write_bytes(data)
+        client.put_object(Bucket="bench", Key=f"o{size}", Body=data)
+
+    def compare(what, size, port, connections, signed=True):
+        signer.host = f"127.0.0.1:{port}"
+        path = f"/bench/o{size}"
+        target = signer.url("GET", path) if signed else path
+        compare_get(stack, options, report, f"GET {what}",
+                    f"http://{signer.host}{target}", f"o{size}", connections)
+
+    store(4 * KIB)
+    compare("4 KiB, public, hot", 4 * KIB, stack.port, 32, signed=False)
+    compare("4 KiB, pre-signed, hot", 4 * KIB, stack.port, 32)
+    compare("4 KiB, pre-signed, not hot", 4 * KIB, stack.asking, 32)
+    compare("4 KiB, pre-signed, not hot, s3_verify off", 4 * KIB,
+            stack.unverified, 32)
+    store(64 * MIB)
+    compare("64 MiB, pre-signed, verified", 64 * MIB, stack.port, 4)
+    compare("64 MiB, pre-signed, s3_verify off", 64 * MIB, stack.unverified, 4)
 
 
 def raw_fdatasync(directory, seconds):
@@ -295,7 +313,7 @@ def main():
 
     report = Report()
     with tempfile.TemporaryDirectory(prefix="s3d-bench-") as directory:
-        static_port, unverified = free_port(), free_port()
+        static_port, unverified, asking = (free_port() for _ in range(3))
         stack = Stack(directory, http_extra=f"""
     server {{
         listen 127.0.0.1:{static_port};
@@ -305,7 +323,12 @@ def main():
     server {{
         listen 127.0.0.1:{unverified};
         access_log off;
-        location / {{ s3_pass s3d; s3_verify off; }}
+        location / {{ s3_pass s3d; s3_hot off; s3_verify off; }}
+    }}
+    server {{
+        listen 127.0.0.1:{asking};
+        access_log off;
+        location / {{ s3_pass s3d; s3_hot off; }}
     }}
 """, location_extra="access_log off;", s3d_extra=f"""
 log_level = "warn";
@@ -313,7 +336,7 @@ events = {{ targets = ( {{ name = "bench"; kind = "stream"; key = "bench";
     redis = "unix:{directory}/redis.sock"; maxlen = 10000; }} ); }};
 """)
         stack.static_port = static_port
-        stack.unverified = unverified
+        stack.unverified, stack.asking = unverified, asking
         stack.start()
         try:
             for name in options.what:
