@@ -16,26 +16,47 @@ static struct {
           .filled = PTHREAD_COND_INITIALIZER,
           .last = &pool.first};
 
+/* With the mutex. */
+static void enqueue(struct aside *job)
+{
+    job->next = NULL;
+    *pool.last = job;
+    pool.last = &job->next;
+    pool.queued++;
+}
+
+/* With the mutex. */
+static struct aside *dequeue(void)
+{
+    struct aside *job = pool.first;
+
+    pool.first = job->next;
+    if (pool.first == NULL) {
+        pool.last = &pool.first;
+    }
+    pool.queued--;
+    return job;
+}
+
 static void *compute(void *unused)
 {
     pthread_mutex_lock(&pool.mutex);
     for (;;) {
         struct aside *job;
+        bool more;
 
         while (pool.first == NULL) {
             pool.idle++;
             pthread_cond_wait(&pool.filled, &pool.mutex);
             pool.idle--;
         }
-        job = pool.first;
-        pool.first = job->next;
-        if (pool.first == NULL) {
-            pool.last = &pool.first;
-        }
-        pool.queued--;
+        job = dequeue();
         pthread_mutex_unlock(&pool.mutex);
-        job->run(job); /* it may be gone then */
+        more = job->run(job);
         pthread_mutex_lock(&pool.mutex);
+        if (more) {
+            enqueue(job); /* this thread takes the next one: wakes nobody */
+        }
     }
     return unused;
 }
@@ -65,10 +86,7 @@ static void add_thread(void)
 void aside_start(struct aside *job)
 {
     pthread_mutex_lock(&pool.mutex);
-    job->next = NULL;
-    *pool.last = job;
-    pool.last = &job->next;
-    pool.queued++;
+    enqueue(job);
     if (pool.queued > pool.idle && pool.threads < limit()) {
         add_thread();
     }

@@ -194,11 +194,11 @@ void phase_add(enum phase phase, uint64_t began_us);
 void phases_take(struct phases *phases);
 
 /* --- computing aside (aside.c) ----------------------------------------------
- * Runs the job once, soon, in another thread; in turn with all others. What it
- * does last may be to start itself again, or to free itself. It must not wait.
- */
+ * Runs the job soon, in another thread, and again, in turn with all others, as
+ * long as it returns true. When it returns false it may be gone, or started
+ * anew. It must not wait. */
 struct aside {
-    void (*run)(struct aside *job);
+    bool (*run)(struct aside *job);
     struct aside *next;
 };
 void aside_start(struct aside *job);

@@ -109,7 +109,7 @@ void digester_update(struct digester *digester, const void *data, size_t size)
 
 /* --- aside -----------------------------------------------------------------*/
 
-static void feed_md5(struct aside *job)
+static bool feed_md5(struct aside *job)
 {
     struct digester *digester =
         (struct digester *)((char *)job - offsetof(struct digester, job));
@@ -121,11 +121,9 @@ static void feed_md5(struct aside *job)
     pthread_mutex_lock(&digester->mutex);
     digester->first = (digester->first + 1) % ASIDE_MAX;
     more = --digester->count > 0;
-    if (more) {
-        aside_start(job);
-    }
     pthread_cond_signal(&digester->taken);
     pthread_mutex_unlock(&digester->mutex);
+    return more;
 }
 
 static void start_md5(struct digester *digester, struct memory *memory,

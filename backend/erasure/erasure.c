@@ -22,7 +22,10 @@
 #define HEADER_SIZE   sizeof(fragment_header_t)
 #define PIECE_SIZE    (64u << 10) /* payload bytes of one fragment of a piece */
 #define FRAGMENT_SIZE (HEADER_SIZE + PIECE_SIZE)
-#define DRIVES_MAX    20
+/* The same for encoding. The library allocates and clears a fragment for each
+ * shard of each piece: small ones stay in the heap, and in the cache. */
+#define ENCODE_SIZE (16u << 10)
+#define DRIVES_MAX  20
 
 struct code {
     int instance;
@@ -204,44 +207,53 @@ void erasure_exit(void)
     pthread_rwlock_unlock(&codes_lock);
 }
 
-static bool contiguous(uint8_t *const data[], unsigned k, size_t unit)
-{
-    for (unsigned i = 1; i < k; i++) {
-        if (data[i] != data[0] + i * unit) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static int encode_stripe(const struct code *code,
-                         const struct erasure_profile *profile,
-                         const uint8_t *stripe, uint8_t *const parity[],
-                         size_t unit)
+/* Recomputes one piece at `offset`; `gathered` has room for its data. */
+static int encode_piece(const struct code *code,
+                        const struct erasure_profile *profile,
+                        uint8_t *const data[], uint8_t *const parity[],
+                        size_t offset, size_t size, uint8_t *gathered)
 {
     char **data_out = NULL, **parity_out = NULL;
     uint64_t length = 0;
-    int error = liberasurecode_encode(code->instance, (const char *)stripe,
-                                      (uint64_t)profile->k * unit, &data_out,
-                                      &parity_out, &length);
 
-    if (error != 0) {
+    for (unsigned i = 0; i < profile->k; i++) {
+        memcpy(gathered + i * size, data[i] + offset, size);
+    }
+    if (liberasurecode_encode(code->instance, (const char *)gathered,
+                              (uint64_t)profile->k * size, &data_out,
+                              &parity_out, &length) != 0) {
         return -EIO;
     }
-    invariant(length == HEADER_SIZE + unit);
+    invariant(length == HEADER_SIZE + size);
     for (unsigned i = 0; i < profile->m; i++) {
-        memcpy(parity[i], parity_out[i] + HEADER_SIZE, unit);
+        memcpy(parity[i] + offset, parity_out[i] + HEADER_SIZE, size);
     }
     liberasurecode_encode_cleanup(code->instance, data_out, parity_out);
     return 0;
+}
+
+static int encode(const struct code *code,
+                  const struct erasure_profile *profile, uint8_t *const data[],
+                  uint8_t *const parity[], size_t unit)
+{
+    struct memory *gathered = memory_new(profile->k * ENCODE_SIZE);
+    int error = 0;
+
+    for (size_t offset = 0; offset < unit && error == 0;
+         offset += ENCODE_SIZE) {
+        size_t size = unit - offset < ENCODE_SIZE ? unit - offset : ENCODE_SIZE;
+
+        error = encode_piece(code, profile, data, parity, offset, size,
+                             gathered->bytes);
+    }
+    memory_drop(gathered);
+    return error;
 }
 
 int erasure_encode(const struct erasure_profile *profile, uint8_t *const data[],
                    uint8_t *const parity[], size_t unit)
 {
     const struct code *code;
-    uint8_t *gathered = NULL;
-    const uint8_t *stripe = data[0];
     int error;
 
     if (!profile_valid(profile) || unit == 0 || unit % 64 != 0) {
@@ -257,16 +269,8 @@ int erasure_encode(const struct erasure_profile *profile, uint8_t *const data[],
     if (error != 0) {
         return error;
     }
-    if (!contiguous(data, profile->k, unit)) {
-        gathered = xmalloc(profile->k * unit);
-        for (unsigned i = 0; i < profile->k; i++) {
-            memcpy(gathered + i * unit, data[i], unit);
-        }
-        stripe = gathered;
-    }
-    error = encode_stripe(code, profile, stripe, parity, unit);
+    error = encode(code, profile, data, parity, unit);
     code_release();
-    free(gathered);
     return error;
 }
 
