@@ -128,7 +128,8 @@ struct mirrors {
     struct mirror mirrors[KV_MIRRORS_MAX];
 
     pthread_mutex_t lock;    /* everything below */
-    pthread_cond_t work;     /* for the mirrors' threads */
+    pthread_cond_t work;     /* for the threads that write journals */
+    pthread_cond_t apply;    /* for those of the databases */
     pthread_cond_t progress; /* for everybody else */
     struct writer *first, *last;
     struct group *group;       /* being journaled, or NULL */
@@ -153,6 +154,8 @@ void mirror_stop(struct mirror *mirror);
 
 /* --- mirror_commit.c -------------------------------------------------------*/
 int mirrors_commit(struct kv *kv, const struct kv_batch *batch);
+/* With the lock: no journal is waited for to hold the group `seq`. */
+bool mirrors_answered(const struct mirrors *all, uint64_t seq);
 /* Takes the lock and the lead: no group is under way. The holder gives both
  * back; between, it may release the lock. */
 void mirrors_lead(struct mirrors *all, struct writer *writer);

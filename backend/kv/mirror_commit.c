@@ -32,6 +32,7 @@ void mirror_fail(struct mirror *mirror, const char *what, int error)
         mirrors_choose_primary(all);
     }
     pthread_cond_broadcast(&all->work);
+    pthread_cond_broadcast(&all->apply);
     pthread_cond_broadcast(&all->progress);
 }
 
@@ -274,7 +275,7 @@ static struct writer *make_group(struct mirrors *all, struct group *group)
     return last;
 }
 
-static bool all_answered(const struct mirrors *all, uint64_t seq)
+bool mirrors_answered(const struct mirrors *all, uint64_t seq)
 {
     for (unsigned i = 0; i < all->count; i++) {
         const struct mirror *mirror = &all->mirrors[i];
@@ -319,7 +320,7 @@ static int replicate(struct mirrors *all, struct group *group)
 
     all->group = group;
     pthread_cond_broadcast(&all->work);
-    while (!all_answered(all, group->seq)) {
+    while (!mirrors_answered(all, group->seq)) {
         if (pthread_cond_timedwait(&all->progress, &all->lock, &deadline) ==
             ETIMEDOUT) {
             fail_silent(all, group->seq);
@@ -330,7 +331,7 @@ static int replicate(struct mirrors *all, struct group *group)
     if (error == 0) {
         all->committed = group->seq;
         kv_tell(&all->kv, slice_of(group->payload.data, group->payload.size));
-        pthread_cond_broadcast(&all->work);
+        pthread_cond_broadcast(&all->apply);
     }
     return error;
 }

@@ -125,7 +125,7 @@ static int catch_up(struct mirrors *all, struct mirror *mirror)
 
     pthread_mutex_lock(&all->lock);
     mirror->applies = true;
-    pthread_cond_broadcast(&all->work);
+    pthread_cond_broadcast(&all->apply);
     while (!all->closing && !mirror->failed &&
            mirror->applied < all->committed) {
         pthread_cond_wait(&all->progress, &all->lock);

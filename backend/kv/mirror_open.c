@@ -485,6 +485,7 @@ static void mirrors_close(struct kv *kv)
         free(all->mirrors[i].directory);
     }
     pthread_cond_destroy(&all->work);
+    pthread_cond_destroy(&all->apply);
     pthread_cond_destroy(&all->progress);
     pthread_mutex_destroy(&all->lock);
     free(all);
@@ -520,6 +521,7 @@ static struct mirrors *mirrors_new(const struct kv_mirror_options *options,
     invariant(pthread_condattr_init(&attributes) == 0);
     invariant(pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0);
     invariant(pthread_cond_init(&all->work, &attributes) == 0);
+    invariant(pthread_cond_init(&all->apply, &attributes) == 0);
     invariant(pthread_cond_init(&all->progress, &attributes) == 0);
     pthread_condattr_destroy(&attributes);
     return all;

@@ -28,7 +28,9 @@ static void journal_group(struct mirror *mirror, struct group *group)
         mirror_fail(mirror, "its journal", error);
     } else {
         mirror->journaled = group->seq;
-        pthread_cond_broadcast(&all->progress);
+        if (mirrors_answered(all, group->seq)) {
+            pthread_cond_broadcast(&all->progress); /* the last one */
+        }
     }
     group_release(group);
 }
@@ -137,7 +139,7 @@ static void *apply_main(void *argument)
         uint64_t seq = 0;
 
         if (!may_apply(mirror)) {
-            pthread_cond_wait(&all->work, &all->lock);
+            pthread_cond_wait(&all->apply, &all->lock);
             continue;
         }
         pthread_mutex_unlock(&all->lock);
@@ -186,6 +188,7 @@ void mirror_stop(struct mirror *mirror)
     mirror->stop = true;
     running = mirror->running;
     pthread_cond_broadcast(&all->work);
+    pthread_cond_broadcast(&all->apply);
     pthread_mutex_unlock(&all->lock);
     if (running) {
         pthread_join(mirror->threads[0], NULL);
