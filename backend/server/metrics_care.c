@@ -68,7 +68,7 @@ static void add_ledger(const struct care_status *status,
         metrics, "s3d_reduced_blobs",
         "Blobs that are short of shards, by the losses that they still bear.");
     for (unsigned i = 0; i <= CARE_LOSSES_MAX; i++) {
-        char name[8];
+        char name[16];
         snprintf(name, sizeof(name), "%u", i);
         if (ledger->left[i] > 0 || i == 0) {
             metrics_add(metrics, left, (double)ledger->left[i], "losses_left",

@@ -9,7 +9,7 @@
 
 /* --- drives ----------------------------------------------------------------*/
 struct drive_seen {
-    char name[8];
+    char name[16];
     const struct drive_config *config;
     struct drive_usage usage;
     struct drive_condition condition;
@@ -195,7 +195,7 @@ static void add_leveldb(struct kv *kv, struct metrics *metrics)
         metrics_counter(metrics, "s3d_leveldb_compaction_bytes_total",
                         "What compactions into the level have written.");
     for (unsigned i = 0; i < KV_LEVELS; i++) {
-        char level[8];
+        char level[16];
         snprintf(level, sizeof(level), "%u", i);
         metrics_add(metrics, files, (double)seen.levels[i].files, "level",
                     level, NULL);
