@@ -90,6 +90,7 @@ void queue_forget(struct queue *queue, const struct queue_entry *last)
 
     while (more) {
         struct queue_entry *entry = *link;
+        invariant(entry != NULL); /* `last` is among them */
         more = entry != last;
         if (entry->waiting_for > 0) {
             link = &entry->next;

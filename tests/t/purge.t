@@ -39,11 +39,13 @@ $t->{http} = <<"EOF";
         listen 127.0.0.1:$port{origin};
         s3_static s3d site;
         s3_index index.html;
+        s3_precompressed br;
     }
     log_format tags '\$request_method \$request_uri \$http_x_tag \$http_x_secret';
     server {
         listen 127.0.0.1:$port{tags};
         access_log $dir/tags.log tags;
+        if (-e $dir/refuse) { return 503; }
         return 204;
     }
 EOF
@@ -62,16 +64,19 @@ http {
     uwsgi_temp_path $dir/edge_uwsgi;
     scgi_temp_path $dir/edge_scgi;
     proxy_cache_path $dir/cache keys_zone=edge:1m inactive=1d;
+    map \$http_accept_encoding \$form { default identity; ~\\bbr\\b br; }
     server {
         listen 127.0.0.1:$port{edge};
         location / {
             proxy_pass http://127.0.0.1:$port{origin};
             proxy_cache edge;
-            proxy_cache_key \$uri;
+            proxy_set_header Accept-Encoding \$form;
+            proxy_ignore_headers Vary;
+            proxy_cache_key \$form\$uri;
             proxy_cache_valid 200 301 404 1d;
             add_header X-Cache \$upstream_cache_status always;
         }
-        location ~ ^/purge(?<purged>/.*)\$ {
+        location ~ ^/purge/(?<purged>(identity|br)/.*)\$ {
             allow 127.0.0.1;
             deny all;
             proxy_cache_purge edge \$purged;
@@ -92,14 +97,15 @@ edges = (
       headers = ( "X-Secret: \${secret}" ); secret_file = "$dir/secret"; }
 );
 templates = (
-    { name = "path"; url = "\${edge}/purge\${path}"; },
+    { name = "path"; url = "\${edge}/purge/identity\${path}"; },
+    { name = "br"; url = "\${edge}/purge/br\${path}"; },
     { name = "tag"; method = "BAN"; url = "\${edge}/\${bucket}/\${tag}";
       headers = ( "X-Tag: \${tag}" ); },
     { name = "folder"; method = "BAN"; url = "\${edge}/\${directory}*"; }
 );
 rules = (
     { bucket = "site"; index = ( "index.html" ); suffixes = ( ".br" );
-      edges = ( "edge" ); templates = ( "path" ); },
+      edges = ( "edge" ); templates = ( "path", "br" ); },
     { bucket = "site"; prefix = "tagged/"; edges = ( "tags" );
       templates = ( "tag", "folder" ); }
 );
@@ -128,12 +134,12 @@ sub start_agent {
 
 # --- what is asked --------------------------------------------------------------
 sub from_edge {
-    my ($path, $method) = @_;
+    my ($path, $form) = @_;
     my $s = IO::Socket::INET->new(PeerAddr => "127.0.0.1:$port{edge}")
         or die "edge: $!";
-    return $t->request($method // 'GET', $path, socket => $s, sign => 0,
-        host => 'www.example.org',
-        headers => [ [ Connection => 'close' ] ]);
+    return $t->get($path, socket => $s, sign => 0, host => 'www.example.org',
+        headers => [ [ Connection => 'close' ],
+            $form ? [ 'Accept-Encoding' => $form ] : () ]);
 }
 
 sub answer {
@@ -201,9 +207,12 @@ is(answer($url{$_}), "200 MISS new $_", "$_ is fetched again")
 is(answer('/gone'), '404 MISS ', 'gone is gone');
 is(answer('/a'), '301 MISS ', 'the redirect is asked for again');
 is(answer('/later'), '200 MISS new later', 'what was not there is');
+is(answer('/page.css', 'br'), '200 MISS new page.css', 'there is no form');
+is(answer('/page.css', 'br'), '200 HIT new page.css', 'which is cached');
 is($t->put('/site/page.css.br', body => 'packed')->{status}, 200, 'a form');
 settle();
-is(answer('/page.css'), '200 MISS new page.css', 'is the plain one too');
+is(answer('/page.css', 'br'), '200 MISS packed', 'there is');
+is(answer('/page.css'), '200 MISS new page.css', 'and the plain one');
 my $status;
 $t->wait_for('the report', sub { # which comes a little later
     $status = status();
@@ -231,6 +240,16 @@ is(join("\n", sort keys %seen), join("\n",
     'BAN /site/other other of-the-edge', 'BAN /site/sport sport of-the-edge',
     'BAN /tagged/* - of-the-edge'), 'by tag and by prefix');
 
+# --- an edge refuses
+$t->write_file('refuse', '');
+is(tagged({ 'cache-tag' => 'refused' })->{status}, 200, 'with a tag');
+$t->wait_for('a retry', sub { (status()->{tags}{retried} // 0) > 2 });
+is(status()->{tags}{pending}, 1, 'is not confirmed');
+is(status()->{tags}{error}, 'status 503', 'why');
+is(status()->{edge}{pending}, 0, 'the other edge has');
+unlink "$dir/refuse";
+settle();
+
 # --- an edge is away; the other one goes on
 is(answer('/page.css'), '200 HIT new page.css', 'cached');
 $t->stop('edge');
@@ -245,7 +264,7 @@ cmp_ok($status->{failed}, '>=', 1, 'failed');
 is($status->{state}, 'retrying', 'retrying');
 cmp_ok($status->{lag_ms}, '>', 0, 'lag');
 like($status->{error}, qr/connect/i, 'why');
-my $failed = "PURGE http://www.example.org:$port{edge}/purge/page.css failed: ";
+my $failed = "PURGE http://www.example.org:$port{edge}/purge/identity/page.css failed: ";
 like($t->read_file('agent.out'),
     qr/"purge: edge edge: \Q$failed\E.*; attempt 1, again in /, 'in the log');
 like(scalar `$build/s3ctl purge --status -c $conf`,

@@ -55,12 +55,14 @@ static void send_and_confirm(const char *expected, uint64_t now_us)
 static void confirmed(const char *expected)
 {
     struct queue_entry *entry = queue_confirmed(queue, NULL), *last = NULL;
-    char ids[256] = "";
+    struct buffer ids = {0};
     for (; entry != NULL; entry = queue_confirmed(queue, entry)) {
-        strcat(strcat(ids, last != NULL ? " " : ""), entry->id);
+        buffer_printf(&ids, "%s%s", last != NULL ? " " : "", entry->id);
         last = entry;
     }
-    assert_string_equal(ids, expected);
+    buffer_append(&ids, "", 1);
+    assert_string_equal((const char *)ids.data, expected);
+    buffer_free(&ids);
     if (last != NULL) {
         queue_forget(queue, last);
     }
