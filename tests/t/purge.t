@@ -22,6 +22,8 @@ plan(skip_all => 'libnginx-mod-http-cache-purge is not installed')
     unless -e $module;
 
 my %port = map { $_ => Test::S3::free_port() } qw(origin edge tags);
+my $slow = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1')
+    or die "slow: $!";
 my $t = Test::S3->new();
 my $dir = $t->dir();
 my $build = Test::S3::build();
@@ -90,24 +92,29 @@ redis = {
     password_file = "$dir/agent-password";
 };
 retry_max = "1s";
+window = 3;
 edges = (
     { name = "edge"; url = "http://www.example.org:$port{edge}";
       connect = "127.0.0.1:$port{edge}"; },
     { name = "tags"; url = "http://127.0.0.1:$port{tags}/";
-      headers = ( "X-Secret: \${secret}" ); secret_file = "$dir/secret"; }
+      headers = ( "X-Secret: \${secret}" ); secret_file = "$dir/secret"; },
+    { name = "slow"; url = "http://127.0.0.1:@{[ $slow->sockport() ]}"; }
 );
 templates = (
     { name = "path"; url = "\${edge}/purge/identity\${path}"; },
     { name = "br"; url = "\${edge}/purge/br\${path}"; },
     { name = "tag"; method = "BAN"; url = "\${edge}/\${bucket}/\${tag}";
       headers = ( "X-Tag: \${tag}" ); },
+    { name = "plain"; url = "\${edge}\${path}"; },
     { name = "folder"; method = "BAN"; url = "\${edge}/\${directory}*"; }
 );
 rules = (
     { bucket = "site"; index = ( "index.html" ); suffixes = ( ".br" );
       edges = ( "edge" ); templates = ( "path", "br" ); },
     { bucket = "site"; prefix = "tagged/"; edges = ( "tags" );
-      templates = ( "tag", "folder" ); }
+      templates = ( "tag", "folder" ); },
+    { bucket = "site"; prefix = "slow/"; edges = ( "slow" );
+      templates = ( "plain" ); }
 );
 EOF
 my %secret = (password => 'of-s3d', 'agent-password' => 'of-the-agent',
@@ -164,7 +171,7 @@ sub settle {
     $t->wait_for('purges', sub {
         $status = status();
         return !grep { !defined $_ || ($_->{waiting} // 1) || $_->{pending} }
-            @$status{@edges ? @edges : qw(edge tags)};
+            @$status{@edges ? @edges : qw(edge tags slow)};
     });
     return $status;
 }
@@ -301,9 +308,19 @@ $redis->start();
 settle();
 is(answer('/page.css'), '200 MISS newest', 'purged');
 
-# --- the end
+# --- the end: what is on its way is waited for
+is($t->put('/site/slow/x', body => 'x')->{status}, 200, 'for the slow edge');
+my $purge = $slow->accept();
+like(scalar <$purge>, qr{^PURGE /slow/x HTTP/1\.1\r$}, 'is on its way');
+kill 'TERM', $t->{pids}{agent};
+$t->wait_for('the others have', sub { status()->{edge}{state} eq 'stopped' });
+ok($t->alive('agent'), 'the agent waits');
+is(status()->{slow}{pending}, 1, 'not confirmed');
+print $purge "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+$purge->flush();
 is($t->stop('agent'), 0, 'the agent stops cleanly');
-is(status()->{edge}{state}, 'stopped', 'which is known');
+is(status()->{slow}{state}, 'stopped', 'which is known');
+is(status()->{slow}{pending}, 0, 'confirmed at the end');
 my $log = $t->read_file('agent.out') . $t->read_file('s3d.log');
 unlike($log, qr/\Q$_\E/, 'a secret that is not logged')
     for values %secret;
