@@ -420,7 +420,7 @@ ngx_http_s3_ctx_t *
 ngx_http_s3_get_ctx(ngx_http_request_t *r)
 {
     u_char              *p;
-    ngx_uint_t           i;
+    ngx_uint_t           i, bits;
     ngx_http_s3_ctx_t   *ctx;
     ngx_pool_cleanup_t  *cln;
 
@@ -452,8 +452,16 @@ ngx_http_s3_get_ctx(ngx_http_request_t *r)
 
     p = ctx->id_data;
 
+    bits = 0;
+
     for (i = 0; i < NGX_HTTP_S3_REQUEST_ID_LEN; i++) {
-        *p++ = hex[(ngx_random() >> 8) & 0xf];
+
+        if (i % 4 == 0) {
+            bits = ngx_random() >> 8;
+        }
+
+        *p++ = hex[bits & 0xf];
+        bits >>= 4;
     }
 
     ctx->request_id.data = ctx->id_data;

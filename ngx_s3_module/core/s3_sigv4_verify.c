@@ -1,12 +1,14 @@
 
 /*
  * AWS Signature Version 4: whether the signature is right.  Nothing here is
- * secret but the key, and that is never copied.
+ * secret but the key: what HMAC makes of it stays until the next one's.
+ * For one thread.
  */
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include <openssl/core_names.h>
+#include <openssl/params.h>
 
 #include "s3_sigv4.h"
 #include "s3_sigv4_canonical.h"
@@ -20,6 +22,9 @@
 #define S3_SIGV4_DEBUG_MAX  (16 * 1024)
 
 
+static const EVP_MD *s3_sigv4_sha256(void);
+static int s3_sigv4_hmac(const unsigned char key[S3_SIGV4_KEY_LEN],
+    const s3_str_t *text, unsigned char mac[S3_SIGV4_KEY_LEN]);
 static int s3_sigv4_string_to_sign(s3_memory_t *memory, const s3_sigv4_t *auth,
     const s3_str_t *canonical, s3_str_t *out);
 static enum s3_error s3_sigv4_mismatch(s3_memory_t *memory,
@@ -34,10 +39,9 @@ s3_sigv4_verify(s3_memory_t *memory, const s3_sigv4_request_t *request,
     const s3_sigv4_t *auth, const unsigned char key[S3_SIGV4_KEY_LEN],
     s3_error_t *error)
 {
-    unsigned       len;
     s3_str_t       canonical, string_to_sign;
     enum s3_error  rc;
-    unsigned char  mac[EVP_MAX_MD_SIZE], hex[S3_SIGV4_SIGNATURE_LEN];
+    unsigned char  mac[S3_SIGV4_KEY_LEN], hex[S3_SIGV4_SIGNATURE_LEN];
 
     s3_error_init(error, S3_OK);
 
@@ -55,11 +59,7 @@ s3_sigv4_verify(s3_memory_t *memory, const s3_sigv4_request_t *request,
         rc = S3_ERR_InternalError;
     }
 
-    if (rc == S3_OK
-        && (HMAC(EVP_sha256(), key, S3_SIGV4_KEY_LEN, string_to_sign.data,
-                 string_to_sign.len, mac, &len)
-            == NULL || len != S3_SIGV4_KEY_LEN))
-    {
+    if (rc == S3_OK && s3_sigv4_hmac(key, &string_to_sign, mac) != 0) {
         rc = S3_ERR_InternalError;
     }
 
@@ -68,7 +68,7 @@ s3_sigv4_verify(s3_memory_t *memory, const s3_sigv4_request_t *request,
         return rc;
     }
 
-    (void) s3_hex_dump(hex, mac, len);
+    (void) s3_hex_dump(hex, mac, sizeof(mac));
 
     if (auth->signature.len == S3_SIGV4_SIGNATURE_LEN
         && CRYPTO_memcmp(hex, auth->signature.data, S3_SIGV4_SIGNATURE_LEN)
@@ -78,6 +78,62 @@ s3_sigv4_verify(s3_memory_t *memory, const s3_sigv4_request_t *request,
     }
 
     return s3_sigv4_mismatch(memory, auth, &canonical, &string_to_sign, error);
+}
+
+
+/*
+ * OpenSSL looks an algorithm up by its name, under locks, whenever it is asked
+ * for by HMAC() or EVP_sha256(): here once.
+ */
+
+static const EVP_MD *
+s3_sigv4_sha256(void)
+{
+    static EVP_MD  *md;
+
+    if (md == NULL) {
+        md = EVP_MD_fetch(NULL, "SHA256", NULL);
+    }
+
+    return md;
+}
+
+
+static int
+s3_sigv4_hmac(const unsigned char key[S3_SIGV4_KEY_LEN], const s3_str_t *text,
+    unsigned char mac[S3_SIGV4_KEY_LEN])
+{
+    size_t       len;
+    EVP_MAC     *hmac;
+    OSSL_PARAM   params[2];
+
+    static EVP_MAC_CTX  *ctx;
+
+    if (ctx == NULL) {
+        hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+        ctx = EVP_MAC_CTX_new(hmac);
+        EVP_MAC_free(hmac);
+
+        params[0] = OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST,
+                                                     (char *) "SHA256", 0);
+        params[1] = OSSL_PARAM_construct_end();
+
+        if (ctx == NULL || EVP_MAC_CTX_set_params(ctx, params) != 1) {
+            EVP_MAC_CTX_free(ctx);
+            ctx = NULL;
+            return -1;
+        }
+    }
+
+    if (EVP_MAC_init(ctx, key, S3_SIGV4_KEY_LEN, NULL) != 1
+        || EVP_MAC_update(ctx, text->data, text->len) != 1
+        || EVP_MAC_final(ctx, mac, &len, S3_SIGV4_KEY_LEN) != 1
+        || len != S3_SIGV4_KEY_LEN)
+    {
+        return -1;
+    }
+
+    return 0;
 }
 
 
@@ -91,7 +147,8 @@ s3_sigv4_digest(s3_memory_t *memory, const s3_str_t *body, s3_str_t *hex)
     hex->data = s3_alloc(memory, S3_SIGV4_SIGNATURE_LEN);
 
     if (hex->data == NULL
-        || EVP_Digest(body->data, body->len, hash, &len, EVP_sha256(), NULL)
+        || EVP_Digest(body->data, body->len, hash, &len, s3_sigv4_sha256(),
+                      NULL)
            != 1
         || len != S3_SIGV4_KEY_LEN)
     {
@@ -112,8 +169,8 @@ s3_sigv4_string_to_sign(s3_memory_t *memory, const s3_sigv4_t *auth,
     s3_str_t       parts[10];
     unsigned char  hash[EVP_MAX_MD_SIZE], hex[S3_SIGV4_SIGNATURE_LEN];
 
-    if (EVP_Digest(canonical->data, canonical->len, hash, &len, EVP_sha256(),
-                   NULL)
+    if (EVP_Digest(canonical->data, canonical->len, hash, &len,
+                   s3_sigv4_sha256(), NULL)
         != 1 || len != S3_SIGV4_KEY_LEN)
     {
         return -1;

@@ -5,17 +5,6 @@
 
 
 int
-s3_str_is(const s3_str_t *str, const char *text)
-{
-    size_t  len;
-
-    len = strlen(text);
-
-    return str->len == len && (len == 0 || memcmp(str->data, text, len) == 0);
-}
-
-
-int
 s3_str_same(const s3_str_t *one, const s3_str_t *two)
 {
     return one->len == two->len

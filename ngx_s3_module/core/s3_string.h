@@ -20,7 +20,19 @@
 #define s3_is_blank(c)          ((c) == ' ' || (c) == '\t')
 
 /* Equality and prefix, byte by byte. */
-int s3_str_is(const s3_str_t *str, const char *text);
+
+static inline int
+s3_str_is(const s3_str_t *str, const char *text)
+{
+    /* names are looked up in tables: most differ in the first byte */
+
+    if (str->len == 0 || str->data[0] != (unsigned char) text[0]) {
+        return str->len == 0 && text[0] == '\0';
+    }
+
+    return str->len == strlen(text) && memcmp(str->data, text, str->len) == 0;
+}
+
 int s3_str_same(const s3_str_t *one, const s3_str_t *two);
 int s3_str_starts(const s3_str_t *str, const char *prefix);
 
