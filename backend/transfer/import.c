@@ -16,11 +16,9 @@
 struct import {
     struct transfer transfer;
     struct types *types;
-    pthread_mutex_t source_lock; /* of the four */
+    pthread_mutex_t source_lock; /* of the two */
     struct walk *walk;
     struct listing *listing;
-    struct object object; /* the first that no file has gone past */
-    int listed;           /* what listing_next() said of it */
     pthread_mutex_t lock; /* of uploads, and of the two */
     pthread_cond_t changed;
     struct upload *uploads; /* that have parts to be taken */
@@ -81,23 +79,6 @@ static int note_or_take(struct import *import, const struct walk_entry *entry)
     return why == NULL;
 }
 
-/* Whether an object of that name and size is there; or an error. */
-static int find_object(struct import *import, struct client *client,
-                       const struct walk_entry *entry)
-{
-    const struct slice name = slice_from_string(entry->name);
-
-    while (import->listed == 1 &&
-           slice_compare(import->object.name, name) < 0) {
-        import->listed = listing_next(import->listing, client, &import->object);
-    }
-    if (import->listed < 0) {
-        return import->listed;
-    }
-    return import->listed == 1 && slice_equal(import->object.name, name) &&
-           import->object.size == entry->size;
-}
-
 static bool is_large(const struct import *import, uint64_t size)
 {
     return size > import->transfer.options->part_size;
@@ -106,7 +87,8 @@ static bool is_large(const struct import *import, uint64_t size)
 static bool take_entry(struct import *import, struct client *client,
                        const struct walk_entry *entry, struct file *file)
 {
-    const int listed = find_object(import, client, entry);
+    const int listed = listing_find(
+        import->listing, client, slice_from_string(entry->name), entry->size);
 
     if (listed < 0) {
         transfer_stop_with(&import->transfer, client, listed);
@@ -407,9 +389,10 @@ static enum transfer_result begin(struct import *import)
     import->walk = walk_new(transfer->directory, transfer->options->follow);
     import->listing = listing_new(transfer->endpoint.prefix);
     client_open(&client, &transfer->endpoint, &transfer->counts.wire_bytes);
-    import->listed = listing_next(import->listing, &client, &import->object);
-    if (import->listed < 0) {
-        transfer_stop_with(transfer, &client, import->listed);
+    const int listed =
+        listing_find(import->listing, &client, SLICE_LITERAL(""), 0);
+    if (listed < 0) {
+        transfer_stop_with(transfer, &client, listed);
     }
     client_close(&client);
     return transfer->result;

@@ -15,6 +15,9 @@ struct listing {
     struct answer page;
     const struct xml_node *root, *next; /* in the page */
     struct arena *arena;                /* of the object that was given out */
+    bool looked;                        /* listing_find() has */
+    int there; /* what listing_next() said of the object */
+    struct object object;
 };
 
 struct listing *listing_new(const char *prefix)
@@ -149,4 +152,20 @@ int listing_next(struct listing *listing, struct client *client,
             return error != 0 ? error : 1;
         }
     }
+}
+
+int listing_find(struct listing *listing, struct client *client,
+                 struct slice name, uint64_t size)
+{
+    while (!listing->looked ||
+           (listing->there == 1 &&
+            slice_compare(listing->object.name, name) < 0)) {
+        listing->there = listing_next(listing, client, &listing->object);
+        listing->looked = true;
+    }
+    if (listing->there < 0) {
+        return listing->there;
+    }
+    return listing->there == 1 && slice_equal(listing->object.name, name) &&
+           listing->object.size == size;
 }

@@ -83,8 +83,8 @@ void fields_sort(struct field *fields, size_t count);
 
 /* --- client.c --------------------------------------------------------------*/
 #define QUERY_MAX          6
-#define HEADERS_MAX        16
-#define ANSWER_HEADERS_MAX 64
+#define HEADERS_MAX        256
+#define ANSWER_HEADERS_MAX 256
 
 struct answer {
     struct arena *arena;
@@ -217,6 +217,10 @@ void listing_free(struct listing *listing);
 /* 1 and an object that stays until the next call, 0 at the end, or an error. */
 int listing_next(struct listing *listing, struct client *client,
                  struct object *object);
+/* 1: an object of that name and size is there, 0: none, or an error. Names come
+ * in their order; not to be mixed with listing_next(). */
+int listing_find(struct listing *listing, struct client *client,
+                 struct slice name, uint64_t size);
 
 /* --- walk.c: the files below a directory, in the order of their names ------*/
 enum walk_kind {
