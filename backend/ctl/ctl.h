@@ -88,8 +88,8 @@ void print_events(const json_t *result, const char *argument);
  * default. */
 enum ctl_exit run_rebuild(const char *config, bool json);
 
-/* transfer.c: "import" or "export" and what follows it, with options of their
- * own. */
+/* transfer.c: "import", "export" or "migrate" and what follows it, with options
+ * of their own. */
 bool is_transfer(const char *word);
 enum ctl_exit run_transfer(int argc, char **argv);
 

@@ -69,6 +69,8 @@ static void print_usage(FILE *out)
           "  import DIR s3://BUCKET[/PREFIX]         files become objects "
           "(import --help)\n"
           "  export s3://BUCKET[/PREFIX] DIR         and back\n"
+          "  migrate s3://BUCKET s3://BUCKET         from any endpoint to any "
+          "other\n"
           "  purge [-c FILE]                         tell caches what has "
           "changed, until a\n"
           "                                          signal: docs/purge.md\n",

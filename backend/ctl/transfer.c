@@ -1,5 +1,5 @@
 /*
- * s3ctl import and export: their command line.
+ * s3ctl import, export and migrate: their command line.
  */
 #include "ctl/ctl.h"
 #include "ctl/transfer_watch.h"
@@ -13,6 +13,7 @@
 static const char usage_text[] =
     "usage: s3ctl import [OPTIONS] DIR s3://BUCKET[/PREFIX]\n"
     "       s3ctl export [OPTIONS] s3://BUCKET[/PREFIX] DIR\n"
+    "       s3ctl migrate [OPTIONS] s3://BUCKET[/PREFIX] s3://BUCKET[/PREFIX]\n"
     "Moves what is not the same on the other side: call it again to go on "
     "with\n"
     "what was interrupted.\n"
@@ -34,7 +35,11 @@ static const char usage_text[] =
     "  --cache-control TEXT    of every object\n"
     "  --part-size SIZE        files that are larger go in parts of it; with "
     "K,\n"
-    "                          M or G (16M)\n"
+    "                          M or G (16M); of migrate, too\n"
+    "migrate:\n"
+    "  --from URL              the endpoint that is read (--endpoint)\n"
+    "  --from-profile NAME     of ~/.aws/credentials (the same keys)\n"
+    "  --from-region NAME      (--region)\n"
     "\n"
     "exit: 0 all is there, 1 refused, 2 usage, 3 no answer, 4 some files are\n"
     "not there; stderr names them\n";
@@ -49,6 +54,9 @@ enum {
     OPTION_TYPES,
     OPTION_CACHE_CONTROL,
     OPTION_PART_SIZE,
+    OPTION_FROM,
+    OPTION_FROM_PROFILE,
+    OPTION_FROM_REGION,
 };
 
 static const struct option long_options[] = {
@@ -65,13 +73,19 @@ static const struct option long_options[] = {
     {"types", required_argument, NULL, OPTION_TYPES},
     {"cache-control", required_argument, NULL, OPTION_CACHE_CONTROL},
     {"part-size", required_argument, NULL, OPTION_PART_SIZE},
+    {"from", required_argument, NULL, OPTION_FROM},
+    {"from-profile", required_argument, NULL, OPTION_FROM_PROFILE},
+    {"from-region", required_argument, NULL, OPTION_FROM_REGION},
     {NULL, 0, NULL, 0},
 };
 
 bool is_transfer(const char *word)
 {
-    return strcmp(word, "import") == 0 || strcmp(word, "export") == 0;
+    return strcmp(word, "import") == 0 || strcmp(word, "export") == 0 ||
+           strcmp(word, "migrate") == 0;
 }
+
+enum mode { MODE_IMPORT, MODE_EXPORT, MODE_MIGRATE };
 
 static _Noreturn void exit_usage(const char *why)
 {
@@ -129,9 +143,14 @@ static const char *take_header(const char *text)
 }
 
 /* --- options ---------------------------------------------------------------*/
-/* Of an import only. */
-static bool take_import_option(struct transfer_options *options, int option)
+/* Of an import only, but for the size of parts. */
+static bool take_import_option(struct transfer_options *options, enum mode mode,
+                               int option)
 {
+    if (mode == MODE_MIGRATE ? option != OPTION_PART_SIZE
+                             : mode != MODE_IMPORT) {
+        return false;
+    }
     switch (option) {
     case OPTION_FOLLOW:
         options->follow = true;
@@ -150,8 +169,25 @@ static bool take_import_option(struct transfer_options *options, int option)
     }
 }
 
+static bool take_migrate_option(struct transfer_options *options, int option)
+{
+    switch (option) {
+    case OPTION_FROM:
+        options->from_endpoint = optarg;
+        return true;
+    case OPTION_FROM_PROFILE:
+        options->from_profile = optarg;
+        return true;
+    case OPTION_FROM_REGION:
+        options->from_region = optarg;
+        return true;
+    default:
+        return false;
+    }
+}
+
 static void take_option(struct transfer_options *options,
-                        struct transfer_show *show, bool import, int option)
+                        struct transfer_show *show, enum mode mode, int option)
 {
     switch (option) {
     case OPTION_ENDPOINT:
@@ -183,7 +219,8 @@ static void take_option(struct transfer_options *options,
         fputs(usage_text, stdout);
         exit(CTL_OK);
     default:
-        if (!import || !take_import_option(options, option)) {
+        if (!take_import_option(options, mode, option) &&
+            !(mode == MODE_MIGRATE && take_migrate_option(options, option))) {
             exit_usage("no such option here");
         }
     }
@@ -207,7 +244,7 @@ static enum ctl_exit exit_of(enum transfer_result result,
 }
 
 static enum ctl_exit run(const struct transfer_options *options,
-                         struct transfer_show *show, bool import)
+                         struct transfer_show *show, enum mode mode)
 {
     const struct transfer_watch watch = {
         .context = show,
@@ -219,16 +256,31 @@ static enum ctl_exit run(const struct transfer_options *options,
 
     transfer_show_begin(show);
     const enum transfer_result result =
-        import ? transfer_import(options, &watch, &counts, why)
-               : transfer_export(options, &watch, &counts, why);
+        mode == MODE_IMPORT   ? transfer_import(options, &watch, &counts, why)
+        : mode == MODE_EXPORT ? transfer_export(options, &watch, &counts, why)
+                              : transfer_migrate(options, &watch, &counts, why);
     transfer_show_end(show, &counts, result == TRANSFER_DONE ? NULL : why);
     return exit_of(result, &counts);
 }
 
+static void take_sides(struct transfer_options *options, enum mode mode,
+                       char **sides)
+{
+    if (mode == MODE_MIGRATE) {
+        options->from_url = sides[0];
+    } else {
+        options->directory = sides[mode == MODE_IMPORT ? 0 : 1];
+    }
+    options->url = sides[mode == MODE_EXPORT ? 0 : 1];
+}
+
 enum ctl_exit run_transfer(int argc, char **argv)
 {
-    const bool import = strcmp(argv[0], "import") == 0;
-    struct transfer_show show = {.done = import ? "imported" : "exported"};
+    static const char *const done[] = {"imported", "exported", "migrated"};
+    const enum mode mode = strcmp(argv[0], "import") == 0   ? MODE_IMPORT
+                           : strcmp(argv[0], "export") == 0 ? MODE_EXPORT
+                                                            : MODE_MIGRATE;
+    struct transfer_show show = {.done = done[mode]};
     struct transfer_options options = {
         .jobs = TRANSFER_JOBS,
         .part_size = TRANSFER_PART_SIZE,
@@ -237,17 +289,18 @@ enum ctl_exit run_transfer(int argc, char **argv)
 
     while ((option = getopt_long(argc, argv, "j:nvh", long_options, NULL)) !=
            -1) {
-        take_option(&options, &show, import, option);
+        take_option(&options, &show, mode, option);
     }
     if (argc - optind != 2) {
-        exit_usage("a directory and a bucket are needed");
+        exit_usage(mode == MODE_MIGRATE ? "two buckets are needed"
+                                        : "a directory and a bucket are "
+                                          "needed");
     }
-    options.directory = argv[import ? optind : optind + 1];
-    options.url = argv[import ? optind + 1 : optind];
-    if (!import && !options.dry_run && mkdir(options.directory, 0777) != 0 &&
-        errno != EEXIST) {
+    take_sides(&options, mode, argv + optind);
+    if (mode == MODE_EXPORT && !options.dry_run &&
+        mkdir(options.directory, 0777) != 0 && errno != EEXIST) {
         perror(options.directory);
         return CTL_USAGE;
     }
-    return run(&options, &show, import);
+    return run(&options, &show, mode);
 }

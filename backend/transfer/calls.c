@@ -75,11 +75,12 @@ static void read_mtime(struct facts *facts, const struct answer *answer)
     const char *stored = answer_header(answer, MTIME_HEADER);
     const char *modified = answer_header(answer, "last-modified");
 
+    const time_t seconds = modified != NULL ? curl_getdate(modified, NULL) : 0;
+
+    facts->modified.tv_sec = seconds > 0 ? seconds : 0;
     facts->has_mtime = stored != NULL && mtime_parse(stored, &facts->mtime);
     if (!facts->has_mtime) {
-        const time_t seconds =
-            modified != NULL ? curl_getdate(modified, NULL) : 0;
-        facts->mtime = (struct timespec){.tv_sec = seconds > 0 ? seconds : 0};
+        facts->mtime = facts->modified;
     }
 }
 
@@ -149,20 +150,28 @@ void facts_read(struct facts *facts, const struct answer *answer)
     read_checksum(facts, answer);
 }
 
+int call_head_all(struct client *client, const char *key, bool *found,
+                  struct facts *facts, struct answer *answer)
+{
+    struct request request = {.method = "HEAD", .key = key, .fd = -1};
+
+    request_header(&request, "x-amz-checksum-mode", "ENABLED");
+    int error = client_send(client, &request, answer);
+    *found = error == 0;
+    if (error == 0) {
+        facts_read(facts, answer);
+    } else if (error == -EREMOTEIO && answer->status == 404) {
+        error = 0;
+    }
+    return error;
+}
+
 int call_head(struct client *client, const char *key, bool *found,
               struct facts *facts)
 {
-    struct request request = {.method = "HEAD", .key = key, .fd = -1};
     struct answer answer = {0};
+    const int error = call_head_all(client, key, found, facts, &answer);
 
-    request_header(&request, "x-amz-checksum-mode", "ENABLED");
-    int error = client_send(client, &request, &answer);
-    *found = error == 0;
-    if (error == 0) {
-        facts_read(facts, &answer);
-    } else if (error == -EREMOTEIO && answer.status == 404) {
-        error = 0;
-    }
     answer_free(&answer);
     return error;
 }
@@ -170,9 +179,9 @@ int call_head(struct client *client, const char *key, bool *found,
 /* --- whole objects ---------------------------------------------------------*/
 static void add_stored_as(struct request *request, const struct stored_as *as)
 {
-    request_header(request, "content-type", as->type);
-    request_header(request, "cache-control", as->cache_control);
-    request_header(request, MTIME_HEADER, as->mtime);
+    for (unsigned i = 0; i < as->count; i++) {
+        request_header(request, as->fields[i].name, as->fields[i].value);
+    }
 }
 
 static void add_piece(struct request *request, const struct piece *piece,
@@ -475,5 +484,29 @@ int call_complete_upload(struct client *client, const char *key, const char *id,
     }
     answer_free(&answer);
     buffer_free(&body);
+    return error;
+}
+
+/* --- tags ------------------------------------------------------------------*/
+int call_tags(struct client *client, const char *key, struct buffer *tags)
+{
+    struct request request = {.method = "GET", .key = key, .fd = -1};
+    struct answer answer = {0};
+
+    request_query(&request, "tagging", "");
+    int error = client_send(client, &request, &answer);
+    const struct xml_node *root = error == 0 ? parse(&answer, "Tagging") : NULL;
+    if (error == 0 && (root == NULL || root->first == NULL)) {
+        error = not_understood(client, "GetObjectTagging");
+    }
+    for (const struct xml_node *tag = error == 0 ? root->first->first : NULL;
+         tag != NULL; tag = tag->next) {
+        buffer_append_string(tags, tags->size > 0 ? "&" : "");
+        uri_encode(tags, xml_in_text(tag, "Key"), false);
+        buffer_append_string(tags, "=");
+        uri_encode(tags, xml_in_text(tag, "Value"), false);
+    }
+    buffer_append(tags, "", 1);
+    answer_free(&answer);
     return error;
 }

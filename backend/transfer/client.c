@@ -447,6 +447,9 @@ int client_send(struct client *client, const struct request *request,
         const unsigned most = atomic_load(&client->endpoint->answered)
                                   ? ATTEMPTS
                                   : ATTEMPTS_FIRST;
+        if (error == 0) {
+            client->why[0] = '\0';
+        }
         if (error == 0 || !again || failures >= most) {
             return error;
         }

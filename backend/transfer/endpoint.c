@@ -305,6 +305,15 @@ int endpoint_open(struct endpoint *endpoint,
                       : find_credentials(endpoint, options->profile, why);
 }
 
+char *key_below(const struct endpoint *endpoint, const char *name)
+{
+    struct buffer key = {0};
+
+    buffer_printf(&key, "%s%s", endpoint->prefix, name);
+    buffer_append(&key, "", 1);
+    return (char *)key.data;
+}
+
 static void wipe(char *secret)
 {
     if (secret != NULL) {

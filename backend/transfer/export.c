@@ -45,22 +45,6 @@ static const char *why_not(struct export *export, const struct object *object,
     return NULL;
 }
 
-/* An object and its name and ETag, to be freed. */
-static void keep(struct object *object)
-{
-    char *name = xmalloc(object->name.size + 1);
-
-    memcpy(name, object->name.data, object->name.size + 1);
-    object->name.data = (const uint8_t *)name;
-    object->etag = xstrdup(object->etag);
-}
-
-static void let_go(const struct object *object)
-{
-    free((void *)object->name.data);
-    free((void *)object->etag);
-}
-
 static bool next_object(struct export *export, struct client *client,
                         struct object *object)
 {
@@ -84,7 +68,7 @@ static bool next_object(struct export *export, struct client *client,
         if (why != NULL) {
             transfer_fail(transfer, (const char *)object->name.data, why);
         } else {
-            keep(object);
+            object_keep(object);
             taken = true;
         }
     }
@@ -174,18 +158,15 @@ static void do_object(struct export *export, struct client *client,
 {
     struct transfer *transfer = &export->transfer;
     const char *name = (const char *)object->name.data;
-    struct buffer key = {0};
-    int error;
+    char *key = key_below(&transfer->endpoint, name);
+    const int error = is_directory(object)
+                          ? do_directory(export, object)
+                          : do_file(export, client, key, object);
 
-    buffer_printf(&key, "%s%s", transfer->endpoint.prefix, name);
-    buffer_append(&key, "", 1);
-    error = is_directory(object)
-                ? do_directory(export, object)
-                : do_file(export, client, (const char *)key.data, object);
     if (error != 0) {
         transfer_fail_with(transfer, client, name, error);
     }
-    buffer_free(&key);
+    free(key);
 }
 
 static void work(struct transfer *transfer, struct client *client)
@@ -195,32 +176,11 @@ static void work(struct transfer *transfer, struct client *client)
 
     while (next_object(export, client, &object)) {
         do_object(export, client, &object);
-        let_go(&object);
+        object_free(&object);
     }
 }
 
 /* --- all of it -------------------------------------------------------------*/
-static enum transfer_result count_objects(struct export *export)
-{
-    struct transfer *transfer = &export->transfer;
-    struct listing *listing = listing_new(transfer->endpoint.prefix);
-    struct client client;
-    struct object object;
-    int rc;
-
-    client_open(&client, &transfer->endpoint, &transfer->counts.wire_bytes);
-    while ((rc = listing_next(listing, &client, &object)) == 1) {
-        transfer->counts.files_total++;
-        transfer->counts.bytes_total += object.size;
-    }
-    if (rc < 0) {
-        transfer_stop_with(transfer, &client, rc);
-    }
-    client_close(&client);
-    listing_free(listing);
-    return transfer->result;
-}
-
 enum transfer_result transfer_export(const struct transfer_options *options,
                                      const struct transfer_watch *watch,
                                      struct transfer_counts *counts,
@@ -233,7 +193,7 @@ enum transfer_result transfer_export(const struct transfer_options *options,
     pthread_mutex_init(&export->source_lock, NULL);
     export->transfer.work = work;
     if (result == TRANSFER_DONE) {
-        result = count_objects(export);
+        result = transfer_count(&export->transfer, &export->transfer.endpoint);
     }
     if (result == TRANSFER_DONE) {
         export->listing = listing_new(export->transfer.endpoint.prefix);

@@ -26,15 +26,6 @@ struct import {
 };
 
 /* --- the next file ---------------------------------------------------------*/
-static char *key_of(const struct transfer *transfer, const char *name)
-{
-    struct buffer key = {0};
-
-    buffer_printf(&key, "%s%s", transfer->endpoint.prefix, name);
-    buffer_append(&key, "", 1);
-    return (char *)key.data;
-}
-
 /* NULL: it is to be imported. *note: what is said of it otherwise. */
 static const char *why_not(const struct transfer *transfer,
                            const struct walk_entry *entry,
@@ -59,7 +50,7 @@ static const char *why_not(const struct transfer *transfer,
     if (name_is_reserved(slash != NULL ? slash + 1 : entry->name)) {
         return "an unfinished file of s3ctl export";
     }
-    char *key = key_of(transfer, entry->name);
+    char *key = key_below(&transfer->endpoint, entry->name);
     const char *fault = key_fault(slice_from_string(key));
     free(key);
     *note = TRANSFER_FAILED;
@@ -250,11 +241,12 @@ static int send_file(struct import *import, struct client *client,
                      bool *parts)
 {
     char mtime[MTIME_TEXT_MAX];
-    const struct stored_as as = {
-        .type = types_find(import->types, file->name),
-        .cache_control = import->transfer.options->cache_control,
-        .mtime = mtime,
+    const struct field fields[] = {
+        {"content-type", types_find(import->types, file->name)},
+        {"cache-control", import->transfer.options->cache_control},
+        {MTIME_HEADER, mtime},
     };
+    const struct stored_as as = {fields, sizeof(fields) / sizeof(fields[0])};
 
     mtime_format(file->mtime, mtime);
     if (!is_large(import, file->size)) {
@@ -291,7 +283,7 @@ static void do_file(struct import *import, struct client *client,
                     struct file *file)
 {
     struct transfer *transfer = &import->transfer;
-    char *key = key_of(transfer, file->name);
+    char *key = key_below(&transfer->endpoint, file->name);
     bool there = false, parts = false;
     const int fd =
         tree_open(transfer->directory, file->name, transfer->options->follow);

@@ -169,3 +169,18 @@ int listing_find(struct listing *listing, struct client *client,
     return listing->there == 1 && slice_equal(listing->object.name, name) &&
            listing->object.size == size;
 }
+
+void object_keep(struct object *object)
+{
+    char *name = xmalloc(object->name.size + 1);
+
+    memcpy(name, object->name.data, object->name.size + 1);
+    object->name.data = (const uint8_t *)name;
+    object->etag = xstrdup(object->etag);
+}
+
+void object_free(const struct object *object)
+{
+    free((void *)object->name.data);
+    free((void *)object->etag);
+}

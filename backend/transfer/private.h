@@ -1,7 +1,8 @@
 /*
  * Private to transfer/.
  *
- *   import.c, export.c   what is done with one file
+ *   import.c, export.c, migrate.c   what is done with one file or object
+ *     upload.c, download.c, fetch.c
  *     work.c             threads, counts, notes
  *     listing.c, walk.c  what is there: in the bucket, in the directory
  *     decide.c, name.c, mtime.c, types.c    pure
@@ -53,6 +54,8 @@ int endpoint_open(struct endpoint *endpoint,
                   const struct transfer_options *options,
                   char why[TRANSFER_WHY_MAX]);
 void endpoint_close(struct endpoint *endpoint);
+/* Of an object below the prefix; to be freed. */
+char *key_below(const struct endpoint *endpoint, const char *name);
 /* "s3://bucket/pre/fix" to "bucket" and "pre/fix/". */
 int url_split(const char *url, char **bucket, char **prefix);
 /* The value of `name` in [section] of an INI file's text. NULL: none. */
@@ -148,8 +151,9 @@ struct facts {
     uint64_t size;
     struct timespec mtime; /* of the metadata, or else Last-Modified */
     bool has_mtime;        /* it is of the metadata */
-    char etag[ETAG_MAX];   /* with its quotes */
-    enum digest digest;    /* 0: no checksum of all bytes is known */
+    struct timespec modified;
+    char etag[ETAG_MAX]; /* with its quotes */
+    enum digest digest;  /* 0: no checksum of all bytes is known */
     uint8_t checksum[DIGEST_SIZE_MAX];
     size_t checksum_size;
 };
@@ -164,13 +168,19 @@ struct piece { /* of a file, to be sent */
 /* Reads it once. -ESTALE if it is shorter; what the system says. */
 int piece_digest(struct piece *piece, bool tls);
 
-struct stored_as { /* headers of a new object; NULL: without */
-    const char *type, *cache_control, *mtime;
+struct stored_as { /* headers of a new object; a value NULL: without */
+    const struct field *fields;
+    unsigned count;
 };
 
 /* 0, and *found. */
 int call_head(struct client *client, const char *key, bool *found,
               struct facts *facts);
+/* The same, and all its headers: the answer is to be freed in any case. */
+int call_head_all(struct client *client, const char *key, bool *found,
+                  struct facts *facts, struct answer *answer);
+/* As x-amz-tagging has them. */
+int call_tags(struct client *client, const char *key, struct buffer *tags);
 /* *verified: the endpoint compared the checksum. */
 int call_put(struct client *client, const char *key, const struct piece *piece,
              const struct stored_as *as, bool *verified);
@@ -217,6 +227,9 @@ void listing_free(struct listing *listing);
 /* 1 and an object that stays until the next call, 0 at the end, or an error. */
 int listing_next(struct listing *listing, struct client *client,
                  struct object *object);
+/* Makes the name and the ETag the caller's own, to be freed. */
+void object_keep(struct object *object);
+void object_free(const struct object *object);
 /* 1: an object of that name and size is there, 0: none, or an error. Names come
  * in their order; not to be mixed with listing_next(). */
 int listing_find(struct listing *listing, struct client *client,
@@ -310,6 +323,7 @@ struct transfer {
     struct {
         atomic_ullong moved, moved_bytes, same, same_bytes, left_out, failed,
             unverified, wire_bytes, parts_kept;
+        atomic_ullong read_bytes; /* by a migration, which counts the sent */
         uint64_t files_total, bytes_total;
     } counts;
     atomic_bool stopped;  /* by what `result` and `why` say */
@@ -326,6 +340,9 @@ enum transfer_result transfer_open(struct transfer *transfer,
                                    const struct transfer_watch *watch);
 /* Runs `work` in as many threads as the options say; returns the result. */
 enum transfer_result transfer_run(struct transfer *transfer);
+/* Counts what is to be read. */
+enum transfer_result transfer_count(struct transfer *transfer,
+                                    struct endpoint *endpoint);
 /* Gives out the counts and `why`. */
 void transfer_close(struct transfer *transfer, struct transfer_counts *counts,
                     char why[TRANSFER_WHY_MAX]);

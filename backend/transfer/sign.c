@@ -33,6 +33,22 @@ static void signed_names(struct buffer *out,
     }
 }
 
+/* Trimmed, and with one space where there are some. */
+static void append_folded(struct buffer *out, const char *value)
+{
+    bool space = false;
+
+    for (value += strspn(value, " "); *value != '\0'; value++) {
+        if (*value == ' ') {
+            space = true;
+        } else {
+            buffer_append(out, " ", space ? 1 : 0);
+            buffer_append(out, value, 1);
+            space = false;
+        }
+    }
+}
+
 /* The SHA-256 of the canonical request, in hex. */
 static void canonical_hash(const struct signed_request *request,
                            char hex[2 * HASH_SIZE + 1])
@@ -43,8 +59,9 @@ static void canonical_hash(const struct signed_request *request,
     buffer_printf(&text, "%s\n%s\n%s\n", request->method, request->path,
                   request->query);
     for (size_t i = 0; i < request->header_count; i++) {
-        buffer_printf(&text, "%s:%s\n", request->headers[i].name,
-                      request->headers[i].value);
+        buffer_printf(&text, "%s:", request->headers[i].name);
+        append_folded(&text, request->headers[i].value);
+        buffer_append_string(&text, "\n");
     }
     buffer_append_string(&text, "\n");
     signed_names(&text, request);

@@ -1,5 +1,6 @@
 /*
- * Trees of files into buckets, and back: s3ctl import and export.
+ * Trees of files into buckets, and back, and from bucket to bucket: s3ctl
+ * import, export and migrate.
  *
  * A client of S3, of any endpoint: nothing here knows s3d. Both directions go
  * through all names in the order of their bytes, compare what is on either
@@ -20,10 +21,12 @@
 #define TRANSFER_WHY_MAX   512
 
 struct transfer_options {
-    const char *directory;
-    const char *url; /* s3://BUCKET[/PREFIX] */
+    const char *directory; /* NULL for a migration */
+    const char *url;       /* s3://BUCKET[/PREFIX] */
     /* NULL: as the environment and the files of AWS's clients say. */
     const char *endpoint, *region, *profile, *ca_file;
+    /* Where a migration reads: as the four above. NULL: the same. */
+    const char *from_url, *from_endpoint, *from_region, *from_profile;
     const char *types;         /* a mime.types; NULL: the first that is found */
     const char *cache_control; /* of what is imported; NULL: none */
     uint64_t part_size;        /* bytes; larger files are sent in parts */
@@ -74,5 +77,10 @@ enum transfer_result transfer_export(const struct transfer_options *options,
                                      const struct transfer_watch *watch,
                                      struct transfer_counts *counts,
                                      char why[TRANSFER_WHY_MAX]);
+/* From one bucket to another, of any two endpoints. */
+enum transfer_result transfer_migrate(const struct transfer_options *options,
+                                      const struct transfer_watch *watch,
+                                      struct transfer_counts *counts,
+                                      char why[TRANSFER_WHY_MAX]);
 
 #endif

@@ -58,28 +58,40 @@ int upload_begin(struct transfer *transfer, struct client *client,
     return 0;
 }
 
-int upload_part(struct transfer *transfer, struct client *client,
-                struct upload *upload, unsigned index)
+uint64_t upload_part_size(const struct upload *upload, unsigned index)
 {
-    const uint64_t offset = index * upload->part_size;
-    const uint64_t left = upload->file.size - offset;
+    const uint64_t left = upload->file.size - index * upload->part_size;
+
+    return left < upload->part_size ? left : upload->part_size;
+}
+
+int upload_piece(struct transfer *transfer, struct client *client,
+                 struct upload *upload, unsigned index, struct piece *piece)
+{
     struct part *part = &upload->parts[index];
-    struct piece piece = {
-        .fd = upload->fd,
-        .offset = offset,
-        .size = left < upload->part_size ? left : upload->part_size,
-    };
-    const int error = piece_digest(&piece, transfer->endpoint.tls);
+    const int error = piece_digest(piece, transfer->endpoint.tls);
 
     if (error != 0) {
         return error;
     }
-    if (part_is_piece(part, &piece)) {
+    if (part_is_piece(part, piece)) {
         atomic_fetch_add(&transfer->counts.parts_kept, 1);
         return 0;
     }
-    return call_put_part(client, upload->key, upload->id, index + 1, &piece,
+    return call_put_part(client, upload->key, upload->id, index + 1, piece,
                          part);
+}
+
+int upload_part(struct transfer *transfer, struct client *client,
+                struct upload *upload, unsigned index)
+{
+    struct piece piece = {
+        .fd = upload->fd,
+        .offset = index * upload->part_size,
+        .size = upload_part_size(upload, index),
+    };
+
+    return upload_piece(transfer, client, upload, index, &piece);
 }
 
 int upload_complete(struct client *client, const struct upload *upload,

@@ -1,13 +1,13 @@
 /*
- * Private to import.c and upload.c: a file that is sent in parts, by several
- * threads.
+ * Private to import.c, migrate.c and upload.c: a file or an object that is sent
+ * in parts.
  */
 #ifndef TRANSFER_UPLOAD_H
 #define TRANSFER_UPLOAD_H
 
 #include "transfer/private.h"
 
-/* A file to be imported. */
+/* What is to be sent. */
 struct file {
     char *name; /* below the directory */
     uint64_t size;
@@ -34,7 +34,11 @@ struct upload {
 int upload_begin(struct transfer *transfer, struct client *client,
                  const struct file *file, int fd, const char *key,
                  const struct stored_as *as, struct upload **upload);
+uint64_t upload_part_size(const struct upload *upload, unsigned index);
 /* Sends one part, unless it is there. */
+int upload_piece(struct transfer *transfer, struct client *client,
+                 struct upload *upload, unsigned index, struct piece *piece);
+/* The same, out of the upload's own file. */
 int upload_part(struct transfer *transfer, struct client *client,
                 struct upload *upload, unsigned index);
 /* When no part is unfinished. *verified: by the endpoint. */

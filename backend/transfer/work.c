@@ -91,6 +91,8 @@ static const char *error_text(const struct client *client, int error)
         return "it changed while it was read";
     case -EBADMSG:
         return "what came has another checksum";
+    case -E2BIG:
+        return "it has more metadata than can be kept";
     case -EBUSY:
         return "another export writes it";
     case -ENOTDIR:
@@ -194,8 +196,10 @@ enum transfer_result transfer_open(struct transfer *transfer,
     pthread_mutex_init(&transfer->lock, NULL);
     invariant(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK);
     transfer->directory =
-        open(options->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (transfer->directory < 0) {
+        options->directory != NULL
+            ? open(options->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+            : -1;
+    if (options->directory != NULL && transfer->directory < 0) {
         snprintf(transfer->why, sizeof(transfer->why), "%.400s: %s",
                  options->directory, strerror(errno));
         transfer->result = TRANSFER_USAGE;
@@ -203,6 +207,27 @@ enum transfer_result transfer_open(struct transfer *transfer,
                0) {
         transfer->result = TRANSFER_USAGE;
     }
+    return transfer->result;
+}
+
+enum transfer_result transfer_count(struct transfer *transfer,
+                                    struct endpoint *endpoint)
+{
+    struct listing *listing = listing_new(endpoint->prefix);
+    struct client client;
+    struct object object;
+    int rc;
+
+    client_open(&client, endpoint, &transfer->counts.wire_bytes);
+    while ((rc = listing_next(listing, &client, &object)) == 1) {
+        transfer->counts.files_total++;
+        transfer->counts.bytes_total += object.size;
+    }
+    if (rc < 0) {
+        transfer_stop_with(transfer, &client, rc);
+    }
+    client_close(&client);
+    listing_free(listing);
     return transfer->result;
 }
 

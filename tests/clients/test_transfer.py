@@ -270,6 +270,62 @@ def test_lost_and_falsified(stack, bucket, s3ctl, tmp_path):
     same_tree(root, back)
 
 
+def test_migrated(stack, bucket, command, s3ctl):
+    """Metadata, tags and times come along; what was interrupted goes on."""
+    client = stack.client()
+    source = f"{bucket}-from"
+    client.create_bucket(Bucket=source)
+    large = pattern(BIG, 3)
+    client.put_object(
+        Bucket=source, Key="in/a key+&.txt", Body=b"1", ContentType="text/x",
+        CacheControl="no-store", ContentLanguage="de", ContentEncoding="x",
+        ContentDisposition='attachment;  filename="a  b"',
+        Metadata={"one": "1", "two": "a  b"}, Tagging="k%20=v%2B%3D&l=")
+    client.put_object(Bucket=source, Key="in/empty", Body=b"")
+    client.put_object(Bucket=source, Key="in/plain", Body=b"2",
+                      Metadata={"mtime": "1354040105.5"})
+    client.put_object(Bucket=source, Key="in/m", Body=large)
+    client.put_object(Bucket=source, Key="out", Body=b"not this one")
+    log = Log(stack)
+    words = ("migrate", "--part-size", "5M", "--from", stack.endpoint,
+             f"s3://{source}/in", f"s3://{bucket}/x/y")
+
+    with Interrupter(stack.port, "up", 13 * MIB, "hold") as proxy:
+        kill(*command(*words, endpoint=proxy.endpoint), proxy)
+    first = [t for t in log.done("PUT") if "partNumber" in t]
+    assert 1 <= len(first) <= 2
+    result = s3ctl(*words)
+    assert result["failed"] == result["unverified"] == 0
+    assert result["parts_kept"] == len(first)
+    assert result["same"] + result["moved"] == 4
+    sent = log.done("PUT")
+    assert len(sent) == len(set(sent)) == 3 + 5  # nothing twice
+
+    keys = [o["Key"] for o in client.list_objects_v2(
+        Bucket=bucket)["Contents"]]
+    assert keys == ["x/y/a key+&.txt", "x/y/empty", "x/y/m", "x/y/plain"]
+    assert client.get_object(Bucket=bucket, Key="x/y/m")["Body"].read() == large
+    before, after = (client.head_object(Bucket=b, Key=k) for b, k in (
+        (source, "in/a key+&.txt"), (bucket, "x/y/a key+&.txt")))
+    for name in ("ContentType", "CacheControl", "ContentLanguage",
+                 "ContentEncoding", "ContentDisposition", "ETag"):
+        assert after[name] == before[name], name
+    assert after["Metadata"] == {
+        **before["Metadata"], "mtime": str(int(before[
+            "LastModified"].timestamp()))}
+    assert client.get_object_tagging(Bucket=bucket, Key="x/y/a key+&.txt")[
+        "TagSet"] == [{"Key": "k ", "Value": "v+="}, {"Key": "l", "Value": ""}]
+    assert client.head_object(Bucket=bucket, Key="x/y/plain")["Metadata"] == {
+        "mtime": "1354040105.5"}
+
+    log = Log(stack)
+    assert s3ctl(*words)["same"] == 4
+    assert log.done("PUT") == log.done("POST") == []
+    s3ctl("migrate", "s3://no-such-bucket", f"s3://{bucket}", code=1)
+    s3ctl("migrate", f"s3://{source}", "s3://no-such-bucket", code=1)
+    s3ctl("migrate", "--follow", f"s3://{source}", f"s3://{bucket}", code=2)
+
+
 def test_exit_codes(stack, bucket, command, s3ctl, tmp_path):
     s3ctl("import", tmp_path, "s3://no-such-bucket", code=1)
     s3ctl("import", tmp_path / "none", f"s3://{bucket}", code=2)
