@@ -140,11 +140,17 @@ class Cdn(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def test_purge(s3, example):
+@pytest.fixture(scope="module")
+def cdn():
     server = http.server.HTTPServer(("127.0.0.1", 0), Cdn)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    agent = example("purge", "s3events",
-                    f"http://127.0.0.1:{server.server_port}")
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_purge(s3, example, cdn):
+    agent = example("purge", "s3events", cdn)
     s3.put_object(Bucket="photos", Key="css/a b+c%.css", Body=b"1")
     agent.start()
     path = "/photos/css/a%20b%2Bc%25.css"
@@ -159,8 +165,16 @@ def test_purge(s3, example):
     Cdn.refuses = False
     agent.start()
     wait_for(lambda: Cdn.purged.count(path) == 3, "one after the delete")
-    agent.stop()
-    server.shutdown()
+
+
+def holds(path, key, size):
+    """The index does; None: the object is gone."""
+    try:
+        with sqlite3.connect(path) as index:
+            return index.execute("SELECT size FROM objects WHERE key = ?",
+                                 (key,)).fetchone() == (size,)
+    except sqlite3.OperationalError:
+        return False                 # the index is being made
 
 
 def test_search(s3, example, tmp_path):
@@ -169,27 +183,32 @@ def test_search(s3, example, tmp_path):
     s3.put_object(Bucket="photos", Key="beach/holiday one.txt", Body=b"12")
     search.start("follow", "s3events", "photos")
 
-    def holds(key, size):
-        """None: it is gone."""
-        try:
-            with sqlite3.connect(path) as index:
-                return index.execute(
-                    "SELECT size FROM objects WHERE key = ?",
-                    (key,)).fetchone() == (size,)
-        except sqlite3.OperationalError:
-            return False             # the index is being made
-
     def found(*words):
         return search.run("find", *words).splitlines()
 
-    wait_for(lambda: holds("beach/holiday one.txt", 2), "the event")
+    wait_for(lambda: holds(path, "beach/holiday one.txt", 2), "the event")
     assert found("all", "began") == ["photos\tbefore/all began.txt\t1"]
     s3.put_object(Bucket="photos", Key="beach/holiday one.txt", Body=b"123")
     s3.delete_object(Bucket="photos", Key="before/all began.txt")
-    wait_for(lambda: holds("before/all began.txt", None), "the removal")
+    wait_for(lambda: holds(path, "before/all began.txt", None), "the removal")
     assert found("txt") == ["photos\tbeach/holiday one.txt\t3"]
     search.stop()
     s3.delete_object(Bucket="photos", Key="beach/holiday one.txt")
     search.start("follow", "s3events", "photos")
-    wait_for(lambda: holds("beach/holiday one.txt", None), "what it missed")
+    wait_for(lambda: holds(path, "beach/holiday one.txt", None), "what it missed")
     assert found("beach") == []
+
+
+def test_redis_comes_back_empty(s3, redis, example, cdn, tmp_path):
+    path = tmp_path / "index.db"
+    example("thumbnails", "s3events", "worker-1").start()
+    example("purge", "s3events", cdn).start()
+    example("search", path).start("follow", "s3events")
+    s3.put_object(Bucket="photos", Key="last", Body=picture("red"))
+    wait_for(lambda: thumbnail(s3, "last") and "/photos/last" in Cdn.purged
+             and holds(path, "last", len(picture("red"))), "all three")
+    redis.kill()
+    s3.put_object(Bucket="photos", Key="next", Body=picture("blue", (9, 9)))
+    redis.start(empty=True)
+    wait_for(lambda: thumbnail(s3, "next") and "/photos/next" in Cdn.purged
+             and holds(path, "next", len(picture("blue", (9, 9)))), "all three")
