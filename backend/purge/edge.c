@@ -38,6 +38,7 @@ struct edge {
     unsigned redis_failures; /* one after the other */
     uint64_t open_us;        /* not before */
     unsigned unanswered;     /* attempts, one after the other */
+    unsigned probes;         /* of them, since it is away */
 
     bool news; /* since the last report */
     uint64_t reported_us;
@@ -242,21 +243,45 @@ static void failed(struct edge *edge, struct queue_request *request,
     edge->retried++;
 }
 
+/* Of an edge that is away one request that has failed before is sent now and
+ * then, and shows when it is back; what is new is tried once. */
+static void note_no_answer(struct edge *edge,
+                           const struct queue_request *request)
+{
+    edge->unanswered++;
+    if (is_away(edge) && request->attempts > 1) {
+        const uint64_t pause_ms = queue_retry_ms(
+            ++edge->probes, edge->config->retry_max_s * 1000, random_u32());
+        queue_hold(edge->queue, clock_monotonic_us() + pause_ms * 1000);
+    }
+}
+
+static void note_answer(struct edge *edge)
+{
+    if (is_away(edge)) {
+        log_info("purge: edge %s: answers again", edge->options->name);
+        queue_hurry(edge->queue, clock_monotonic_us());
+    }
+    edge->unanswered = 0;
+    edge->probes = 0;
+}
+
 static void take_outcome(struct edge *edge,
                          const struct sender_outcome *outcome)
 {
-    const uint64_t now_us = clock_monotonic_us();
+    struct queue_request *request = outcome->context;
 
+    if (outcome->status != 0) {
+        note_answer(edge);
+    }
     if (is_confirmed(edge->options, outcome->status)) {
-        queue_confirm(edge->queue, outcome->context, now_us);
+        queue_confirm(edge->queue, request, clock_monotonic_us());
     } else {
-        failed(edge, outcome->context, outcome);
+        failed(edge, request, outcome);
     }
-    if (is_away(edge) && outcome->status != 0) {
-        log_info("purge: edge %s: answers again", edge->options->name);
-        queue_hurry(edge->queue, now_us);
+    if (outcome->status == 0) {
+        note_no_answer(edge, request);
     }
-    edge->unanswered = outcome->status == 0 ? edge->unanswered + 1 : 0;
     edge->news = true;
 }
 

@@ -9,6 +9,7 @@
 
 struct queue {
     uint64_t again_us, retry_max_ms;
+    uint64_t held_us; /* requests that failed wait until then */
     struct queue_entry *entries, **entries_end;
     struct queue_request *first, *last;
     struct queue_request *by_hash[HASH_SIZE];
@@ -198,12 +199,20 @@ void queue_add_request(struct queue *queue, struct queue_entry *entry,
 }
 
 /* --- sending ---------------------------------------------------------------*/
+static uint64_t due_of(const struct queue *queue,
+                       const struct queue_request *request)
+{
+    return request->attempts > 0 && request->due_us < queue->held_us
+               ? queue->held_us
+               : request->due_us;
+}
+
 struct queue_request *queue_send(struct queue *queue, uint64_t now_us)
 {
     struct queue_request *request = queue->first;
 
     while (request != NULL &&
-           (request->on_its_way || request->due_us > now_us)) {
+           (request->on_its_way || due_of(queue, request) > now_us)) {
         request = request->next;
     }
     if (request != NULL) {
@@ -221,8 +230,8 @@ uint64_t queue_due_us(const struct queue *queue)
 
     for (const struct queue_request *request = queue->first; request != NULL;
          request = request->next) {
-        if (!request->on_its_way && request->due_us < due_us) {
-            due_us = request->due_us;
+        if (!request->on_its_way && due_of(queue, request) < due_us) {
+            due_us = due_of(queue, request);
         }
     }
     return due_us;
@@ -293,8 +302,14 @@ uint64_t queue_fail(struct queue *queue, struct queue_request *request,
     return pause_ms;
 }
 
+void queue_hold(struct queue *queue, uint64_t until_us)
+{
+    queue->held_us = until_us;
+}
+
 void queue_hurry(struct queue *queue, uint64_t now_us)
 {
+    queue->held_us = 0;
     for (struct queue_request *request = queue->first; request != NULL;
          request = request->next) {
         if (request->attempts > 0 && request->due_us > now_us) {

@@ -72,6 +72,8 @@ void queue_confirm(struct queue *queue, struct queue_request *request,
 /* It is tried again later; in how many milliseconds. */
 uint64_t queue_fail(struct queue *queue, struct queue_request *request,
                     uint64_t now_us, uint32_t random);
+/* None that failed is sent before: the edge is away. */
+void queue_hold(struct queue *queue, uint64_t until_us);
 /* All that failed are due now: the edge is back. */
 void queue_hurry(struct queue *queue, uint64_t now_us);
 

@@ -138,6 +138,23 @@ static void test_failed(void **state)
     assert_counts(0, 0, 0);
 }
 
+/* An edge that is away: what failed waits, what is new does not. */
+static void test_held(void **state)
+{
+    (void)state;
+    add("1", "a", 0);
+    queue_fail(queue, send("a", 0), 0, 0);
+    queue_hold(queue, 5 * SECOND);
+    assert_true(queue_due_us(queue) == 5 * SECOND);
+    assert_null(queue_send(queue, 5 * SECOND - 1));
+    add("2", "b", SECOND);
+    assert_true(queue_due_us(queue) == SECOND);
+    send_and_confirm("b", SECOND);
+    queue_hurry(queue, SECOND);
+    send_and_confirm("a", SECOND);
+    confirmed("1 2");
+}
+
 static void test_again(void **state)
 {
     (void)state;
@@ -211,6 +228,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_order, setup, teardown),
         cmocka_unit_test_setup_teardown(test_joined, setup, teardown),
         cmocka_unit_test_setup_teardown(test_failed, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_held, setup, teardown),
         cmocka_unit_test_setup_teardown(test_again, setup, teardown),
         cmocka_unit_test_setup_teardown(test_many, setup, teardown),
         cmocka_unit_test(test_schedule),
