@@ -266,7 +266,13 @@ struct drive_write {
 static int run_write(struct lane_job *base)
 {
     struct drive_write *write = (struct drive_write *)base;
-    return piece_write(write->drive, write->piece);
+    struct piece *piece = write->piece;
+    int r = piece_write(write->drive, piece);
+
+    /* Who waits for the end may come late: when a slow client has sent more. */
+    memory_drop(piece->memory);
+    piece->memory = NULL;
+    return r;
 }
 
 static void free_write(struct lane_job *base)
