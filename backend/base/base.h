@@ -113,6 +113,12 @@ struct memory {
 struct memory *memory_new(size_t size);            /* its first owner */
 struct memory *memory_hold(struct memory *memory); /* one more */
 void memory_drop(struct memory *memory); /* one less; NULL is allowed */
+/* All of it together is to be no more than `bytes` (at first: as much as is
+ * asked for). memory_new() gives more all the same: nobody waits for memory
+ * that others hold, so nobody waits for another's client. Who can make do with
+ * less asks memory_short(), and does. */
+void memory_limit(uint64_t bytes);
+bool memory_short(void);
 
 /* --- encoding --------------------------------------------------------------*/
 void hex_encode(char *out, const void *data, size_t size); /* 2*size + NUL */

@@ -5,12 +5,15 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define PAGE       4096u
 #define KEPT_MAX   128u        /* pieces of memory that nobody has */
 #define KEPT_BYTES (32u << 20) /* theirs together */
 #define KEPT_LEAST (64u << 10) /* smaller ones malloc() keeps */
 #define KEPT_MOST  (KEPT_BYTES / 4)
+
+#define MAPPED_LEAST (256u << 10) /* to unmap smaller ones costs too much */
 
 struct owned {
     struct memory memory; /* first: what others see */
@@ -26,9 +29,40 @@ static struct {
     size_t bytes;
 } kept = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
+static atomic_uint_fast64_t used; /* bytes that somebody has */
+static atomic_uint_fast64_t limit = UINT64_MAX;
+
+void memory_limit(uint64_t bytes)
+{
+    atomic_store_explicit(&limit, bytes, memory_order_relaxed);
+}
+
+bool memory_short(void)
+{
+    return atomic_load_explicit(&used, memory_order_relaxed) >
+           atomic_load_explicit(&limit, memory_order_relaxed);
+}
+
+/* Of what malloc() has once had in such sizes it seldom gives any back: a
+ * thousand slow writers would leave a gigabyte behind. */
+static uint8_t *allocate(size_t size)
+{
+    void *bytes = size < MAPPED_LEAST
+                      ? aligned_alloc(PAGE, size)
+                      : mmap(NULL, size, PROT_READ | PROT_WRITE,
+                             MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    invariant(bytes != NULL && bytes != MAP_FAILED);
+    return bytes;
+}
+
 static void release(struct owned *owned)
 {
-    free(owned->memory.bytes);
+    if (owned->capacity >= MAPPED_LEAST) {
+        munmap(owned->memory.bytes, owned->capacity);
+    } else {
+        free(owned->memory.bytes);
+    }
     free(owned);
 }
 
@@ -79,10 +113,10 @@ struct memory *memory_new(size_t size)
     if (owned == NULL) {
         owned = xcalloc(1, sizeof(*owned));
         owned->capacity = (size + PAGE - 1) / PAGE * PAGE;
-        owned->memory.bytes = aligned_alloc(PAGE, owned->capacity);
-        invariant(owned->memory.bytes != NULL);
+        owned->memory.bytes = allocate(owned->capacity);
     }
     atomic_store(&owned->owners, 1);
+    atomic_fetch_add_explicit(&used, owned->capacity, memory_order_relaxed);
     return &owned->memory;
 }
 
@@ -99,6 +133,7 @@ void memory_drop(struct memory *memory)
     if (owned == NULL || atomic_fetch_sub(&owned->owners, 1) != 1) {
         return;
     }
+    atomic_fetch_sub_explicit(&used, owned->capacity, memory_order_relaxed);
     if (owned->capacity >= KEPT_LEAST && owned->capacity <= KEPT_MOST) {
         keep(owned);
     } else {

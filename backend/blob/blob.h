@@ -29,8 +29,9 @@
 #include "extent/extent.h"
 #include "layout.pb-c.h"
 
-#define BLOB_CHUNK_SIZE (64ull << 20) /* object bytes */
-#define BLOB_UNIT_SIZE  (256u << 10)  /* bytes of a full stripe unit */
+#define BLOB_CHUNK_SIZE (64ull << 20)   /* object bytes */
+#define BLOB_UNIT_SIZE  (256u << 10)    /* bytes of a full stripe unit */
+#define BLOB_UNIT_LEAST BLOB_BLOCK_SIZE /* the same where memory is short */
 #define BLOB_UNIT_ALIGN 64u
 #define BLOB_BLOCK_SIZE (64u << 10) /* bytes under one CRC32C */
 #define BLOB_SMALL_MAX  (64u << 10) /* up to here: copies */

@@ -121,8 +121,12 @@ static int chunk_begin(struct blob_writer *writer)
     int error;
 
     chunk->size = writer_chunk_bytes(writer, writer->begun);
+    /* What a writer holds is a stripe: a small one where memory is short. */
+    if (writer->begun == 0) {
+        writer->unit = memory_short() ? BLOB_UNIT_LEAST : writer->store->unit;
+    }
     writer->chunks[writer->begun++] = chunk;
-    geometry_init(&writer->geometry, &writer->profile, writer->store->unit,
+    geometry_init(&writer->geometry, &writer->profile, writer->unit,
                   chunk->size);
     writer->stripe = 0;
     error = writer_place_chunk(writer, chunk);

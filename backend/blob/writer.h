@@ -34,6 +34,7 @@ struct blob_writer {
     uint32_t origin_crc;
     struct erasure_profile profile;
     unsigned shards;
+    uint32_t unit;     /* of its stripes; from the first chunk on */
     uint64_t appended; /* bytes */
     int error;         /* the first one sticks */
     bool full;         /* a shard was dropped for want of room */

@@ -12,7 +12,8 @@ struct piece {
 
 struct s3_pieces {
     const Meta__Object *object;
-    struct buffer bytes; /* of the piece being collected */
+    struct memory *bytes; /* of the piece being collected; or NULL */
+    size_t filled, full;  /* how many there are, and are to be */
     struct piece *pieces;
     size_t count, room;
 };
@@ -54,14 +55,16 @@ static bool write_piece(struct s3_call *call, unsigned number)
     struct piece *piece = add_piece(pieces);
     int error;
 
-    piece->size = pieces->bytes.size;
+    piece->size = pieces->filled;
     error = object_open_blob(call, pieces->object, slice_of(NULL, 0), number,
                              piece->size, &piece->blob, &piece->writer);
     if (error == 0) {
-        error = writer_append(piece->writer, pieces->bytes.data,
-                              pieces->bytes.size);
+        error =
+            writer_append(piece->writer, pieces->bytes->bytes, pieces->filled);
     }
-    pieces->bytes.size = 0;
+    memory_drop(pieces->bytes);
+    pieces->bytes = NULL;
+    pieces->filled = 0;
     if (error != 0) {
         call_fail_errno(call, error, "storing a body");
         return false;
@@ -70,21 +73,29 @@ static bool write_piece(struct s3_call *call, unsigned number)
            finish_piece(call, &pieces->pieces[pieces->count - 2]);
 }
 
+static void begin_piece(struct s3_pieces *pieces)
+{
+    pieces->full = memory_short() ? PIECE_LEAST : PIECE_SIZE;
+    pieces->bytes = memory_new(pieces->full);
+}
+
 bool pieces_append(struct s3_call *call, struct slice data)
 {
     struct s3_pieces *pieces = call->pieces;
 
     while (data.size > 0) {
-        size_t room = PIECE_SIZE - pieces->bytes.size;
+        if (pieces->bytes != NULL && pieces->filled == pieces->full &&
+            !write_piece(call, (unsigned)pieces->count + 1)) {
+            return false;
+        }
+        if (pieces->bytes == NULL) {
+            begin_piece(pieces);
+        }
+        size_t room = pieces->full - pieces->filled;
         size_t size = data.size < room ? data.size : room;
 
-        if (room == 0) {
-            if (!write_piece(call, (unsigned)pieces->count + 1)) {
-                return false;
-            }
-            continue;
-        }
-        buffer_append(&pieces->bytes, data.data, size);
+        memcpy(pieces->bytes->bytes + pieces->filled, data.data, size);
+        pieces->filled += size;
         data = slice_of(data.data + size, data.size - size);
     }
     return true;
@@ -130,10 +141,10 @@ bool pieces_finish(struct s3_call *call, struct meta_batch *batch,
     unsigned last = pieces->count > 0 ? (unsigned)pieces->count + 1 : 0;
 
     *blob = 0;
-    if (pieces->bytes.size == 0 && pieces->count == 0) {
+    if (pieces->filled == 0 && pieces->count == 0) {
         return true;
     }
-    invariant(pieces->bytes.size > 0); /* a full one waits for more */
+    invariant(pieces->filled > 0); /* a full one waits for more */
     if (!write_piece(call, last) ||
         !finish_piece(call, &pieces->pieces[pieces->count - 1])) {
         return false;
@@ -160,7 +171,7 @@ void pieces_free(struct s3_call *call)
         }
     }
     free(pieces->pieces);
-    buffer_free(&pieces->bytes);
+    memory_drop(pieces->bytes);
     free(pieces);
     call->pieces = NULL;
 }

@@ -42,6 +42,7 @@ static const struct setting settings[] = {
 
 static const struct setting limits[] = {
     {"connections", NUMBER, AT(limits.connections), "4096", 1, 65536},
+    {"body_memory", SIZE, AT(limits.body_memory), "256M", 1 << 20, 1ull << 40},
     {"control_pending", NUMBER, AT(limits.control_pending), "256", 1, 65536},
     {"idle_timeout", DURATION, AT(limits.idle_timeout_s), "1h", 1, DAY_S},
     {"body_timeout", DURATION, AT(limits.body_timeout_s), "5m", 1, DAY_S},

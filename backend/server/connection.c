@@ -94,12 +94,21 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
     connection_flow(connection);
 }
 
+/* While memory is short a request's bytes stay in the socket until the step
+ * that works on those before has ended. The step waits for no connection, so
+ * it does end, and reading goes on. */
+static bool waits(const struct connection *connection)
+{
+    return connection->kind == &request_kind && connection->jobs > 0 &&
+           memory_short();
+}
+
 void connection_flow(struct connection *connection)
 {
     if (connection->closing) {
         return;
     }
-    const bool full = input_full(&connection->input);
+    const bool full = input_full(&connection->input) || waits(connection);
     if (full == !connection->reading) {
         return;
     }

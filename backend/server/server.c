@@ -335,6 +335,7 @@ int server_run(struct server_config *config, const char *config_path)
     care_seen_open(&server->care_seen);
     struct s3_audit *audit = NULL, *changes = NULL;
     log_set_level(config->log_level);
+    memory_limit(config->limits.body_memory);
     int error = log_open(config->log[0] != '\0' ? config->log : NULL);
     if (error != 0) {
         log_error("cannot open %s", config->log);

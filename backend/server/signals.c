@@ -128,6 +128,7 @@ static void apply(struct server *server, struct server_config *new)
     }
     old->log_level = new->log_level;
     old->limits = new->limits;
+    memory_limit(new->limits.body_memory);
     old->slow_request_ms = new->slow_request_ms;
     atomic_store(&server->counters.slow_ms, new->slow_request_ms);
     log_set_level(old->log_level);

@@ -308,6 +308,29 @@ static void freed_memory_is_used_again(void **state)
     memory_drop(memory);
 }
 
+/* By what is held, not by what is kept for the next who asks. */
+static void memory_is_short_beyond_its_limit(void **state)
+{
+    struct memory *first, *second;
+
+    (void)state;
+    assert_false(memory_short());
+    memory_limit(1 << 20);
+    first = memory_new(900000);
+    assert_false(memory_short());
+    second = memory_new(4096); /* it is given all the same */
+    assert_false(memory_short());
+    memory_hold(second);
+    memory_drop(second);
+    memory_drop(second);
+    second = memory_new(200000);
+    assert_true(memory_short());
+    memory_drop(first);
+    assert_false(memory_short());
+    memory_drop(second);
+    memory_limit(UINT64_MAX);
+}
+
 /* More than wait at once, in pieces of any size, each in memory of its own
  * that nobody else holds. */
 static void digests_are_the_same_aside(void **state)
@@ -361,6 +384,7 @@ int main(void)
         cmocka_unit_test(crcs_combine_at_any_place),
         cmocka_unit_test(crc64_of_any_size),
         cmocka_unit_test(freed_memory_is_used_again),
+        cmocka_unit_test(memory_is_short_beyond_its_limit),
         cmocka_unit_test(digests_are_the_same_aside),
         cmocka_unit_test(crc32c_is_castagnoli),
         cmocka_unit_test(strings_are_copied_whole),

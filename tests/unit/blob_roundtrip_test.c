@@ -133,6 +133,37 @@ static void test_shipped_unit_and_chunk(void **unused)
     fixture_close(&fixture);
 }
 
+/* Who begins while others hold all the memory has smaller stripes. */
+static void test_small_units_where_memory_is_short(void **unused)
+{
+    const size_t size = 5 * BLOB_UNIT_SIZE + 3;
+    uint8_t *data = fixture_bytes(6, size);
+    struct memory *others = memory_new(1 << 20);
+    struct fixture fixture;
+    Layout__Layout *layouts[2];
+
+    (void)unused;
+    fixture_open(&fixture, 6, 6);
+    fixture.store->unit = BLOB_UNIT_SIZE;
+    for (unsigned i = 0; i < 2; i++) {
+        memory_limit(i == 0 ? 1 << 19 : 1 << 30);
+        assert_int_equal(
+            fixture_put(&fixture, 6 + i, data, size, 65536, &layouts[i]), 0);
+        assert_int_equal(layouts[i]->unit,
+                         i == 0 ? BLOB_UNIT_LEAST : BLOB_UNIT_SIZE);
+    }
+    memory_limit(UINT64_MAX);
+    for (unsigned i = 0; i < 2; i++) {
+        fixture_check(&fixture, layouts[i], data);
+        fixture_check_range(&fixture, layouts[i], data, 200000, 500000);
+        assert_int_equal(fixture_bad(&fixture, layouts[i]), 0);
+        fixture_free(layouts[i]);
+    }
+    memory_drop(others);
+    free(data);
+    fixture_close(&fixture);
+}
+
 /* Reads the segments as the module would: from the files. */
 static void check_segments(struct fixture *fixture,
                            const Layout__Layout *layout, const uint8_t *data,
@@ -345,6 +376,7 @@ int main(void)
         cmocka_unit_test(test_sizes_on_six_drives),
         cmocka_unit_test(test_sizes_on_many_drives),
         cmocka_unit_test(test_shipped_unit_and_chunk),
+        cmocka_unit_test(test_small_units_where_memory_is_short),
         cmocka_unit_test(test_segments_name_the_bytes),
         cmocka_unit_test(test_segments_stop_at_the_maximum),
         cmocka_unit_test(test_wrong_amounts),

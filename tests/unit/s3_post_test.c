@@ -335,6 +335,47 @@ static void pieces(void **state)
     s3_expect(&fixture, 204, DELETE("big"));
 }
 
+static size_t parts_of(const char *key)
+{
+    struct meta *meta = fixture.service.meta;
+    struct arena *arena = arena_new();
+    Meta__Bucket *bucket;
+    Meta__Object *object;
+    Meta__Blob *blob;
+    size_t parts;
+
+    assert_int_equal(meta_get_bucket(meta, arena, SLICE_LITERAL("b"), &bucket),
+                     0);
+    assert_int_equal(meta_get_object(meta, arena, bucket->id,
+                                     slice_from_string(key), &object),
+                     0);
+    assert_int_equal(meta_get_blob(meta, arena, object->blob, &blob), 0);
+    parts = blob->n_parts;
+    arena_free(arena);
+    return parts;
+}
+
+static void smaller_pieces_where_memory_is_short(void **state)
+{
+    const size_t size = (3u << 20) + 5;
+    uint8_t *data = xmalloc(size);
+    struct memory *others = memory_new(5000);
+
+    (void)state;
+    s3_fill(data, size, 99);
+    for (unsigned i = 0; i < 2; i++) {
+        memory_limit(i == 0 ? 4096 : UINT64_MAX);
+        expect(204, (struct upload){
+                        .fields = KEY("big"), .file = data, .size = size});
+        memory_limit(UINT64_MAX);
+        holds("big", data, size);
+        assert_int_equal(parts_of("big"), i == 0 ? 4 : 0);
+    }
+    s3_expect(&fixture, 204, DELETE("big"));
+    memory_drop(others);
+    free(data);
+}
+
 static void every_split(void **state)
 {
     (void)state;
@@ -754,14 +795,23 @@ static void told(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(stores),      cmocka_unit_test(fields_are_headers),
-        cmocka_unit_test(file_names),  cmocka_unit_test(pieces),
-        cmocka_unit_test(every_split), cmocka_unit_test(statuses),
-        cmocka_unit_test(redirects),   cmocka_unit_test(who),
-        cmocka_unit_test(credentials), cmocka_unit_test(policies),
-        cmocka_unit_test(forms),       cmocka_unit_test(contents),
-        cmocka_unit_test(encrypted),   cmocka_unit_test(aborts),
-        cmocka_unit_test(versions),    cmocka_unit_test(bucket_is_gone),
+        cmocka_unit_test(stores),
+        cmocka_unit_test(fields_are_headers),
+        cmocka_unit_test(file_names),
+        cmocka_unit_test(pieces),
+        cmocka_unit_test(smaller_pieces_where_memory_is_short),
+        cmocka_unit_test(every_split),
+        cmocka_unit_test(statuses),
+        cmocka_unit_test(redirects),
+        cmocka_unit_test(who),
+        cmocka_unit_test(credentials),
+        cmocka_unit_test(policies),
+        cmocka_unit_test(forms),
+        cmocka_unit_test(contents),
+        cmocka_unit_test(encrypted),
+        cmocka_unit_test(aborts),
+        cmocka_unit_test(versions),
+        cmocka_unit_test(bucket_is_gone),
         cmocka_unit_test(told),
     };
 
