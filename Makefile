@@ -61,7 +61,7 @@ PB     := wire layout records
 PB_H   := $(PB:%=$(GEN)/%.pb-c.h)
 
 .DEFAULT_GOAL := all
-.PHONY: all module run test unit fuzz fuzzers format lint clean deps bench bench-list bench-static bench-durability generated print-flags
+.PHONY: all module run test unit fuzz fuzzers format lint clean deps bench bench-list bench-static bench-connections bench-durability generated print-flags
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -194,6 +194,10 @@ bench-list: all $(BUILD)/bench/metadata
 bench-static: all
 	tools/install-deps test
 	build/venv/bin/python bench/static.py $(BENCH)
+
+bench-connections: all
+	tools/install-deps test
+	build/venv/bin/python bench/connections.py $(BENCH)
 
 bench-durability: all $(BUILD)/bench/metadata
 	tools/install-deps test

@@ -48,7 +48,7 @@ class Stack:
     """nginx and s3d below `directory`; `start()` may be called again."""
 
     def __init__(self, directory, drives=6, workers=2, s3d_extra="",
-                 location_extra="", http_extra=""):
+                 location_extra="", http_extra="", connections=4096):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.drives = [self.directory / f"drive{i}" for i in range(drives)]
@@ -57,6 +57,7 @@ class Stack:
         self.s3d_extra = s3d_extra
         self.location_extra = location_extra
         self.http_extra = http_extra
+        self.connections = connections  # of each worker
         self.s3d = None
         self.nginx = None
         self.access_key = self.secret_key = None
@@ -97,7 +98,7 @@ user root;
 worker_processes {self.workers};
 pid {self.directory}/nginx.pid;
 error_log {self.directory}/error.log info;
-events {{ worker_connections 4096; }}
+events {{ worker_connections {self.connections}; }}
 http {{
     access_log {self.directory}/access.log;
     sendfile on;
