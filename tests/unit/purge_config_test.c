@@ -175,13 +175,43 @@ static void test_bounds(void **state)
     }
 }
 
+/* What is shown is accepted, and the defaults are as shown. */
+static void test_the_example(void **state)
+{
+    struct purge_config *config,
+        *least = fixture_config(CONFIG(EDGE, TEMPLATE, RULE));
+    struct buffer error = {0};
+    (void)state;
+    if (access("conf/purge.conf", R_OK) != 0) {
+        purge_config_free(least);
+        skip();
+    }
+    assert_int_equal(purge_config_load("conf/purge.conf", &config, &error), 0);
+    assert_string_equal(config->address, least->address);
+    assert_string_equal(config->stream, least->stream);
+    assert_string_equal(config->group, least->group);
+    assert_int_equal(config->window, least->window);
+    assert_int_equal(config->retry_max_s, least->retry_max_s);
+    assert_int_equal(config->log_level, least->log_level);
+    assert_int_equal(config->edges[0].connections, least->edges[0].connections);
+    assert_int_equal(config->edges[0].timeout_s, least->edges[0].timeout_s);
+    assert_int_equal(config->edges[0].again_s, least->edges[0].again_s);
+    assert_int_equal(config->edges[0].confirmed_count,
+                     least->edges[0].confirmed_count);
+    assert_string_equal(config->templates[0].method,
+                        least->templates[0].method);
+    assert_string_equal(config->templates[0].url_text,
+                        least->templates[0].url_text);
+    purge_config_free(config);
+    purge_config_free(least);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),
-        cmocka_unit_test(test_all),
-        cmocka_unit_test(test_mistakes),
-        cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_defaults),    cmocka_unit_test(test_all),
+        cmocka_unit_test(test_mistakes),    cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_the_example),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
