@@ -102,7 +102,7 @@ static void test_control(void **state)
 {
     struct fixture *fixture = *state;
     struct buffer out = {0};
-    char result[8192];
+    char result[FIXTURE_RESULT];
     const int admin = dial(fixture, "admin.sock"), fd = greet(fixture);
     assert_int_equal(welcomed(fixture, fd), 0x3f);
     assert_true(ask_admin(admin, "account.add",
@@ -209,7 +209,7 @@ static void test_admin(void **state)
 {
     struct fixture *fixture = *state;
     const int fd = dial(fixture, "admin.sock");
-    char result[8192], path[128];
+    char result[FIXTURE_RESULT], path[128];
     struct stat info;
     for (size_t i = 0; i < sizeof(admin_cases) / sizeof(admin_cases[0]); i++) {
         assert_int_equal(ask_admin(fd, admin_cases[i].command,
@@ -253,7 +253,7 @@ static void test_second_instance(void **state)
 static void test_kill_and_restart(void **state)
 {
     struct fixture *fixture = *state;
-    char result[8192], path[128];
+    char result[FIXTURE_RESULT], path[128];
     int status, fd = dial(fixture, "admin.sock");
     assert_true(ask_admin(fd, "account.add", "{\"name\":\"bob\"}", result));
     close(fd);
@@ -279,7 +279,7 @@ static void run(const char *format, const char *dir)
 static void test_lost_drives(void **state)
 {
     struct fixture *fixture = *state;
-    char result[8192];
+    char result[FIXTURE_RESULT];
     fixture_stop(fixture);
     run("cd '%s' && mv drive1 away1 && mv drive4 away4 && mkdir drive4",
         fixture->dir);

@@ -30,8 +30,9 @@
 
 #include <cmocka.h>
 
-#define UNUSED __attribute__((unused))
-#define WAIT_S 30 /* for anything that must happen */
+#define UNUSED         __attribute__((unused))
+#define WAIT_S         30    /* for anything that must happen */
+#define FIXTURE_RESULT 65536 /* bytes of an answer to s3ctl, with NUL */
 
 struct fixture {
     char dir[64];
@@ -315,7 +316,7 @@ UNUSED static void expect_answer(int fd, unsigned status, const void *data,
 
 /* --- administration --------------------------------------------------------*/
 UNUSED static bool ask_admin(int fd, const char *command, const char *arguments,
-                             char result[8192])
+                             char result[FIXTURE_RESULT])
 {
     struct buffer out = {0};
     Wire__AdminRequest request = WIRE__ADMIN_REQUEST__INIT;
@@ -329,7 +330,7 @@ UNUSED static bool ask_admin(int fd, const char *command, const char *arguments,
         wire__admin_reply__unpack(NULL, frame.header.length, frame.payload);
     assert_non_null(reply);
     const bool ok = reply->ok;
-    assert_true(reply->result.len < 8192);
+    assert_true(reply->result.len < FIXTURE_RESULT);
     memcpy(result, reply->result.data, reply->result.len);
     result[reply->result.len] = '\0';
     wire__admin_reply__free_unpacked(reply, NULL);

@@ -133,7 +133,7 @@ static void test_put_and_get(void **state)
 
 static int open_fixture(void **state)
 {
-    char result[8192];
+    char result[FIXTURE_RESULT];
     (void)state;
     fixture_new(&fixture, 6, "");
     const int fd = dial(&fixture, "admin.sock");
