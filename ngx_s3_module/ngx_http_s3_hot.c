@@ -17,6 +17,9 @@ static ngx_uint_t ngx_http_s3_hot_eligible(ngx_http_request_t *r,
     ngx_http_s3_ctx_t *ctx);
 static ngx_uint_t ngx_http_s3_hot_args(ngx_http_s3_ctx_t *ctx);
 static ngx_uint_t ngx_http_s3_hot_headers(ngx_http_s3_ctx_t *ctx);
+static ngx_uint_t ngx_http_s3_hot_checksum_mode(ngx_http_s3_ctx_t *ctx,
+    s3_field_t *header);
+static ngx_uint_t ngx_http_s3_hot_is_checksum(struct hot_field *field);
 static ngx_int_t ngx_http_s3_hot_header(ngx_http_request_t *r,
     struct hot_field *field);
 static ngx_uint_t ngx_http_s3_hot_hidden(ngx_http_request_t *r,
@@ -121,7 +124,8 @@ ngx_http_s3_hot_send(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
               ? found.entry->anybody
               : hot_may_read(&found, ctx->auth.access_key.data,
                              ctx->auth.access_key.len, ctx->key_generation))
-          && (found.entry->has_body || r->method == NGX_HTTP_HEAD);
+          && (found.entry->has_body || r->method == NGX_HTTP_HEAD)
+          && (found.entry->checksums || !ctx->hot_checksums);
 
     counters = ngx_http_s3_counters(r);
     metric_count(hit ? &counters->hot_hits : &counters->hot_misses, 1);
@@ -213,12 +217,47 @@ ngx_http_s3_hot_headers(ngx_http_s3_ctx_t *ctx)
             }
         }
 
-        if (name->len == 0 && ngx_http_s3_is_for_s3d(header)) {
+        if (name->len == 0 && ngx_http_s3_is_for_s3d(header)
+            && !ngx_http_s3_hot_checksum_mode(ctx, header))
+        {
             return 0;
         }
     }
 
     return 1;
+}
+
+
+/* SDKs ask for an object's checksum: an entry may have it. */
+
+static ngx_uint_t
+ngx_http_s3_hot_checksum_mode(ngx_http_s3_ctx_t *ctx, s3_field_t *header)
+{
+    if (header->name.len != sizeof("x-amz-checksum-mode") - 1
+        || ngx_memcmp(header->name.data, "x-amz-checksum-mode",
+                      header->name.len)
+           != 0
+        || header->value.len != sizeof("ENABLED") - 1
+        || ngx_memcmp(header->value.data, "ENABLED", header->value.len) != 0)
+    {
+        return 0;
+    }
+
+    ctx->hot_checksums = 1;
+
+    return 1;
+}
+
+
+/* Such headers are told to who asks for them. */
+
+static ngx_uint_t
+ngx_http_s3_hot_is_checksum(struct hot_field *field)
+{
+    return field->name_size > sizeof("x-amz-checksum-") - 1
+           && ngx_memcmp(field->name, "x-amz-checksum-",
+                         sizeof("x-amz-checksum-") - 1)
+              == 0;
 }
 
 
@@ -255,6 +294,11 @@ ngx_http_s3_hot_reply(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
     at = 0;
 
     while (hot_next_field(found, &at, &field)) {
+
+        if (!ctx->hot_checksums && ngx_http_s3_hot_is_checksum(&field)) {
+            continue;
+        }
+
         if (ngx_http_s3_hot_header(r, &field) != NGX_OK) {
             return NGX_ERROR;
         }

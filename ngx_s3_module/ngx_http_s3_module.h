@@ -250,6 +250,7 @@ typedef struct {
     unsigned                       end_read:1;
     unsigned                       error_page_sent:1;
     unsigned                       hot:1;     /* answered without s3d */
+    unsigned                       hot_checksums:1; /* are asked for */
 
     u_char                         id_data[NGX_HTTP_S3_REQUEST_ID_LEN];
     u_char                         code_data[NGX_HTTP_S3_CODE_MAX];

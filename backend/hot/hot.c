@@ -228,9 +228,21 @@ static bool is_plain(struct slice text)
     return text.size <= UINT16_MAX;
 }
 
-static void append_fields(struct writer *writer,
-                          const struct hot_object *object)
+/* An answer without checksums is one with them less some of its headers. */
+static bool keeps_fields(const struct hot_object *object,
+                         const struct hot_found *old)
 {
+    return old != NULL && old->entry->checksums && !object->checksums;
+}
+
+static void append_fields(struct writer *writer,
+                          const struct hot_object *object,
+                          const struct hot_found *old)
+{
+    if (keeps_fields(object, old)) {
+        append(writer, old->fields, old->entry->fields_size);
+        return;
+    }
     for (size_t i = 0; i < object->field_count; i++) {
         const struct hot_header_field *field = &object->fields[i];
         const uint16_t sizes[2] = {(uint16_t)field->name.size,
@@ -307,7 +319,9 @@ static bool write_payload(struct writer *writer, const struct hot_token *token,
         .anybody = object->anybody || (old != NULL && old->entry->anybody),
         .has_body = body.data != NULL,
         .readers = (uint8_t)list_readers(object, old, readers),
-        .fields = (uint8_t)object->field_count,
+        .fields = keeps_fields(object, old) ? old->entry->fields
+                                            : (uint8_t)object->field_count,
+        .checksums = object->checksums || keeps_fields(object, old),
         .name_size = (uint16_t)object->bucket_name.size,
         .key_size = (uint16_t)object->key.size,
         .body_size = (uint16_t)body.size,
@@ -321,7 +335,7 @@ static bool write_payload(struct writer *writer, const struct hot_token *token,
     append(writer, object->bucket_name.data, object->bucket_name.size);
     append(writer, object->key.data, object->key.size);
     fields = writer->size;
-    append_fields(writer, object);
+    append_fields(writer, object, old);
     entry.fields_size = (uint16_t)(writer->size - fields);
     append(writer, body.data, body.size);
     memcpy(writer->data, &entry, sizeof(entry));

@@ -50,6 +50,7 @@ struct hot_object {
     uint64_t content_length;
     const struct hot_header_field *fields; /* in the order of the answer */
     size_t field_count;
+    bool checksums;          /* are among the fields, if it has some */
     struct slice body;       /* data NULL: not given */
     bool anybody;            /* may read it */
     struct slice access_key; /* of one who may; empty: none */

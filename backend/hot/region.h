@@ -97,7 +97,8 @@ struct hot_entry {
     uint16_t name_size, key_size;
     uint16_t fields_size;
     uint16_t body_size;
-    uint8_t unused[4];
+    uint8_t checksums; /* among the headers, for who asks for them */
+    uint8_t unused[3];
 };
 
 /* Who may read the object, whatever else the request says. */

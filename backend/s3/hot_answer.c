@@ -41,6 +41,17 @@ static bool is_harmless(struct slice name)
     return false;
 }
 
+static bool asks_for_checksums(const Wire__Request *request)
+{
+    for (size_t i = 0; i < request->n_headers; i++) {
+        if (slice_equal_string(pb_slice(request->headers[i]->name),
+                               "x-amz-checksum-mode")) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool is_plain(const Wire__Request *request)
 {
     for (size_t i = 0; i < request->n_args; i++) {
@@ -49,7 +60,12 @@ static bool is_plain(const Wire__Request *request)
         }
     }
     for (size_t i = 0; i < request->n_headers; i++) {
-        if (!is_harmless(pb_slice(request->headers[i]->name))) {
+        const Wire__Field *header = request->headers[i];
+
+        if (!is_harmless(pb_slice(header->name)) &&
+            !(slice_equal_string(pb_slice(header->name),
+                                 "x-amz-checksum-mode") &&
+              slice_equal_string(pb_slice(header->value), "ENABLED"))) {
             return false;
         }
     }
@@ -91,6 +107,7 @@ void hot_answer_publish(struct s3_call *call, const Meta__Object *object,
         .key = call->key,
         .bucket = call->bucket->id,
         .content_length = object->size,
+        .checksums = asks_for_checksums(call->request),
         .anybody = call_is_anonymous(call),
         .access_key = pb_slice(call->request->access_key),
         .generation = call->request->key_generation,

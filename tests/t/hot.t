@@ -7,6 +7,7 @@ use strict;
 use warnings;
 
 use Digest::MD5 qw(md5_base64);
+use Digest::SHA qw(sha256_base64);
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use JSON::PP;
@@ -80,7 +81,9 @@ my @headers = (
     [ 'x-amz-website-redirect-location', '/elsewhere' ],
     [ 'x-amz-storage-class', 'STANDARD_IA' ]);
 $t->put("/bkt/$_", body => $body{$_}) for sort keys %body;
-$t->put('/bkt/all', body => 'all headers', headers => \@headers);
+$t->put('/bkt/all', body => 'all headers',
+    headers => [ @headers, [ 'x-amz-checksum-sha256',
+        sha256_base64('all headers') . '=' ] ]);
 $t->put('/bkt/a%20b%2Fc/%C3%A4', body => 'a key to decode');
 my $yesterday = Test::S3::amz_date(-3600);
 
@@ -120,8 +123,16 @@ my @same = (
     [ 'another type for anybody', 0, 'GET',
         '/bkt/plain?response-content-type=a/b', sign => 0 ],
     [ 'tags', 0, 'GET', '/bkt/plain?tagging' ],
-    [ 'checksums', 0, 'GET', '/bkt/plain',
+    [ 'checksums', 1, 'GET', '/bkt/plain',
         headers => [ [ 'x-amz-checksum-mode', 'ENABLED' ] ] ],
+    [ 'HEAD with checksums', 1, 'HEAD', '/bkt/plain', sign => 0,
+        headers => [ [ 'x-amz-checksum-mode', 'ENABLED' ] ] ],
+    [ 'checksums that are not asked for', 1, 'GET', '/bkt/plain' ],
+    [ 'checksums with all headers', 1, 'GET', '/bkt/all',
+        headers => [ [ 'x-amz-checksum-mode', 'ENABLED' ] ] ],
+    [ 'all headers again', 1, 'GET', '/bkt/all', sign => 0 ],
+    [ 'a checksum mode that is none', 0, 'GET', '/bkt/plain',
+        headers => [ [ 'x-amz-checksum-mode', 'enabled' ] ] ],
     [ 'another owner', 0, 'GET', '/bkt/plain',
         headers => [ [ 'x-amz-expected-bucket-owner', '000000000000' ] ] ],
     [ 'no key', 0, 'GET', '/bkt/none' ],

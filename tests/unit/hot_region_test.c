@@ -278,6 +278,33 @@ static void readers_are_gathered(void **state)
     close_index(hot, &reader);
 }
 
+static void checksums_are_kept(void **state)
+{
+    struct reader reader;
+    struct hot *hot = open_index(1 << 20, &reader);
+    struct hot_object object = object_of(KEY, SLICE_LITERAL("bytes"));
+    struct hot_token token;
+
+    (void)state;
+    object.checksums = true;
+    look(hot, KEY, &token);
+    assert_true(hot_publish(hot, &token, &object));
+    object.checksums = false;
+    object.field_count = 1;
+    assert_true(hot_publish(hot, &token, &object));
+    assert_true(find(&reader));
+    assert_true(reader.found.entry->checksums);
+    assert_int_equal(reader.found.entry->fields, 2);
+    hot_change(hot, ID, KEY, false);
+    hot_change(hot, ID, KEY, true);
+    look(hot, KEY, &token);
+    assert_true(hot_publish(hot, &token, &object));
+    assert_true(find(&reader));
+    assert_false(reader.found.entry->checksums);
+    assert_int_equal(reader.found.entry->fields, 1);
+    close_index(hot, &reader);
+}
+
 /* --- what does not fit -----------------------------------------------------*/
 static void bounds_hold(void **state)
 {
@@ -556,6 +583,7 @@ int main(void)
         cmocka_unit_test(no_order_leaves_the_old),
         cmocka_unit_test(two_changes_at_once),
         cmocka_unit_test(readers_are_gathered),
+        cmocka_unit_test(checksums_are_kept),
         cmocka_unit_test(bounds_hold),
         cmocka_unit_test(sets_give_up_slots),
         cmocka_unit_test(twice_is_wanted),
