@@ -25,7 +25,7 @@ S3D_CFLAGS := -std=gnu11 -D_GNU_SOURCE -pthread $(WARNINGS) $(CFLAGS.$(VARIANT))
     -Ibackend -I$(GEN) -Ingx_s3_module/core -I/usr/include/liberasurecode \
     $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null) $(CFLAGS)
 S3D_LIBS := -pthread -lleveldb -lerasurecode -lhiredis \
-    $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lz -lm -ldl
+    $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lz -lm -ldl $(LDFLAGS)
 
 # Each folder of backend/ is an archive; what it may use is listed here, and
 # nothing else: dependencies point one way.
