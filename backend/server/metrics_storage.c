@@ -106,10 +106,10 @@ static void add_latencies(const struct drive_seen *drives, unsigned count,
             }
             metrics_add(metrics, latency, (double)seen->median_us * US, "drive",
                         drives[i].name, "operation", operations[k].name,
-                        "quantile", "0.5", NULL);
+                        "percentile", "50", NULL);
             metrics_add(metrics, latency, (double)seen->p95_us * US, "drive",
                         drives[i].name, "operation", operations[k].name,
-                        "quantile", "0.95", NULL);
+                        "percentile", "95", NULL);
         }
     }
 }

@@ -34,5 +34,10 @@ refused('s3_pass s3d;', 's3_pass s3d; s3_domain "bad domain/";', qr/s3_domain/,
     's3_domain');
 refused('s3_pass s3d;', 's3_pass s3d; s3_read_timeout x;', qr/s3_read_timeout/,
     's3_read_timeout');
+refused('s3_pass s3d;', 's3_status;', qr/s3_status/, 's3_status without a place');
+refused('s3_pass s3d;', 's3_pass s3d; s3_status s3d;', qr/duplicate/,
+    's3_status beside s3_pass');
+refused('s3_pass s3d;', 's3_pass s3d; } location /s { s3_status 127.0.0.1:9;',
+    qr/needs a "unix:" server/, 's3_status of what is not s3d');
 
 $t->done();
