@@ -40,6 +40,7 @@ static const char usage_text[] =
     "  --from URL              the endpoint that is read (--endpoint)\n"
     "  --from-profile NAME     of ~/.aws/credentials (the same keys)\n"
     "  --from-region NAME      (--region)\n"
+    "  --versions              older versions and delete markers, too\n"
     "\n"
     "exit: 0 all is there, 1 refused, 2 usage, 3 no answer, 4 some files are\n"
     "not there; stderr names them\n";
@@ -57,6 +58,7 @@ enum {
     OPTION_FROM,
     OPTION_FROM_PROFILE,
     OPTION_FROM_REGION,
+    OPTION_VERSIONS,
 };
 
 static const struct option long_options[] = {
@@ -76,6 +78,7 @@ static const struct option long_options[] = {
     {"from", required_argument, NULL, OPTION_FROM},
     {"from-profile", required_argument, NULL, OPTION_FROM_PROFILE},
     {"from-region", required_argument, NULL, OPTION_FROM_REGION},
+    {"versions", no_argument, NULL, OPTION_VERSIONS},
     {NULL, 0, NULL, 0},
 };
 
@@ -180,6 +183,9 @@ static bool take_migrate_option(struct transfer_options *options, int option)
         return true;
     case OPTION_FROM_REGION:
         options->from_region = optarg;
+        return true;
+    case OPTION_VERSIONS:
+        options->versions = true;
         return true;
     default:
         return false;

@@ -150,11 +150,19 @@ void facts_read(struct facts *facts, const struct answer *answer)
     read_checksum(facts, answer);
 }
 
-int call_head_all(struct client *client, const char *key, bool *found,
-                  struct facts *facts, struct answer *answer)
+static void add_version(struct request *request, const char *version)
+{
+    if (version != NULL) {
+        request_query(request, "versionId", version);
+    }
+}
+
+int call_head_all(struct client *client, const char *key, const char *version,
+                  bool *found, struct facts *facts, struct answer *answer)
 {
     struct request request = {.method = "HEAD", .key = key, .fd = -1};
 
+    add_version(&request, version);
     request_header(&request, "x-amz-checksum-mode", "ENABLED");
     int error = client_send(client, &request, answer);
     *found = error == 0;
@@ -170,7 +178,7 @@ int call_head(struct client *client, const char *key, bool *found,
               struct facts *facts)
 {
     struct answer answer = {0};
-    const int error = call_head_all(client, key, found, facts, &answer);
+    const int error = call_head_all(client, key, NULL, found, facts, &answer);
 
     answer_free(&answer);
     return error;
@@ -488,12 +496,14 @@ int call_complete_upload(struct client *client, const char *key, const char *id,
 }
 
 /* --- tags ------------------------------------------------------------------*/
-int call_tags(struct client *client, const char *key, struct buffer *tags)
+int call_tags(struct client *client, const char *key, const char *version,
+              struct buffer *tags)
 {
     struct request request = {.method = "GET", .key = key, .fd = -1};
     struct answer answer = {0};
 
     request_query(&request, "tagging", "");
+    add_version(&request, version);
     int error = client_send(client, &request, &answer);
     const struct xml_node *root = error == 0 ? parse(&answer, "Tagging") : NULL;
     if (error == 0 && (root == NULL || root->first == NULL)) {
@@ -507,6 +517,35 @@ int call_tags(struct client *client, const char *key, struct buffer *tags)
         uri_encode(tags, xml_in_text(tag, "Value"), false);
     }
     buffer_append(tags, "", 1);
+    answer_free(&answer);
+    return error;
+}
+
+/* --- versions --------------------------------------------------------------*/
+int call_delete(struct client *client, const char *key)
+{
+    struct request request = {.method = "DELETE", .key = key, .fd = -1};
+    struct answer answer = {0};
+    const int error = client_send(client, &request, &answer);
+
+    answer_free(&answer);
+    return error;
+}
+
+int call_versioning(struct client *client, bool *enabled)
+{
+    struct request request = {.method = "GET", .fd = -1};
+    struct answer answer = {0};
+
+    request_query(&request, "versioning", "");
+    int error = client_send(client, &request, &answer);
+    const struct xml_node *root =
+        error == 0 ? parse(&answer, "VersioningConfiguration") : NULL;
+    if (error == 0 && root == NULL) {
+        error = not_understood(client, "GetBucketVersioning");
+    }
+    *enabled = root != NULL &&
+               slice_equal_string(xml_in_text(root, "Status"), "Enabled");
     answer_free(&answer);
     return error;
 }

@@ -193,10 +193,11 @@ enum transfer_result transfer_export(const struct transfer_options *options,
     pthread_mutex_init(&export->source_lock, NULL);
     export->transfer.work = work;
     if (result == TRANSFER_DONE) {
-        result = transfer_count(&export->transfer, &export->transfer.endpoint);
+        result = transfer_count(&export->transfer, &export->transfer.endpoint,
+                                false);
     }
     if (result == TRANSFER_DONE) {
-        export->listing = listing_new(export->transfer.endpoint.prefix);
+        export->listing = listing_new(export->transfer.endpoint.prefix, false);
         result = transfer_run(&export->transfer);
     }
     listing_free(export->listing);

@@ -97,6 +97,9 @@ static int fetch_once(struct fetch *fetch)
     char range[60];
 
     request_header(&request, "if-match", fetch->object->etag);
+    if (fetch->object->version != NULL) {
+        request_query(&request, "versionId", fetch->object->version);
+    }
     request_header(&request, "x-amz-checksum-mode", "ENABLED");
     if (fetch->at > 0 || fetch->end < fetch->object->size) {
         snprintf(range, sizeof(range), "bytes=%llu-%llu",

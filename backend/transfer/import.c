@@ -379,7 +379,7 @@ static enum transfer_result begin(struct import *import)
     }
     count_files(import);
     import->walk = walk_new(transfer->directory, transfer->options->follow);
-    import->listing = listing_new(transfer->endpoint.prefix);
+    import->listing = listing_new(transfer->endpoint.prefix, false);
     client_open(&client, &transfer->endpoint, &transfer->counts.wire_bytes);
     const int listed =
         listing_find(import->listing, &client, SLICE_LITERAL(""), 0);

@@ -1,5 +1,5 @@
 /*
- * The objects below a prefix, page by page.
+ * The objects below a prefix, or all their versions, page by page.
  */
 #include "transfer/private.h"
 
@@ -10,8 +10,11 @@
 
 struct listing {
     char *prefix;
-    char *token; /* of the next page; NULL: the first */
-    bool last;   /* no page follows this one */
+    bool versions;
+    char *token;   /* of the next page, or the key it begins after; NULL: the
+                      first */
+    char *version; /* of versions: the one it begins after */
+    bool last;     /* no page follows this one */
     struct answer page;
     const struct xml_node *root, *next; /* in the page */
     struct arena *arena;                /* of the object that was given out */
@@ -20,11 +23,12 @@ struct listing {
     struct object object;
 };
 
-struct listing *listing_new(const char *prefix)
+struct listing *listing_new(const char *prefix, bool versions)
 {
     struct listing *listing = xcalloc(1, sizeof(*listing));
 
     listing->prefix = xstrdup(prefix);
+    listing->versions = versions;
     listing->arena = arena_new();
     return listing;
 }
@@ -36,52 +40,15 @@ void listing_free(struct listing *listing)
         arena_free(listing->arena);
         free(listing->prefix);
         free(listing->token);
+        free(listing->version);
         free(listing);
     }
 }
 
 static int bad_page(struct client *client)
 {
-    snprintf(client->why, sizeof(client->why),
-             "ListObjectsV2: the answer is not understood");
+    snprintf(client->why, sizeof(client->why), "the listing is not understood");
     return -EPROTO;
-}
-
-static int read_page(struct listing *listing, struct client *client)
-{
-    const struct slice body =
-        slice_of(listing->page.body.data, listing->page.body.size);
-    const struct xml_node *root =
-        xml_in_parse(listing->page.arena, body, "ListBucketResult");
-
-    if (root == NULL) {
-        return bad_page(client);
-    }
-    const struct slice token = xml_in_text(root, "NextContinuationToken");
-    listing->last =
-        !slice_equal_string(xml_in_text(root, "IsTruncated"), "true");
-    if (!listing->last && token.size == 0) {
-        return bad_page(client);
-    }
-    free(listing->token);
-    listing->token = xstrdup(arena_string(listing->page.arena, token));
-    listing->root = root;
-    listing->next = root->first;
-    return 0;
-}
-
-static int ask_page(struct listing *listing, struct client *client)
-{
-    struct request request = {.method = "GET", .fd = -1};
-
-    request_query(&request, "list-type", "2");
-    request_query(&request, "encoding-type", "url");
-    request_query(&request, "prefix", listing->prefix);
-    if (listing->token != NULL) {
-        request_query(&request, "continuation-token", listing->token);
-    }
-    const int error = client_send(client, &request, &listing->page);
-    return error != 0 ? error : read_page(listing, client);
 }
 
 /* "+" is a space in the listings of some. */
@@ -100,6 +67,70 @@ int listed_key(struct arena *arena, const struct xml_node *root,
         }
     }
     return uri_decode(arena, copy, key);
+}
+
+/* Where the next page begins. */
+static int read_token(struct listing *listing, const struct xml_node *root)
+{
+    struct arena *arena = listing->page.arena;
+    struct slice token = xml_in_text(
+        root, listing->versions ? "NextKeyMarker" : "NextContinuationToken");
+
+    if (listing->last) {
+        return 0;
+    }
+    if (token.size == 0 ||
+        (listing->versions && listed_key(arena, root, token, &token) != 0)) {
+        return -EPROTO;
+    }
+    free(listing->token);
+    free(listing->version);
+    listing->token = xstrdup(arena_string(arena, token));
+    listing->version =
+        xstrdup(arena_string(arena, xml_in_text(root, "NextVersionIdMarker")));
+    return 0;
+}
+
+static int read_page(struct listing *listing, struct client *client)
+{
+    const struct slice body =
+        slice_of(listing->page.body.data, listing->page.body.size);
+    const struct xml_node *root = xml_in_parse(
+        listing->page.arena, body,
+        listing->versions ? "ListVersionsResult" : "ListBucketResult");
+
+    if (root == NULL) {
+        return bad_page(client);
+    }
+    listing->last =
+        !slice_equal_string(xml_in_text(root, "IsTruncated"), "true");
+    if (read_token(listing, root) != 0) {
+        return bad_page(client);
+    }
+    listing->root = root;
+    listing->next = root->first;
+    return 0;
+}
+
+static int ask_page(struct listing *listing, struct client *client)
+{
+    struct request request = {.method = "GET", .fd = -1};
+
+    if (listing->versions) {
+        request_query(&request, "versions", "");
+    } else {
+        request_query(&request, "list-type", "2");
+    }
+    request_query(&request, "encoding-type", "url");
+    request_query(&request, "prefix", listing->prefix);
+    if (listing->token != NULL && listing->versions) {
+        request_query(&request, "key-marker", listing->token);
+        request_query(&request, "version-id-marker", listing->version);
+    } else if (listing->token != NULL) {
+        request_query(&request, "continuation-token", listing->token);
+    }
+    const int error = client_send(client, &request, &listing->page);
+    return error != 0 ? error : read_page(listing, client);
 }
 
 static int read_name(struct listing *listing, struct slice text,
@@ -123,12 +154,26 @@ static int read_object(struct listing *listing, struct client *client,
 {
     arena_free(listing->arena);
     listing->arena = arena_new();
-    if (slice_to_u64(xml_in_text(node, "Size"), &object->size) != 0 ||
+    *object = (struct object){
+        .marker = slice_equal_string(node->name, "DeleteMarker")};
+    if ((!object->marker &&
+         slice_to_u64(xml_in_text(node, "Size"), &object->size) != 0) ||
         read_name(listing, xml_in_text(node, "Key"), &object->name) != 0) {
         return bad_page(client);
     }
     object->etag = arena_string(listing->arena, xml_in_text(node, "ETag"));
+    if (listing->versions) {
+        object->version =
+            arena_string(listing->arena, xml_in_text(node, "VersionId"));
+    }
     return 0;
+}
+
+static bool is_object(const struct xml_node *node)
+{
+    return slice_equal_string(node->name, "Contents") ||
+           slice_equal_string(node->name, "Version") ||
+           slice_equal_string(node->name, "DeleteMarker");
 }
 
 int listing_next(struct listing *listing, struct client *client,
@@ -147,7 +192,7 @@ int listing_next(struct listing *listing, struct client *client,
             continue;
         }
         listing->next = node->next;
-        if (slice_equal_string(node->name, "Contents")) {
+        if (is_object(node)) {
             const int error = read_object(listing, client, node, object);
             return error != 0 ? error : 1;
         }
@@ -177,10 +222,12 @@ void object_keep(struct object *object)
     memcpy(name, object->name.data, object->name.size + 1);
     object->name.data = (const uint8_t *)name;
     object->etag = xstrdup(object->etag);
+    object->version = object->version != NULL ? xstrdup(object->version) : NULL;
 }
 
 void object_free(const struct object *object)
 {
     free((void *)object->name.data);
     free((void *)object->etag);
+    free((void *)object->version);
 }

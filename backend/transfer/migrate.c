@@ -19,16 +19,17 @@
 struct migrate {
     struct transfer transfer; /* its endpoint is the destination */
     struct endpoint source;
-    pthread_mutex_t source_lock; /* of the two */
+    pthread_mutex_t source_lock; /* of the four */
     struct listing *from, *to;
+    struct version_reader from_versions, to_versions; /* instead of the two */
 };
 
 /* One object, and what its thread needs for it. */
 struct job {
     struct migrate *migrate;
     struct client *from, *to;
-    const struct object *object;
-    bool listed; /* one of its name and size is there */
+    const struct object *object; /* or version */
+    bool listed;                 /* one of its name and size is there */
     char *from_key, *to_key;
     struct facts facts;
     struct answer head; /* of the source */
@@ -39,30 +40,61 @@ struct job {
 };
 
 /* --- the next object -------------------------------------------------------*/
-static bool next_object(struct migrate *migrate, struct job *job,
-                        struct object *object)
+/* Whether something was taken. */
+static bool taken(struct job *job, int from, int to)
 {
-    struct transfer *transfer = &migrate->transfer;
-    bool taken = false;
+    struct transfer *transfer = &job->migrate->transfer;
+
+    if (from < 0) {
+        transfer_stop_with(transfer, job->from, from);
+    } else if (to < 0) {
+        transfer_stop_with(transfer, job->to, to);
+    }
+    return from == 1 && to >= 0;
+}
+
+static bool next_object(struct job *job, struct object *object)
+{
+    struct migrate *migrate = job->migrate;
+    int from = 0, to = 0;
 
     pthread_mutex_lock(&migrate->source_lock);
-    const int rc = atomic_load(&transfer->stopped)
-                       ? 0
-                       : listing_next(migrate->from, job->from, object);
-    const int there =
-        rc == 1 ? listing_find(migrate->to, job->to, object->name, object->size)
-                : 0;
-    if (rc < 0) {
-        transfer_stop_with(transfer, job->from, rc);
-    } else if (there < 0) {
-        transfer_stop_with(transfer, job->to, there);
-    } else if (rc == 1) {
+    if (!atomic_load(&migrate->transfer.stopped)) {
+        from = listing_next(migrate->from, job->from, object);
+    }
+    if (from == 1) {
+        to = listing_find(migrate->to, job->to, object->name, object->size);
+    }
+    const bool good = taken(job, from, to);
+    if (good) {
         object_keep(object);
-        job->listed = there == 1;
-        taken = true;
+        job->listed = to == 1;
     }
     pthread_mutex_unlock(&migrate->source_lock);
-    return taken;
+    return good;
+}
+
+/* The versions of the next key on either side. */
+static bool next_versions(struct job *job, struct versions *here,
+                          struct versions *there)
+{
+    struct migrate *migrate = job->migrate;
+    int from = 0, to = 0;
+
+    pthread_mutex_lock(&migrate->source_lock);
+    if (!atomic_load(&migrate->transfer.stopped)) {
+        from = versions_next(&migrate->from_versions, job->from, here);
+    }
+    if (from == 1) {
+        to = versions_find(&migrate->to_versions, job->to, here->list[0].name,
+                           there);
+    }
+    const bool good = taken(job, from, to);
+    if (from == 1 && !good) {
+        versions_free(here);
+    }
+    pthread_mutex_unlock(&migrate->source_lock);
+    return good;
 }
 
 /* --- metadata --------------------------------------------------------------*/
@@ -118,7 +150,8 @@ static int gather_metadata(struct job *job)
     if (tags == NULL) {
         return 0;
     }
-    const int error = call_tags(job->from, job->from_key, &job->tags);
+    const int error =
+        call_tags(job->from, job->from_key, job->object->version, &job->tags);
     return error != 0 ? error
            : add_field(job, "x-amz-tagging", (const char *)job->tags.data)
                ? 0
@@ -230,82 +263,227 @@ static int move_bytes(struct job *job, bool *verified)
 }
 
 /* --- one object ------------------------------------------------------------*/
-/* The object that is there has the same size and the same time. */
-static int look(struct job *job, bool *there)
+static const char *name_of(const struct job *job)
 {
-    struct facts facts;
-    bool found = false;
-    const int error =
-        job->listed ? call_head(job->to, job->to_key, &found, &facts) : 0;
+    return (const char *)job->object->name.data;
+}
 
-    *there = error == 0 && found &&
-             object_is_file(&facts, job->object->size, job->facts.mtime);
-    return error;
+static int read_head(struct job *job, const struct object *object)
+{
+    bool found = false;
+
+    job->object = object;
+    const int error = call_head_all(job->from, job->from_key, object->version,
+                                    &found, &job->facts, &job->head);
+    return error == 0 && !found ? -ESTALE : error;
+}
+
+static void forget_head(struct job *job)
+{
+    answer_free(&job->head);
+    buffer_free(&job->tags);
+    job->as.count = 0;
 }
 
 static int move(struct job *job)
 {
     struct transfer *transfer = &job->migrate->transfer;
-    const char *name = (const char *)job->object->name.data;
-    bool there, verified = true;
-    int error = look(job, &there);
+    bool verified = true;
+    int error = 0;
 
-    if (error == 0 && there) {
-        transfer_same(transfer, job->object->size);
-        return 0;
-    }
-    if (error == 0 && !transfer->options->dry_run) {
+    if (!transfer->options->dry_run) {
         error = gather_metadata(job);
         if (error == 0) {
             error = move_bytes(job, &verified);
         }
     }
     if (error == 0) {
-        transfer_moved(transfer, name, job->object->size, verified);
+        transfer_moved(transfer, name_of(job), job->object->size, verified);
     }
     return error;
 }
 
-static void do_object(struct job *job)
+/* The object that is there, if it has the size, has the time too. */
+static int has_time(struct job *job, const char *version, bool *has)
+{
+    struct facts facts;
+    struct answer answer = {0};
+    bool found = false;
+    const int error =
+        call_head_all(job->to, job->to_key, version, &found, &facts, &answer);
+
+    *has = error == 0 && found &&
+           object_is_file(&facts, job->object->size, job->facts.mtime);
+    answer_free(&answer);
+    return error;
+}
+
+static int move_current(struct job *job, const struct object *object)
+{
+    bool there = false;
+    int error = read_head(job, object);
+
+    if (error == 0 && job->listed) {
+        error = has_time(job, NULL, &there);
+    }
+    if (error == 0 && there) {
+        transfer_same(&job->migrate->transfer, object->size);
+    } else if (error == 0) {
+        error = move(job);
+    }
+    forget_head(job);
+    return error;
+}
+
+/* --- versions --------------------------------------------------------------*/
+static int move_version(struct job *job, const struct object *object)
 {
     struct transfer *transfer = &job->migrate->transfer;
-    const char *name = (const char *)job->object->name.data;
-    bool found = false;
+    int error = 0;
 
+    job->object = object;
+    if (!object->marker) {
+        error = read_head(job, object);
+        if (error == 0) {
+            error = move(job);
+        }
+        forget_head(job);
+        return error;
+    }
+    if (!transfer->options->dry_run) {
+        error = call_delete(job->to, job->to_key);
+    }
+    if (error == 0) {
+        transfer_moved(transfer, name_of(job), 0, true);
+    }
+    return error;
+}
+
+/* ETags tell if they are MD5s on both sides, and times otherwise. 1, 0, or an
+ * error. */
+static int is_same(struct job *job, const struct object *here,
+                   const struct object *there)
+{
+    bool same = false;
+
+    if (here->marker != there->marker || here->size != there->size) {
+        return 0;
+    }
+    if (here->marker || (strcmp(here->etag, there->etag) == 0 &&
+                         strchr(here->etag, '-') == NULL)) {
+        return 1;
+    }
+    int error = read_head(job, here);
+    if (error == 0) {
+        error = has_time(job, there->version, &same);
+    }
+    forget_head(job);
+    return error != 0 ? error : same;
+}
+
+/* What is there must be the first versions, in their order. A version may be
+ * there twice, if the answer to it was lost and it was sent again. *count: of
+ * them. */
+static int skip_same(struct job *job, const struct versions *here,
+                     const struct versions *there, size_t *count)
+{
+    *count = 0;
+    for (size_t i = 0; i < there->count; i++) {
+        int same = *count < here->count
+                       ? is_same(job, &here->list[*count], &there->list[i])
+                       : 0;
+        if (same == 1) {
+            (*count)++;
+        } else if (same == 0 && *count > 0) {
+            same = is_same(job, &here->list[*count - 1], &there->list[i]);
+        }
+        if (same != 1) {
+            return same < 0 ? same : -EEXIST;
+        }
+    }
+    return 0;
+}
+
+static int move_versions(struct job *job, const struct versions *here,
+                         const struct versions *there)
+{
+    size_t same;
+    int error = skip_same(job, here, there, &same);
+
+    for (size_t i = 0; i < here->count && error == 0; i++) {
+        if (i < same) {
+            transfer_same(&job->migrate->transfer, here->list[i].size);
+        } else {
+            error = move_version(job, &here->list[i]);
+        }
+    }
+    return error;
+}
+
+/* --- all of them -----------------------------------------------------------*/
+/* `here` NULL: the object alone. */
+static void do_key(struct job *job, const struct object *object,
+                   const struct versions *here, const struct versions *there)
+{
+    struct transfer *transfer = &job->migrate->transfer;
+    const char *name = (const char *)object->name.data;
+    const char *fault = key_fault(object->name);
+    int error;
+
+    if (fault != NULL) {
+        transfer_fail(transfer, name, fault);
+        return;
+    }
     job->from_key = key_below(&job->migrate->source, name);
     job->to_key = key_below(&transfer->endpoint, name);
     job->from->why[0] = job->to->why[0] = '\0';
-    int error = call_head_all(job->from, job->from_key, &found, &job->facts,
-                              &job->head);
-    if (error == 0) {
-        error = found ? move(job) : -ESTALE;
-    }
+    error = here != NULL ? move_versions(job, here, there)
+                         : move_current(job, object);
     if (error != 0) {
         transfer_fail_with(transfer,
                            job->to->why[0] != '\0' ? job->to : job->from, name,
                            error);
     }
-    answer_free(&job->head);
-    buffer_free(&job->tags);
     free(job->from_key);
     free(job->to_key);
+}
+
+static bool do_next_object(struct job *job)
+{
+    struct object object;
+
+    if (!next_object(job, &object)) {
+        return false;
+    }
+    do_key(job, &object, NULL, NULL);
+    object_free(&object);
+    return true;
+}
+
+static bool do_next_versions(struct job *job)
+{
+    struct versions here, there;
+
+    if (!next_versions(job, &here, &there)) {
+        return false;
+    }
+    do_key(job, &here.list[0], &here, &there);
+    versions_free(&here);
+    versions_free(&there);
+    return true;
 }
 
 static void work(struct transfer *transfer, struct client *to)
 {
     struct migrate *migrate = (struct migrate *)transfer;
     struct client from;
-    struct object object;
+    bool more = true;
 
     client_open(&from, &migrate->source, &transfer->counts.read_bytes);
-    for (;;) {
-        struct job job = {
-            .migrate = migrate, .from = &from, .to = to, .object = &object};
-        if (!next_object(migrate, &job, &object)) {
-            break;
-        }
-        do_object(&job);
-        object_free(&object);
+    while (more) {
+        struct job job = {.migrate = migrate, .from = &from, .to = to};
+        more = transfer->options->versions ? do_next_versions(&job)
+                                           : do_next_object(&job);
     }
     client_close(&from);
 }
@@ -330,21 +508,41 @@ static enum transfer_result open_source(struct migrate *migrate,
     return transfer->result;
 }
 
+/* The first questions to the destination tell whether it is one. */
+static int look_at_destination(struct migrate *migrate, struct client *to)
+{
+    struct transfer *transfer = &migrate->transfer;
+    bool enabled = true;
+
+    if (!transfer->options->versions) {
+        return listing_find(migrate->to, to, SLICE_LITERAL(""), 0);
+    }
+    const int error = call_versioning(to, &enabled);
+    if (error == 0 && !enabled) {
+        transfer_stop(transfer, TRANSFER_REFUSED,
+                      "versioning is not enabled on the destination");
+    }
+    return error;
+}
+
 static enum transfer_result begin(struct migrate *migrate)
 {
     struct transfer *transfer = &migrate->transfer;
     struct client to;
 
-    migrate->from = listing_new(migrate->source.prefix);
-    migrate->to = listing_new(transfer->endpoint.prefix);
+    migrate->from = listing_new(migrate->source.prefix, false);
+    migrate->to = listing_new(transfer->endpoint.prefix, false);
+    version_reader_open(&migrate->from_versions, migrate->source.prefix);
+    version_reader_open(&migrate->to_versions, transfer->endpoint.prefix);
     client_open(&to, &transfer->endpoint, &transfer->counts.wire_bytes);
-    const int rc = listing_find(migrate->to, &to, SLICE_LITERAL(""), 0);
-    if (rc < 0) {
-        transfer_stop_with(transfer, &to, rc);
+    const int error = look_at_destination(migrate, &to);
+    if (error < 0) {
+        transfer_stop_with(transfer, &to, error);
     }
     client_close(&to);
     return transfer->result == TRANSFER_DONE
-               ? transfer_count(transfer, &migrate->source)
+               ? transfer_count(transfer, &migrate->source,
+                                transfer->options->versions)
                : transfer->result;
 }
 
@@ -370,6 +568,8 @@ enum transfer_result transfer_migrate(const struct transfer_options *options,
     }
     listing_free(migrate->from);
     listing_free(migrate->to);
+    version_reader_close(&migrate->from_versions);
+    version_reader_close(&migrate->to_versions);
     endpoint_close(&migrate->source);
     pthread_mutex_destroy(&migrate->source_lock);
     transfer_close(&migrate->transfer, counts, why);

@@ -173,14 +173,18 @@ struct stored_as { /* headers of a new object; a value NULL: without */
     unsigned count;
 };
 
-/* 0, and *found. */
+/* 0, and *found. `version` NULL: the current one. */
 int call_head(struct client *client, const char *key, bool *found,
               struct facts *facts);
 /* The same, and all its headers: the answer is to be freed in any case. */
-int call_head_all(struct client *client, const char *key, bool *found,
-                  struct facts *facts, struct answer *answer);
+int call_head_all(struct client *client, const char *key, const char *version,
+                  bool *found, struct facts *facts, struct answer *answer);
 /* As x-amz-tagging has them. */
-int call_tags(struct client *client, const char *key, struct buffer *tags);
+int call_tags(struct client *client, const char *key, const char *version,
+              struct buffer *tags);
+/* What a bucket without versions forgets, becomes a delete marker. */
+int call_delete(struct client *client, const char *key);
+int call_versioning(struct client *client, bool *enabled);
 /* *verified: the endpoint compared the checksum. */
 int call_put(struct client *client, const char *key, const struct piece *piece,
              const struct stored_as *as, bool *verified);
@@ -217,12 +221,15 @@ struct object {
     struct slice name; /* the key without the prefix; has a NUL after it */
     uint64_t size;
     const char *etag;
+    const char *version; /* NULL: the current one */
+    bool marker;         /* a delete marker */
 };
 struct listing;
 /* A key as it stands in a listing, whose root says how it is written. */
 int listed_key(struct arena *arena, const struct xml_node *root,
                struct slice text, struct slice *key);
-struct listing *listing_new(const char *prefix);
+/* `versions`: all of each key, from the newest to the oldest. */
+struct listing *listing_new(const char *prefix, bool versions);
 void listing_free(struct listing *listing);
 /* 1 and an object that stays until the next call, 0 at the end, or an error. */
 int listing_next(struct listing *listing, struct client *client,
@@ -234,6 +241,28 @@ void object_free(const struct object *object);
  * in their order; not to be mixed with listing_next(). */
 int listing_find(struct listing *listing, struct client *client,
                  struct slice name, uint64_t size);
+
+/* --- versions.c: the versions of one key -----------------------------------*/
+struct versions {
+    struct object *list; /* from the oldest to the newest */
+    size_t count, capacity;
+};
+struct version_reader {
+    struct listing *listing; /* of versions; the reader's own */
+    bool begun;
+    int there; /* what listing_next() said of the next */
+    struct object next;
+};
+void version_reader_open(struct version_reader *reader, const char *prefix);
+void version_reader_close(struct version_reader *reader);
+/* 1 and the versions of the next key, to be freed; 0 at the end, or an error.
+ */
+int versions_next(struct version_reader *reader, struct client *client,
+                  struct versions *versions);
+/* Those of that name; none if there is no such key. Names come in order. */
+int versions_find(struct version_reader *reader, struct client *client,
+                  struct slice name, struct versions *versions);
+void versions_free(struct versions *versions);
 
 /* --- walk.c: the files below a directory, in the order of their names ------*/
 enum walk_kind {
@@ -342,7 +371,7 @@ enum transfer_result transfer_open(struct transfer *transfer,
 enum transfer_result transfer_run(struct transfer *transfer);
 /* Counts what is to be read. */
 enum transfer_result transfer_count(struct transfer *transfer,
-                                    struct endpoint *endpoint);
+                                    struct endpoint *endpoint, bool versions);
 /* Gives out the counts and `why`. */
 void transfer_close(struct transfer *transfer, struct transfer_counts *counts,
                     char why[TRANSFER_WHY_MAX]);

@@ -32,6 +32,7 @@ struct transfer_options {
     uint64_t part_size;        /* bytes; larger files are sent in parts */
     unsigned jobs;             /* transfers at once */
     bool follow;               /* symbolic links, when importing */
+    bool versions;             /* all of them, when migrating */
     bool dry_run;              /* says what would be moved, moves nothing */
 };
 

@@ -93,6 +93,8 @@ static const char *error_text(const struct client *client, int error)
         return "what came has another checksum";
     case -E2BIG:
         return "it has more metadata than can be kept";
+    case -EEXIST:
+        return "other versions of it are there";
     case -EBUSY:
         return "another export writes it";
     case -ENOTDIR:
@@ -211,9 +213,9 @@ enum transfer_result transfer_open(struct transfer *transfer,
 }
 
 enum transfer_result transfer_count(struct transfer *transfer,
-                                    struct endpoint *endpoint)
+                                    struct endpoint *endpoint, bool versions)
 {
-    struct listing *listing = listing_new(endpoint->prefix);
+    struct listing *listing = listing_new(endpoint->prefix, versions);
     struct client client;
     struct object object;
     int rc;

@@ -326,6 +326,72 @@ def test_migrated(stack, bucket, command, s3ctl):
     s3ctl("migrate", "--follow", f"s3://{source}", f"s3://{bucket}", code=2)
 
 
+def history(client, bucket, prefix):
+    """Of each key, from the oldest: None for a delete marker, or the bytes and
+    their type."""
+    keys = {}
+    for page in client.get_paginator("list_object_versions").paginate(
+            Bucket=bucket, Prefix=prefix, PaginationConfig={"PageSize": 3}):
+        entries = page.get("Versions", []) + page.get("DeleteMarkers", [])
+        for entry in entries:
+            keys.setdefault(entry["Key"][len(prefix):], []).append(entry)
+    result = {}
+    for key, entries in keys.items():
+        entries.sort(key=lambda e: (e["LastModified"], e["VersionId"]))
+        result[key] = []
+        for entry in entries:
+            if "ETag" not in entry:
+                result[key].append(None)
+                continue
+            got = client.get_object(Bucket=bucket, Key=prefix + key,
+                                    VersionId=entry["VersionId"])
+            result[key].append((got["Body"].read(), got["ContentType"]))
+    return result
+
+
+def test_migrated_with_versions(stack, bucket, command, s3ctl):
+    """Every version and delete marker, in their order, once."""
+    client = stack.client()
+    source = f"{bucket}-from"
+    client.create_bucket(Bucket=source)
+    words = ("migrate", "-j", "1", "--part-size", "5M", "--versions", "--from",
+             stack.endpoint, f"s3://{source}/p", f"s3://{bucket}/q")
+    s3ctl(*words, code=1)  # the destination would forget the older ones
+    for name in (bucket, source):
+        client.put_bucket_versioning(
+            Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+
+    def put(key, data, **options):
+        client.put_object(Bucket=source, Key=f"p/{key}", Body=data, **options)
+    put("a b", b"1", ContentType="text/one")
+    put("a b", b"22", ContentType="text/two")
+    client.delete_object(Bucket=source, Key="p/a b")
+    put("a b", b"22")
+    put("m", b"small")
+    put("m", pattern(6 * MIB, 1))
+    put("m", pattern(6 * MIB, 2))
+    put("z", b"1")
+    client.delete_object(Bucket=source, Key="p/z")
+    before = history(client, source, "p/")
+    assert [len(versions) for versions in before.values()] == [4, 3, 2]
+
+    with Interrupter(stack.port, "up", 9 * MIB, "hold") as proxy:
+        kill(*command(*words, endpoint=proxy.endpoint), proxy)
+    assert sum(map(len, history(client, bucket, "q/").values())) == 6
+    result = s3ctl(*words)
+    assert (result["same"], result["moved"], result["failed"]) == (6, 3, 0)
+    assert history(client, bucket, "q/") == before
+    result = s3ctl(*words)
+    assert (result["same"], result["moved"], result["failed"]) == (9, 0, 0)
+    put("a b", b"333")
+    assert s3ctl(*words)["moved"] == 1
+
+    client.put_object(Bucket=bucket, Key="q/m", Body=b"of another")
+    result = s3ctl(*words, code=4)
+    assert result["failures"] == [
+        {"name": "m", "why": "other versions of it are there"}]
+
+
 def test_exit_codes(stack, bucket, command, s3ctl, tmp_path):
     s3ctl("import", tmp_path, "s3://no-such-bucket", code=1)
     s3ctl("import", tmp_path / "none", f"s3://{bucket}", code=2)
