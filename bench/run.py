@@ -16,10 +16,12 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tests"))
@@ -201,6 +203,42 @@ def bench_put(stack, options, report):
                    cpu_us=median(cpu), p99_ms=median(p99, 1))
 
 
+class Client:
+    """One keep-alive connection that costs as little as it can: bodies go by
+    sendfile."""
+
+    def __init__(self, stack):
+        self.stack = stack
+        self.signer = Signer(stack)
+        self.socket = socket.create_connection(("127.0.0.1", stack.port))
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def request(self, method, path, payload="UNSIGNED-PAYLOAD", body=None,
+                **fields):
+        size = body.stat().st_size if body else 0
+        head = f"{method} {path} HTTP/1.1\r\nContent-Length: {size}\r\n"
+        for name, value in self.signer.headers(method, path, payload,
+                                               **fields).items():
+            head += f"{name}: {value}\r\n"
+        self.socket.sendall((head + "\r\n").encode())
+        if body:
+            with open(body, "rb") as file:
+                self.socket.sendfile(file)
+        return self.answer(method)
+
+    def answer(self, method):
+        data = b""
+        while b"\r\n\r\n" not in data:
+            data += self.socket.recv(65536)
+        head, body = data.split(b"\r\n\r\n", 1)
+        if not head.startswith(b"HTTP/1.1 2"):
+            raise RuntimeError(data.decode())
+        size = re.search(rb"(?i)content-length: (\d+)", head)
+        while method != "HEAD" and size and len(body) < int(size[1]):
+            body += self.socket.recv(65536)
+        return body
+
+
 def md5_speed():
     data = pattern(64 * MIB)
     start = time.perf_counter()
@@ -208,40 +246,119 @@ def md5_speed():
     return len(data) / (time.perf_counter() - start)
 
 
-def raw_write_speed(directory):
-    data = pattern(MIB)
-    path = directory / "raw"
+def at_once(jobs):
+    """Seconds until all of them, each in a thread, have ended."""
+    failed = []
+
+    def run(job):
+        try:
+            job()
+        except Exception as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=run, args=(job,)) for job in jobs]
     start = time.perf_counter()
-    with open(path, "wb", buffering=0) as f:
-        for _ in range(96):  # 64 MiB times the overhead of 4+2
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failed:
+        raise failed[0]
+    return time.perf_counter() - start
+
+
+def write_raw(directory, mib):
+    data = pattern(MIB)
+    with open(directory / "raw", "wb", buffering=0) as f:
+        for _ in range(mib):
             f.write(data)
         os.fdatasync(f.fileno())
-    path.unlink()
-    return 64 * MIB / (time.perf_counter() - start)
+
+
+def raw_write_speed(drives, mib):
+    """Object bytes a second, if all that 4+2 makes of them were only written
+    to the drives and synced."""
+    each = mib * 3 // 2 // len(drives)
+    seconds = at_once([lambda d=drive: write_raw(d, each) for drive in drives])
+    for drive in drives:
+        (drive / "raw").unlink()
+    return mib * MIB / seconds
 
 
 def bench_large_put(stack, options, report):
-    client = stack.client()
-    client.create_bucket(Bucket="bench-large")
-    signer = Signer(stack)
+    stack.client().create_bucket(Bucket="bench-large")
     body = stack.directory / "body"
     body.write_bytes(pattern(64 * MIB))
-    against_md5, against_disk, rates = [], [], []
-    for number in range(options.rounds):
-        url = stack.endpoint + signer.url("PUT", f"/bench-large/k{number}")
-        md5 = md5_speed()
-        disk = raw_write_speed(stack.drives[0])
-        start = time.perf_counter()
-        subprocess.run(["curl", "-sSf", "-T", str(body), url], check=True,
-                       capture_output=True)
-        rate = 64 * MIB / (time.perf_counter() - start)
-        rates.append(rate / MIB)
-        against_md5.append(rate / md5)
-        against_disk.append(rate / disk)
-    report.add("PUT 64 MiB, one client", "MD5 of one core", against_md5,
-               mib_per_second=median(rates))
-    report.add("PUT 64 MiB, one client", "64 MiB x 1.5 written + fdatasync",
-               against_disk, mib_per_second=median(rates))
+    digest = hashlib.sha256(body.read_bytes()).hexdigest()
+    pids = stack.worker_pids() + [stack.s3d.pid]
+
+    def put(clients, payload):
+        """Bytes a second, and milliseconds of CPU a MiB."""
+        before = cpu_seconds(pids)
+        seconds = at_once([
+            lambda c=client, n=number: c.request(
+                "PUT", f"/bench-large/k{n}", payload, body)
+            for number, client in enumerate(clients)])
+        mib = 64 * len(clients)
+        return mib * MIB / seconds, (cpu_seconds(pids) - before) * 1e3 / mib
+
+    def compare(what, beside, count, base, payload="UNSIGNED-PAYLOAD"):
+        clients = [Client(stack) for _ in range(count)]
+        put(clients, payload)
+        ratios, rates, bases, cpu = [], [], [], []
+        for number in range(options.rounds):
+            if number % 2:
+                bases.append(base())
+            rate, spent = put(clients, payload)
+            if not number % 2:
+                bases.append(base())
+            rates.append(rate / MIB)
+            cpu.append(spent)
+            ratios.append(rate / bases[-1])
+        report.add(what, beside, ratios, mib_per_second=median(rates),
+                   base_mib_per_second=median([b / MIB for b in bases]),
+                   cpu_ms_per_mib=median(cpu, 2))
+
+    compare("PUT 64 MiB, one client", "MD5 of one core", 1, md5_speed)
+    compare("PUT 64 MiB, one client, signed payload", "MD5 of one core", 1,
+            md5_speed, digest)
+    for count, name in ((1, "one client"), (8, "eight clients")):
+        compare(f"PUT 64 MiB, {name}", "x 1.5 written to all drives + fdatasync",
+                count, lambda c=count: raw_write_speed(stack.drives, 64 * c))
+
+
+def bench_copy(stack, options, report):
+    """A copy takes no bytes along, whatever its size: 5 GiB, made of copies of
+    one part."""
+    stack.client().create_bucket(Bucket="bench-copy")
+    body = stack.directory / "part"
+    body.write_bytes(pattern(64 * MIB))
+    client = Client(stack)
+    client.request("PUT", "/bench-copy/part", body=body)
+    s3 = stack.client()
+    upload = s3.create_multipart_upload(Bucket="bench-copy", Key="large")
+    name = {"Bucket": "bench-copy", "Key": "large",
+            "UploadId": upload["UploadId"]}
+    parts = [{"PartNumber": number, "ETag": s3.upload_part_copy(
+        **name, PartNumber=number, CopySource="bench-copy/part")
+        ["CopyPartResult"]["ETag"]} for number in range(1, 81)]
+    s3.complete_multipart_upload(**name, MultipartUpload={"Parts": parts})
+
+    def rate(method, path, **fields):
+        count, end = 0, time.monotonic() + options.seconds / 2
+        while time.monotonic() < end:
+            client.request(method, path, **fields)
+            count += 1
+        return count / (options.seconds / 2)
+
+    ratios, copies, heads = [], [], []
+    for _ in range(options.rounds):
+        heads.append(rate("HEAD", "/bench-copy/large"))
+        copies.append(rate("PUT", "/bench-copy/copy",
+                           x_amz_copy_source="/bench-copy/large"))
+        ratios.append(copies[-1] / heads[-1])
+    report.add("CopyObject 5 GiB", "HEAD", ratios,
+               per_second=median(copies), head_per_second=median(heads))
 
 
 def tell_of(stack, client, bucket):
@@ -304,7 +421,7 @@ def bench_events(stack, options, report):
 
 
 BENCHES = {"get": bench_get, "put": bench_put, "large": bench_large_put,
-           "events": bench_events}
+           "copy": bench_copy, "events": bench_events}
 
 
 def main():

@@ -312,3 +312,22 @@ class Signer:
                           hashlib.sha256(canonical.encode()).hexdigest()])
         signature = hmac.digest(self.key, text.encode(), "sha256").hex()
         return f"{path}?{query}&X-Amz-Signature={signature}"
+
+    def headers(self, method, path, payload, **more):
+        """Header fields that sign themselves; `payload`: its SHA-256 in hex,
+        or UNSIGNED-PAYLOAD."""
+        scope = f"{self.when[:8]}/us-east-1/s3/aws4_request"
+        fields = {"host": self.host, "x-amz-content-sha256": payload,
+                  "x-amz-date": self.when,
+                  **{k.replace("_", "-"): v for k, v in more.items()}}
+        names = ";".join(sorted(fields))
+        canonical = "\n".join(
+            [method, path, ""] + [f"{k}:{fields[k]}" for k in sorted(fields)]
+            + ["", names, payload])
+        text = "\n".join(["AWS4-HMAC-SHA256", self.when, scope,
+                          hashlib.sha256(canonical.encode()).hexdigest()])
+        signature = hmac.digest(self.key, text.encode(), "sha256").hex()
+        fields["authorization"] = (
+            f"AWS4-HMAC-SHA256 Credential={self.stack.access_key}/{scope}, "
+            f"SignedHeaders={names}, Signature={signature}")
+        return fields

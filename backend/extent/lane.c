@@ -258,8 +258,10 @@ int lane_wait(struct lane_job *job, uint64_t wait_us)
 
 uint64_t lane_watch(struct lane *lane, uint64_t late_us)
 {
-    uint64_t now = clock_monotonic_us(), longest = 0;
+    uint64_t longest = 0;
     pthread_mutex_lock(&lane->mutex);
+    /* Not before: what begins meanwhile would look older than anything. */
+    uint64_t now = clock_monotonic_us();
     for (unsigned i = 0; i < lane->count; i++) {
         struct lane_job *job = lane->threads[i].job;
         if (job == NULL) {
