@@ -6,8 +6,8 @@
 
 #include "blob/private.h"
 
-/* Stripes that may be on their way to the drives while the next one is filled.
- * Each holds as much memory as it has bytes and parity. */
+/* Stripes in memory at once: the one being filled, and those on their way to
+ * the drives. Each holds as much as it has bytes and parity. */
 #define WRITER_STRIPES 2u
 
 struct written_shard {

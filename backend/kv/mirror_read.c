@@ -76,7 +76,7 @@ int mirrors_get(struct kv *kv, struct arena *arena, struct slice key,
     int error = -EIO;
 
     while (error == -EIO && (db = take_primary(all)) != NULL) {
-        error = kv_get(db->kv, arena, key, value);
+        error = db->kv->ops->get(db->kv, arena, key, value); /* timed once */
         if (error == -EIO) {
             give_up(all, db);
         }
@@ -125,7 +125,7 @@ static void iterator_seek(struct kv_iterator *iterator, struct slice key)
     struct mirror_iterator *self = (struct mirror_iterator *)iterator;
 
     if (self->inner != NULL) {
-        kv_seek(self->inner, key);
+        self->inner->ops->seek(self->inner, key); /* timed once */
         note_error(self);
     }
 }
