@@ -5,6 +5,7 @@
 #include "ctl/transfer_watch.h"
 #include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -260,6 +261,7 @@ static enum ctl_exit run(const struct transfer_options *options,
     struct transfer_counts counts;
     char why[TRANSFER_WHY_MAX];
 
+    signal(SIGPIPE, SIG_IGN); /* a connection that breaks is tried again */
     transfer_show_begin(show);
     const enum transfer_result result =
         mode == MODE_IMPORT   ? transfer_import(options, &watch, &counts, why)

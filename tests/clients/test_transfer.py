@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 from interrupter import Interrupter
-from stack import BUILD, pattern, same_tree, wait_for
+from stack import BUILD, free_port, pattern, same_tree, wait_for
 
 MIB = 1 << 20
 PART = 5 * MIB
@@ -390,6 +390,54 @@ def test_migrated_with_versions(stack, bucket, command, s3ctl):
     result = s3ctl(*words, code=4)
     assert result["failures"] == [
         {"name": "m", "why": "other versions of it are there"}]
+
+
+def test_tls_and_a_server_that_restarts(fresh_stack, tmp_path):
+    certificate = tmp_path / "tls.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+         "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=test",
+         "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", certificate,
+         "-out", tmp_path / "ca.pem"], check=True, capture_output=True)
+    port = free_port()
+    stack = fresh_stack(http_extra=f"""server {{
+        listen 127.0.0.1:{port} ssl;
+        ssl_certificate {tmp_path}/ca.pem;
+        ssl_certificate_key {certificate};
+        location / {{ s3_pass s3d; }}
+    }}""").start()
+    stack.client().create_bucket(Bucket="tls")
+    root, back = tmp_path / "root", tmp_path / "back"
+    root.mkdir()
+    (root / "file").write_bytes(pattern(6 * MIB))
+    (root / "small").write_bytes(b"1")
+    environment = stack.environment()
+    del environment["AWS_ENDPOINT_URL"]
+
+    def words(*rest):
+        return [BUILD / "s3ctl", rest[0], "--endpoint",
+                f"https://127.0.0.1:{port}", *rest[1:]]
+    done = subprocess.run(words("import", root, "s3://tls"), env=environment,
+                          capture_output=True)
+    assert done.returncode == 3 and b"certificate" in done.stderr
+
+    trusted = ("--ca-file", tmp_path / "ca.pem")
+    subprocess.run(words("import", *trusted, "--part-size", "5M", root,
+                         "s3://tls"), env=environment, check=True)
+    subprocess.run(words("export", *trusted, "s3://tls", back),
+                   env=environment, check=True)
+    same_tree(root, back)
+
+    stack.kill_s3d()
+    (root / "more").write_bytes(b"2")
+    process = subprocess.Popen(words("import", *trusted, root, "s3://tls"),
+                               env=environment)
+    wait_for(lambda: re.search('HTTP/1.1" 50[234]', (
+        stack.directory / "access.log").read_text()), "a failure")
+    stack.start_s3d()
+    assert process.wait(timeout=60) == 0
+    assert stack.client().get_object(Bucket="tls", Key="more")[
+        "Body"].read() == b"2"
 
 
 def test_exit_codes(stack, bucket, command, s3ctl, tmp_path):
