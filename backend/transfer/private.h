@@ -4,7 +4,8 @@
  *   import.c, export.c, migrate.c   what is done with one file or object
  *     upload.c, download.c, fetch.c
  *     work.c             threads, counts, notes
- *     listing.c, walk.c  what is there: in the bucket, in the directory
+ *     listing.c, versions.c, walk.c   what is there: in the bucket, in the
+ *                        directory
  *     decide.c, name.c, mtime.c, types.c    pure
  *     tree.c             files below a directory, and never beside it
  *     calls.c            S3's operations
