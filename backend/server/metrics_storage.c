@@ -3,6 +3,7 @@
  */
 #include "server/private.h"
 
+#include <math.h>
 #include <stdio.h>
 
 #define US 1e-6 /* seconds in a microsecond */
@@ -80,15 +81,21 @@ static const struct drive_metric {
      false},
 };
 
+/* Of nothing there is no median. */
+static double seconds(uint64_t count, uint64_t us)
+{
+    return count > 0 ? (double)us * US : NAN;
+}
+
 static void add_latencies(const struct drive_seen *drives, unsigned count,
                           struct metrics *metrics)
 {
     Wire__MetricFamily *recent = metrics_gauge(
         metrics, "s3d_drive_recent_operations",
         "Operations of the last minute, of which the latencies are.");
-    Wire__MetricFamily *latency =
-        metrics_gauge(metrics, "s3d_drive_latency_seconds",
-                      "Median and 95th percentile of the last minute.");
+    Wire__MetricFamily *latency = metrics_gauge(
+        metrics, "s3d_drive_latency_seconds",
+        "Median and 95th percentile of the last minute; NaN: none.");
     for (unsigned i = 0; i < count; i++) {
         const struct drive_condition *condition = &drives[i].condition;
         const struct {
@@ -101,15 +108,12 @@ static void add_latencies(const struct drive_seen *drives, unsigned count,
             const struct drive_latency *seen = operations[k].seen;
             metrics_add(metrics, recent, (double)seen->count, "drive",
                         drives[i].name, "operation", operations[k].name, NULL);
-            if (seen->count == 0) {
-                continue;
-            }
-            metrics_add(metrics, latency, (double)seen->median_us * US, "drive",
-                        drives[i].name, "operation", operations[k].name,
-                        "percentile", "50", NULL);
-            metrics_add(metrics, latency, (double)seen->p95_us * US, "drive",
-                        drives[i].name, "operation", operations[k].name,
-                        "percentile", "95", NULL);
+            metrics_add(metrics, latency, seconds(seen->count, seen->median_us),
+                        "drive", drives[i].name, "operation",
+                        operations[k].name, "percentile", "50", NULL);
+            metrics_add(metrics, latency, seconds(seen->count, seen->p95_us),
+                        "drive", drives[i].name, "operation",
+                        operations[k].name, "percentile", "95", NULL);
         }
     }
 }
