@@ -205,6 +205,7 @@ bool call_ask(struct s3_call *call, const struct s3_question *question)
 
     access_decide(&context, &decision);
     access_release(&context);
+    call->decisions++;
     if (decision.allowed && decision.source == POLICY_BY_ACL) {
         call->acl_required = true;
     }

@@ -88,6 +88,7 @@ struct s3_call {
     uint64_t bytes_sent, last_segments;  /* of the reply's body */
     struct s3_log_entry *log_entries;    /* access_log.h */
     struct hot_token hot; /* of a read that may be published: hot_answer.h */
+    unsigned decisions;   /* on access, until now */
     bool consulted;       /* a policy has asked for something of the request */
 
     bool acl_required; /* no policy allowed it, but an access control list */

@@ -77,8 +77,9 @@ static bool may_be_given_again(const struct s3_call *call,
                                const Meta__Object *object)
 {
     return call->hot.valid && is_read(call) && is_plain(call->request) &&
-           !call->consulted && !call->identity.temporary &&
-           call->reply.status == 200 && object->encryption == NULL &&
+           call->decisions == 1 && !call->consulted &&
+           !call->identity.temporary && call->reply.status == 200 &&
+           object->encryption == NULL &&
            document_get(call->bucket, DOCUMENT_LOGGING).data == NULL &&
            document_get(call->bucket, DOCUMENT_REQUEST_PAYMENT).data == NULL;
 }

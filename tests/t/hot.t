@@ -63,7 +63,7 @@ sub asked {
         socket => $socket);
 }
 
-$t->put("/$_") for qw(bkt logs);
+$t->put("/$_") for qw(bkt other);
 $t->delete('/bkt?publicAccessBlock');
 open_for_all('bkt');
 
@@ -269,5 +269,19 @@ never('what is encrypted', 'GET', '/bkt/sealed');
 $t->put('/bkt?requestPayment', body => '<RequestPaymentConfiguration>'
     . '<Payer>Requester</Payer></RequestPaymentConfiguration>');
 never('what the requester pays', @signed);
+
+# --- an audit log hears of every request -----------------------------------------
+my @other = ('GET', '/other/k');
+$t->put('/other/k', body => 'seven');
+ok(is_hot(warm(@other)), 'without one it is hot');
+$t->stop('s3d');
+$t->{s3d} = 'audit_log = "' . $t->dir() . '/audit.log";';
+$t->start_s3d();
+is(never('what is logged', @other)->{body}, 'seven', 'though it is read');
+$t->stop('s3d');
+$t->{s3d} = 'hot_index = { size = "0"; };';
+$t->start_s3d();
+is(never('nothing of an index without room', @other)->{body}, 'seven',
+    'though it is read');
 
 $t->done();
