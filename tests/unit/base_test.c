@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -369,6 +370,76 @@ static void digests_are_the_same_aside(void **state)
     digester_free(aside);
 }
 
+/* The last line of what was logged to a file of its own. */
+static void read_line(FILE *file, char *line, int size)
+{
+    line[0] = '\0';
+    clearerr(file);
+    while (fgets(line, size, file) != NULL) {
+        ;
+    }
+}
+
+static void requests_are_logged(void **state)
+{
+    char path[] = "/tmp/s3d-base-XXXXXX", line[4096];
+    const int fd = mkstemp(path);
+    struct log_request request = {
+        .id = "0123456789ABCDEF",
+        .operation = "PutObject",
+        .error = "",
+        .status = 200,
+        .bucket = SLICE_LITERAL("bkt"),
+        .key = SLICE_LITERAL("a\"b\n\xff"),
+        .us = 1000,
+        .steps_us = 700,
+        .phases = {{[PHASE_METADATA] = 300, [PHASE_DRIVE] = 200}},
+    };
+
+    (void)state;
+    assert_true(fd >= 0);
+    FILE *file = fdopen(fd, "r");
+    assert_int_equal(log_open(path), 0);
+    log_request(&request, false);
+    read_line(file, line, sizeof(line));
+    assert_string_equal(strstr(line, ",\"level\""),
+                        ",\"level\":\"info\",\"request\":\"0123456789ABCDEF\","
+                        "\"operation\":\"PutObject\",\"bucket\":\"bkt\","
+                        "\"key\":\"a\\\"b\\u000a\\u00ff\",\"status\":200,"
+                        "\"error\":\"\",\"us\":1000}\n");
+    log_set_level(LOG_LEVEL_WARN);
+    log_request(&request, true);
+    read_line(file, line, sizeof(line));
+    assert_non_null(strstr(line,
+                           "\"level\":\"warn\",\"message\":\"slow request\","
+                           "\"request\":\"0123456789ABCDEF\""));
+    assert_non_null(
+        strstr(line, "\"us\":1000,\"phases\":{\"metadata\":300,\"drive\":200,"
+                     "\"lock\":0,\"keys\":0,\"work\":200,\"client\":300}}\n"));
+    log_set_level(LOG_LEVEL_INFO);
+    assert_int_equal(log_open(NULL), 0);
+    fclose(file);
+    unlink(path);
+}
+
+static void phases_are_of_the_thread(void **state)
+{
+    struct phases phases = {{0}};
+
+    (void)state;
+    phases_take(&phases);
+    phases = (struct phases){.us = {[PHASE_LOCK] = 5}};
+    phase_add(PHASE_DRIVE, clock_monotonic_us() - 1000);
+    phase_add(PHASE_DRIVE, clock_monotonic_us() - 1000);
+    phases_take(&phases);
+    assert_in_range(phases.us[PHASE_DRIVE], 2000, 1000000);
+    assert_int_equal(phases.us[PHASE_LOCK], 5);
+    assert_int_equal(phases.us[PHASE_METADATA], 0);
+    phases = (struct phases){{0}};
+    phases_take(&phases);
+    assert_int_equal(phases.us[PHASE_DRIVE], 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -388,6 +459,8 @@ int main(void)
         cmocka_unit_test(digests_are_the_same_aside),
         cmocka_unit_test(crc32c_is_castagnoli),
         cmocka_unit_test(strings_are_copied_whole),
+        cmocka_unit_test(requests_are_logged),
+        cmocka_unit_test(phases_are_of_the_thread),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
