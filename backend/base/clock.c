@@ -65,20 +65,38 @@ static char *put_two(char *out, unsigned value, char after)
     return out + 3;
 }
 
-/* By itself: gmtime_r() takes a lock, and a listing has a thousand times. */
-void time_iso8601(char out[TIME_ISO8601_SIZE + 1], uint64_t ms)
+#define DATE_SIZE 11 /* bytes of 2026-01-02T */
+
+static void put_date(char out[DATE_SIZE + 1], uint64_t days)
 {
-    const unsigned of_day = (unsigned)(ms % DAY_MS);
     unsigned month, day, shown;
     uint64_t year;
 
-    date_of(ms / DAY_MS, &year, &month, &day);
+    date_of(days, &year, &month, &day);
     shown = (unsigned)(year % 10000);
     put_two(out, shown / 100, '\0');
     out = put_two(out + 2, shown % 100, '-');
     out = put_two(out, month, '-');
     out = put_two(out, day, 'T');
-    out = put_two(out, of_day / 3600000, ':');
+    *out = '\0';
+}
+
+/* By itself: gmtime_r() takes a lock, and a listing has a thousand times, most
+ * of them of one day. */
+void time_iso8601(char out[TIME_ISO8601_SIZE + 1], uint64_t ms)
+{
+    static _Thread_local struct {
+        uint64_t days;
+        char text[DATE_SIZE + 1];
+    } last = {0, "1970-01-01T"};
+    const unsigned of_day = (unsigned)(ms % DAY_MS);
+
+    if (ms / DAY_MS != last.days) {
+        last.days = ms / DAY_MS;
+        put_date(last.text, last.days);
+    }
+    memcpy(out, last.text, DATE_SIZE);
+    out = put_two(out + DATE_SIZE, of_day / 3600000, ':');
     out = put_two(out, of_day / 60000 % 60, ':');
     out = put_two(out, of_day / 1000 % 60, '.');
     *out++ = (char)('0' + of_day % 1000 / 100);

@@ -17,9 +17,21 @@
 #define VERSION       1
 #define ENVELOPE_SIZE 8
 
+/* Of one byte, which would take as long as two hundred. */
+static uint32_t type_crcs[256];
+
+__attribute__((constructor)) static void fill_type_crcs(void)
+{
+    for (unsigned i = 0; i < 256; i++) {
+        const uint8_t type = (uint8_t)i;
+
+        type_crcs[i] = crc32c_bytes(&type, 1);
+    }
+}
+
 static uint32_t envelope_crc(uint8_t type, const uint8_t *payload, size_t size)
 {
-    return crc32c_extend(crc32c_bytes(&type, 1), payload, size);
+    return crc32c_extend(type_crcs[type], payload, size);
 }
 
 struct slice meta_pack(struct arena *arena, enum meta_record type,
