@@ -107,9 +107,6 @@ bool call_check_key(struct s3_call *call)
 static void run_operation(struct s3_call *call)
 {
     switch (call->operation->operation) {
-    case WIRE__OPERATION__LIST_OBJECTS:
-    case WIRE__OPERATION__LIST_OBJECTS_V2:
-    case WIRE__OPERATION__LIST_OBJECT_VERSIONS:
     case WIRE__OPERATION__LIST_MULTIPART_UPLOADS:
     case WIRE__OPERATION__DELETE_OBJECTS:
     case WIRE__OPERATION__DELETE_BUCKET:

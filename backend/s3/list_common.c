@@ -47,6 +47,9 @@ bool list_query_read(struct s3_call *call, struct list_query *query)
  * ----------------------------------------------------------------*/
 void list_start(struct meta_scan *scan, const struct list_query *query)
 {
+    if (query->delimiter.size > 0) { /* a seek for each common prefix */
+        computing_long();
+    }
     if (query->after.data != NULL &&
         slice_compare(query->after, query->prefix) >= 0) {
         meta_scan_seek_after(scan, query->after);
