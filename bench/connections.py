@@ -267,6 +267,7 @@ def bench_small(stack, options, report):
     """Anybody may write into the bucket: nothing is spent on signatures."""
     client = stack.client()
     client.create_bucket(Bucket="small")
+    client.delete_public_access_block(Bucket="small")
     client.put_bucket_policy(Bucket="small", Policy=json.dumps({
         "Version": "2012-10-17", "Statement": [{
             "Effect": "Allow", "Principal": "*", "Action": "s3:PutObject",
