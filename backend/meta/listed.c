@@ -111,37 +111,53 @@ static bool read_checksum(struct slice in, struct meta_listed *listed)
     return true;
 }
 
-/* Fields whose number is known and whose type is another are not passed
- * over. */
+static bool note_number(const struct field *field, enum wire_type type,
+                        uint64_t *number)
+{
+    if (field->type != type) {
+        return false;
+    }
+    *number = field->value;
+    return true;
+}
+
+static bool note_bytes(const struct field *field, struct slice *bytes)
+{
+    if (field->type != WIRE_BYTES) {
+        return false;
+    }
+    *bytes = field->bytes;
+    return true;
+}
+
+/* False: a field that is known is of another type. */
 static bool note_field(const struct field *field, struct meta_listed *listed)
 {
+    uint64_t marker;
+
     switch (field->number) {
     case 1:
-        listed->sequence = field->value;
-        return field->type == WIRE_FIXED64;
+        return note_number(field, WIRE_FIXED64, &listed->sequence);
     case 2:
-        listed->mtime_ms = field->value;
-        return field->type == WIRE_VARINT;
+        return note_number(field, WIRE_VARINT, &listed->mtime_ms);
     case 3:
-        listed->size = field->value;
-        return field->type == WIRE_VARINT;
+        return note_number(field, WIRE_VARINT, &listed->size);
     case 4:
-        listed->etag = field->bytes;
-        return field->type == WIRE_BYTES;
+        return note_bytes(field, &listed->etag);
     case 8:
-        listed->owner = field->bytes;
-        return field->type == WIRE_BYTES;
+        return note_bytes(field, &listed->owner);
     case 9:
-        listed->storage_class = field->bytes;
-        return field->type == WIRE_BYTES;
+        return note_bytes(field, &listed->storage_class);
     case 10:
         return field->type == WIRE_BYTES && read_checksum(field->bytes, listed);
     case 12:
-        listed->version_id = field->bytes;
-        return field->type == WIRE_BYTES;
+        return note_bytes(field, &listed->version_id);
     case 13:
-        listed->delete_marker = field->value != 0;
-        return field->type == WIRE_VARINT;
+        if (!note_number(field, WIRE_VARINT, &marker)) {
+            return false;
+        }
+        listed->delete_marker = marker != 0;
+        return true;
     default:
         return true;
     }
