@@ -256,6 +256,21 @@ int lane_wait(struct lane_job *job, uint64_t wait_us)
     return -ETIMEDOUT;
 }
 
+int lane_ask(struct lane *lane, struct lane_job *job, uint64_t wait_us)
+{
+    struct drive *drive = lane->drive;
+    if (atomic_load(&drive->late) > 0 ||
+        (wait_us > 0 && atomic_load(&drive->overdue) > 0)) {
+        job->free(job);
+        return -ETIMEDOUT;
+    }
+    atomic_fetch_add(&drive->load, 1);
+    lane_start(lane, job);
+    int r = lane_wait(job, wait_us);
+    atomic_fetch_sub(&drive->load, 1);
+    return r;
+}
+
 uint64_t lane_watch(struct lane *lane, uint64_t late_us)
 {
     uint64_t longest = 0;

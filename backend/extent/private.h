@@ -151,6 +151,9 @@ void lane_start(struct lane *lane, struct lane_job *job);
 /* Waits for a job that was started; 0: as long as a drive may take. Returns 0
  * when it is done and the caller's to free; -ETIMEDOUT: it is gone. */
 int lane_wait(struct lane_job *job, uint64_t wait_us);
+/* Both, for what can be done without: at once -ETIMEDOUT while the drive takes
+ * too long for something else. */
+int lane_ask(struct lane *lane, struct lane_job *job, uint64_t wait_us);
 /* Nobody waits for it. False: the lane was stopped, and the job is still the
  * caller's. */
 bool lane_post(struct lane *lane, struct lane_job *job);

@@ -340,22 +340,6 @@ int drive_write(struct drive *drive, const struct extent_place *place,
 
 /* --- reading ---------------------------------------------------------------*/
 
-/* What takes what is not in memory to a thread that may wait for it. Returns
- * as lane_wait(); the job is gone then. */
-static int ask(struct drive *drive, struct lane_job *job, uint64_t wait_us)
-{
-    if (atomic_load(&drive->late) > 0 ||
-        (wait_us > 0 && atomic_load(&drive->overdue) > 0)) {
-        job->free(job);
-        return -ETIMEDOUT;
-    }
-    atomic_fetch_add(&drive->load, 1);
-    lane_start(&drive->reads, job);
-    int r = lane_wait(job, wait_us);
-    atomic_fetch_sub(&drive->load, 1);
-    return r;
-}
-
 struct read_job {
     struct lane_job base;
     struct drive *drive;
@@ -413,7 +397,7 @@ static int ask_to_read(const struct read_job *what, void *data,
 {
     struct read_job *job = xmalloc(sizeof(*job) + what->size);
     *job = *what;
-    int r = ask(job->drive, &job->base, wait_us);
+    int r = lane_ask(&job->drive->reads, &job->base, wait_us);
     if (r == 0) {
         r = job->base.result;
         if (r == 0) {
@@ -514,7 +498,7 @@ int drive_check_path(struct drive *drive, uint64_t extent, uint64_t wait_us)
     *job = (struct check_job){.base = {.run = run_check, .free = free_job},
                               .drive = drive,
                               .extent = extent};
-    r = ask(drive, &job->base, wait_us);
+    r = lane_ask(&drive->reads, &job->base, wait_us);
     if (r == 0) {
         r = job->base.result;
         free(job);

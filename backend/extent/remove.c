@@ -1,4 +1,5 @@
-/* Extents as wholes: which there are, what they hold, and their end. */
+/* Extents as wholes: which there are, what they hold, and their end. Whatever
+ * may wait for the drive is a job of its lanes. */
 #include "extent/private.h"
 
 #include <errno.h>
@@ -9,10 +10,11 @@
 
 /* --- which there are -------------------------------------------------------*/
 struct listing {
+    struct lane_job base;
     struct drive *drive;
-    const char *folder;
-    drive_extent_fn fn;
-    void *context;
+    char folder[DRIVE_PATH_SIZE];
+    uint64_t *extents;
+    size_t count, room;
 };
 
 static int list_file(void *context, const char *name)
@@ -23,7 +25,13 @@ static int list_file(void *context, const char *name)
     if (hex.size != 16 || hex_decode(bytes, hex) != 0) {
         return 0;
     }
-    return listing->fn(listing->context, get_u64be(bytes));
+    if (listing->count == listing->room) {
+        listing->room = listing->room == 0 ? 64 : 2 * listing->room;
+        listing->extents = xrealloc(listing->extents,
+                                    listing->room * sizeof(*listing->extents));
+    }
+    listing->extents[listing->count++] = get_u64be(bytes);
+    return 0;
 }
 
 static int list_folder(void *context, const char *name)
@@ -40,15 +48,38 @@ static int list_folder(void *context, const char *name)
     return r == -ENOTDIR ? 0 : r;
 }
 
+static int run_list(struct lane_job *base)
+{
+    struct listing *listing = (struct listing *)base;
+    return io_list(listing->drive->io, listing->folder, list_folder, listing);
+}
+
+static void free_list(struct lane_job *base)
+{
+    struct listing *listing = (struct listing *)base;
+    free(listing->extents);
+    free(listing);
+}
+
 int drive_extents(struct drive *drive, drive_extent_fn fn, void *context)
 {
     if (drive_state(drive) != DRIVE_OK) {
         return -ENODEV;
     }
-    char folder[DRIVE_PATH_SIZE];
-    drive_path(drive->config.directory, "extents", folder);
-    struct listing listing = {drive, folder, fn, context};
-    return io_list(drive->io, folder, list_folder, &listing);
+    struct listing *listing = xcalloc(1, sizeof(*listing));
+    listing->base = (struct lane_job){.run = run_list, .free = free_list};
+    listing->drive = drive;
+    drive_path(drive->config.directory, "extents", listing->folder);
+    int r = lane_ask(&drive->reads, &listing->base, 0);
+    if (r != 0) {
+        return r;
+    }
+    r = listing->base.result;
+    for (size_t i = 0; i < listing->count && r == 0; i++) {
+        r = fn(context, listing->extents[i]);
+    }
+    free_list(&listing->base);
+    return r;
 }
 
 static struct extent *find(struct drive *drive, uint64_t id)
@@ -58,6 +89,53 @@ static struct extent *find(struct drive *drive, uint64_t id)
         extent = extent->next;
     }
     return extent;
+}
+
+/* What is asked about one extent, or done to it. */
+struct extent_job {
+    struct lane_job base;
+    struct drive *drive;
+    uint64_t extent;
+    uint64_t size; /* of the file */
+};
+
+static void free_job(struct lane_job *base)
+{
+    free(base);
+}
+
+/* `size` may be NULL. */
+static int ask(struct drive *drive, struct lane *lane, uint64_t extent,
+               int (*run)(struct lane_job *base), uint64_t *size)
+{
+    struct extent_job *job = xcalloc(1, sizeof(*job));
+    *job = (struct extent_job){.base = {.run = run, .free = free_job},
+                               .drive = drive,
+                               .extent = extent};
+    int r = lane_ask(lane, &job->base, 0);
+    if (r != 0) {
+        return r;
+    }
+    r = job->base.result;
+    if (size != NULL) {
+        *size = job->size;
+    }
+    free(job);
+    return r;
+}
+
+static int run_size(struct lane_job *base)
+{
+    struct extent_job *job = (struct extent_job *)base;
+    char path[DRIVE_PATH_SIZE];
+    drive_extent_path(job->drive, job->extent, path);
+    struct io_file *file; /* not from the cache: others need that more */
+    int r = io_open(job->drive->io, path, IO_READ, &file);
+    if (r == 0) {
+        r = io_size(file, &job->size);
+        io_close(file);
+    }
+    return r;
 }
 
 int drive_extent_look(struct drive *drive, uint64_t extent,
@@ -78,15 +156,7 @@ int drive_extent_look(struct drive *drive, uint64_t extent,
     if (!drive_readable(drive)) {
         return -ENODEV;
     }
-    char path[DRIVE_PATH_SIZE];
-    drive_extent_path(drive, extent, path);
-    struct io_file *file; /* not from the cache: others need that more */
-    int r = io_open(drive->io, path, IO_READ, &file);
-    if (r == 0) {
-        r = io_size(file, &look->size);
-        io_close(file);
-    }
-    return r;
+    return ask(drive, &drive->reads, extent, run_size, &look->size);
 }
 
 void drive_seal(struct drive *drive, uint64_t extent)
@@ -221,11 +291,10 @@ int extent_gone(struct drive *drive, uint64_t extent)
     return removed ? -ESTALE : -ENOENT;
 }
 
-int drive_remove_extent(struct drive *drive, uint64_t extent)
+static int run_remove(struct lane_job *base)
 {
-    if (drive_state(drive) != DRIVE_OK) {
-        return -ENODEV;
-    }
+    struct drive *drive = ((struct extent_job *)base)->drive;
+    uint64_t extent = ((struct extent_job *)base)->extent;
     int r = extents_still_ours(drive); /* X5 */
     if (r != 0) {
         return drive_failed(drive, "removing an extent", r);
@@ -250,4 +319,12 @@ int drive_remove_extent(struct drive *drive, uint64_t extent)
     drive->space.checked_us = 0; /* ask the file system again */
     pthread_mutex_unlock(&drive->mutex);
     return 0;
+}
+
+int drive_remove_extent(struct drive *drive, uint64_t extent)
+{
+    if (drive_state(drive) != DRIVE_OK) {
+        return -ENODEV;
+    }
+    return ask(drive, &drive->changes, extent, run_remove, NULL);
 }

@@ -279,6 +279,43 @@ static void a_new_extent_that_hangs(void **state)
     fixture_end(&fixture);
 }
 
+static int never_called(void *context, uint64_t extent)
+{
+    (void)context;
+    (void)extent;
+    fail();
+    return 0;
+}
+
+/* Neither what the reclaimer looks at nor what it removes. */
+static void a_reclaim_that_hangs(void **state)
+{
+    struct extent_look look;
+
+    (void)state;
+    for (unsigned i = 0; i < 3; i++) {
+        struct fixture fixture;
+        struct drive *drive;
+        uint64_t extent;
+        int r;
+
+        fixture_begin(&fixture, 20000);
+        drive = fixture.drive;
+        extent = fixture.place.extent;
+        hang(&fixture, true);
+        if (i == 0) {
+            r = drive_extents(drive, never_called, NULL);
+        } else if (i == 1) {
+            r = drive_extent_look(drive, extent, &look);
+        } else {
+            r = drive_remove_extent(drive, extent);
+        }
+        assert_int_equal(r, -ETIMEDOUT);
+        assert_silent_and_back(&fixture);
+        fixture_end(&fixture);
+    }
+}
+
 /* Who asks how full it is gets the figures of before. */
 static void a_status_is_not_held_up(void **state)
 {
@@ -611,6 +648,7 @@ int main(void)
         cmocka_unit_test(a_write_that_hangs_is_accounted_once),
         cmocka_unit_test(a_sync_that_hangs),
         cmocka_unit_test(a_new_extent_that_hangs),
+        cmocka_unit_test(a_reclaim_that_hangs),
         cmocka_unit_test(a_status_is_not_held_up),
         cmocka_unit_test(looking_finds_what_takes_too_long),
         cmocka_unit_test(a_look_that_hangs),
