@@ -184,6 +184,7 @@ void blocking_hooks(void (*begin)(void), void (*end)(void)); /* at start */
 /* --- phases: what a request waits for ----------------------------------------
  * Each thread adds up its own, whoever it works for. */
 enum phase {
+    PHASE_QUEUE,    /* a thread of the pool */
     PHASE_METADATA, /* reads and commits of the metadata */
     PHASE_DRIVE,    /* reads, writes and syncs on drives */
     PHASE_LOCK,     /* others that change the same */

@@ -7,8 +7,8 @@ static _Thread_local struct phases mine;
 
 const char *phase_name(enum phase phase)
 {
-    static const char *const names[PHASES] = {"metadata", "drive", "lock",
-                                              "keys"};
+    static const char *const names[PHASES] = {"queue", "metadata", "drive",
+                                              "lock", "keys"};
 
     return names[phase];
 }

@@ -110,6 +110,9 @@ static void log_change(const struct query *query)
             json_object_set_new(given, parameters[i], json_string(value));
         }
     }
+    if (query->made[0] != '\0') {
+        json_object_set_new(given, "AccessKeyId", json_string(query->made));
+    }
     audit_identity_change(log, query->call, query->action->name, query->arn,
                           given);
 }

@@ -2,6 +2,7 @@
 #include "s3/query_actions.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 /* --- users -----------------------------------------------------------------*/
@@ -140,6 +141,7 @@ void query_create_access_key(struct query *query)
         query_fail_errno(query, error, NULL);
         return;
     }
+    snprintf(query->made, sizeof(query->made), "%s", key.access_key);
     query->call->secret_reply = true;
     buffer_reserve(out, 4096); /* no copy is left behind */
     xml_open(out, "AccessKey");

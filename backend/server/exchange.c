@@ -104,7 +104,7 @@ static void cut(struct exchange *x, const char *why)
 /* --- input -----------------------------------------------------------------*/
 static bool take_request(struct exchange *x, struct slice payload)
 {
-    x->started_us = clock_monotonic_us();
+    x->started_us = x->submitted_us;
     x->steps_us = 0;
     x->phases = (struct phases){0};
     x->arena = arena_new();
@@ -314,7 +314,8 @@ void exchange_step(struct exchange *x)
 {
     struct phases others = {0};
     phases_take(&others); /* of what the thread did before */
-    x->step_us = clock_monotonic_us();
+    phase_add(PHASE_QUEUE, x->submitted_us);
+    x->step_us = x->submitted_us;
     step(x);
     end_step(x);
 }

@@ -15,7 +15,8 @@ struct exchange {
     struct counters *counters;
     struct arena *arena; /* NULL: no request is under way */
     Wire__Request *request;
-    struct s3_call *call; /* NULL after the last piece */
+    struct s3_call *call;  /* NULL after the last piece */
+    uint64_t submitted_us; /* when a thread was asked for, for the next step */
     uint64_t started_us;
     uint64_t step_us;  /* when the step began whose time is not in these */
     uint64_t steps_us; /* in steps */

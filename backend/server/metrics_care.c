@@ -34,19 +34,39 @@ void care_seen_close(struct care_seen *seen)
     pthread_mutex_destroy(&seen->lock);
 }
 
-/* With the lock. */
+static bool is_due(struct care_seen *seen)
+{
+    pthread_mutex_lock(&seen->lock);
+    const bool due = !seen->asking && clock_monotonic_us() >= seen->until_us;
+    seen->asking |= due;
+    pthread_mutex_unlock(&seen->lock);
+    return due;
+}
+
+/* It counts the queue, which may be long: others say what was last seen. */
 static void look(struct care_seen *seen, struct care *care)
 {
-    const uint64_t began = clock_monotonic_us();
-    if (seen->arena != NULL && began < seen->until_us) {
+    if (!is_due(seen)) {
         return;
     }
-    arena_free(seen->arena);
-    seen->arena = arena_new();
-    seen->error = care_status(care, seen->arena, &seen->status);
+    const uint64_t began = clock_monotonic_us();
+    struct arena *arena = arena_new();
+    struct care_status status = {0};
+    blocking_begin();
+    const int error = care_status(care, arena, &status);
+    blocking_end();
     const uint64_t now = clock_monotonic_us();
     const uint64_t pause = SCAN_SHARE * (now - began);
+
+    pthread_mutex_lock(&seen->lock);
+    seen->asking = false;
     seen->until_us = now + (pause > SCAN_LEAST_US ? pause : SCAN_LEAST_US);
+    struct arena *old = seen->arena;
+    seen->arena = arena;
+    seen->status = status;
+    seen->error = error;
+    pthread_mutex_unlock(&seen->lock);
+    arena_free(old);
 }
 
 /* --- redundancy, heal, scrub -----------------------------------------------*/
@@ -159,9 +179,9 @@ static void add_rebalance(struct rebalance *rebalance, struct metrics *metrics)
 void metrics_of_care(struct server *server, struct metrics *metrics)
 {
     struct care_seen *seen = &server->care_seen;
-    pthread_mutex_lock(&seen->lock);
     look(seen, server->care);
-    if (seen->error == 0) {
+    pthread_mutex_lock(&seen->lock);
+    if (seen->arena != NULL && seen->error == 0) {
         add_ledger(&seen->status, metrics);
         add_heal(&seen->status, metrics);
         add_scrub(&seen->status.scrub, metrics);

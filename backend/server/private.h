@@ -247,11 +247,12 @@ void process_harden(bool core_dumps); /* at the start, before any thread */
  * ----------------------------------- What care_status() said, which scans a
  * queue: kept for as long as makes that a small share of the time. */
 struct care_seen {
-    pthread_mutex_t lock; /* over all of it */
-    struct arena *arena;  /* of status; NULL: it was never asked */
+    pthread_mutex_t lock; /* over all of it; not held while care is asked */
+    struct arena *arena;  /* of status; NULL: there is no answer yet */
     struct care_status status;
+    int error; /* of the last question */
     uint64_t until_us;
-    int error;
+    bool asking; /* a thread is */
 };
 void care_seen_open(struct care_seen *seen);
 void care_seen_close(struct care_seen *seen);

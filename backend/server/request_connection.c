@@ -172,6 +172,7 @@ static void start_step(struct request_connection *rc, size_t size,
     rc->running = true;
     rc->job.run = step_run;
     rc->job.done = step_done;
+    rc->exchange.submitted_us = clock_monotonic_us();
     connection_submit(&rc->base, &rc->job);
 }
 
@@ -283,6 +284,7 @@ static bool request_release(struct connection *base)
     rc->running = true;
     rc->job.run = step_run;
     rc->job.done = abort_done;
+    x->submitted_us = clock_monotonic_us();
     connection_submit(base, &rc->job);
     return false;
 }

@@ -111,7 +111,7 @@ s3_sigv4_hmac(const unsigned char key[S3_SIGV4_KEY_LEN], const s3_str_t *text,
 
     if (ctx == NULL) {
         hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-        ctx = EVP_MAC_CTX_new(hmac);
+        ctx = hmac != NULL ? EVP_MAC_CTX_new(hmac) : NULL;
         EVP_MAC_free(hmac);
 
         params[0] = OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST,

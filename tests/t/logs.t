@@ -64,7 +64,9 @@ last_change({ %by_root, change => 'identity', operation => 'CreateUser',
     parameters => { UserName => 'alice' } }, 'a user is made');
 $r = iam('Action=CreateAccessKey&Version=2010-05-08&UserName=alice');
 my ($secret) = $r->{body} =~ /<SecretAccessKey>(\S+?)</ or die $r->{body};
-is((lines('changes.log'))[-1]{operation}, 'CreateAccessKey', 'its key');
+$line = (lines('changes.log'))[-1];
+is($line->{operation}, 'CreateAccessKey', 'its key');
+like($r->{body}, qr/<AccessKeyId>\Q$line->{parameters}{AccessKeyId}\E</, 'which one');
 
 my $changes = lines('changes.log');
 $t->put('/bkt/key', body => 'x');

@@ -413,9 +413,10 @@ static void requests_are_logged(void **state)
     assert_non_null(strstr(line,
                            "\"level\":\"warn\",\"message\":\"slow request\","
                            "\"request\":\"0123456789ABCDEF\""));
-    assert_non_null(
-        strstr(line, "\"us\":1000,\"phases\":{\"metadata\":300,\"drive\":200,"
-                     "\"lock\":0,\"keys\":0,\"work\":200,\"client\":300}}\n"));
+    assert_non_null(strstr(
+        line,
+        "\"us\":1000,\"phases\":{\"queue\":0,\"metadata\":300,\"drive\":200,"
+        "\"lock\":0,\"keys\":0,\"work\":200,\"client\":300}}\n"));
     log_set_level(LOG_LEVEL_INFO);
     assert_int_equal(log_open(NULL), 0);
     fclose(file);
