@@ -33,21 +33,56 @@ static void unfinished_name(const struct fetch *fetch, char name[NAME_SIZE])
     buffer_free(&text);
 }
 
-static int open_unfinished(struct fetch *fetch, int parent, const char *name)
+int unfinished_own(int fd, int parent, const char *name, struct stat *status)
 {
-    struct stat status;
+    struct stat named;
 
-    fetch->fd =
-        openat(parent, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666);
-    if (fetch->fd < 0 || flock(fetch->fd, LOCK_EX | LOCK_NB) != 0 ||
-        fstat(fetch->fd, &status) != 0) {
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
         return errno == EWOULDBLOCK ? -EBUSY : -errno;
     }
-    if ((uint64_t)status.st_size <= fetch->object->size) {
-        fetch->at = (uint64_t)status.st_size;
+    if (fstat(fd, status) != 0) {
+        return -errno;
+    }
+    if (fstatat(parent, name, &named, AT_SYMLINK_NOFOLLOW) != 0) {
+        return errno == ENOENT ? -EBUSY : -errno;
+    }
+    return S_ISREG(status->st_mode) && status->st_nlink == 1 &&
+                   status->st_dev == named.st_dev &&
+                   status->st_ino == named.st_ino
+               ? 0
+               : -EBUSY;
+}
+
+/* What there is of an object without an ETag may be of another. */
+static int use_unfinished(struct fetch *fetch, const struct stat *status)
+{
+    if (fetch->object->etag[0] != '\0' &&
+        (uint64_t)status->st_size <= fetch->object->size) {
+        fetch->at = (uint64_t)status->st_size;
         return 0;
     }
     return ftruncate(fetch->fd, 0) == 0 ? 0 : -errno;
+}
+
+/* After an error fetch->fd is -1: the file of that name is not this one's. */
+static int open_unfinished(struct fetch *fetch, int parent, const char *name)
+{
+    struct stat status = {0};
+
+    fetch->fd =
+        openat(parent, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666);
+    if (fetch->fd < 0) {
+        return -errno;
+    }
+    int error = unfinished_own(fetch->fd, parent, name, &status);
+    if (error == 0) {
+        error = use_unfinished(fetch, &status);
+    }
+    if (error != 0) {
+        close(fetch->fd);
+        fetch->fd = -1;
+    }
+    return error;
 }
 
 /* Reads what the file has, into the digester. */
@@ -151,8 +186,8 @@ int download(struct client *client, int parent, const char *last,
     if (error == 0) {
         error = put_in_place(&fetch, parent, name, last);
     }
-    if (error == -ESTALE || error == -EBADMSG ||
-        (error != 0 && fetch.fd >= 0 && fetch.at == 0)) {
+    if (fetch.fd >= 0 && (error == -ESTALE || error == -EBADMSG ||
+                          (error != 0 && fetch.at == 0))) {
         unlinkat(parent, name, 0);
     }
     fetch_forget(&fetch);

@@ -96,7 +96,7 @@ static const char *error_text(const struct client *client, int error)
     case -EEXIST:
         return "other versions of it are there";
     case -EBUSY:
-        return "another export writes it";
+        return "its unfinished file is another's";
     case -ENOTDIR:
         return "a file or a link is in the place of a directory";
     default:
