@@ -19,6 +19,8 @@
 #define CONNECT_SECONDS 10L
 #define SILENT_SECONDS  60L /* without a byte in either direction */
 
+#define HEADER_BYTES_MAX (256u << 10) /* of all answers to an attempt */
+
 #define EMPTY_SHA256                                                           \
     "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 #define DATE_MAX 17 /* "20130524T000000Z" */
@@ -72,7 +74,10 @@ struct attempt {
     struct curl_slist *headers;
     uint64_t sent;     /* of request->size */
     uint64_t received; /* by request->receive */
-    bool refused;      /* by request->receive, or the body is too large */
+    uint64_t header_bytes;
+    bool refused;   /* by request->receive */
+    bool too_large; /* the headers, or the body */
+    int read_error; /* of the file */
 };
 
 static size_t on_header(char *data, size_t one, size_t size, void *context)
@@ -82,6 +87,11 @@ static size_t on_header(char *data, size_t one, size_t size, void *context)
     char *colon = memchr(data, ':', size);
     (void)one;
 
+    attempt->header_bytes += size;
+    if (attempt->header_bytes > HEADER_BYTES_MAX) {
+        attempt->too_large = true;
+        return 0;
+    }
     if (size >= 5 && memcmp(data, "HTTP/", 5) == 0) {
         answer->header_count = 0; /* what came before was "100 Continue" */
     } else if (colon != NULL && answer->header_count < ANSWER_HEADERS_MAX) {
@@ -126,11 +136,11 @@ static size_t on_body(char *data, size_t one, size_t size, void *context)
         attempt->received += size;
         atomic_fetch_add(attempt->client->wire_bytes, size);
     } else if (size > XML_IN_SIZE_MAX - answer->body.size) {
-        attempt->refused = true;
+        attempt->too_large = true;
     } else {
         buffer_append(&answer->body, data, size);
     }
-    return attempt->refused ? 0 : size;
+    return attempt->refused || attempt->too_large ? 0 : size;
 }
 
 static size_t on_read(char *data, size_t one, size_t size, void *context)
@@ -146,8 +156,9 @@ static size_t on_read(char *data, size_t one, size_t size, void *context)
         n = pread(request->fd, data, size,
                   (off_t)(request->offset + attempt->sent));
     } while (n < 0 && errno == EINTR);
-    if (n < 0 || (n == 0 && size > 0)) {
-        return CURL_READFUNC_ABORT; /* it has become shorter */
+    if (n < 0 || (n == 0 && size > 0)) { /* 0: it has become shorter */
+        attempt->read_error = n < 0 ? -errno : -ESTALE;
+        return CURL_READFUNC_ABORT;
     }
     attempt->sent += (size_t)n;
     atomic_fetch_add(attempt->client->wire_bytes, (size_t)n);
@@ -181,7 +192,11 @@ static void add_line(struct attempt *attempt, const char *name,
 {
     struct buffer line = {0};
 
-    buffer_printf(&line, "%s: %s", name, value);
+    if (value[0] != '\0') {
+        buffer_printf(&line, "%s: %s", name, value);
+    } else { /* as libcurl has a header without a value */
+        buffer_printf(&line, "%s;", name);
+    }
     buffer_append(&line, "", 1);
     append_line(attempt, (const char *)line.data);
     buffer_free(&line);
@@ -384,8 +399,13 @@ static int judge(struct attempt *attempt, CURLcode code, bool *again)
     if (attempt->refused) {
         return -ECANCELED;
     }
-    if (code == CURLE_ABORTED_BY_CALLBACK) {
-        return -ESTALE; /* the file has become shorter */
+    if (attempt->read_error != 0) {
+        return attempt->read_error;
+    }
+    if (attempt->too_large) {
+        snprintf(client->why, sizeof(client->why),
+                 "%s: the answer is too large", attempt->request->method);
+        return -EPROTO;
     }
     if (code != CURLE_OK) {
         snprintf(client->why, sizeof(client->why), "%s: %s",

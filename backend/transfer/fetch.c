@@ -24,6 +24,15 @@ void fetch_forget(struct fetch *fetch)
     fetch->known = false;
 }
 
+/* Not all endpoints know If-Match. */
+static bool is_listed(const struct fetch *fetch, const struct answer *answer)
+{
+    const char *etag = answer_header(answer, "etag");
+
+    return fetch->object->etag[0] == '\0' ||
+           (etag != NULL && strcmp(etag, fetch->object->etag) == 0);
+}
+
 /* What comes begins where the file ends. */
 static bool is_continued(const struct fetch *fetch, const struct answer *answer)
 {
@@ -65,9 +74,13 @@ static bool receive(void *context, const struct answer *answer,
     struct receiver *receiver = context;
     struct fetch *fetch = receiver->fetch;
 
-    if (!receiver->begun && !is_continued(fetch, answer)) {
-        fetch->error = -EPROTO;
-        return false;
+    if (!receiver->begun) {
+        fetch->error = !is_listed(fetch, answer)      ? -ESTALE
+                       : !is_continued(fetch, answer) ? -EPROTO
+                                                      : 0;
+        if (fetch->error != 0) {
+            return false;
+        }
     }
     receiver->begun = true;
     if (!fetch->known) {
@@ -96,7 +109,9 @@ static int fetch_once(struct fetch *fetch)
     struct answer answer = {0};
     char range[60];
 
-    request_header(&request, "if-match", fetch->object->etag);
+    if (fetch->object->etag[0] != '\0') {
+        request_header(&request, "if-match", fetch->object->etag);
+    }
     if (fetch->object->version != NULL) {
         request_query(&request, "versionId", fetch->object->version);
     }

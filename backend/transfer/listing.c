@@ -83,11 +83,15 @@ static int read_token(struct listing *listing, const struct xml_node *root)
         (listing->versions && listed_key(arena, root, token, &token) != 0)) {
         return -EPROTO;
     }
+    const struct slice version = xml_in_text(root, "NextVersionIdMarker");
+    if (listing->token != NULL && slice_equal_string(token, listing->token) &&
+        slice_equal_string(version, listing->version)) {
+        return -EPROTO; /* it would be the same page for ever */
+    }
     free(listing->token);
     free(listing->version);
     listing->token = xstrdup(arena_string(arena, token));
-    listing->version =
-        xstrdup(arena_string(arena, xml_in_text(root, "NextVersionIdMarker")));
+    listing->version = xstrdup(arena_string(arena, version));
     return 0;
 }
 

@@ -3,6 +3,8 @@
  */
 #include "transfer/private.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +18,9 @@ void version_reader_close(struct version_reader *reader)
 {
     listing_free(reader->listing);
 }
+
+/* Of one key: they are held in memory. */
+#define VERSIONS_MAX 100000u
 
 /* There is one more version, in reader->next, until this is called again. */
 static bool advance(struct version_reader *reader, struct client *client)
@@ -61,7 +66,13 @@ int versions_next(struct version_reader *reader, struct client *client,
     do {
         add(versions, &reader->next);
     } while (advance(reader, client) &&
-             slice_equal(reader->next.name, versions->list[0].name));
+             slice_equal(reader->next.name, versions->list[0].name) &&
+             versions->count < VERSIONS_MAX);
+    if (versions->count == VERSIONS_MAX) {
+        snprintf(client->why, sizeof(client->why),
+                 "a key has more than %u versions", VERSIONS_MAX - 1);
+        reader->there = -EPROTO;
+    }
     if (reader->there < 0) {
         versions_free(versions);
         return reader->there;
