@@ -251,6 +251,20 @@ static struct timespec parse_time(struct arena *arena, struct slice text)
     return time;
 }
 
+/* Not all endpoints tell. */
+static bool is_or_none(struct slice text, const char *value)
+{
+    return text.size == 0 || slice_equal_string(text, value);
+}
+
+/* It may have been begun by call_create_upload(): others' are let be. */
+static bool is_our_upload(const struct xml_node *node)
+{
+    return slice_equal_string(node->name, "Upload") &&
+           is_or_none(xml_in_text(node, "ChecksumAlgorithm"), "CRC64NVME") &&
+           is_or_none(xml_in_text(node, "ChecksumType"), "FULL_OBJECT");
+}
+
 /* The last one begun of the uploads that a page holds of this key. */
 static void pick_upload(struct answer *answer, const struct xml_node *root,
                         const char *key, struct found_upload *found)
@@ -258,7 +272,7 @@ static void pick_upload(struct answer *answer, const struct xml_node *root,
     for (const struct xml_node *node = root->first; node != NULL;
          node = node->next) {
         struct slice name;
-        if (!slice_equal_string(node->name, "Upload") ||
+        if (!is_our_upload(node) ||
             listed_key(answer->arena, root, xml_in_text(node, "Key"), &name) !=
                 0 ||
             !slice_equal_string(name, key)) {

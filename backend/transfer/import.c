@@ -116,26 +116,7 @@ static bool next_file(struct import *import, struct client *client,
     return taken;
 }
 
-/* --- parts -----------------------------------------------------------------*/
-/* `wait`: for those that are beginning, if there is no part now. */
-static bool take_part(struct import *import, bool wait, struct upload **upload,
-                      unsigned *index)
-{
-    pthread_mutex_lock(&import->lock);
-    while (wait && import->uploads == NULL && import->beginning > 0) {
-        pthread_cond_wait(&import->changed, &import->lock);
-    }
-    *upload = import->uploads;
-    if (*upload != NULL) {
-        *index = (*upload)->taken++;
-        if ((*upload)->taken == (*upload)->count) {
-            import->uploads = (*upload)->next;
-        }
-    }
-    pthread_mutex_unlock(&import->lock);
-    return *upload != NULL;
-}
-
+/* --- sending ---------------------------------------------------------------*/
 static bool is_unchanged(int fd, const struct file *file)
 {
     struct stat status;
@@ -156,50 +137,6 @@ static void file_done(struct import *import, const struct file *file, int fd,
     }
 }
 
-static void finish_upload(struct import *import, struct client *client,
-                          struct upload *upload)
-{
-    bool verified;
-
-    if (!upload->failed) {
-        const int error = upload_complete(client, upload, &verified);
-        if (error == 0) {
-            file_done(import, &upload->file, upload->fd, verified);
-        } else {
-            transfer_fail_with(&import->transfer, client, upload->file.name,
-                               error);
-        }
-    }
-    upload_free(upload);
-}
-
-/* The first failure of a part is the file's, and the other parts are let be:
- * they stay for the next run. */
-static void do_part(struct import *import, struct client *client,
-                    struct upload *upload, unsigned index)
-{
-    pthread_mutex_lock(&import->lock);
-    if (atomic_load(&import->transfer.stopped)) {
-        upload->failed = true;
-    }
-    const bool wanted = !upload->failed;
-    pthread_mutex_unlock(&import->lock);
-    const int error =
-        wanted ? upload_part(&import->transfer, client, upload, index) : 0;
-    pthread_mutex_lock(&import->lock);
-    const bool first = error != 0 && !upload->failed;
-    upload->failed = upload->failed || error != 0;
-    const bool last = --upload->unfinished == 0;
-    pthread_mutex_unlock(&import->lock);
-    if (first) {
-        transfer_fail_with(&import->transfer, client, upload->file.name, error);
-    }
-    if (last) {
-        finish_upload(import, client, upload);
-    }
-}
-
-/* --- files -----------------------------------------------------------------*/
 /* Takes the file and the descriptor over if it succeeds. */
 static int send_parts(struct import *import, struct client *client,
                       const struct file *file, int fd, const char *key,
@@ -257,6 +194,117 @@ static int send_file(struct import *import, struct client *client,
     return error;
 }
 
+/* --- parts -----------------------------------------------------------------*/
+/* `wait`: for those that are beginning, if there is no part now. */
+static bool take_part(struct import *import, bool wait, struct upload **upload,
+                      unsigned *index)
+{
+    pthread_mutex_lock(&import->lock);
+    while (wait && import->uploads == NULL && import->beginning > 0) {
+        pthread_cond_wait(&import->changed, &import->lock);
+    }
+    *upload = import->uploads;
+    if (*upload != NULL) {
+        *index = (*upload)->taken++;
+        if ((*upload)->taken == (*upload)->count) {
+            import->uploads = (*upload)->next;
+        }
+    }
+    pthread_mutex_unlock(&import->lock);
+    return *upload != NULL;
+}
+
+/* An upload that was continued has the time with which it was begun. *good: it
+ * is the file's. */
+static int look_at_time(struct client *client, const struct upload *upload,
+                        bool *good)
+{
+    struct facts facts;
+    bool found = true;
+    int error = 0;
+
+    *good = true;
+    if (upload->continued) {
+        error = call_head(client, upload->key, &found, &facts);
+        *good = error == 0 && found &&
+                object_is_file(&facts, upload->file.size, upload->file.mtime);
+    }
+    return error;
+}
+
+/* By an upload of its own, which gets the name and the descriptor. */
+static int send_again(struct import *import, struct client *client,
+                      struct upload *upload)
+{
+    struct file file = upload->file;
+    bool parts;
+
+    file.anew = true;
+    const int error =
+        send_file(import, client, &file, upload->fd, upload->key, &parts);
+    if (error == 0) {
+        upload->file.name = NULL;
+        upload->fd = -1;
+    }
+    return error;
+}
+
+static int complete(struct import *import, struct client *client,
+                    struct upload *upload)
+{
+    bool verified, good;
+    int error = upload_complete(client, upload, &verified);
+
+    if (error == 0) {
+        error = look_at_time(client, upload, &good);
+    }
+    if (error == 0 && !good) {
+        return send_again(import, client, upload);
+    }
+    if (error == 0) {
+        file_done(import, &upload->file, upload->fd, verified);
+    }
+    return error;
+}
+
+static void finish_upload(struct import *import, struct client *client,
+                          struct upload *upload)
+{
+    const int error = upload->failed ? 0 : complete(import, client, upload);
+
+    if (error != 0) {
+        transfer_fail_with(&import->transfer, client, upload->file.name, error);
+    }
+    upload_free(upload);
+}
+
+/* The first failure of a part is the file's, and the other parts are let be:
+ * they stay for the next run. */
+static void do_part(struct import *import, struct client *client,
+                    struct upload *upload, unsigned index)
+{
+    pthread_mutex_lock(&import->lock);
+    if (atomic_load(&import->transfer.stopped)) {
+        upload->failed = true;
+    }
+    const bool wanted = !upload->failed;
+    pthread_mutex_unlock(&import->lock);
+    const int error =
+        wanted ? upload_part(&import->transfer, client, upload, index) : 0;
+    pthread_mutex_lock(&import->lock);
+    const bool first = error != 0 && !upload->failed;
+    upload->failed = upload->failed || error != 0;
+    const bool last = --upload->unfinished == 0;
+    pthread_mutex_unlock(&import->lock);
+    if (first) {
+        transfer_fail_with(&import->transfer, client, upload->file.name, error);
+    }
+    if (last) {
+        finish_upload(import, client, upload);
+    }
+}
+
+/* --- files -----------------------------------------------------------------*/
 /* *there: an object like it is there, or nothing is to be done. */
 static int look(struct import *import, struct client *client,
                 const struct file *file, const char *key, bool *there)

@@ -98,28 +98,6 @@ static bool next_versions(struct job *job, struct versions *here,
 }
 
 /* --- metadata --------------------------------------------------------------*/
-static bool is_kept(const char *name)
-{
-    static const char *const kept[] = {
-        "cache-control",
-        "content-disposition",
-        "content-encoding",
-        "content-language",
-        "content-type",
-        "expires",
-        "x-amz-website-redirect-location",
-    };
-    static const char meta[] = "x-amz-meta-";
-
-    for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
-        if (strcmp(name, kept[i]) == 0) {
-            return true;
-        }
-    }
-    return strncmp(name, meta, sizeof(meta) - 1) == 0 &&
-           strcmp(name, MTIME_HEADER) != 0;
-}
-
 static bool add_field(struct job *job, const char *name, const char *value)
 {
     if (job->as.count == FIELDS_MAX) {
@@ -139,7 +117,7 @@ static int gather_metadata(struct job *job)
     job->as.fields = job->fields;
     for (unsigned i = 0; i < job->head.header_count && fits; i++) {
         const struct field *header = &job->head.headers[i];
-        fits = !is_kept(header->name) ||
+        fits = !metadata_is_kept(header->name) ||
                add_field(job, header->name, header->value);
     }
     mtime_format(job->facts.mtime, job->mtime);
@@ -158,7 +136,30 @@ static int gather_metadata(struct job *job)
                : -E2BIG;
 }
 
+/* --- what is there ---------------------------------------------------------*/
+/* *there: it has the size and the time of this one; *copy: the metadata too. */
+static int look(struct job *job, const char *version, bool *there, bool *copy)
+{
+    struct facts facts;
+    struct answer answer = {0};
+    bool found = false;
+    const int error =
+        call_head_all(job->to, job->to_key, version, &found, &facts, &answer);
+
+    *there = error == 0 && found &&
+             object_is_file(&facts, job->object->size, job->facts.mtime);
+    *copy = *there && metadata_is_copy(&job->head, &answer);
+    answer_free(&answer);
+    return error;
+}
+
 /* --- bytes -----------------------------------------------------------------*/
+static int open_memory(int *fd)
+{
+    *fd = memfd_create("s3ctl", MFD_CLOEXEC);
+    return *fd < 0 ? -errno : 0;
+}
+
 static void begin_fetch(struct fetch *fetch, const struct job *job, int fd)
 {
     *fetch = (struct fetch){
@@ -171,15 +172,19 @@ static void begin_fetch(struct fetch *fetch, const struct job *job, int fd)
     fetch_learn(fetch);
 }
 
-static int move_whole(struct job *job, int fd, bool *verified)
+static int move_whole(struct job *job, bool *verified)
 {
     struct fetch fetch;
-    struct piece piece = {.fd = fd, .size = job->object->size};
+    struct piece piece = {.size = job->object->size};
     bool stored = false;
+    int error = open_memory(&piece.fd);
 
-    begin_fetch(&fetch, job, fd);
+    if (error != 0) {
+        return error;
+    }
+    begin_fetch(&fetch, job, piece.fd);
     fetch.end = job->object->size;
-    int error = fetch_run(&fetch);
+    error = fetch_run(&fetch);
     if (error == 0) {
         error = fetch_verify(&fetch, verified);
     }
@@ -191,75 +196,112 @@ static int move_whole(struct job *job, int fd, bool *verified)
     }
     *verified = *verified && stored;
     fetch_forget(&fetch);
+    close(piece.fd);
     return error;
 }
 
+/* Over what the memory held before. */
+static int fetch_piece(struct fetch *fetch, uint64_t size)
+{
+    fetch->begin = fetch->end;
+    fetch->end = fetch->begin + size;
+    return fetch_run(fetch);
+}
+
 /* Reads every part, also those that are there: only so is it known that they
- * are of this object. */
-static int move_parts(struct job *job, struct upload *upload, bool *verified)
+ * are of this object. The first has been read. */
+static int move_parts(struct job *job, struct fetch *fetch,
+                      struct upload *upload, bool *verified)
 {
     struct transfer *transfer = &job->migrate->transfer;
-    struct fetch fetch;
     bool stored = false;
     int error = 0;
 
-    begin_fetch(&fetch, job, upload->fd);
     for (unsigned i = 0; i < upload->count && error == 0; i++) {
         struct piece piece = {.fd = upload->fd,
                               .size = upload_part_size(upload, i)};
-        fetch.begin = fetch.end;
-        fetch.end = fetch.begin + piece.size;
-        error = fetch_run(&fetch);
+        error = i > 0 ? fetch_piece(fetch, piece.size) : 0;
         if (error == 0) {
             error = upload_piece(transfer, job->to, upload, i, &piece);
         }
     }
     if (error == 0) {
-        error = fetch_verify(&fetch, verified);
+        error = fetch_verify(fetch, verified);
     }
     if (error == 0) {
         error = upload_complete(job->to, upload, &stored);
     }
     *verified = *verified && stored;
-    fetch_forget(&fetch);
     return error;
 }
 
-static int move_large(struct job *job, int fd, bool *verified)
+/* Takes the descriptor over. */
+static int send_parts(struct job *job, struct fetch *fetch, bool anew,
+                      bool *continued, bool *verified)
 {
+    struct transfer *transfer = &job->migrate->transfer;
     const struct file file = {
         .size = job->object->size,
         .mtime = job->facts.modified,
         .ctime = job->facts.modified,
+        .anew = anew,
     };
     struct upload *upload;
-    int error = upload_begin(&job->migrate->transfer, job->to, &file, fd,
-                             job->to_key, &job->as, &upload);
+    int error = fetch_piece(
+        fetch, part_size_for(file.size, transfer->options->part_size));
 
+    if (error == 0) {
+        error = upload_begin(transfer, job->to, &file, fetch->fd, job->to_key,
+                             &job->as, &upload);
+    }
     if (error != 0) {
-        close(fd);
+        close(fetch->fd);
         return error;
     }
-    error = move_parts(job, upload, verified);
+    *continued = upload->continued;
+    error = move_parts(job, fetch, upload, verified);
     upload_free(upload);
     return error;
 }
 
+static int move_in_parts(struct job *job, bool anew, bool *continued,
+                         bool *verified)
+{
+    struct fetch fetch;
+    int fd;
+    int error = open_memory(&fd);
+
+    if (error != 0) {
+        return error;
+    }
+    begin_fetch(&fetch, job, fd);
+    error = send_parts(job, &fetch, anew, continued, verified);
+    fetch_forget(&fetch);
+    return error;
+}
+
+/* An upload keeps the metadata with which it was begun, and does not tell them
+ * before it is complete. They may be those of an object that was here before;
+ * of versions there always is one before, so there none is continued. */
+static int move_large(struct job *job, bool *verified)
+{
+    bool continued, there, copy = true;
+    int error = move_in_parts(job, job->migrate->transfer.options->versions,
+                              &continued, verified);
+
+    if (error == 0 && continued) {
+        error = look(job, NULL, &there, &copy);
+    }
+    return error == 0 && !copy ? move_in_parts(job, true, &continued, verified)
+                               : error;
+}
+
 static int move_bytes(struct job *job, bool *verified)
 {
-    const uint64_t part_size = job->migrate->transfer.options->part_size;
-    const int fd = memfd_create("s3ctl", MFD_CLOEXEC);
-
     *verified = false;
-    if (fd < 0) {
-        return -errno;
-    }
-    if (job->object->size > part_size) {
-        return move_large(job, fd, verified);
-    }
-    const int error = move_whole(job, fd, verified);
-    close(fd);
-    return error;
+    return job->object->size > job->migrate->transfer.options->part_size
+               ? move_large(job, verified)
+               : move_whole(job, verified);
 }
 
 /* --- one object ------------------------------------------------------------*/
@@ -303,28 +345,13 @@ static int move(struct job *job)
     return error;
 }
 
-/* The object that is there, if it has the size, has the time too. */
-static int has_time(struct job *job, const char *version, bool *has)
-{
-    struct facts facts;
-    struct answer answer = {0};
-    bool found = false;
-    const int error =
-        call_head_all(job->to, job->to_key, version, &found, &facts, &answer);
-
-    *has = error == 0 && found &&
-           object_is_file(&facts, job->object->size, job->facts.mtime);
-    answer_free(&answer);
-    return error;
-}
-
 static int move_current(struct job *job, const struct object *object)
 {
-    bool there = false;
+    bool there = false, copy;
     int error = read_head(job, object);
 
     if (error == 0 && job->listed) {
-        error = has_time(job, NULL, &there);
+        error = look(job, NULL, &there, &copy);
     }
     if (error == 0 && there) {
         transfer_same(&job->migrate->transfer, object->size);
@@ -359,26 +386,21 @@ static int move_version(struct job *job, const struct object *object)
     return error;
 }
 
-/* ETags tell if they are MD5s on both sides, and times otherwise. 1, 0, or an
- * error. */
+/* Not by the ETag: two versions may have the same bytes. 1, 0, or an error. */
 static int is_same(struct job *job, const struct object *here,
                    const struct object *there)
 {
-    bool same = false;
+    bool found, copy = false;
 
-    if (here->marker != there->marker || here->size != there->size) {
-        return 0;
-    }
-    if (here->marker || (strcmp(here->etag, there->etag) == 0 &&
-                         strchr(here->etag, '-') == NULL)) {
-        return 1;
+    if (here->marker || there->marker || here->size != there->size) {
+        return here->marker && there->marker;
     }
     int error = read_head(job, here);
     if (error == 0) {
-        error = has_time(job, there->version, &same);
+        error = look(job, there->version, &found, &copy);
     }
     forget_head(job);
-    return error != 0 ? error : same;
+    return error != 0 ? error : copy;
 }
 
 /* What is there must be the first versions, in their order. A version may be

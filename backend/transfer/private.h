@@ -6,7 +6,7 @@
  *     work.c             threads, counts, notes
  *     listing.c, versions.c, walk.c   what is there: in the bucket, in the
  *                        directory
- *     decide.c, name.c, mtime.c, types.c    pure
+ *     decide.c, metadata.c, name.c, mtime.c, types.c    pure
  *     tree.c             files below a directory, and never beside it
  *     calls.c            S3's operations
  *       client.c         one request: signed (sign.c), sent, tried again
@@ -190,6 +190,7 @@ int call_versioning(struct client *client, bool *enabled);
 int call_put(struct client *client, const char *key, const struct piece *piece,
              const struct stored_as *as, bool *verified);
 
+/* One of those that call_create_upload() begins. */
 struct found_upload {
     char id[ID_MAX]; /* empty: none */
     struct timespec begun;
@@ -216,6 +217,13 @@ int call_put_part(struct client *client, const char *key, const char *id,
 int call_complete_upload(struct client *client, const char *key, const char *id,
                          const struct part *parts, unsigned count,
                          bool with_crc);
+
+/* --- metadata.c ------------------------------------------------------------*/
+/* Of a header's name, in lower case: a migration takes it along. */
+bool metadata_is_kept(const char *name);
+/* Two answers to a HEAD: the second object has what is kept of the first. Times
+ * and tags are not compared. */
+bool metadata_is_copy(const struct answer *from, const struct answer *to);
 
 /* --- listing.c: the objects below the prefix, in the order of their keys ---*/
 struct object {

@@ -9,22 +9,60 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The id of an upload that may be continued; empty if there is none. */
-static int find_upload(struct client *client, const struct file *file,
-                       const char *key, char id[ID_MAX])
+uint64_t upload_part_size(const struct upload *upload, unsigned index)
 {
-    struct found_upload found;
-    int error = call_find_upload(client, key, &found);
+    const uint64_t left = upload->file.size - index * upload->part_size;
 
-    id[0] = '\0';
+    return left < upload->part_size ? left : upload->part_size;
+}
+
+/* The first of the parts that are there is the file's. 1, 0, or an error. Of a
+ * migration only the first piece of all can be read. */
+static int has_part(struct client *client, const struct upload *upload)
+{
+    unsigned index = 0;
+
+    while (index + 1 < upload->count && upload->parts[index].size == 0) {
+        index++;
+    }
+    struct piece piece = {
+        .fd = upload->fd,
+        .offset = index * upload->part_size,
+        .size = upload_part_size(upload, index),
+    };
+    if (!upload->parts[index].has_crc) {
+        return 0;
+    }
+    const int error = piece_digest(&piece, client->endpoint->tls);
+    return error == -ESTALE ? 0
+           : error != 0     ? error
+                            : part_is_piece(&upload->parts[index], &piece);
+}
+
+/* The upload that was interrupted: it is upload->continued, or aborted. */
+static int find_upload(struct client *client, struct upload *upload)
+{
+    const struct file *file = &upload->file;
+    struct found_upload found;
+    int error = call_find_upload(client, upload->key, &found);
+    int first = 0;
+
     if (error != 0 || found.id[0] == '\0') {
         return error;
     }
-    if (upload_is_stale(found.begun, file->mtime, file->ctime)) {
-        return call_abort_upload(client, key, found.id);
+    if (!file->anew &&
+        !upload_is_stale(found.begun, file->mtime, file->ctime)) {
+        error = call_list_parts(client, upload->key, found.id, upload->parts,
+                                upload->count);
+        first = error == 0 ? has_part(client, upload) : error;
     }
-    memcpy(id, found.id, ID_MAX);
-    return 0;
+    if (first == 1) {
+        memcpy(upload->id, found.id, ID_MAX);
+        upload->continued = true;
+        return 0;
+    }
+    memset(upload->parts, 0, upload->count * sizeof(*upload->parts));
+    return first < 0 ? first : call_abort_upload(client, upload->key, found.id);
 }
 
 int upload_begin(struct transfer *transfer, struct client *client,
@@ -39,30 +77,21 @@ int upload_begin(struct transfer *transfer, struct client *client,
     made->count = (unsigned)((file->size + part_size - 1) / part_size);
     made->unfinished = made->count;
     made->parts = xcalloc(made->count, sizeof(*made->parts));
-    int error = find_upload(client, file, key, made->id);
-    if (error == 0) {
-        error = made->id[0] != '\0'
-                    ? call_list_parts(client, key, made->id, made->parts,
-                                      made->count)
-                    : call_create_upload(client, key, as, made->id);
+    made->file = *file;
+    made->fd = fd;
+    made->key = xstrdup(key);
+    int error = find_upload(client, made);
+    if (error == 0 && !made->continued) {
+        error = call_create_upload(client, key, as, made->id);
     }
     if (error != 0) {
+        free(made->key);
         free(made->parts);
         free(made);
         return error;
     }
-    made->file = *file;
-    made->fd = fd;
-    made->key = xstrdup(key);
     *upload = made;
     return 0;
-}
-
-uint64_t upload_part_size(const struct upload *upload, unsigned index)
-{
-    const uint64_t left = upload->file.size - index * upload->part_size;
-
-    return left < upload->part_size ? left : upload->part_size;
 }
 
 int upload_piece(struct transfer *transfer, struct client *client,
@@ -107,7 +136,9 @@ int upload_complete(struct client *client, const struct upload *upload,
 
 void upload_free(struct upload *upload)
 {
-    close(upload->fd);
+    if (upload->fd >= 0) {
+        close(upload->fd);
+    }
     free(upload->file.name);
     free(upload->key);
     free(upload->parts);

@@ -13,6 +13,7 @@ struct file {
     uint64_t size;
     struct timespec mtime, ctime;
     bool listed; /* an object of its name and size is there */
+    bool anew;   /* no upload that was interrupted is continued */
 };
 
 struct upload {
@@ -21,6 +22,7 @@ struct upload {
     int fd;
     char *key;
     char id[ID_MAX];
+    bool continued; /* what an earlier run said of the object stays said */
     uint64_t part_size;
     unsigned count;      /* of parts */
     unsigned taken;      /* of them, in their order */
@@ -29,7 +31,8 @@ struct upload {
     struct part *parts;
 };
 
-/* Finds the upload that was interrupted, or begins one. Takes the file and the
+/* Finds the upload that was interrupted, or begins one. Its first part must be
+ * in the file: one that has another is aborted. Takes the file and the
  * descriptor over if it succeeds. */
 int upload_begin(struct transfer *transfer, struct client *client,
                  const struct file *file, int fd, const char *key,

@@ -283,7 +283,7 @@ def test_migrated(stack, bucket, command, s3ctl):
         Metadata={"one": "1", "two": "a  b"}, Tagging="k%20=v%2B%3D&l=")
     client.put_object(Bucket=source, Key="in/empty", Body=b"")
     client.put_object(Bucket=source, Key="in/plain", Body=b"2",
-                      Metadata={"mtime": "1354040105.5"})
+                      Metadata={"mtime": "1354040105.5", "empty": ""})
     client.put_object(Bucket=source, Key="in/m", Body=large)
     client.put_object(Bucket=source, Key="out", Body=b"not this one")
     log = Log(stack)
@@ -316,7 +316,7 @@ def test_migrated(stack, bucket, command, s3ctl):
     assert client.get_object_tagging(Bucket=bucket, Key="x/y/a key+&.txt")[
         "TagSet"] == [{"Key": "k ", "Value": "v+="}, {"Key": "l", "Value": ""}]
     assert client.head_object(Bucket=bucket, Key="x/y/plain")["Metadata"] == {
-        "mtime": "1354040105.5"}
+        "mtime": "1354040105.5", "empty": ""}
 
     log = Log(stack)
     assert s3ctl(*words)["same"] == 4
@@ -390,6 +390,99 @@ def test_migrated_with_versions(stack, bucket, command, s3ctl):
     result = s3ctl(*words, code=4)
     assert result["failures"] == [
         {"name": "m", "why": "other versions of it are there"}]
+
+
+def test_versions_of_the_same_bytes(stack, bucket, s3ctl):
+    """They are others if their metadata are."""
+    client = stack.client()
+    for name in (bucket, f"{bucket}-from"):
+        if name != bucket:
+            client.create_bucket(Bucket=name)
+        client.put_bucket_versioning(
+            Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+
+    def put(name, number):
+        client.put_object(Bucket=name, Key="k", Body=b"same",
+                          Metadata={"n": number, "mtime": "5"})
+    put(f"{bucket}-from", "1")
+    put(f"{bucket}-from", "2")
+    put(bucket, "1")
+    put(bucket, "1")  # again, as if the answer to it was lost
+    result = s3ctl("migrate", "--versions", f"s3://{bucket}-from",
+                   f"s3://{bucket}")
+    assert (result["same"], result["moved"]) == (1, 1)
+    versions = client.list_object_versions(Bucket=bucket)["Versions"]
+    assert [client.head_object(Bucket=bucket, Key="k", VersionId=version[
+        "VersionId"])["Metadata"]["n"] for version in versions] == [
+            "2", "1", "1"]
+
+
+@pytest.fixture
+def plant(stack, bucket, s3ctl, tmp_path):
+    """Begins an upload as an earlier run would have, of what was there then:
+    with the right first part of pattern(BIG), and a type of its own."""
+    client = stack.client()
+    root = tmp_path / "first"
+    root.mkdir()
+    (root / "part").write_bytes(pattern(BIG)[:PART])
+    s3ctl("import", root, f"s3://{bucket}/first")
+    crc = client.head_object(Bucket=bucket, Key="first/part",
+                             ChecksumMode="ENABLED")["ChecksumCRC64NVME"]
+
+    def call(key):
+        upload = client.create_multipart_upload(
+            Bucket=bucket, Key=key, ContentType="text/planted",
+            ChecksumAlgorithm="CRC64NVME", ChecksumType="FULL_OBJECT")
+        client.upload_part(Bucket=bucket, Key=key, PartNumber=1,
+                           UploadId=upload["UploadId"], ChecksumCRC64NVME=crc,
+                           Body=pattern(BIG)[:PART])
+    return call
+
+
+def test_continued_with_other_metadata(stack, bucket, s3ctl, plant, tmp_path):
+    """An upload has the metadata that were said when it was begun: what it
+    made is looked at, and sent again."""
+    client = stack.client()
+    source = f"{bucket}-from"
+    client.create_bucket(Bucket=source)
+    client.put_object(Bucket=source, Key="m", Body=pattern(BIG),
+                      ContentType="text/m")
+    client.put_object(Bucket=source, Key="other", Body=pattern(6 * MIB, 5),
+                      ContentType="text/other")
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "i.html").write_bytes(pattern(BIG))
+    for key in ("x/m", "x/other", "x/i.html"):
+        plant(key)
+    foreign = client.create_multipart_upload(
+        Bucket=bucket, Key="x/m", ChecksumAlgorithm="CRC32")["UploadId"]
+    words = ("migrate", "--part-size", "5M", f"s3://{source}")
+
+    result = s3ctl(*words, f"s3://{bucket}/x")
+    assert (result["moved"], result["parts_kept"]) == (2, 1)
+    result = s3ctl("import", root, f"s3://{bucket}/x")
+    assert (result["moved"], result["parts_kept"]) == (1, 1)
+    assert {key: client.head_object(Bucket=bucket, Key=key)["ContentType"]
+            for key in ("x/m", "x/other", "x/i.html")} == {
+                "x/m": "text/m", "x/other": "text/other",
+                "x/i.html": "text/html"}
+    for key in ("x/m", "x/i.html"):
+        assert client.get_object(Bucket=bucket, Key=key)[
+            "Body"].read() == pattern(BIG)
+    assert s3ctl("import", root, f"s3://{bucket}/x")["same"] == 1
+    assert [u["UploadId"] for u in client.list_multipart_uploads(
+        Bucket=bucket)["Uploads"]] == [foreign]
+
+    for name in (bucket, source):
+        client.put_bucket_versioning(
+            Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+    plant("y/m")
+    result = s3ctl(*words, "--versions", f"s3://{bucket}/y")
+    assert (result["moved"], result["parts_kept"]) == (2, 0)
+    assert client.head_object(Bucket=bucket, Key="y/m")[
+        "ContentType"] == "text/m"
+    assert len(client.list_object_versions(Bucket=bucket, Prefix="y/m")[
+        "Versions"]) == 1
 
 
 def test_tls_and_a_server_that_restarts(fresh_stack, tmp_path):

@@ -2,13 +2,16 @@
  * What s3ctl import and export decide of names, times, types and sizes, and
  * how they sign.
  */
-#include "transfer/private.h"
+#include "transfer/download.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -232,6 +235,73 @@ static void test_part_size(void **state)
                      17 * mebibyte);
 }
 
+static struct answer answer_of(const struct field *fields, unsigned count)
+{
+    struct answer answer = {.header_count = count};
+
+    memcpy(answer.headers, fields, count * sizeof(*fields));
+    return answer;
+}
+
+static bool is_copy(const struct field *from, const struct field *to,
+                    unsigned count)
+{
+    const struct answer a = answer_of(from, count), b = answer_of(to, count);
+
+    return metadata_is_copy(&a, &b);
+}
+
+static void test_metadata_of_a_copy(void **state)
+{
+    const struct field one[] = {
+        {"x-amz-meta-n", "1"}, {"date", "a"}, {"x-amz-meta-mtime", "5"}};
+    const struct field same[] = {
+        {"content-type", "t/x"}, {"x-amz-meta-n", "1"}, {"date", "b"}};
+    const struct field other[] = {
+        {"content-type", "t/y"}, {"x-amz-meta-n", "1"}, {"date", "b"}};
+    const struct field more[] = {
+        {"x-amz-meta-n", "1"}, {"x-amz-meta-m", ""}, {"date", "b"}};
+
+    (void)state;
+    assert_true(is_copy(one, one, 3));
+    assert_true(is_copy(one, same, 3)); /* a type where none was set */
+    assert_false(is_copy(same, one, 3));
+    assert_false(is_copy(same, other, 3));
+    assert_false(is_copy(one, more, 3));
+    assert_false(is_copy(more, one, 3));
+}
+
+/* --- the unfinished file ---------------------------------------------------*/
+/* What the steps of two exports make of each other, in one of their orders. */
+static void test_unfinished_file(void **state)
+{
+    char path[] = "/tmp/s3ctl-test-XXXXXX";
+    struct stat status;
+
+    (void)state;
+    assert_non_null(mkdtemp(path));
+    const int parent = open(path, O_RDONLY | O_DIRECTORY);
+    const int first = openat(parent, "u", O_RDWR | O_CREAT, 0600);
+    const int second = openat(parent, "u", O_RDWR | O_CREAT, 0600);
+    assert_int_equal(unfinished_own(first, parent, "u", &status), 0);
+    assert_int_equal(unfinished_own(second, parent, "u", &status), -EBUSY);
+    assert_int_equal(renameat(parent, "u", parent, "done"), 0);
+    close(first);
+    assert_int_equal(unfinished_own(second, parent, "u", &status), -EBUSY);
+    const int third = openat(parent, "u", O_RDWR | O_CREAT, 0600);
+    assert_int_equal(unfinished_own(second, parent, "u", &status), -EBUSY);
+    assert_int_equal(unfinished_own(third, parent, "u", &status), 0);
+    assert_int_equal(linkat(parent, "u", parent, "done-too", 0), 0);
+    assert_int_equal(unfinished_own(third, parent, "u", &status), -EBUSY);
+    close(second);
+    close(third);
+    unlinkat(parent, "u", 0);
+    unlinkat(parent, "done", 0);
+    unlinkat(parent, "done-too", 0);
+    close(parent);
+    assert_int_equal(rmdir(path), 0);
+}
+
 /* --- credentials and signatures --------------------------------------------*/
 static void assert_found(const char *section, const char *name,
                          const char *value)
@@ -311,6 +381,8 @@ int main(void)
         cmocka_unit_test(test_kept_part),
         cmocka_unit_test(test_stale_upload),
         cmocka_unit_test(test_part_size),
+        cmocka_unit_test(test_metadata_of_a_copy),
+        cmocka_unit_test(test_unfinished_file),
         cmocka_unit_test(test_profiles),
         cmocka_unit_test(test_published_signature),
     };
