@@ -444,15 +444,21 @@ static void
 ngx_http_s3_control_take_fd(ngx_http_s3_control_t *control,
     struct msghdr *msg)
 {
+    size_t           i, n;
     struct cmsghdr  *cmsg;
 
     for (cmsg = CMSG_FIRSTHDR(msg); cmsg; cmsg = CMSG_NXTHDR(msg, cmsg)) {
 
-        if (cmsg->cmsg_level == SOL_SOCKET && cmsg->cmsg_type == SCM_RIGHTS
-            && cmsg->cmsg_len == CMSG_LEN(sizeof(int)))
-        {
+        if (cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS) {
+            continue;
+        }
+
+        n = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+        for (i = 0; i < n; i++) {
             ngx_http_s3_control_close_fd(control);
-            ngx_memcpy(&control->hot_fd, CMSG_DATA(cmsg), sizeof(int));
+            ngx_memcpy(&control->hot_fd, CMSG_DATA(cmsg) + i * sizeof(int),
+                       sizeof(int));
         }
     }
 }

@@ -404,10 +404,10 @@ bool hot_publish(struct hot *hot, const struct hot_token *token,
         old = &found;
     }
     writer.size = 0;
-    memset(writer.data + HOT_PAYLOAD_MAX - 8, 0, 8);
     if (!write_payload(&writer, token, object, old)) {
         return false;
     }
+    memset(writer.data + writer.size, 0, -writer.size & 7); /* whole words */
     hash = hot_object_hash(&hot->view, object->bucket_name.data,
                            object->bucket_name.size, object->key.data,
                            object->key.size);

@@ -229,8 +229,8 @@ void connection_send(struct connection *connection, struct buffer *buffer,
     }
 }
 
-bool connection_send_descriptor(struct connection *connection,
-                                const struct buffer *output, int descriptor)
+ssize_t connection_send_descriptor(struct connection *connection,
+                                   const struct buffer *output, int descriptor)
 {
     union {
         struct cmsghdr head;
@@ -246,10 +246,11 @@ bool connection_send_descriptor(struct connection *connection,
     uv_os_fd_t socket;
 
     memcpy(CMSG_DATA(&control.head), &descriptor, sizeof(descriptor));
-    return connection->writes == 0 &&
-           uv_fileno((uv_handle_t *)&connection->pipe, &socket) == 0 &&
-           sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT) ==
-               (ssize_t)output->size;
+    if (connection->writes != 0 ||
+        uv_fileno((uv_handle_t *)&connection->pipe, &socket) != 0) {
+        return -1;
+    }
+    return sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 /* --- jobs ------------------------------------------------------------------*/

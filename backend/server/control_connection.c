@@ -78,9 +78,14 @@ static bool greet(struct connection *base, unsigned hot)
     }
     struct buffer output = {0};
     put_welcome(base, HOT_VERSION, &output);
-    const bool sent = connection_send_descriptor(base, &output, region);
+    const ssize_t sent = connection_send_descriptor(base, &output, region);
+    const bool whole = sent == (ssize_t)output.size;
     buffer_free(&output);
-    return sent;
+    if (sent < 0) {
+        log_warn("a worker goes without the hot index: it was not sent");
+        send_welcome(base);
+    }
+    return sent < 0 || whole;
 }
 
 void control_push_welcome(struct server *server)

@@ -203,10 +203,10 @@ void connection_accept(struct server *server, uv_stream_t *listener,
  * at once where possible). */
 void connection_send(struct connection *connection, struct buffer *output,
                      struct slice tail_head, struct slice tail);
-/* All of the bytes and a descriptor, at once, while nothing else is on its way
- * out. False: that cannot be. */
-bool connection_send_descriptor(struct connection *connection,
-                                const struct buffer *output, int descriptor);
+/* The bytes and a descriptor, at once, while nothing else is on its way out.
+ * How many bytes; -1: nothing was sent. */
+ssize_t connection_send_descriptor(struct connection *connection,
+                                   const struct buffer *output, int descriptor);
 void connection_close(struct connection *connection);
 void connection_submit(struct connection *connection, struct job *job);
 /* First call of every job's done(). */
