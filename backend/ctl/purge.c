@@ -3,6 +3,7 @@
  */
 #include "purge/purge.h"
 #include "ctl/ctl.h"
+#include "ctl/safe_text.h"
 #include <errno.h>
 #include <stdio.h>
 
@@ -21,21 +22,24 @@ static void print_status(const json_t *status)
 {
     size_t i;
     json_t *edge;
+    struct buffer safe = {0}; /* the texts of agents, which Redis holds */
     printf("%-20s %-9s %10s %10s %10s %10s %8s %8s  %s\n", "EDGE", "STATE",
            "LAG S", "WAITING", "PENDING", "CONFIRMED", "RETRIED", "FAILED",
            "LAST CONFIRMED");
     json_array_foreach(json_object_get(status, "edges"), i, edge)
     {
         printf("%-20s %-9s %10.1f %10lld %10lld %10lld %8lld %8lld  %s\n",
-               text(edge, "edge"), text(edge, "state"),
+               text(edge, "edge"), safe_text(&safe, text(edge, "state")),
                (double)number(edge, "lag_ms") / 1000, number(edge, "waiting"),
                number(edge, "pending"), number(edge, "confirmed"),
                number(edge, "retried"), number(edge, "failed"),
                text(edge, "last_confirmed"));
         if (json_object_get(edge, "error") != NULL) {
-            printf("    last error: %s\n", text(edge, "error"));
+            printf("    last error: %s\n",
+                   safe_text(&safe, text(edge, "error")));
         }
     }
+    buffer_free(&safe);
 }
 
 static enum ctl_exit run_status(const char *config, bool json,

@@ -2,7 +2,7 @@
  * Import and export, for people and for programs.
  */
 #include "ctl/transfer_watch.h"
-#include "base/utf8.h"
+#include "ctl/safe_text.h"
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,36 +14,6 @@
 #define FILE_COST (64ull << 10)
 
 /* --- text ------------------------------------------------------------------*/
-/* Names and messages come from elsewhere: what would move a terminal's cursor,
- * or is not UTF-8, is shown as "?". */
-static void append_safe(struct buffer *out, const char *text)
-{
-    const uint8_t *at = (const uint8_t *)text;
-    size_t left = strlen(text);
-
-    while (left > 0) {
-        uint32_t character = 0;
-        const size_t size = utf8_decode(at, left, &character);
-        if (size == 0 || character < 0x20 ||
-            (character >= 0x7f && character < 0xa0)) {
-            buffer_append_string(out, "?");
-        } else {
-            buffer_append(out, at, size);
-        }
-        at += size > 0 ? size : 1;
-        left -= size > 0 ? size : 1;
-    }
-}
-
-/* To be used before the next call. */
-static const char *safe(struct buffer *out, const char *text)
-{
-    out->size = 0;
-    append_safe(out, text);
-    buffer_append(out, "", 1);
-    return (const char *)out->data;
-}
-
 static const char *bytes_text(uint64_t bytes, char text[32])
 {
     static const char *const units[] = {"KiB", "MiB", "GiB", "TiB", "PiB"};
@@ -168,9 +138,9 @@ static void keep_note(json_t *notes, const char *name, const char *why)
     struct buffer a = {0}, b = {0};
 
     if (json_array_size(notes) < NOTES_MAX) {
-        json_array_append_new(notes,
-                              json_pack("{s:s, s:s}", "name", safe(&a, name),
-                                        "why", safe(&b, why)));
+        json_array_append_new(notes, json_pack("{s:s, s:s}", "name",
+                                               safe_text(&a, name), "why",
+                                               safe_text(&b, why)));
     }
     buffer_free(&a);
     buffer_free(&b);
@@ -182,7 +152,8 @@ static void print_note(struct transfer_show *show, const char *word,
     struct buffer a = {0}, b = {0};
 
     clear_bar(show);
-    fprintf(stderr, "%s: %s: %s\n", word, safe(&a, name), safe(&b, why));
+    fprintf(stderr, "%s: %s: %s\n", word, safe_text(&a, name),
+            safe_text(&b, why));
     buffer_free(&a);
     buffer_free(&b);
 }
@@ -196,7 +167,7 @@ void transfer_show_note(void *context, enum transfer_note note,
     if (note == TRANSFER_MOVED) {
         if (show->names && !show->json) {
             clear_bar(show);
-            printf("%s\n", safe(&text, name));
+            printf("%s\n", safe_text(&text, name));
             fflush(stdout);
         }
     } else {
@@ -237,7 +208,8 @@ static void print_json(const struct transfer_show *show,
 
     invariant(result != NULL);
     if (error != NULL) {
-        json_object_set_new(result, "error", json_string(safe(&text, error)));
+        json_object_set_new(result, "error",
+                            json_string(safe_text(&text, error)));
     }
     json_dumpf(result, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
     putchar('\n');
@@ -281,7 +253,7 @@ void transfer_show_end(struct transfer_show *show,
         print_summary(show, counts);
     }
     if (error != NULL) {
-        fprintf(stderr, "s3ctl: %s\n", safe(&text, error));
+        fprintf(stderr, "s3ctl: %s\n", safe_text(&text, error));
     }
     json_decref(show->failed);
     json_decref(show->left_out);

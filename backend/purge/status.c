@@ -130,6 +130,16 @@ static void set_number(json_t *json, const char *name, uint64_t value)
     set(json, name, json_integer((json_int_t)value));
 }
 
+/* Of Redis, where others than agents may have written too. */
+static void set_text(json_t *json, const char *name, struct slice text)
+{
+    json_t *value = text.size > 0
+                        ? json_stringn((const char *)text.data, text.size)
+                        : json_string("unknown");
+
+    set(json, name, value != NULL ? value : json_string("not UTF-8"));
+}
+
 static void set_group(json_t *json, struct redis *redis, const char *stream,
                       const char *name, const redisReply *group)
 {
@@ -164,7 +174,7 @@ static void set_report(json_t *json, const redisReply *report)
         !slice_equal_string(state, "stopped")) {
         set(json, "state", json_string(written_ms == 0 ? "never" : "silent"));
     } else {
-        set(json, "state", json_stringn((const char *)state.data, state.size));
+        set_text(json, "state", state);
     }
     set_number(json, "confirmed", number_of(value_of(report, "confirmed")));
     set_number(json, "retried", number_of(value_of(report, "retried")));
@@ -174,8 +184,7 @@ static void set_report(json_t *json, const redisReply *report)
         set(json, "last_confirmed", json_string(time));
     }
     if (error.size > 0) {
-        json_t *text = json_stringn((const char *)error.data, error.size);
-        set(json, "error", text != NULL ? text : json_string("not UTF-8"));
+        set_text(json, "error", error);
     }
 }
 

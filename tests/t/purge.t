@@ -287,6 +287,13 @@ is($t->delete('/site/a/index.html')->{status}, 204, 'deleted');
 $t->wait_for('it is read', sub { (status()->{edge}{pending} // 0) == 1 });
 $t->stop('agent', 'KILL');
 is(status()->{edge}{pending}, 1, 'still pending');
+my $report = 'purge:edge';
+$redis->ask('HSET', $report, 'state', "\xff", 'error', "\e[31mred");
+is(status()->{edge}{state}, 'not UTF-8', 'what no agent has written');
+unlike(scalar `$build/s3ctl purge --status -c $conf`, qr/\e/,
+    'is not for the terminal');
+$redis->ask('HDEL', $report, 'state');
+is(status()->{edge}{state}, 'unknown', 'nor is it there');
 start_edge();
 is(answer('/a/'), '200 HIT new a/index.html', 'stale, without an agent');
 start_agent();
