@@ -458,8 +458,12 @@ def test_continued_with_other_metadata(stack, bucket, s3ctl, plant, tmp_path):
         Bucket=bucket, Key="x/m", ChecksumAlgorithm="CRC32")["UploadId"]
     words = ("migrate", "--part-size", "5M", f"s3://{source}")
 
+    log = Log(stack)
     result = s3ctl(*words, f"s3://{bucket}/x")
     assert (result["moved"], result["parts_kept"]) == (2, 1)
+    # Begun and completed: of other bytes at once, of the same ones in the end.
+    assert len([t for t in log.done("POST") if "/x/other" in t]) == 2
+    assert len([t for t in log.done("POST") if "/x/m" in t]) == 3
     result = s3ctl("import", root, f"s3://{bucket}/x")
     assert (result["moved"], result["parts_kept"]) == (1, 1)
     assert {key: client.head_object(Bucket=bucket, Key=key)["ContentType"]
