@@ -37,7 +37,8 @@ struct slice slice_from_string(const char *text);
 static inline bool slice_equal(struct slice a, struct slice b)
 {
     return a.size == b.size &&
-           (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
+           (a.size == 0 || (a.data != NULL && b.data != NULL &&
+                            memcmp(a.data, b.data, a.size) == 0));
 }
 bool slice_equal_string(struct slice a, const char *text);
 int slice_compare(struct slice a, struct slice b); /* bytewise, as memcmp */

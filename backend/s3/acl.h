@@ -10,8 +10,8 @@
 #ifndef S3_ACL_H
 #define S3_ACL_H
 
-#include "s3/call.h"
 #include "base/xml_in.h"
+#include "s3/call.h"
 
 #define ACL_FULL_CONTROL                                                       \
     ((uint32_t)(META__ACL_PERMISSION__READ | META__ACL_PERMISSION__WRITE |     \

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/xml_in.h"
 #include "s3/acl.h"
 #include "s3/authorize.h"
 #include "s3/document.h"
@@ -16,7 +17,6 @@
 #include "s3/ownership.h"
 #include "s3/public_access.h"
 #include "s3/tags.h"
-#include "base/xml_in.h"
 
 #define BUCKETS_MAX     10000
 #define DEFAULT_REGION  "us-east-1"

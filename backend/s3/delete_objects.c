@@ -4,13 +4,13 @@
  * Keys are deleted in groups, each group in one commit: what the answer says
  * of a key is durable, and a key that is refused leaves the others alone.
  */
+#include "base/xml_in.h"
 #include "s3/access_log.h"
 #include "s3/authorize.h"
 #include "s3/object.h"
 #include "s3/operations.h"
 #include "s3/version.h"
 #include "s3/worm.h"
-#include "base/xml_in.h"
 
 #define DELETE_MAX 1000 /* keys of one request */
 

@@ -8,8 +8,8 @@
 #ifndef S3_DOCUMENT_H
 #define S3_DOCUMENT_H
 
-#include "s3/call.h"
 #include "base/xml_in.h"
+#include "s3/call.h"
 
 /* Names are on disk: never change one. */
 #define DOCUMENT_TAGGING         "tagging"           /* XML */

@@ -8,10 +8,10 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/xml_in.h"
 #include "s3/multipart.h"
 #include "s3/operations.h"
 #include "s3/sse.h"
-#include "base/xml_in.h"
 
 #define ALGORITHMS (META__CHECKSUM_ALGORITHM__SHA256 + 1)
 

@@ -5,8 +5,8 @@
 #ifndef S3_TAGS_H
 #define S3_TAGS_H
 
-#include "s3/call.h"
 #include "base/xml_in.h"
+#include "s3/call.h"
 
 /* What the tags are of decides how many there may be, and some messages. */
 enum tags_of { TAGS_OF_OBJECT, TAGS_OF_BUCKET };

@@ -2,10 +2,10 @@
  * PutBucketVersioning, GetBucketVersioning
  * https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketVersioning.html
  */
+#include "base/xml_in.h"
 #include "s3/bucket.h"
 #include "s3/document.h"
 #include "s3/operations.h"
-#include "base/xml_in.h"
 
 static bool take_status(struct s3_call *call, struct slice text,
                         Meta__Bucket__Versioning *wanted)

@@ -2,11 +2,11 @@
  * PutObjectLockConfiguration, GetObjectLockConfiguration
  * https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectLockConfiguration.html
  */
+#include "base/xml_in.h"
 #include "s3/bucket.h"
 #include "s3/document.h"
 #include "s3/operations.h"
 #include "s3/worm.h"
-#include "base/xml_in.h"
 
 #define DAYS_MAX  36500
 #define YEARS_MAX 100

@@ -5,13 +5,13 @@
  */
 #include <errno.h>
 
+#include "base/xml_in.h"
 #include "s3/authorize.h"
 #include "s3/document.h"
 #include "s3/object.h"
 #include "s3/operations.h"
 #include "s3/version.h"
 #include "s3/worm.h"
-#include "base/xml_in.h"
 
 static void fail_marker(struct s3_call *call, const Meta__Object *marker,
                         struct slice version_id)

@@ -23,7 +23,8 @@ static const char usage[] =
     "  -V       show the version and exit\n"
     "  -h       show this and exit\n"
     "signals: TERM, INT  end the requests under way, then stop (again: now)\n"
-    "         HUP        read the configuration again: what is marked [reload]\n"
+    "         HUP        read the configuration again: what is marked "
+    "[reload]\n"
     "         USR1       open the log files again\n"
     "exit: 0 stopped, 1 could not start or go on, 2 usage\n";
 

@@ -25,8 +25,8 @@ static void test_published_vector(void **state)
 
     (void)state;
     signing_key(SLICE_LITERAL("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"),
-               SLICE_LITERAL("20150830"), SLICE_LITERAL("us-east-1"),
-               SLICE_LITERAL("iam"), key);
+                SLICE_LITERAL("20150830"), SLICE_LITERAL("us-east-1"),
+                SLICE_LITERAL("iam"), key);
     hex_encode(hex, key, sizeof(key));
     assert_string_equal(
         hex,
