@@ -3,62 +3,90 @@
 #include "extent/private.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define WINDOW_SIZE (64u << 10)
 
 /* --- which there are -------------------------------------------------------*/
+/* One directory: a deadline is for one look at the drive, not for all. */
 struct listing {
     struct lane_job base;
     struct drive *drive;
-    char folder[DRIVE_PATH_SIZE];
-    uint64_t *extents;
+    char path[DRIVE_PATH_SIZE];
+    size_t bytes; /* of the number that a name is, in hex */
+    uint64_t *numbers;
     size_t count, room;
 };
 
-static int list_file(void *context, const char *name)
+static int list_name(void *context, const char *name)
 {
     struct listing *listing = context;
-    uint8_t bytes[8];
+    uint8_t bytes[sizeof(uint64_t)] = {0};
     struct slice hex = slice_from_string(name);
-    if (hex.size != 16 || hex_decode(bytes, hex) != 0) {
+    if (hex.size != 2 * listing->bytes ||
+        hex_decode(bytes + sizeof(bytes) - listing->bytes, hex) != 0) {
         return 0;
     }
     if (listing->count == listing->room) {
         listing->room = listing->room == 0 ? 64 : 2 * listing->room;
-        listing->extents = xrealloc(listing->extents,
-                                    listing->room * sizeof(*listing->extents));
+        listing->numbers = xrealloc(listing->numbers,
+                                    listing->room * sizeof(*listing->numbers));
     }
-    listing->extents[listing->count++] = get_u64be(bytes);
+    listing->numbers[listing->count++] = get_u64be(bytes);
     return 0;
-}
-
-static int list_folder(void *context, const char *name)
-{
-    struct listing *listing = context;
-    uint8_t byte;
-    struct slice hex = slice_from_string(name);
-    if (hex.size != 2 || hex_decode(&byte, hex) != 0) {
-        return 0;
-    }
-    char path[DRIVE_PATH_SIZE];
-    drive_path(listing->folder, name, path);
-    int r = io_list(listing->drive->io, path, list_file, listing);
-    return r == -ENOTDIR ? 0 : r;
 }
 
 static int run_list(struct lane_job *base)
 {
     struct listing *listing = (struct listing *)base;
-    return io_list(listing->drive->io, listing->folder, list_folder, listing);
+    int r = io_list(listing->drive->io, listing->path, list_name, listing);
+    return r == -ENOTDIR ? 0 : r;
 }
 
 static void free_list(struct lane_job *base)
 {
     struct listing *listing = (struct listing *)base;
-    free(listing->extents);
+    free(listing->numbers);
     free(listing);
+}
+
+/* 0, and what is to be freed. */
+static int list(struct drive *drive, const char *path, size_t bytes,
+                struct listing **out)
+{
+    struct listing *listing = xcalloc(1, sizeof(*listing));
+    listing->base = (struct lane_job){.run = run_list, .free = free_list};
+    listing->drive = drive;
+    listing->bytes = bytes;
+    snprintf(listing->path, sizeof(listing->path), "%s", path);
+    int r = lane_ask(&drive->reads, &listing->base, 0);
+    if (r != 0) {
+        return r;
+    }
+    r = listing->base.result;
+    if (r != 0) {
+        free_list(&listing->base);
+    } else {
+        *out = listing;
+    }
+    return r;
+}
+
+static int tell_folder(struct drive *drive, const char *path,
+                       drive_extent_fn fn, void *context)
+{
+    struct listing *files;
+    int r = list(drive, path, sizeof(uint64_t), &files);
+    if (r != 0) {
+        return r;
+    }
+    for (size_t i = 0; i < files->count && r == 0; i++) {
+        r = fn(context, files->numbers[i]);
+    }
+    free_list(&files->base);
+    return r;
 }
 
 int drive_extents(struct drive *drive, drive_extent_fn fn, void *context)
@@ -66,19 +94,20 @@ int drive_extents(struct drive *drive, drive_extent_fn fn, void *context)
     if (drive_state(drive) != DRIVE_OK) {
         return -ENODEV;
     }
-    struct listing *listing = xcalloc(1, sizeof(*listing));
-    listing->base = (struct lane_job){.run = run_list, .free = free_list};
-    listing->drive = drive;
-    drive_path(drive->config.directory, "extents", listing->folder);
-    int r = lane_ask(&drive->reads, &listing->base, 0);
+    char root[DRIVE_PATH_SIZE], path[DRIVE_PATH_SIZE];
+    drive_path(drive->config.directory, "extents", root);
+    struct listing *folders;
+    int r = list(drive, root, 1, &folders);
     if (r != 0) {
         return r;
     }
-    r = listing->base.result;
-    for (size_t i = 0; i < listing->count && r == 0; i++) {
-        r = fn(context, listing->extents[i]);
+    for (size_t i = 0; i < folders->count && r == 0; i++) {
+        char name[3];
+        snprintf(name, sizeof(name), "%02x", (unsigned)folders->numbers[i]);
+        drive_path(root, name, path);
+        r = tell_folder(drive, path, fn, context);
     }
-    free_list(&listing->base);
+    free_list(&folders->base);
     return r;
 }
 

@@ -73,9 +73,14 @@ static bool write_piece(struct s3_call *call, unsigned number)
            finish_piece(call, &pieces->pieces[pieces->count - 2]);
 }
 
-static void begin_piece(struct s3_pieces *pieces)
+/* No file is longer than the form around it. */
+static void begin_piece(const struct s3_call *call)
 {
-    pieces->full = memory_short() ? PIECE_LEAST : PIECE_SIZE;
+    struct s3_pieces *pieces = call->pieces;
+    const uint64_t form = call->request->content_length;
+    const size_t full = memory_short() ? PIECE_LEAST : PIECE_SIZE;
+
+    pieces->full = form > 0 && form < full ? (size_t)form : full;
     pieces->bytes = memory_new(pieces->full);
 }
 
@@ -89,7 +94,7 @@ bool pieces_append(struct s3_call *call, struct slice data)
             return false;
         }
         if (pieces->bytes == NULL) {
-            begin_piece(pieces);
+            begin_piece(call);
         }
         size_t room = pieces->full - pieces->filled;
         size_t size = data.size < room ? data.size : room;

@@ -62,7 +62,9 @@ void xml_escape(struct buffer *out, struct slice text)
         }
         at += length;
     }
-    buffer_append(out, text.data + plain, at - plain);
+    if (plain < at) {
+        buffer_append(out, text.data + plain, at - plain);
+    }
 }
 
 void xml_open_document(struct buffer *out, const char *root)
