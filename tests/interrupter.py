@@ -76,6 +76,9 @@ class Interrupter:
             pass
         with self.lock:
             self.clients.pop(client, None)
+            if (self.action == "hold" and self.done and self.clients
+                    and all(self.clients.values())):
+                self.held.set()
         for side in (source, target):
             try:
                 side.shutdown(socket.SHUT_RDWR)

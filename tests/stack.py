@@ -9,6 +9,7 @@ import hmac
 import json
 import os
 import pathlib
+import resource
 import signal
 import socket
 import subprocess
@@ -49,6 +50,8 @@ class Stack:
 
     def __init__(self, directory, drives=6, workers=2, s3d_extra="",
                  location_extra="", http_extra="", connections=4096):
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.drives = [self.directory / f"drive{i}" for i in range(drives)]

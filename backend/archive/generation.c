@@ -79,7 +79,7 @@ static int make_file(struct generation *generation, struct copy *copy,
 static int make_files(struct generation *generation, struct copy *copy)
 {
     char *directory = archive_path(drive_config(copy->drive)->directory, "");
-    int error = io_mkdir(generation->io, directory);
+    int error = io_mkdir_owned(generation->io, directory);
 
     if (error == 0) {
         error = make_file(generation, copy, ARCHIVE_LOG);

@@ -144,7 +144,12 @@ def test_page_and_assets(site, page, way):
     page.forget()
     page.call("Page.reload")
     page.wait("Page.loadEventFired")
-    assert page.wait("Network.responseReceivedExtraInfo")["statusCode"] == (
+    document = page.wait("Network.requestWillBeSent",
+                         lambda event: event.get("type") == "Document")
+    assert page.wait(
+        "Network.responseReceivedExtraInfo",
+        lambda event: event["requestId"] == document["requestId"]
+    )["statusCode"] == (
         200 if way == "https" else 304)
     assert page.evaluate("document.title") == "A site"
 

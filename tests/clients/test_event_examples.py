@@ -129,8 +129,10 @@ def test_thumbnails(s3, redis, example):
 class Cdn(http.server.BaseHTTPRequestHandler):
     purged = []
     refuses = False
+    refused = 0
 
     def do_PURGE(self):
+        Cdn.refused += Cdn.refuses
         self.send_response(503 if Cdn.refuses else 200)
         self.end_headers()
         if not Cdn.refuses:
@@ -161,6 +163,7 @@ def test_purge(s3, example, cdn):
     # A purge that failed is made up for.
     Cdn.refuses = True
     s3.delete_object(Bucket="photos", Key="css/a b+c%.css")
+    wait_for(lambda: Cdn.refused, "a refusal")
     agent.stop()
     Cdn.refuses = False
     agent.start()

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from stack import TOP, Stack
+from stack import TOP, Stack, wait_for
 
 RULES = yaml.safe_load((TOP / "conf/prometheus/s3d.rules.yml").read_text())
 ALERTS = [rule for group in RULES["groups"] for rule in group["rules"]]
@@ -70,6 +70,8 @@ def test_counts(stack):
     s3.delete_object(Bucket="bkt", Key="k1")
     with pytest.raises(urllib.error.HTTPError):
         urllib.request.urlopen(f"{stack.endpoint}/bkt/k6")
+    wait_for(lambda: ("GetObject", "403") in requests(scrape(stack)[0]),
+             "the last is counted")
     after = requests(scrape(stack)[0])
     assert {key: value - before.get(key, 0) for key, value in after.items()
             if value != before.get(key, 0)} == {

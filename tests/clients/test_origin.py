@@ -94,6 +94,11 @@ def test_no_data_is_read_for(origin, method, headers, status):
 
 
 def test_a_thousand_clients_read_a_cold_object_once(origin):
+    before = read(origin, "read_bytes")
+    forget_pages(origin)
+    ask(origin.site, 1)
+    if read(origin, "read_bytes") == before:
+        pytest.skip("nothing is read from a disk here")
     forget_pages(origin)
     before = read(origin, "read_bytes")
     answers = ask(origin.site, CLIENTS)

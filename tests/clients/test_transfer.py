@@ -265,7 +265,7 @@ def test_lost_and_falsified(stack, bucket, s3ctl, tmp_path):
     log = Log(stack)
     with Interrupter(stack.port, "down", MIB, "cut") as proxy:
         result = s3ctl("export", url, back, endpoint=proxy.endpoint)
-    assert len(log.done("GET")) == 4  # two pages of the listing, two ranges
+    wait_for(lambda: len(log.done("GET")) == 4, "the log")  # two pages of the listing, two ranges
     assert result["body_bytes"] == 3 * MIB
     same_tree(root, back)
 

@@ -90,7 +90,7 @@ def s3ctl(endpoint, *words, code):
     done = subprocess.run(
         [str(word) for word in (BUILD / "s3ctl", words[0], "--json",
                                 *words[1:])],
-        env=environment, timeout=20, capture_output=True)
+        env=environment, timeout=60, capture_output=True)
     assert done.returncode == code, (done.stdout, done.stderr)
     return json.loads(done.stdout)
 

@@ -98,7 +98,8 @@ edges = (
       connect = "127.0.0.1:$port{edge}"; },
     { name = "tags"; url = "http://127.0.0.1:$port{tags}/";
       headers = ( "X-Secret: \${secret}" ); secret_file = "$dir/secret"; },
-    { name = "slow"; url = "http://127.0.0.1:@{[ $slow->sockport() ]}"; }
+    { name = "slow"; url = "http://127.0.0.1:@{[ $slow->sockport() ]}";
+      timeout = "60s"; }
 );
 templates = (
     { name = "path"; url = "\${edge}/purge/identity\${path}"; },
@@ -253,7 +254,7 @@ is(tagged({ 'cache-tag' => 'refused' })->{status}, 200, 'with a tag');
 $t->wait_for('a retry', sub { (status()->{tags}{retried} // 0) > 2 });
 is(status()->{tags}{pending}, 1, 'is not confirmed');
 is(status()->{tags}{error}, 'status 503', 'why');
-is(status()->{edge}{pending}, 0, 'the other edge has');
+$t->wait_for('the other edge', sub { status()->{edge}{pending} == 0 });
 unlink "$dir/refuse";
 settle();
 
@@ -264,7 +265,10 @@ is($t->put('/site/page.css', body => 'newer')->{status}, 200, 'overwritten');
 is(tagged({ 'cache-tag' => 'meanwhile' })->{status}, 200, 'another');
 settle('tags');
 like($t->read_file('tags.log'), qr{^BAN /site/meanwhile}m, 'the other edge');
-$t->wait_for('a retry', sub { (status()->{edge}{retried} // 0) > 1 });
+$t->wait_for('a retry', sub {
+    my $edge = status()->{edge};
+    return ($edge->{retried} // 0) > 1 && $edge->{pending} == 2;
+});
 $status = status()->{edge};
 is($status->{pending}, 2, 'not confirmed');
 cmp_ok($status->{failed}, '>=', 1, 'failed');

@@ -145,6 +145,8 @@ like(refused(), qr/the metadata are gone.*s3ctl rebuild/, 'no start without');
 my $report = rebuild();
 ok($report, 'rebuilt') or diag($t->read_file('rebuild.err'));
 ok($report->{archive}, 'from an archive');
+is_deeply([ map { sprintf '%o', (stat $_)[2] & 07777 } glob "$dir/drive*/archive" ],
+    [ ('700') x 2 ], 'which is s3d\'s alone, as all metadata');
 is($report->{$_}, 0, "no $_") for qw(extents_bad shards_bad blobs_moved
     blobs_short blobs_unreadable objects_restored buckets_restored
     blobs_left);

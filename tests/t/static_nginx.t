@@ -136,7 +136,7 @@ sub from {
 }
 sub get { return from('web', 'GET', @_) }
 
-my $brief = [ 'Cache-Control' => 'max-age=1, stale-while-revalidate=60' ];
+my $brief = [ 'Cache-Control' => 'max-age=4, stale-while-revalidate=60' ];
 store('big.png', $big, $brief);
 store('frag.html', '<b>dog</b>', [ 'Cache-Control' => 'max-age=9' ]);
 store('2x3.png', $png);
