@@ -74,10 +74,8 @@ static bool write_piece(struct s3_call *call, unsigned number)
 }
 
 /* No file is longer than the form around it. */
-static void begin_piece(const struct s3_call *call)
+static void begin_piece(struct s3_pieces *pieces, uint64_t form)
 {
-    struct s3_pieces *pieces = call->pieces;
-    const uint64_t form = call->request->content_length;
     const size_t full = memory_short() ? PIECE_LEAST : PIECE_SIZE;
 
     pieces->full = form > 0 && form < full ? (size_t)form : full;
@@ -94,7 +92,7 @@ bool pieces_append(struct s3_call *call, struct slice data)
             return false;
         }
         if (pieces->bytes == NULL) {
-            begin_piece(call);
+            begin_piece(pieces, call->request->content_length);
         }
         size_t room = pieces->full - pieces->filled;
         size_t size = data.size < room ? data.size : room;
