@@ -26,6 +26,7 @@ static Meta__Website *read_document(struct s3_call *call, struct arena *arena,
     }
     buffer_free(&call->xml);
     buffer_free(&call->error_fields);
+    buffer_free(&call->document);
     return website;
 }
 
