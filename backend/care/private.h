@@ -123,6 +123,7 @@ struct care {
     struct buffer dangling_objects; /* of the last whole pass */
     bool scrub_forced, scrub_stopped, scrub_restart, walking;
     unsigned scrub_lost; /* damage_lost when the pass began */
+    uint64_t scrub_end;  /* of the pass: a blob id; 0: not known yet */
 
     struct drive_stamp seen; /* as the watching thread saw drives last */
     struct worker {

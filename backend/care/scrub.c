@@ -109,6 +109,7 @@ static void pass_begin(struct care *care)
     scrub->cursor = scrub->blobs = scrub->bytes = 0;
     scrub->shards_bad = scrub->dangling = 0;
     scrub->blobs_done = false;
+    care->scrub_end = 0;
     care->scrub_lost = care->damage_lost;
 }
 
@@ -188,6 +189,16 @@ static void note_damaged_record(struct care *care)
 }
 
 /* --- the pass --------------------------------------------------------------*/
+/* Blobs that are written meanwhile are for the next pass: writers may be faster
+ * than the scrub, and it would never end. */
+static bool is_past_end(struct care *care, uint64_t blob)
+{
+    if (care->scrub_end == 0) { /* only this thread sets it */
+        care->scrub_end = meta_next_id(care->options.meta);
+    }
+    return blob >= care->scrub_end;
+}
+
 static int verify_next(struct care *care)
 {
     struct arena *arena = arena_new();
@@ -195,6 +206,9 @@ static int verify_next(struct care *care)
     Meta__Blob *record;
     int error = meta_next_blob(care->options.meta, arena, blob, &blob, &record);
 
+    if ((error == 0 || error == -EBADMSG) && is_past_end(care, blob)) {
+        error = -ENOENT;
+    }
     if (error == -EBADMSG && blob > care->scrub.cursor) {
         log_error("the record of blob %llx is damaged",
                   (unsigned long long)blob);

@@ -26,7 +26,6 @@ from test_mirrors import wait_for_members
 
 LONG = int(os.environ.get("S3D_LONG_RUN", 1))
 CLIENTS = 8
-PAUSE = 0.05           # a pass of the scrub ends only if it outruns the writers
 KEYS = 20              # of each client
 SIZES = [1, 700, 5000, 20_000, 65536, 65537, 200_000]
 CARE = """
@@ -61,7 +60,6 @@ class Client(Caller):
         return status, body
 
     def step(self):
-        time.sleep(PAUSE)
         key = self.random.choice(list(self.there))
         which = self.random.random()
         if which < 0.5:

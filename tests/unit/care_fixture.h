@@ -53,6 +53,8 @@ static inline void care_fixture_open(struct care_fixture *f, unsigned drives,
     fixture_open(&f->fixture, drives, seed);
     f->kv = kv_open_memory();
     assert_int_equal(meta_open(f->kv, &f->meta), 0);
+    while (meta_next_id(f->meta) < 10000) { /* tests number blobs below it */
+    }
     for (unsigned i = 0; i < CARE_BLOBS; i++) {
         f->data[i] = fixture_bytes(i + 10, care_sizes[i]);
         care_put(f, i + 1, f->data[i], care_sizes[i]);

@@ -65,9 +65,40 @@ static void test_goes_on_after_a_restart(void **unused)
     care_fixture_close(&f);
 }
 
+static bool has_passed_twice(const struct care_status *status)
+{
+    return status->scrub.progress->passes == 2;
+}
+
 static bool has_passed(const struct care_status *status)
 {
     return status->scrub.progress->passes == 1;
+}
+
+/* A pass ends with what was there when it began: or, as writers may be faster
+ * than it is, never. */
+static void test_what_is_written_meanwhile(void **unused)
+{
+    struct arena *arena = arena_new();
+    struct care_fixture f;
+    uint64_t blob;
+
+    (void)unused;
+    care_fixture_open(&f, CARE_DRIVES, 4);
+    care_start_slowly(&f);
+    assert_true(care_until(&f, is_under_way));
+    assert_true(care_now(&f, arena).scrub.running);
+    blob = meta_next_id(f.meta);
+    care_put(&f, blob, f.data[0], care_sizes[0]);
+    assert_true(care_until(&f, has_passed));
+    assert_int_equal(care_now(&f, arena).scrub.progress->completed_blobs,
+                     CARE_BLOBS);
+    care_scrub_start(f.care); /* the next one has it */
+    assert_true(care_until(&f, has_passed_twice));
+    assert_int_equal(care_now(&f, arena).scrub.progress->completed_blobs,
+                     CARE_BLOBS + 1);
+    arena_free(arena);
+    care_fixture_close(&f);
 }
 
 /* An object, and a blob of slices, whose blob is not there; and two more whose
@@ -194,6 +225,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_finds_every_rotten_shard),
         cmocka_unit_test(test_goes_on_after_a_restart),
+        cmocka_unit_test(test_what_is_written_meanwhile),
         cmocka_unit_test(test_dangling_references),
         cmocka_unit_test(test_the_books_of_a_day),
         cmocka_unit_test(test_pace),
