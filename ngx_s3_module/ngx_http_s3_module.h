@@ -21,6 +21,7 @@
  *   ngx_http_s3_segments.c   parts of extents as file buffers
  *   ngx_http_s3_limit.c      limit_rate
  *   ngx_http_s3_hot.c        answers without s3d, from shared memory
+ *   ngx_http_s3_hot_reply.c  how such an answer is sent
  *   ngx_http_s3_error.c      S3's error document
  *   ngx_http_s3_variables.c  $s3_request_id and others
  *   ngx_http_s3_count.c      what all workers count, in shared memory
@@ -38,6 +39,7 @@
 #include <ngx_event_connect.h>
 #include <ngx_http.h>
 
+#include "hot/question.h"
 #include "hot/region.h"
 #include "wire/wire.h"
 #include "wire.pb-c.h"
@@ -338,6 +340,11 @@ void ngx_http_s3_hot_map(ngx_http_s3_control_t *control, int fd);
 void ngx_http_s3_hot_unmap(ngx_http_s3_control_t *control);
 ngx_int_t ngx_http_s3_hot_send(ngx_http_request_t *r,
     ngx_http_s3_ctx_t *ctx);
+
+/* ngx_http_s3_hot_reply.c */
+
+ngx_int_t ngx_http_s3_hot_reply(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
+    struct hot_found *found);
 
 /* ngx_http_s3_control.c */
 

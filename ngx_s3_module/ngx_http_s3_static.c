@@ -68,7 +68,11 @@ ngx_http_s3_static_handler(ngx_http_request_t *r)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    rc = ngx_http_s3_upstream_start(r, ctx);
+    rc = ngx_http_s3_hot_send(r, ctx);
+
+    if (rc == NGX_DECLINED) {
+        rc = ngx_http_s3_upstream_start(r, ctx);
+    }
 
     return (rc == NGX_ERROR) ? NGX_HTTP_INTERNAL_SERVER_ERROR : rc;
 }

@@ -157,19 +157,34 @@ void hot_change_identities(struct hot *hot, bool ended)
 }
 
 /* --- tokens ----------------------------------------------------------------*/
-static void look(const uint64_t *guard, uint64_t *value,
-                 struct hot_token *token)
+static uint64_t look(const uint64_t *guard, struct hot_token *token)
 {
-    *value = __atomic_load_n(guard, __ATOMIC_SEQ_CST);
-    token->valid &= (*value & HOT_GUARD_BUSY) == 0;
+    const uint64_t value = __atomic_load_n(guard, __ATOMIC_SEQ_CST);
+
+    token->valid &= (value & HOT_GUARD_BUSY) == 0;
+    return value;
+}
+
+static void look_at(struct hot *hot, uint64_t bucket, struct slice name,
+                    struct hot_token *token)
+{
+    struct hot_seen *seen = &token->seen[token->count];
+
+    if (token->count == HOT_SEEN_MAX) {
+        token->valid = false;
+        return;
+    }
+    seen->guard = hot_guard_of(&hot->view, bucket, name.data, name.size);
+    seen->value = look(&hot->guards[seen->guard], token);
+    token->count++;
 }
 
 void hot_look(struct hot *hot, struct slice bucket, struct hot_token *token)
 {
     *token = (struct hot_token){.valid = hot != NULL};
     if (hot != NULL) {
-        look(&hot->header->identities, &token->identities, token);
-        look(guard_of(hot, 0, bucket), &token->bucket, token);
+        token->identities = look(&hot->header->identities, token);
+        look_at(hot, 0, bucket, token);
     }
 }
 
@@ -177,12 +192,12 @@ void hot_look_at_key(struct hot *hot, uint64_t bucket, struct slice key,
                      struct hot_token *token)
 {
     if (token->valid) {
-        look(guard_of(hot, bucket, key), &token->key, token);
+        look_at(hot, bucket, key, token);
     }
 }
 
 /* --- what is hot -----------------------------------------------------------*/
-bool hot_is_wanted(struct hot *hot, struct slice bucket, struct slice key)
+bool hot_is_wanted(struct hot *hot, struct slice question)
 {
     const uint64_t now_s = clock_monotonic_us() / 1000000 & WANTED_TIME;
     uint64_t hash, note, *at;
@@ -190,8 +205,7 @@ bool hot_is_wanted(struct hot *hot, struct slice bucket, struct slice key)
     if (hot == NULL) {
         return false;
     }
-    hash = hot_object_hash(&hot->view, bucket.data, bucket.size, key.data,
-                           key.size);
+    hash = hot_question_hash(&hot->view, question.data, question.size);
     at = &hot->wanted[hash % WANTED_COUNT];
     note = __atomic_exchange_n(at, (hash & ~(uint64_t)WANTED_TIME) | now_s,
                                __ATOMIC_RELAXED);
@@ -229,22 +243,22 @@ static bool is_plain(struct slice text)
 }
 
 /* An answer without checksums is one with them less some of its headers. */
-static bool keeps_fields(const struct hot_object *object,
+static bool keeps_fields(const struct hot_answer *answer,
                          const struct hot_found *old)
 {
-    return old != NULL && old->entry->checksums && !object->checksums;
+    return old != NULL && old->entry->checksums && !answer->checksums;
 }
 
 static void append_fields(struct writer *writer,
-                          const struct hot_object *object,
+                          const struct hot_answer *answer,
                           const struct hot_found *old)
 {
-    if (keeps_fields(object, old)) {
+    if (keeps_fields(answer, old)) {
         append(writer, old->fields, old->entry->fields_size);
         return;
     }
-    for (size_t i = 0; i < object->field_count; i++) {
-        const struct hot_header_field *field = &object->fields[i];
+    for (size_t i = 0; i < answer->field_count; i++) {
+        const struct hot_header_field *field = &answer->fields[i];
         const uint16_t sizes[2] = {(uint16_t)field->name.size,
                                    (uint16_t)field->value.size};
 
@@ -258,25 +272,24 @@ static void append_fields(struct writer *writer,
 
 /* Those who may read it: the one of now, and others that the entry in place
  * names, if it is as new. */
-static unsigned list_readers(const struct hot_object *object,
+static unsigned list_readers(const struct hot_answer *answer,
                              const struct hot_found *old,
                              struct hot_reader readers[HOT_READERS_MAX])
 {
     unsigned count = 0;
 
-    if (object->access_key.size > 0 &&
-        object->access_key.size <= HOT_READER_MAX) {
+    if (answer->access_key.size > 0 &&
+        answer->access_key.size <= HOT_READER_MAX) {
         readers[0] = (struct hot_reader){
-            .generation = object->generation,
-            .size = (uint8_t)object->access_key.size,
+            .generation = answer->generation,
+            .size = (uint8_t)answer->access_key.size,
         };
-        memcpy(readers[0].access_key, object->access_key.data,
-               object->access_key.size);
+        memcpy(readers[0].access_key, answer->access_key.data,
+               answer->access_key.size);
         count = 1;
     }
     for (unsigned i = 0; old != NULL && i < old->entry->readers; i++) {
-        const struct hot_reader *reader =
-            (const struct hot_reader *)(const void *)old->readers + i;
+        const struct hot_reader *reader = &old->readers[i];
 
         if (count < HOT_READERS_MAX &&
             (count == 0 || memcmp(reader, &readers[0], sizeof(*reader)) != 0)) {
@@ -287,55 +300,55 @@ static unsigned list_readers(const struct hot_object *object,
 }
 
 static bool same_guards(const struct hot_token *token,
-                        const struct hot_entry *entry)
+                        const struct hot_found *found)
 {
-    return entry->guard_key == token->key &&
-           entry->guard_bucket == token->bucket &&
-           entry->guard_identities == token->identities;
+    return found->entry->identities == token->identities &&
+           found->entry->seen == token->count &&
+           memcmp(found->seen, token->seen,
+                  token->count * sizeof(token->seen[0])) == 0;
 }
 
 /* What a HEAD does not bring may be there. */
-static struct slice body_of(const struct hot_object *object,
+static struct slice body_of(const struct hot_answer *answer,
                             const struct hot_found *old)
 {
-    if (object->body.data == NULL && old != NULL && old->entry->has_body) {
+    if (answer->body.data == NULL && old != NULL && old->entry->has_body) {
         return slice_of(old->body, old->entry->body_size);
     }
-    return object->body.data != NULL ? object->body : slice_of(NULL, 0);
+    return answer->body.data != NULL ? answer->body : slice_of(NULL, 0);
 }
 
 static bool write_payload(struct writer *writer, const struct hot_token *token,
-                          const struct hot_object *object,
+                          const struct hot_answer *answer,
                           const struct hot_found *old)
 {
-    const struct slice body = body_of(object, old);
+    const struct slice body = body_of(answer, old);
     struct hot_reader readers[HOT_READERS_MAX];
     struct hot_entry entry = {
-        .guard_key = token->key,
-        .guard_bucket = token->bucket,
-        .guard_identities = token->identities,
-        .bucket = object->bucket,
-        .content_length = object->content_length,
-        .anybody = object->anybody || (old != NULL && old->entry->anybody),
+        .identities = token->identities,
+        .content_length = answer->content_length,
+        .mtime_ms = answer->mtime_ms,
+        .anybody = answer->anybody || (old != NULL && old->entry->anybody),
         .has_body = body.data != NULL,
-        .readers = (uint8_t)list_readers(object, old, readers),
-        .fields = keeps_fields(object, old) ? old->entry->fields
-                                            : (uint8_t)object->field_count,
-        .checksums = object->checksums || keeps_fields(object, old),
-        .name_size = (uint16_t)object->bucket_name.size,
-        .key_size = (uint16_t)object->key.size,
+        .checksums = answer->checksums || keeps_fields(answer, old),
+        .seen = token->count,
+        .readers = (uint8_t)list_readers(answer, old, readers),
+        .fields = keeps_fields(answer, old) ? old->entry->fields
+                                            : (uint8_t)answer->field_count,
+        .question_size = (uint16_t)answer->question.size,
         .body_size = (uint16_t)body.size,
     };
     size_t fields;
 
-    writer->full =
-        object->field_count > UINT8_MAX || body.size > HOT_PAYLOAD_MAX;
+    writer->full = answer->field_count > UINT8_MAX ||
+                   answer->question.size > HOT_PAYLOAD_MAX ||
+                   body.size > HOT_PAYLOAD_MAX;
     append(writer, &entry, sizeof(entry));
+    append(writer, token->seen, token->count * sizeof(token->seen[0]));
     append(writer, readers, entry.readers * sizeof(readers[0]));
-    append(writer, object->bucket_name.data, object->bucket_name.size);
-    append(writer, object->key.data, object->key.size);
+    append(writer, answer->question.data, answer->question.size);
     fields = writer->size;
-    append_fields(writer, object, old);
+    append_fields(writer, answer, old);
     entry.fields_size = (uint16_t)(writer->size - fields);
     append(writer, body.data, body.size);
     memcpy(writer->data, &entry, sizeof(entry));
@@ -389,7 +402,7 @@ static bool write_slot(struct hot_slot *slot, uint64_t hash,
 }
 
 bool hot_publish(struct hot *hot, const struct hot_token *token,
-                 const struct hot_object *object)
+                 const struct hot_answer *answer)
 {
     struct writer writer;
     uint64_t copy[HOT_PAYLOAD_MAX / 8], hash;
@@ -398,19 +411,18 @@ bool hot_publish(struct hot *hot, const struct hot_token *token,
     if (hot == NULL || !token->valid) {
         return false;
     }
-    if (hot_find(&hot->view, object->bucket_name.data, object->bucket_name.size,
-                 object->key.data, object->key.size, copy, &found) &&
-        same_guards(token, found.entry)) {
+    if (hot_find(&hot->view, answer->question.data, answer->question.size, copy,
+                 &found) &&
+        same_guards(token, &found)) {
         old = &found;
     }
     writer.size = 0;
-    if (!write_payload(&writer, token, object, old)) {
+    if (!write_payload(&writer, token, answer, old)) {
         return false;
     }
     memset(writer.data + writer.size, 0, -writer.size & 7); /* whole words */
-    hash = hot_object_hash(&hot->view, object->bucket_name.data,
-                           object->bucket_name.size, object->key.data,
-                           object->key.size);
+    hash = hot_question_hash(&hot->view, answer->question.data,
+                             answer->question.size);
     if (!write_slot(choose_slot(hot, hash), hash, &writer)) {
         return false;
     }

@@ -29,14 +29,17 @@ void hot_change(struct hot *hot, uint64_t bucket, struct slice name,
 void hot_change_identities(struct hot *hot, bool ended);
 
 /* --- publishing (H2) ---------------------------------------------------------
- * What the guards were before the first record was read. */
+ * What the guards were before the records were read. */
 struct hot_token {
-    uint64_t key, bucket, identities;
-    bool valid; /* no change was under way */
+    uint64_t identities;
+    struct hot_seen seen[HOT_SEEN_MAX];
+    uint8_t count; /* of them */
+    bool valid;    /* no change was under way */
 };
 /* Before anything that concerns the bucket or the caller is looked up. */
 void hot_look(struct hot *hot, struct slice bucket, struct hot_token *token);
-/* Then, before the record of its key is: again if that is read again. */
+/* Then, before the record of a key is: of each key, found or not, that the
+ * answer depends on. What was looked at before still counts. */
 void hot_look_at_key(struct hot *hot, uint64_t bucket, struct slice key,
                      struct hot_token *token);
 
@@ -44,10 +47,9 @@ struct hot_header_field {
     struct slice name, value;
 };
 
-struct hot_object {
-    struct slice bucket_name, key;
-    uint64_t bucket;
-    uint64_t content_length;
+struct hot_answer {
+    struct slice question;
+    uint64_t content_length, mtime_ms;     /* of the object */
     const struct hot_header_field *fields; /* in the order of the answer */
     size_t field_count;
     bool checksums;          /* are among the fields, if it has some */
@@ -57,17 +59,17 @@ struct hot_object {
     uint64_t generation;     /* of that access key */
 };
 
-/* Whether an object has been asked for often enough: to be called for each
- * request that could have been answered by the index. */
-bool hot_is_wanted(struct hot *hot, struct slice bucket, struct slice key);
+/* Whether a question has come often enough: to be called for each request that
+ * could have been answered by the index. */
+bool hot_is_wanted(struct hot *hot, struct slice question);
 /* False: it was not published, as it does not fit, is outdated already, or
  * another thread is at the same slot. */
 bool hot_publish(struct hot *hot, const struct hot_token *token,
-                 const struct hot_object *object);
+                 const struct hot_answer *answer);
 
 struct hot_status {
     uint64_t size;      /* bytes of the region */
-    uint64_t objects;   /* that it holds at most */
+    uint64_t objects;   /* answers that it holds at most */
     uint64_t published; /* since the start */
     uint64_t changes;   /* of keys, buckets and rights */
 };

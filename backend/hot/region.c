@@ -6,7 +6,8 @@
 
 _Static_assert(sizeof(struct hot_header) <= HOT_PAGE, "one page");
 _Static_assert(sizeof(struct hot_slot) == HOT_SLOT_SIZE, "no padding");
-_Static_assert(sizeof(struct hot_entry) % 8 == 0, "readers are aligned");
+_Static_assert(sizeof(struct hot_entry) % 8 == 0, "what follows is aligned");
+_Static_assert(sizeof(struct hot_seen) % 8 == 0, "no padding");
 _Static_assert(sizeof(struct hot_reader) % 8 == 0, "no padding");
 _Static_assert(HOT_PAYLOAD_MAX <= UINT16_MAX, "sizes of 16 bits");
 
@@ -115,6 +116,7 @@ bool hot_view_open(struct hot_view *view, const void *base, size_t size)
         size != hot_region_size(view->sets)) {
         return false;
     }
+    view->guard_count = guard_count(view->sets);
     view->slots = (const struct hot_slot *)((const uint8_t *)base + HOT_PAGE +
                                             hot_guards_size(view->sets));
     return true;
@@ -124,14 +126,13 @@ size_t hot_guard_of(const struct hot_view *view, uint64_t bucket,
                     const void *name, size_t size)
 {
     return (size_t)scale(hot_hash(view->hash_key, bucket, name, size),
-                         guard_count(view->sets));
+                         view->guard_count);
 }
 
-uint64_t hot_object_hash(const struct hot_view *view, const void *bucket,
-                         size_t bucket_size, const void *key, size_t key_size)
+uint64_t hot_question_hash(const struct hot_view *view, const void *question,
+                           size_t size)
 {
-    const uint64_t number = hot_hash(view->hash_key, 0, bucket, bucket_size);
-    const uint64_t hash = hot_hash(view->hash_key, number, key, key_size);
+    const uint64_t hash = hot_hash(view->hash_key, 0, question, size);
 
     return hash != 0 ? hash : 1;
 }
@@ -157,22 +158,25 @@ static bool fields_hold(const struct hot_found *found)
 bool hot_parse(const void *copy, size_t size, struct hot_found *found)
 {
     const struct hot_entry *entry = copy;
-    const uint8_t *at = (const uint8_t *)copy + sizeof(*entry);
-    size_t readers;
+    size_t parts;
 
-    if (size < sizeof(*entry) || entry->readers > HOT_READERS_MAX) {
+    if (size < sizeof(*entry) || entry->seen > HOT_SEEN_MAX ||
+        entry->readers > HOT_READERS_MAX) {
         return false;
     }
-    readers = entry->readers * sizeof(struct hot_reader);
-    if (sizeof(*entry) + readers + entry->name_size + entry->key_size +
-                entry->fields_size + entry->body_size !=
+    parts = sizeof(*entry) + entry->seen * sizeof(struct hot_seen) +
+            entry->readers * sizeof(struct hot_reader);
+    if (parts + entry->question_size + entry->fields_size + entry->body_size !=
             size ||
         (entry->has_body && entry->body_size != entry->content_length)) {
         return false;
     }
     found->entry = entry;
-    found->readers = at;
-    found->fields = at + readers + entry->name_size + entry->key_size;
+    found->seen = (const struct hot_seen *)(const void *)(entry + 1);
+    found->readers =
+        (const struct hot_reader *)(const void *)(found->seen + entry->seen);
+    found->question = (const uint8_t *)copy + parts;
+    found->fields = found->question + entry->question_size;
     found->body = found->fields + entry->fields_size;
     return fields_hold(found);
 }
@@ -202,8 +206,7 @@ bool hot_next_field(const struct hot_found *found, size_t *at,
 bool hot_may_read(const struct hot_found *found, const void *access_key,
                   size_t size, uint64_t generation)
 {
-    const struct hot_reader *reader =
-        (const struct hot_reader *)(const void *)found->readers;
+    const struct hot_reader *reader = found->readers;
 
     for (unsigned i = 0; i < found->entry->readers; i++, reader++) {
         if (reader->generation == generation && reader->size == size &&
@@ -216,15 +219,11 @@ bool hot_may_read(const struct hot_found *found, const void *access_key,
 }
 
 /* --- finding ---------------------------------------------------------------*/
-static bool is_of(const struct hot_entry *entry, const void *bucket,
-                  size_t bucket_size, const void *key, size_t key_size)
+static bool answers(const struct hot_found *found, const void *question,
+                    size_t size)
 {
-    const uint8_t *name = (const uint8_t *)entry + sizeof(*entry) +
-                          entry->readers * sizeof(struct hot_reader);
-
-    return entry->name_size == bucket_size && entry->key_size == key_size &&
-           memcmp(name, bucket, bucket_size) == 0 &&
-           memcmp(name + bucket_size, key, key_size) == 0;
+    return found->entry->question_size == size &&
+           memcmp(found->question, question, size) == 0;
 }
 
 /* Nothing may be moved across a load that acquires: `sequence` is read before
@@ -249,39 +248,36 @@ static size_t copy_slot(const struct hot_slot *slot, uint64_t *copy)
 
 /* H2, H4: after the copy. */
 static bool is_current(const struct hot_view *view,
-                       const struct hot_entry *entry, const void *bucket,
-                       size_t bucket_size, const void *key, size_t key_size)
+                       const struct hot_found *found)
 {
     const struct hot_header *header = view->header;
-    const size_t of_key = hot_guard_of(view, entry->bucket, key, key_size);
-    const size_t of_bucket = hot_guard_of(view, 0, bucket, bucket_size);
 
-    return load(&view->guards[of_key]) == entry->guard_key &&
-           load(&view->guards[of_bucket]) == entry->guard_bucket &&
-           load(&header->identities) == entry->guard_identities &&
+    for (unsigned i = 0; i < found->entry->seen; i++) {
+        if (found->seen[i].guard >= view->guard_count ||
+            load(&view->guards[found->seen[i].guard]) != found->seen[i].value) {
+            return false;
+        }
+    }
+    return load(&header->identities) == found->entry->identities &&
            (__atomic_load_n(&header->robust.alive, __ATOMIC_ACQUIRE) &
             HOT_ALIVE_MASK) != 0;
 }
 
-bool hot_find(const struct hot_view *view, const void *bucket,
-              size_t bucket_size, const void *key, size_t key_size, void *copy,
-              struct hot_found *found)
+bool hot_find(const struct hot_view *view, const void *question, size_t size,
+              void *copy, struct hot_found *found)
 {
-    const uint64_t hash =
-        hot_object_hash(view, bucket, bucket_size, key, key_size);
+    const uint64_t hash = hot_question_hash(view, question, size);
     const struct hot_slot *slot = &view->slots[hot_slot_of(view, hash)];
 
     for (unsigned way = 0; way < HOT_WAYS; way++, slot++) {
-        size_t size;
+        size_t copied;
 
         if (load(&slot->hash) != hash) {
             continue;
         }
-        size = copy_slot(slot, copy);
-        if (size > 0 && hot_parse(copy, size, found) &&
-            is_of(found->entry, bucket, bucket_size, key, key_size) &&
-            is_current(view, found->entry, bucket, bucket_size, key,
-                       key_size)) {
+        copied = copy_slot(slot, copy);
+        if (copied > 0 && hot_parse(copy, copied, found) &&
+            answers(found, question, size) && is_current(view, found)) {
             return true;
         }
     }

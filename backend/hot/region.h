@@ -1,7 +1,7 @@
 /*
- * The hot index as it lies in shared memory: with wire/ the only code that is
- * linked into both sides. s3d writes it (hot.h), workers map it read-only.
- * docs/hot-index.md says why what is found there is true.
+ * The hot index as it lies in shared memory, linked into both sides. s3d writes
+ * it (hot.h), workers map it read-only. docs/hot-index.md says why what is
+ * found there is true.
  *
  *   offset         what
  *   0              struct hot_header
@@ -9,17 +9,17 @@
  *   behind them    sets of HOT_WAYS slots of HOT_SLOT_SIZE bytes, from the next
  *                  multiple of HOT_PAGE on
  *
- * A slot holds one object: what a GET answers, its bytes included. Numbers are
- * the machine's own: the region never leaves it.
+ * A slot holds one answer: to a question (question.h) what a GET says, the
+ * bytes included. Numbers are the machine's own: the region never leaves it.
  *
  * Invariants:
  *   H1  A guard counts the changes of what falls to it: a change adds
  *       HOT_GUARD_STEP when it begins and again when it has ended, and is
  *       counted in the low bits between the two.
- *   H2  An entry carries the guards of its key, its bucket and of all
- *       identities, as they were before s3d read the first record that the
- *       entry tells of, with no change under way. While they are the same,
- *       the entry says what s3d would.
+ *   H2  An entry carries the guards of its bucket, of all keys that s3d looked
+ *       for, found or not, and of all identities, as they were before s3d read
+ *       the first record that the entry tells of, with no change under way.
+ *       While they are the same, the entry says what s3d would.
  *   H3  A change begins before anybody can see it, and has ended before it is
  *       answered.
  *   H4  `alive` names the thread that holds the region for s3d. The kernel
@@ -37,7 +37,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define HOT_VERSION   1u
+#define HOT_VERSION   2u
 #define HOT_MAGIC     UINT64_C(0x31544f4844335331) /* "1S3DHOT1" */
 #define HOT_PAGE      4096u
 #define HOT_SLOT_SIZE 8192u
@@ -49,6 +49,7 @@
 #define HOT_GUARD_BUSY (HOT_GUARD_STEP - 1) /* changes under way */
 #define HOT_ALIVE_MASK 0x3fffffffu          /* FUTEX_TID_MASK */
 
+#define HOT_SEEN_MAX    10u /* guards of a bucket and keys in one entry */
 #define HOT_READERS_MAX 4u
 #define HOT_READER_MAX  32u /* bytes of an access key */
 
@@ -79,26 +80,32 @@ struct hot_header {
 /* A seqlock: `sequence` is odd while the rest is written. */
 struct hot_slot {
     uint64_t sequence;
-    uint64_t hash; /* of bucket and key; 0: free */
+    uint64_t hash; /* of the question; 0: free */
     uint32_t size; /* of the payload */
     uint32_t crc;  /* of it */
     uint64_t payload[HOT_PAYLOAD_MAX / 8];
 };
 
-/* What a payload begins with; the parts follow in this order. */
+/* What a payload begins with; the parts follow in this order: guards, readers,
+ * the question, headers, the body. */
 struct hot_entry {
-    uint64_t guard_key, guard_bucket, guard_identities;
-    uint64_t bucket;         /* its id */
+    uint64_t identities;     /* their guard */
     uint64_t content_length; /* of the object */
+    uint64_t mtime_ms;       /* of it: since 1970 */
     uint8_t anybody;         /* may read it */
     uint8_t has_body;
-    uint8_t readers; /* how many struct hot_reader */
-    uint8_t fields;  /* how many headers */
-    uint16_t name_size, key_size;
-    uint16_t fields_size;
-    uint16_t body_size;
     uint8_t checksums; /* among the headers, for who asks for them */
-    uint8_t unused[3];
+    uint8_t seen;      /* how many struct hot_seen */
+    uint8_t readers;   /* how many struct hot_reader */
+    uint8_t fields;    /* how many headers */
+    uint16_t question_size, fields_size, body_size;
+    uint32_t unused;
+};
+
+/* A guard and what it was. */
+struct hot_seen {
+    uint64_t guard; /* which one */
+    uint64_t value;
 };
 
 /* Who may read the object, whatever else the request says. */
@@ -127,6 +134,7 @@ struct hot_view {
     const uint64_t *guards;
     const struct hot_slot *slots;
     uint64_t hash_key[2];
+    uint64_t guard_count;
     uint32_t sets;
 };
 
@@ -137,15 +145,18 @@ bool hot_view_open(struct hot_view *view, const void *base, size_t size);
  * name: an index into view->guards. */
 size_t hot_guard_of(const struct hot_view *view, uint64_t bucket,
                     const void *name, size_t size);
-uint64_t hot_object_hash(const struct hot_view *view, const void *bucket,
-                         size_t bucket_size, const void *key, size_t key_size);
+/* Never 0. */
+uint64_t hot_question_hash(const struct hot_view *view, const void *question,
+                           size_t size);
 /* The first slot of its set. */
 size_t hot_slot_of(const struct hot_view *view, uint64_t hash);
 
-/* An object that was found: all of it points into the copy. */
+/* An answer that was found: all of it points into the copy. */
 struct hot_found {
     const struct hot_entry *entry;
-    const uint8_t *readers, *fields, *body;
+    const struct hot_seen *seen;
+    const struct hot_reader *readers;
+    const uint8_t *question, *fields, *body;
 };
 
 struct hot_field {
@@ -153,11 +164,10 @@ struct hot_field {
     size_t name_size, value_size;
 };
 
-/* Copies what is known of an object to `copy`, HOT_PAYLOAD_MAX bytes aligned
- * to 8. True: at this moment s3d knows nothing newer. */
-bool hot_find(const struct hot_view *view, const void *bucket,
-              size_t bucket_size, const void *key, size_t key_size, void *copy,
-              struct hot_found *found);
+/* Copies the answer to a question to `copy`, HOT_PAYLOAD_MAX bytes aligned to
+ * 8. True: at this moment s3d knows nothing newer. */
+bool hot_find(const struct hot_view *view, const void *question, size_t size,
+              void *copy, struct hot_found *found);
 /* Whether the bounds of a copied payload hold; fills in *found. */
 bool hot_parse(const void *copy, size_t size, struct hot_found *found);
 

@@ -4,6 +4,7 @@
  * first that is there is the answer.
  */
 #include "s3/file.h"
+#include "s3/hot_answer.h"
 #include "s3/object.h"
 #include "s3/operations.h"
 
@@ -188,6 +189,8 @@ static void reply(struct s3_call *call, const Wire__FileCandidate *candidate,
 static int serve(struct s3_call *call, const Wire__FileCandidate *candidate,
                  const Meta__Object *object)
 {
+    const bool with_body =
+        !slice_equal_string(pb_slice(call->request->method), "HEAD");
     struct byte_ranges ranges;
     bool partial;
     int error = 0;
@@ -201,12 +204,13 @@ static int serve(struct s3_call *call, const Wire__FileCandidate *candidate,
         !select_ranges(call, object, &ranges, &partial)) {
         return 0;
     }
-    if (!slice_equal_string(pb_slice(call->request->method), "HEAD")) {
+    if (with_body) {
         error = object_open_body(call, object, ranges.ranges[0].offset,
                                  ranges.ranges[0].size);
     }
     if (error == 0) {
         reply(call, candidate, object, &ranges, partial);
+        hot_answer_publish(call, object, with_body);
     }
     return error == -ECANCELED ? 0 : error;
 }
@@ -223,6 +227,7 @@ static void try_object(struct s3_call *call,
     for (unsigned i = 0; i < OBJECT_TRIES && error == -ENOENT; i++) {
         Meta__Object *object;
 
+        hot_answer_look(call, call->key);
         error = object_find(call, call->bucket->id, call->key,
                             slice_of(NULL, 0), &object);
         if (error == -ENOENT || (error == 0 && object->delete_marker)) {
@@ -241,6 +246,7 @@ static void try_directory(struct s3_call *call)
 {
     int there = file_directory_is_there(call, call->key);
 
+    hot_answer_forget(call); /* what begins with a prefix has no guard */
     if (there < 0) {
         call_fail_errno(call, there, "looking for a directory");
     } else if (there > 0) {
@@ -261,6 +267,7 @@ void s3_get_file_run(struct s3_call *call)
         } else if (candidate->kind == WIRE__FILE_CANDIDATE__KIND__DIRECTORY) {
             try_directory(call);
         } else {
+            hot_answer_forget(call);
             file_listing(call, candidate);
         }
         if (call->done) {

@@ -506,7 +506,7 @@ static void serve(struct s3_call *call, bool with_body)
     for (unsigned i = 0; i < OBJECT_TRIES && error == -ENOENT; i++) {
         const Meta__Object *object;
 
-        hot_answer_look(call);
+        hot_answer_look(call, call->key);
         object = object_requested(call);
         if (object == NULL) {
             return;

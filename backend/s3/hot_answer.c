@@ -1,12 +1,19 @@
 #include "s3/hot_answer.h"
 
+#include "hot/question.h"
 #include "s3/document.h"
 
 static bool is_read(const struct s3_call *call)
 {
-    return call->operation != NULL &&
-           (call->operation->operation == WIRE__OPERATION__GET_OBJECT ||
-            call->operation->operation == WIRE__OPERATION__HEAD_OBJECT);
+    switch (call->request->operation) {
+    case WIRE__OPERATION__GET_OBJECT:
+    case WIRE__OPERATION__HEAD_OBJECT:
+    case WIRE__OPERATION__GET_FILE:
+    case WIRE__OPERATION__GET_WEBSITE:
+        return true;
+    default:
+        return false;
+    }
 }
 
 void hot_answer_begin(struct s3_call *call)
@@ -16,36 +23,26 @@ void hot_answer_begin(struct s3_call *call)
     }
 }
 
-void hot_answer_look(struct s3_call *call)
+void hot_answer_look(struct s3_call *call, struct slice key)
 {
-    hot_look_at_key(call->service->hot, call->bucket->id, call->key,
-                    &call->hot);
+    hot_look_at_key(call->service->hot, call->bucket->id, key, &call->hot);
+}
+
+void hot_answer_forget(struct s3_call *call)
+{
+    call->hot.valid = false;
 }
 
 /* --- what depends on the request -------------------------------------------*/
-/* Headers that say nothing about the answer, if no policy has looked. */
-static bool is_harmless(struct slice name)
+static enum hot_header_kind header_kind(const Wire__Field *header)
 {
-    static const char *const harmless[] = {
-        "x-amz-content-sha256",
-        "x-amz-date",
-        "user-agent",
-        "referer",
-    };
-
-    for (size_t i = 0; i < sizeof(harmless) / sizeof(harmless[0]); i++) {
-        if (slice_equal_string(name, harmless[i])) {
-            return true;
-        }
-    }
-    return false;
+    return hot_header_of(pb_slice(header->name), pb_slice(header->value));
 }
 
 static bool asks_for_checksums(const Wire__Request *request)
 {
     for (size_t i = 0; i < request->n_headers; i++) {
-        if (slice_equal_string(pb_slice(request->headers[i]->name),
-                               "x-amz-checksum-mode")) {
+        if (header_kind(request->headers[i]) == HOT_HEADER_CHECKSUMS) {
             return true;
         }
     }
@@ -60,12 +57,7 @@ static bool is_plain(const Wire__Request *request)
         }
     }
     for (size_t i = 0; i < request->n_headers; i++) {
-        const Wire__Field *header = request->headers[i];
-
-        if (!is_harmless(pb_slice(header->name)) &&
-            !(slice_equal_string(pb_slice(header->name),
-                                 "x-amz-checksum-mode") &&
-              slice_equal_string(pb_slice(header->value), "ENABLED"))) {
+        if (header_kind(request->headers[i]) == HOT_HEADER_UNKNOWN) {
             return false;
         }
     }
@@ -76,8 +68,12 @@ static bool is_plain(const Wire__Request *request)
 static bool may_be_given_again(const struct s3_call *call,
                                const Meta__Object *object)
 {
+    /* Of files the location has decided, and s3d does not. */
+    const unsigned decisions =
+        call->request->operation == WIRE__OPERATION__GET_FILE ? 0 : 1;
+
     return call->hot.valid && is_read(call) && is_plain(call->request) &&
-           call->decisions == 1 && !call->consulted &&
+           call->decisions == decisions && !call->consulted &&
            !call->identity.temporary && call->reply.status == 200 &&
            object->encryption == NULL &&
            document_get(call->bucket, DOCUMENT_LOGGING).data == NULL &&
@@ -102,22 +98,27 @@ static bool body_of(struct s3_call *call, const Meta__Object *object,
 void hot_answer_publish(struct s3_call *call, const Meta__Object *object,
                         bool with_body)
 {
+    const Wire__Request *request = call->request;
     const Wire__Reply *reply = &call->reply;
-    struct hot_object answer = {
-        .bucket_name = call->bucket_name,
-        .key = call->key,
-        .bucket = call->bucket->id,
-        .content_length = object->size,
-        .checksums = asks_for_checksums(call->request),
-        .anybody = call_is_anonymous(call),
-        .access_key = pb_slice(call->request->access_key),
-        .generation = call->request->key_generation,
-    };
+    struct hot_question question;
     struct hot_header_field *fields;
+    struct hot_answer answer = {
+        .content_length = object->size,
+        .mtime_ms = object->mtime_ms,
+        .checksums = asks_for_checksums(request),
+        .anybody = call_is_anonymous(call),
+        .access_key = pb_slice(request->access_key),
+        .generation = request->key_generation,
+    };
 
     if (!may_be_given_again(call, object) ||
         !body_of(call, object, with_body, &answer.body) ||
-        !hot_is_wanted(call->service->hot, call->bucket_name, call->key)) {
+        !hot_ask(&question, request->operation, call->bucket_name,
+                 pb_slice(request->key), request->file)) {
+        return;
+    }
+    answer.question = slice_of(question.data, question.size);
+    if (!hot_is_wanted(call->service->hot, answer.question)) {
         return;
     }
     fields = arena_alloc(call->arena, (reply->n_headers + 1) * sizeof(*fields));

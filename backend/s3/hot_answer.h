@@ -7,10 +7,12 @@
 
 #include "s3/call.h"
 
-/* Before anything of a GetObject or HeadObject is looked up. */
+/* Before anything that a read concerns is looked up. */
 void hot_answer_begin(struct s3_call *call);
-/* Before its object's record is read, each time. */
-void hot_answer_look(struct s3_call *call);
+/* Before the record of a key is read, each time, whether it is there or not. */
+void hot_answer_look(struct s3_call *call, struct slice key);
+/* The answer depends on more than records that were looked at. */
+void hot_answer_forget(struct s3_call *call);
 /* The call has been answered with all of `object`. */
 void hot_answer_publish(struct s3_call *call, const Meta__Object *object,
                         bool with_body);

@@ -7,6 +7,7 @@
 #include "s3/authorize.h"
 #include "s3/bucket.h"
 #include "s3/document.h"
+#include "s3/hot_answer.h"
 #include "s3/object.h"
 #include "s3/operations.h"
 
@@ -118,6 +119,7 @@ static enum s3_error look(struct s3_call *call, struct slice key,
 
     *object = NULL;
     if (object_valid_key(key)) {
+        hot_answer_look(call, key);
         error =
             object_find(call, call->bucket->id, key, slice_of(NULL, 0), object);
     }
@@ -162,6 +164,9 @@ static enum s3_error try_object(struct s3_call *call, bool *absent)
             return S3_OK;
         }
         error = object_answer(call, object, wants_body(call));
+        if (error == 0) {
+            hot_answer_publish(call, object, wants_body(call));
+        }
     }
     return error == 0 ? S3_OK : broken(call, error);
 }

@@ -56,12 +56,11 @@ static void close_index(struct hot *hot, struct reader *reader)
     munmap(reader->base, reader->size);
 }
 
+/* Here a question is a key. */
 static bool find_key(struct reader *reader, struct slice key)
 {
-    const struct slice bucket = BUCKET;
-
-    return hot_find(&reader->view, bucket.data, bucket.size, key.data, key.size,
-                    reader->copy, &reader->found);
+    return hot_find(&reader->view, key.data, key.size, reader->copy,
+                    &reader->found);
 }
 
 static bool find(struct reader *reader)
@@ -75,17 +74,15 @@ static void look(struct hot *hot, struct slice key, struct hot_token *token)
     hot_look_at_key(hot, ID, key, token);
 }
 
-static struct hot_object object_of(struct slice key, struct slice body)
+static struct hot_answer answer_of(struct slice key, struct slice body)
 {
     static const struct hot_header_field fields[] = {
         {{(const uint8_t *)"ETag", 4}, {(const uint8_t *)"\"x\"", 3}},
         {{(const uint8_t *)"x-amz-meta-a", 12}, {(const uint8_t *)"", 0}},
     };
 
-    return (struct hot_object){
-        .bucket_name = BUCKET,
-        .key = key,
-        .bucket = ID,
+    return (struct hot_answer){
+        .question = key,
         .content_length = body.size,
         .fields = fields,
         .field_count = 2,
@@ -97,9 +94,9 @@ static struct hot_object object_of(struct slice key, struct slice body)
 static bool publish(struct hot *hot, const struct hot_token *token,
                     const char *body)
 {
-    const struct hot_object object = object_of(KEY, slice_from_string(body));
+    const struct hot_answer answer = answer_of(KEY, slice_from_string(body));
 
-    return hot_publish(hot, token, &object);
+    return hot_publish(hot, token, &answer);
 }
 
 static void fill(struct hot *hot, const char *body)
@@ -225,19 +222,68 @@ static void two_changes_at_once(void **state)
     close_index(hot, &reader);
 }
 
+/* An answer that several keys have a part in goes with any of them. */
+static void all_that_was_looked_at_counts(void **state)
+{
+    static const char *const keys[] = {"a.br", "a.gz", "a"};
+    struct reader reader;
+    struct hot *hot = open_index(1 << 20, &reader);
+    struct hot_token token;
+
+    (void)state;
+    for (unsigned changed = 0; changed < 3; changed++) {
+        hot_look(hot, BUCKET, &token);
+        for (unsigned i = 0; i < 3; i++) {
+            hot_look_at_key(hot, ID, slice_from_string(keys[i]), &token);
+        }
+        assert_true(publish(hot, &token, "bytes"));
+        assert_true(find(&reader));
+        assert_int_equal(reader.found.entry->seen, 4);
+        hot_change(hot, ID, slice_from_string(keys[changed]), false);
+        assert_false(find(&reader));
+        hot_change(hot, ID, slice_from_string(keys[changed]), true);
+        assert_false(find(&reader));
+    }
+    hot_look(hot, BUCKET, &token);
+    for (unsigned i = 1; i < HOT_SEEN_MAX; i++) {
+        hot_look_at_key(hot, ID, KEY, &token);
+    }
+    assert_true(publish(hot, &token, "bytes") && find(&reader));
+    hot_look_at_key(hot, ID, KEY, &token);
+    assert_false(publish(hot, &token, "bytes"));
+    close_index(hot, &reader);
+}
+
+/* One key was read, outdated and read again. */
+static void what_was_read_twice_is_not_found(void **state)
+{
+    struct reader reader;
+    struct hot *hot = open_index(1 << 20, &reader);
+    struct hot_token token;
+
+    (void)state;
+    look(hot, KEY, &token);
+    hot_change(hot, ID, KEY, false);
+    hot_change(hot, ID, KEY, true);
+    hot_look_at_key(hot, ID, KEY, &token);
+    publish(hot, &token, "bytes");
+    assert_false(find(&reader));
+    close_index(hot, &reader);
+}
+
 /* --- who may read ----------------------------------------------------------*/
 static void add_reader(struct hot *hot, const char *access_key,
                        uint64_t generation)
 {
-    struct hot_object object = object_of(KEY, slice_of(NULL, 0));
+    struct hot_answer answer = answer_of(KEY, slice_of(NULL, 0));
     struct hot_token token;
 
-    object.content_length = 5;
-    object.anybody = false;
-    object.access_key = slice_from_string(access_key);
-    object.generation = generation;
+    answer.content_length = 5;
+    answer.anybody = false;
+    answer.access_key = slice_from_string(access_key);
+    answer.generation = generation;
     look(hot, KEY, &token);
-    assert_true(hot_publish(hot, &token, &object));
+    assert_true(hot_publish(hot, &token, &answer));
 }
 
 static bool may(const struct reader *reader, const char *access_key,
@@ -282,23 +328,23 @@ static void checksums_are_kept(void **state)
 {
     struct reader reader;
     struct hot *hot = open_index(1 << 20, &reader);
-    struct hot_object object = object_of(KEY, SLICE_LITERAL("bytes"));
+    struct hot_answer answer = answer_of(KEY, SLICE_LITERAL("bytes"));
     struct hot_token token;
 
     (void)state;
-    object.checksums = true;
+    answer.checksums = true;
     look(hot, KEY, &token);
-    assert_true(hot_publish(hot, &token, &object));
-    object.checksums = false;
-    object.field_count = 1;
-    assert_true(hot_publish(hot, &token, &object));
+    assert_true(hot_publish(hot, &token, &answer));
+    answer.checksums = false;
+    answer.field_count = 1;
+    assert_true(hot_publish(hot, &token, &answer));
     assert_true(find(&reader));
     assert_true(reader.found.entry->checksums);
     assert_int_equal(reader.found.entry->fields, 2);
     hot_change(hot, ID, KEY, false);
     hot_change(hot, ID, KEY, true);
     look(hot, KEY, &token);
-    assert_true(hot_publish(hot, &token, &object));
+    assert_true(hot_publish(hot, &token, &answer));
     assert_true(find(&reader));
     assert_false(reader.found.entry->checksums);
     assert_int_equal(reader.found.entry->fields, 1);
@@ -313,28 +359,28 @@ static void bounds_hold(void **state)
     struct hot *hot = open_index(1 << 20, &reader);
     const struct hot_header_field broken = {SLICE_LITERAL("a"),
                                             SLICE_LITERAL("b\r\nc: d")};
-    struct hot_object object;
+    struct hot_answer answer;
     struct hot_token token;
 
     (void)state;
     look(hot, KEY, &token);
     for (size_t size = 0; size < sizeof(large); size += 7) {
-        object = object_of(KEY, slice_of(large, size));
-        if (hot_publish(hot, &token, &object)) {
+        answer = answer_of(KEY, slice_of(large, size));
+        if (hot_publish(hot, &token, &answer)) {
             assert_true(find(&reader));
             assert_int_equal(reader.found.entry->body_size, size);
         } else {
             assert_true(size > 7000);
         }
     }
-    object = object_of(KEY, SLICE_LITERAL("bytes"));
-    object.fields = &broken;
-    object.field_count = 1;
-    assert_false(hot_publish(hot, &token, &object));
-    object.field_count = 256;
-    object.fields = calloc(256, sizeof(*object.fields));
-    assert_false(hot_publish(hot, &token, &object));
-    free((void *)object.fields);
+    answer = answer_of(KEY, SLICE_LITERAL("bytes"));
+    answer.fields = &broken;
+    answer.field_count = 1;
+    assert_false(hot_publish(hot, &token, &answer));
+    answer.field_count = 256;
+    answer.fields = calloc(256, sizeof(*answer.fields));
+    assert_false(hot_publish(hot, &token, &answer));
+    free((void *)answer.fields);
     close_index(hot, &reader);
 }
 
@@ -349,11 +395,11 @@ static void sets_give_up_slots(void **state)
         char key[8];
         const struct slice name =
             slice_of(key, (size_t)snprintf(key, sizeof(key), "%u", i));
-        const struct hot_object object = object_of(name, name);
+        const struct hot_answer answer = answer_of(name, name);
         struct hot_token token;
 
         look(hot, name, &token);
-        assert_true(hot_publish(hot, &token, &object));
+        assert_true(hot_publish(hot, &token, &answer));
         assert_true(find_key(&reader, name));
     }
     for (unsigned i = 0; i < 100; i++) {
@@ -372,10 +418,10 @@ static void twice_is_wanted(void **state)
     struct hot *hot = open_index(1 << 20, &reader);
 
     (void)state;
-    assert_false(hot_is_wanted(hot, BUCKET, KEY));
-    assert_true(hot_is_wanted(hot, BUCKET, KEY));
-    assert_false(hot_is_wanted(hot, BUCKET, SLICE_LITERAL("other")));
-    assert_false(hot_is_wanted(NULL, BUCKET, KEY));
+    assert_false(hot_is_wanted(hot, KEY));
+    assert_true(hot_is_wanted(hot, KEY));
+    assert_false(hot_is_wanted(hot, SLICE_LITERAL("other")));
+    assert_false(hot_is_wanted(NULL, KEY));
     close_index(hot, &reader);
 }
 
@@ -459,9 +505,9 @@ static void *fills(void *argument)
         for (unsigned i = 1; i < 500; i++) {
             body[i] = body[0];
         }
-        const struct hot_object object =
-            object_of(KEY, slice_of(body, sizeof(body)));
-        hot_publish(race->hot, &token, &object);
+        const struct hot_answer answer =
+            answer_of(KEY, slice_of(body, sizeof(body)));
+        hot_publish(race->hot, &token, &answer);
     }
     return NULL;
 }
@@ -582,6 +628,8 @@ int main(void)
         cmocka_unit_test(a_reader_cannot_write),
         cmocka_unit_test(no_order_leaves_the_old),
         cmocka_unit_test(two_changes_at_once),
+        cmocka_unit_test(all_that_was_looked_at_counts),
+        cmocka_unit_test(what_was_read_twice_is_not_found),
         cmocka_unit_test(readers_are_gathered),
         cmocka_unit_test(checksums_are_kept),
         cmocka_unit_test(bounds_hold),
