@@ -208,15 +208,18 @@ http {{
                     raise
                 assert process.returncode == 0, process.args
 
+    def logs(self):
+        return [self.directory / name for name in
+                ("error.log", "s3d.out", "nginx.out", "s3d.log")]
+
     def check_logs(self):
         """No alert, crash or sanitizer report may be left behind."""
-        for name in ("error.log", "s3d.out", "nginx.out", "s3d.log"):
-            path = self.directory / name
+        for path in self.logs():
             text = path.read_text(errors="replace") if path.exists() else ""
             for bad in ("[alert]", "[emerg]", "Sanitizer", "invariant failed",
                         "exited on signal"):
                 lines = [line for line in text.splitlines() if bad in line]
-                assert not lines, f"{name}: {lines[:5]}"
+                assert not lines, f"{path.name}: {lines[:5]}"
 
     def worker_pids(self):
         children = pathlib.Path(

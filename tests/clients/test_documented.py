@@ -66,6 +66,13 @@ ASKS = {
     ("docs/static.md", "Website endpoints"): [
         [("site.s3-website.example.org", "/", 404,
           b"NoSuchWebsiteConfiguration")]],
+    ("docs/how-to.md", "Serve a site with TLS"): [
+        [("www.example.org", "/x.css", 301, b"301")]],
+    ("docs/how-to.md", "Limit access by address, or to a CDN"): [
+        [("s3.example.org", "/site/x.css", 403, DENIED)],
+        [("www.example.org", "/x.css", 403, b"403 Forbidden")]],
+    ("docs/monitoring.md", "Metrics"): [
+        [("www.example.org", "/s3_status", 403, b"403 Forbidden")]],
     ("conf/examples/five-lines.conf", ""): [
         [("s3.example.org", "/site/x.css", 403, DENIED),
          ("www.example.org", "/media/a.txt", 200, b"media")]],
@@ -93,7 +100,8 @@ def blocks(document, language):
 
 
 def documented():
-    for document in ("README.md", "docs/drop-in.md", "docs/static.md"):
+    for document in ("README.md", "docs/drop-in.md", "docs/static.md",
+                     "docs/how-to.md", "docs/monitoring.md"):
         count = {}
         for heading, text in blocks(document, "nginx"):
             number = count[heading] = count.get(heading, -1) + 1
