@@ -1,5 +1,5 @@
 """What the documents say that a program can check: links resolve, here and as
-the package installs them; commands of s3ctl, awscli and curl exist with the
+the package installs them; commands of s3ctl, s3d, awscli and curl exist with the
 options that are shown; the picture of the folders is the Makefile's."""
 
 import functools
@@ -95,7 +95,7 @@ def test_alerts_have_their_section():
 
 
 # --- commands ---------------------------------------------------------------
-PROGRAMS = {"s3ctl", "aws", "curl"}
+PROGRAMS = {"s3ctl", "s3d", "aws", "curl"}
 # Of s3ctl: named in a sentence as a family, without one of its commands.
 FAMILIES = {"user", "policy", "kms key"}
 
@@ -217,6 +217,15 @@ def test_names_are_looked_for():
 ])
 def test_s3ctl_is_asked(tmp_path, words, right):
     assert understood(words.split(), tmp_path) == right
+
+
+def test_s3d():
+    known = set(re.findall(r"(?<!\S)-\w", run(BUILD / "s3d", "-h").stdout))
+    found = shown("s3d")
+    assert found
+    for words, _, document in found:
+        options = {word for word in words if word.startswith("-")}
+        assert options <= known, (document, words)
 
 
 def test_curl():
