@@ -132,6 +132,10 @@ struct io *io_sim_new(uint64_t seed, uint64_t capacity_bytes);
 /* Power cut: loses a random subset of unsynced sectors and names. Open files
  * become unusable (-EIO) and must be closed. */
 void io_sim_crash(struct io *io);
+/* The same while threads are at work: until the power is on again every call
+ * fails, so that none of them does something after its end. */
+void io_sim_power_off(struct io *io);
+void io_sim_power_on(struct io *io);
 /* From now on a crash loses the last changes of names only, as ext4, XFS and
  * btrfs do: LevelDB relies on it. */
 void io_sim_order_names(struct io *io);

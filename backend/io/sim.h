@@ -50,6 +50,7 @@ struct sim {
     uint64_t random;
     uint64_t capacity, used; /* bytes */
     uint64_t power;          /* counts crashes: handles of before are dead */
+    bool off;                /* every call fails */
     struct sim_name *names;  /* by path */
     size_t name_count, name_capacity;
     uint64_t operations; /* on names, so far */

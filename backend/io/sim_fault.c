@@ -60,6 +60,9 @@ int sim_fault(struct sim *sim, const char *path, bool now)
     } else if (failing != NULL) {
         take_time(sim, failing->delay_us);
     }
+    if (sim->off) {
+        return -EIO;
+    }
     if (sim->fail_times == 0) {
         return 0;
     }
@@ -190,10 +193,11 @@ static void crash_names(struct sim *sim)
     sim_drop_names(sim);
 }
 
-void io_sim_crash(struct io *io)
+void io_sim_power_off(struct io *io)
 {
     struct sim *sim = (struct sim *)io;
     pthread_mutex_lock(&sim->mutex);
+    sim->off = true;
     sim->power++;
     crash_names(sim);
     for (size_t i = 0; i < sim->name_count; i++) {
@@ -205,6 +209,20 @@ void io_sim_crash(struct io *io)
         inode->locker = NULL;
     }
     pthread_mutex_unlock(&sim->mutex);
+}
+
+void io_sim_power_on(struct io *io)
+{
+    struct sim *sim = (struct sim *)io;
+    pthread_mutex_lock(&sim->mutex);
+    sim->off = false;
+    pthread_mutex_unlock(&sim->mutex);
+}
+
+void io_sim_crash(struct io *io)
+{
+    io_sim_power_off(io);
+    io_sim_power_on(io);
 }
 
 static uint64_t bytes_below(struct sim *sim, const char *prefix)

@@ -325,6 +325,25 @@ static void corrupt_and_wipe(void **state)
     io_free(io);
 }
 
+/* What a program does after its end, nobody sees. */
+static void power_stays_off(void **state)
+{
+    (void)state;
+    struct io *io = io_sim_new(1, 1 << 20);
+    struct io_file *file = create(io, "/before");
+    assert_int_equal(io_sync_dir(io, "/"), 0);
+    io_sim_power_off(io);
+    assert_int_equal(io_mkdir(io, "/d"), -EIO);
+    assert_int_equal(io_unlink(io, "/before"), -EIO);
+    assert_int_equal(io_pwrite(file, "x", 1, 0), -EIO);
+    io_sim_power_on(io);
+    assert_true(there(io, "/before"));
+    assert_false(there(io, "/d"));
+    assert_int_equal(io_mkdir(io, "/d"), 0);
+    io_close(file);
+    io_free(io);
+}
+
 static void locks(void **state)
 {
     (void)state;
@@ -403,6 +422,7 @@ int main(void)
         cmocka_unit_test(failing),
         cmocka_unit_test(capacity),
         cmocka_unit_test(corrupt_and_wipe),
+        cmocka_unit_test(power_stays_off),
         cmocka_unit_test(locks),
         cmocka_unit_test(nodes),
         cmocka_unit_test(deterministic),

@@ -115,9 +115,10 @@ static void recover(struct world *w)
 {
     struct s3_fixture *fixture = &w->fixture;
 
-    io_sim_crash(fixture->io);
+    io_sim_power_off(fixture->io);
     s3_close_events(fixture);
     s3_fixture_detach(fixture);
+    io_sim_power_on(fixture->io);
     s3_fixture_attach(fixture);
     s3_fixture_reopen(fixture, open_mirrors(w));
     s3_open_events(fixture, 0, EVENTS_BLOCK);
