@@ -122,7 +122,7 @@ $(BUILD)/s3ctl: $(CTL) $(BUILD)/libtransfer.a $(call archives,purge) $(BUILD)/li
 # The dynamic module, against the sources of Debian's nginx-dev.
 module: $(BUILD)/ngx_http_s3_module.so
 SHARED := $(wildcard backend/hot/region.* backend/hot/question.*) backend/base/slice.c backend/base/base.h
-$(BUILD)/ngx_http_s3_module.so: config tools/build-module $(shell find ngx_s3_module backend/wire -type f) $(SHARED)
+$(BUILD)/ngx_http_s3_module.so: config config.make tools/build-module tools/embed $(shell find ngx_s3_module backend/wire console -type f) $(SHARED)
 	tools/build-module $(VARIANT) $(BUILD)
 
 # --- unit tests: tests/unit/<folder>_<what>_test.c ---------------------------

@@ -180,6 +180,13 @@ static ngx_command_t  ngx_http_s3_commands[] = {
       0,
       NULL },
 
+    { ngx_string("s3_console"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      ngx_http_s3_console,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
       ngx_null_command
 };
 
@@ -471,7 +478,7 @@ ngx_http_s3_set_upstream(ngx_conf_t *cf, ngx_http_s3_loc_conf_t *slcf,
 {
     ngx_url_t  url;
 
-    if (slcf->upstream.upstream) {
+    if (slcf->upstream.upstream || slcf->handler) {
         return "is duplicate";
     }
 

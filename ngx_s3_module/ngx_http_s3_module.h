@@ -26,6 +26,7 @@
  *   ngx_http_s3_variables.c  $s3_request_id and others
  *   ngx_http_s3_count.c      what all workers count, in shared memory
  *   ngx_http_s3_status.c     the same and s3d's, as metrics
+ *   ngx_http_s3_console.c    the page that shows all of it in a browser
  */
 
 
@@ -140,6 +141,17 @@ typedef struct {
     uint32_t                       index;
     ngx_str_t                      directory;
 } ngx_http_s3_drive_t;
+
+
+/* A file of console/. */
+
+typedef struct {
+    ngx_str_t                      name;
+    ngx_str_t                      type;
+    ngx_str_t                      etag;
+    size_t                         len;
+    u_char                        *body;
+} ngx_http_s3_console_file_t;
 
 
 /* What s3d answers: ngx_http_s3_key_t or Wire__Metrics; NULL: nothing. */
@@ -438,10 +450,16 @@ uint64_t ngx_http_s3_now(void);
 char *ngx_http_s3_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 void ngx_http_s3_status_ready(ngx_http_request_t *r, void *answer);
 
+/* ngx_http_s3_console.c */
+
+char *ngx_http_s3_console(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
 /* ngx_http_s3_variables.c */
 
 ngx_int_t ngx_http_s3_add_variables(ngx_conf_t *cf);
 
+
+extern ngx_http_s3_console_file_t  ngx_http_s3_console_files[];
 
 extern ngx_module_t  ngx_http_s3_module;
 

@@ -1,0 +1,63 @@
+// Dialogs: the browser's own, which keep the focus and close on Escape.
+
+import {button, describe, el, problem} from "./dom.js";
+
+/** A dialog that holds these children; returns {close, closed}. */
+export function dialog(title, children, {wide = false, onclose} = {}) {
+    const heading = `dialog-${title.replace(/\W+/g, "-")}`;
+    const box = el("dialog", {"aria-labelledby": heading,
+        class: wide ? "wide" : ""},
+        el("div", {class: "head"}, el("h2", {id: heading}, title),
+            el("button", {type: "button", class: "quiet", "aria-label": "Close",
+                onclick: () => box.close()}, "✕")),
+        children);
+    box.addEventListener("close", () => {
+        box.remove();
+        onclose?.();
+    });
+    document.body.append(box);
+    box.showModal();
+    return box;
+}
+
+/** Asks; `act` runs when it is confirmed, and the dialog shows its error. */
+export function ask(title, children, label, act, kind = "primary") {
+    const errors = el("div");
+    const form = el("form", {onsubmit: async event => {
+        event.preventDefault();
+        errors.replaceChildren();
+        const submit = form.querySelector("[type=submit]");
+        submit.disabled = true;
+        try {
+            await act(new FormData(form));
+            box.close();
+        } catch (error) {
+            errors.replaceChildren(problem(error));
+        }
+        submit.disabled = false;
+    }}, children, errors, el("div", {class: "actions"},
+        button("Cancel", () => box.close()),
+        el("button", {type: "submit", class: kind}, label)));
+    const box = dialog(title, form);
+    return box;
+}
+
+export function confirm(title, text, label, act) {
+    return ask(title, el("p", {}, text), label, act, "danger");
+}
+
+/** Text to be taken away, with a button that copies it. */
+export function copyable(label, value) {
+    const input = el("input", {readonly: true, value, "aria-label": label,
+        onfocus: () => input.select()});
+    const copy = button("Copy", async () => {
+        try {
+            await navigator.clipboard.writeText(value);
+            copy.textContent = "Copied";
+        } catch (error) {
+            input.select();
+            copy.textContent = describe(error);
+        }
+    });
+    return el("div", {class: "copyable"}, input, copy);
+}
