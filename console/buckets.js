@@ -63,7 +63,7 @@ export async function showBuckets(main, parameters, signal) {
         try {
             const buckets = await listBuckets(signal);
             fill(list, buckets.length ? table("Buckets",
-                ["Name", "Created", ["", "end"]],
+                ["Name", ["Created", "minor"], ["", "end"]],
                 buckets.map(({name, created}) => [
                     el("a", {href: objectsLink(name)}, name),
                     el("span", {class: "dim"}, date(created)),

@@ -2,21 +2,21 @@
 
 import {button, describe, el, problem} from "./dom.js";
 
-/** A dialog that holds these children; returns {close, closed}. */
-export function dialog(title, children, {wide = false, onclose} = {}) {
-    const heading = `dialog-${title.replace(/\W+/g, "-")}`;
-    const box = el("dialog", {"aria-labelledby": heading,
+let made = 0;
+
+/** A dialog that holds these children. */
+export function dialog(title, children, {wide = false} = {}) {
+    const heading = el("h2", {id: `dialog-${++made}`, tabindex: -1}, title);
+    const box = el("dialog", {"aria-labelledby": heading.id,
         class: wide ? "wide" : ""},
-        el("div", {class: "head"}, el("h2", {id: heading}, title),
+        el("div", {class: "head"}, heading,
             el("button", {type: "button", class: "quiet", "aria-label": "Close",
                 onclick: () => box.close()}, "✕")),
         children);
-    box.addEventListener("close", () => {
-        box.remove();
-        onclose?.();
-    });
+    box.addEventListener("close", () => box.remove());
     document.body.append(box);
     box.showModal();
+    (box.querySelector("form input, form textarea") ?? heading).focus();
     return box;
 }
 

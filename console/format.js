@@ -12,6 +12,18 @@ export function bytes(value) {
         + UNITS[unit];
 }
 
+/** Of a line: powers of ten, as network people count. */
+export function traffic(value) {
+    const units = ["B", "kB", "MB", "GB"];
+    let unit = 0;
+    while (value >= 1000 && unit < units.length - 1) {
+        value /= 1000;
+        unit++;
+    }
+    return `${unit && value < 10 ? value.toFixed(1) : Math.round(value)} `
+        + `${units[unit]}/s`;
+}
+
 export function rate(value) {
     return value < 10 && value % 1 ? value.toFixed(1) : count(value);
 }

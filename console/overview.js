@@ -3,7 +3,7 @@
 import {chart} from "./charts.js";
 import {button, el, fill} from "./dom.js";
 import {drivePicture} from "./drives.js";
-import {bytes, count, percent, rate, seconds} from "./format.js";
+import {bytes, count, percent, rate, seconds, traffic} from "./format.js";
 import {concerns, drives, redundancy, samples, total, value} from "./metrics.js";
 import {changes, status, watch} from "./status.js";
 
@@ -139,10 +139,10 @@ export function showOverview(main, parameters, signal) {
             {label: "median", kind: "one", read: point => point.median},
             {label: "99 %", kind: "two", read: point => point.slowest},
         ], seconds),
-        chart("Bytes per second", [
+        chart("Traffic", [
             {label: "sent", kind: "one", read: point => point.sent},
             {label: "received", kind: "two", read: point => point.received},
-        ], bytes),
+        ], traffic),
     ];
     const picture = drivePicture();
     const top = el("div"), figures = el("div", {class: "tiles"});

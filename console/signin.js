@@ -52,7 +52,7 @@ export function showSignIn(main, entered) {
             submit.disabled = false;
         }
     }},
-    field("Access key", {name: "access", required: true, autofocus: true,
+    field("Access key", {name: "access", required: true,
         autocomplete: "username", autocapitalize: "off", spellcheck: "false"}),
     field("Secret key", {name: "secret", type: "password", required: true,
         autocomplete: "current-password"}),
@@ -62,7 +62,7 @@ export function showSignIn(main, entered) {
         field("Region", {name: "region", placeholder: "us-east-1",
             autocomplete: "off", spellcheck: "false"})),
     el("label", {class: "check"}, el("input", {type: "checkbox", name: "keep"}),
-        "Stay signed in in this tab"),
+        "Stay signed in until this tab is closed"),
     errors, el("button", {type: "submit", class: "primary"}, "Sign in"));
 
     fill(main, el("section", {class: "card signin"},

@@ -36,7 +36,7 @@ async function keys(user, refresh) {
         await iam(action, {UserName: user, ...fields});
         refresh();
     });
-    return [found.length ? table("Keys", ["Key", "Made", "", ["", "end"]],
+    return [found.length ? table("Keys", ["Key", ["Made", "minor"], "", ["", "end"]],
         found.map(key => {
             const AccessKeyId = text(key, "AccessKeyId");
             const active = text(key, "Status") === "Active";
@@ -63,11 +63,10 @@ async function keys(user, refresh) {
 
 function inlinePolicy(user, name, value, refresh) {
     ask(name ? `Policy ${name}` : "New policy", [
-        name ? el("input", {type: "hidden", name: "name", value: name})
-            : field("Name", {name: "name", required: true, autocomplete: "off"}),
+        !name && field("Name", {name: "name", required: true, autocomplete: "off"}),
         documentField(value)], "Save", async form => {
         await iam("PutUserPolicy", {UserName: user,
-            PolicyName: form.get("name"), PolicyDocument: form.get("document")});
+            PolicyName: name || form.get("name"), PolicyDocument: form.get("document")});
         refresh();
     });
 }
@@ -91,7 +90,7 @@ async function policies(user, refresh) {
             refresh)), "link"), "the user's own",
         button("Delete", () => act("DeleteUserPolicy", {PolicyName: name}),
             "quiet")]));
-    return [rows.length ? table("Policies", ["Policy", "", ["", "end"]], rows)
+    return [rows.length ? table("Policies", ["Policy", ["Kind", "minor"], ["", "end"]], rows)
         : el("p", {class: "empty"}, "No policy: the user has no rights, but "
             + "for what policies of buckets and groups give."),
     el("form", {class: "row", onsubmit: event => {
@@ -188,7 +187,7 @@ export async function showUsers(main, parameters, signal) {
             return;
         }
         fill(box, users.length ? table("Users",
-            ["Name", "Path", "Made", ["", "end"]], users.map(user => {
+            ["Name", ["Path", "minor"], ["Made", "minor"], ["", "end"]], users.map(user => {
                 const name = text(user, "UserName");
                 return [button(name, () => showUser(name), "link"),
                     el("span", {class: "dim"}, text(user, "Path")),

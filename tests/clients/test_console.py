@@ -85,8 +85,15 @@ class View:
     def go(self, view):
         self.page.evaluate(f"location.hash = {json.dumps(view)}")
 
+    def check(self):
+        """Nothing but S3's own errors was complained of, and forgets it."""
+        assert [text for text in self.page.complaints()
+                if not text.startswith("Failed to load resource")] == []
+        self.page.forget()
+
     def sign_in(self, access, secret):
         """By the keyboard."""
+        self.check()
         self.page.goto(self.stack.url)
         self.until("document.activeElement.name === 'access'")
         self.page.call("Input.insertText", text=access)
@@ -103,12 +110,13 @@ class View:
 def view(console, tmp_path_factory):
     browser = Browser(tmp_path_factory.mktemp("browser"))
     page = browser.page()
+    page.call("Network.disable")  # it would tell every byte of an upload
     page.call("Emulation.setDeviceMetricsOverride", **DESKTOP)
     view = View(page, console)
     view.sign_in(console.access_key, console.secret_key)
     view.reads("Requests per second")
     yield view
-    assert page.evaluate("window.hacked ?? null") is None
+    view.check()
     browser.close()
 
 
@@ -319,7 +327,6 @@ def test_strangers_names_are_text(view, console):
                       ContentType="image/svg+xml", Body=b"""
 <svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><script>
 top.hacked = 1; parent.hacked = 1;</script><rect width="9" height="9"/></svg>""")
-    view.page.forget()
     view.go("#/objects/strange/")
     view.press(EVIL)
     view.reads("<script>window.hacked = 1</script>",
@@ -335,11 +342,14 @@ top.hacked = 1; parent.hacked = 1;</script><rect width="9" height="9"/></svg>"""
     view.go("#/objects/" + EVIL.replace("/", "%2F").replace("#", "%23"))
     view.reads("InvalidBucketName")
     assert view.page.evaluate("window.hacked ?? null") is None
+    view.check()
     # Even a string that became markup would run nothing.
     assert view.page.evaluate("""[() => document.body.innerHTML = "<b>x</b>",
-        () => new Function("return 1")(), () => document.write("x")].map(
+        () => document.write("x")].map(
         act => { try { act(); return "ran"; } catch { return "refused"; } })
-    """) == ["refused"] * 3
+    """) == ["refused"] * 2
+    view.page.evaluate("0")
+    view.page.forget()  # the browser has complained
 
 
 def test_object(view, console):
@@ -398,7 +408,6 @@ def test_rules(view, console):
     view.press("Save")
     view.reads("AccessDenied")  # the public access block holds it back
     view.press("Public access")
-    view.reads("BlockPublicPolicy")
     view.until(f"{area}.value.includes('  <BlockPublicAcls>true')")
     view.press("Remove")
     view.press("Remove")
