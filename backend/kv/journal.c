@@ -9,7 +9,7 @@
 
 /*  0  magic          8  payload, bytes   16  sequence
  *  4  CRC32C of all that follows, the payload included
- *                   12  zero             24  epoch        32  payload */
+ *                   12  time, seconds    24  epoch        32  payload */
 #define GROUP_MAGIC  0x4733534au
 #define GROUP_HEADER 32u
 #define GROUP_ALIGN  8u
@@ -58,18 +58,20 @@ static void segment_path(const struct journal *journal, uint64_t first,
 
 /* --- reading ---------------------------------------------------------------*/
 
-/* The group at `offset` of a file of `size` bytes. -ENOENT: it is not whole. */
-static int group_read(struct io_file *file, uint64_t size, uint64_t offset,
-                      uint64_t seq, struct buffer *payload)
+/* The group at `offset` of a file of `size` bytes, with its header. -ENOENT: it
+ * is not whole. */
+static int group_read_header(struct io_file *file, uint64_t size,
+                             uint64_t offset, uint64_t seq,
+                             uint8_t header[GROUP_HEADER],
+                             struct buffer *payload)
 {
-    uint8_t header[GROUP_HEADER];
     uint32_t bytes, crc;
     int error;
 
     if (size < offset + GROUP_HEADER) {
         return -ENOENT;
     }
-    error = io_pread(file, header, sizeof(header), offset);
+    error = io_pread(file, header, GROUP_HEADER, offset);
     if (error != 0) {
         return error;
     }
@@ -87,6 +89,14 @@ static int group_read(struct io_file *file, uint64_t size, uint64_t offset,
     crc = crc32c_bytes(header + 8, GROUP_HEADER - 8);
     crc = crc32c_extend(crc, payload->data, bytes);
     return crc == get_u32le(header + 4) ? 0 : -ENOENT;
+}
+
+static int group_read(struct io_file *file, uint64_t size, uint64_t offset,
+                      uint64_t seq, struct buffer *payload)
+{
+    uint8_t header[GROUP_HEADER];
+
+    return group_read_header(file, size, offset, seq, header, payload);
 }
 
 /* A power cut tears the last group only: a whole one behind the damage says
@@ -322,6 +332,7 @@ static int group_write(struct journal *journal, uint64_t epoch,
 
     put_u32le(group, GROUP_MAGIC);
     put_u32le(group + 8, (uint32_t)payload.size);
+    put_u32le(group + 12, (uint32_t)(clock_wall_ms() / 1000));
     put_u64le(group + 16, journal->next);
     put_u64le(group + 24, epoch);
     memcpy(group + GROUP_HEADER, payload.data, payload.size);
@@ -528,4 +539,125 @@ int journal_cursor_next(struct journal_cursor *cursor, uint64_t *seq,
     cursor->offset += group_size(payload->size);
     *seq = cursor->next++;
     return 0;
+}
+
+/* --- views -----------------------------------------------------------------*/
+
+struct journal_view {
+    struct journal names; /* of nobody's: only io and directory */
+    struct io_file *file;
+    uint64_t offset, next;
+};
+
+struct choice {
+    uint64_t seq, first; /* the highest name that is not above seq; 0: none */
+};
+
+static int choose_segment(void *context, const char *name)
+{
+    struct choice *choice = context;
+    uint8_t number[NAME_DIGITS / 2];
+    uint64_t first;
+
+    if (strlen(name) != NAME_DIGITS ||
+        hex_decode(number, slice_from_string(name)) != 0) {
+        return 0;
+    }
+    first = get_u64be(number);
+    if (first <= choice->seq && first > choice->first) {
+        choice->first = first;
+    }
+    return 0;
+}
+
+/* -ENOENT: there is no such segment. */
+static int view_enter(struct journal_view *view, uint64_t first)
+{
+    char path[PATH_SIZE];
+    struct io_file *file;
+    int error;
+
+    segment_path(&view->names, first, path);
+    error = io_open(view->names.io, path, IO_READ, &file);
+    if (error == 0) {
+        io_close(view->file);
+        view->file = file;
+        view->offset = 0;
+    }
+    return error;
+}
+
+/* The group `seq`, if it is the next one in the file. */
+static int view_read(struct journal_view *view, uint64_t seq, uint32_t *time,
+                     struct buffer *payload)
+{
+    uint8_t header[GROUP_HEADER];
+    uint64_t size = 0;
+    int error = io_size(view->file, &size);
+
+    if (error == 0) {
+        error = group_read_header(view->file, size, view->offset, seq, header,
+                                  payload);
+    }
+    if (error == 0) {
+        *time = get_u32le(header + 12);
+        view->offset += group_size(payload->size);
+    }
+    return error;
+}
+
+int journal_view_open(struct io *io, const char *directory, uint64_t seq,
+                      struct journal_view **out)
+{
+    struct journal_view *view = xcalloc(1, sizeof(*view));
+    struct choice choice = {.seq = seq};
+    struct buffer payload = {0};
+    uint32_t time;
+    int error;
+
+    view->names.io = io;
+    view->names.directory = xstrdup(directory);
+    view->next = seq;
+    error = io_list(io, directory, choose_segment, &choice);
+    if (error == 0) {
+        error = choice.first > 0 ? view_enter(view, choice.first) : -ERANGE;
+    }
+    for (uint64_t at = choice.first; at < seq && error == 0; at++) {
+        error = view_read(view, at, &time, &payload);
+    }
+    buffer_free(&payload);
+    if (error != 0) {
+        journal_view_close(view);
+        return error == -ENOENT ? -ERANGE : error;
+    }
+    *out = view;
+    return 0;
+}
+
+/* What a power cut tore is behind the last whole group, and its number is the
+ * name of the next segment. */
+int journal_view_next(struct journal_view *view, uint32_t *time,
+                      struct buffer *payload)
+{
+    int error = view_read(view, view->next, time, payload);
+
+    if (error == -ENOENT) {
+        error = view_enter(view, view->next);
+        if (error == 0) {
+            error = view_read(view, view->next, time, payload);
+        }
+    }
+    if (error == 0) {
+        view->next++;
+    }
+    return error;
+}
+
+void journal_view_close(struct journal_view *view)
+{
+    if (view != NULL) {
+        io_close(view->file);
+        free(view->names.directory);
+        free(view);
+    }
 }

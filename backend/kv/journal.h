@@ -56,4 +56,17 @@ void journal_cursor_free(struct journal_cursor *cursor);
 int journal_cursor_next(struct journal_cursor *cursor, uint64_t *seq,
                         struct buffer *payload);
 
+/* Reads a journal that others write to, drop and close: whatever becomes of it,
+ * a view sees whole groups, in order, or an error. Of one thread. */
+struct journal_view;
+/* From group `seq` on, which is kept or may be the next one. -ERANGE: it is
+ * kept no more, or further away. */
+int journal_view_open(struct io *io, const char *directory, uint64_t seq,
+                      struct journal_view **view);
+/* The next group into `payload` (replaced), and when it was written, in seconds
+ * since 1970. -ENOENT: there is none yet, or no more. */
+int journal_view_next(struct journal_view *view, uint32_t *time,
+                      struct buffer *payload);
+void journal_view_close(struct journal_view *view); /* NULL is allowed */
+
 #endif

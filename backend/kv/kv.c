@@ -221,6 +221,13 @@ struct kv_iterator *kv_iterate(struct kv *kv)
     return kv->ops->iterate(kv);
 }
 
+int kv_snapshot(struct kv *kv, struct kv_position *position,
+                struct kv_iterator **iterator)
+{
+    invariant(kv->ops->snapshot != NULL);
+    return kv->ops->snapshot(kv, position, iterator);
+}
+
 void kv_iterator_free(struct kv_iterator *iterator)
 {
     if (iterator != NULL) {

@@ -69,6 +69,31 @@ int kv_barrier(struct kv *kv);
 
 /* Sees the store as it was when the iterator was made. */
 struct kv_iterator *kv_iterate(struct kv *kv);
+/* A moment in the life of a store. */
+#define KV_STORE_ID_SIZE 16
+struct kv_position {
+    uint8_t store[KV_STORE_ID_SIZE]; /* new with each store that is made */
+    uint64_t commit;                 /* number of the last group of commits */
+};
+/* An iterator over what was committed up to that moment, and nothing else.
+ * Commits wait until it is made, not for it. -EIO. */
+int kv_snapshot(struct kv *kv, struct kv_position *position,
+                struct kv_iterator **iterator);
+/* Groups of commits, one by one, as the journal keeps them for a while. */
+struct kv_log;
+struct kv_group {
+    uint64_t number;
+    uint64_t written_s;   /* seconds since 1970 */
+    struct slice changes; /* until the next call; kv_batch_load() takes them */
+};
+/* Those after `after`, up to the last one that is committed now, which *until
+ * says. -ERANGE: they are kept no more, or the store never got so far; -ENOENT:
+ * it keeps none at all; -EIO. The store outlives the log. Of one thread. */
+int kv_log_open(struct kv *kv, uint64_t after, struct kv_position *until,
+                struct kv_log **log);
+/* -ENOENT: that was the last one. */
+int kv_log_next(struct kv_log *log, struct kv_group *group);
+void kv_log_close(struct kv_log *log); /* NULL is allowed */
 void kv_iterator_free(struct kv_iterator *iterator);
 void kv_seek(struct kv_iterator *iterator, struct slice key); /* first >= key */
 void kv_next(struct kv_iterator *iterator);

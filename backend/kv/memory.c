@@ -35,6 +35,7 @@ struct memory_kv {
     pthread_mutex_t lock;   /* root */
     struct node *root;
     uint64_t random;
+    uint64_t commits;      /* with root */
     uint64_t commits_left; /* until one fails */
 };
 
@@ -276,6 +277,7 @@ static int memory_commit(struct kv *kv, const struct kv_batch *batch)
     pthread_mutex_lock(&self->lock);
     old = self->root;
     self->root = root;
+    self->commits++;
     pthread_mutex_unlock(&self->lock);
     kv_tell(kv, kv_batch_changes(batch));
     pthread_mutex_unlock(&self->writer);
@@ -326,7 +328,8 @@ static int memory_error(struct kv_iterator *iterator)
     return 0;
 }
 
-static struct kv_iterator *memory_iterate(struct kv *kv)
+/* Takes over the root. */
+static struct kv_iterator *iterate_root(struct node *root)
 {
     static const struct kv_iterator_ops ops = {
         .free = memory_iterator_free,
@@ -340,8 +343,28 @@ static struct kv_iterator *memory_iterate(struct kv *kv)
     struct memory_iterator *iterator = xcalloc(1, sizeof(*iterator));
 
     iterator->iterator.ops = &ops;
-    iterator->root = take_root((struct memory_kv *)kv);
+    iterator->root = root;
     return &iterator->iterator;
+}
+
+static struct kv_iterator *memory_iterate(struct kv *kv)
+{
+    return iterate_root(take_root((struct memory_kv *)kv));
+}
+
+static int memory_snapshot(struct kv *kv, struct kv_position *position,
+                           struct kv_iterator **iterator)
+{
+    struct memory_kv *self = (struct memory_kv *)kv;
+    struct node *root;
+
+    *position = (struct kv_position){0};
+    pthread_mutex_lock(&self->lock);
+    root = node_ref(self->root);
+    position->commit = self->commits;
+    pthread_mutex_unlock(&self->lock);
+    *iterator = iterate_root(root);
+    return 0;
 }
 
 struct kv *kv_open_memory(void)
@@ -351,6 +374,7 @@ struct kv *kv_open_memory(void)
         .get = memory_get,
         .commit = memory_commit,
         .iterate = memory_iterate,
+        .snapshot = memory_snapshot,
     };
     struct memory_kv *self = xcalloc(1, sizeof(*self));
 

@@ -171,6 +171,10 @@ int mirrors_wait_applied(struct mirrors *all, uint64_t seq);
 int mirrors_get(struct kv *kv, struct arena *arena, struct slice key,
                 struct slice *value);
 struct kv_iterator *mirrors_iterate(struct kv *kv);
+int mirrors_snapshot(struct kv *kv, struct kv_position *position,
+                     struct kv_iterator **iterator);
+int mirrors_journal(struct kv *kv, struct kv_position *until, struct io **io,
+                    char **directory);
 bool mirrors_statistics(struct kv *kv, struct kv_statistics *statistics);
 /* Lock held: the first member alive becomes the primary, or nobody. */
 void mirrors_choose_primary(struct mirrors *all);

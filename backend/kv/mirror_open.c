@@ -499,6 +499,8 @@ static struct mirrors *mirrors_new(const struct kv_mirror_options *options,
         .get = mirrors_get,
         .commit = mirrors_commit,
         .iterate = mirrors_iterate,
+        .snapshot = mirrors_snapshot,
+        .journal = mirrors_journal,
         .statistics = mirrors_statistics,
     };
     struct mirrors *all = xcalloc(1, sizeof(*all));

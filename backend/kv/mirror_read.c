@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct mirror_iterator {
     struct kv_iterator iterator;
@@ -162,7 +163,8 @@ static int iterator_error(struct kv_iterator *iterator)
     return self->inner != NULL ? kv_error(self->inner) : -EIO;
 }
 
-struct kv_iterator *mirrors_iterate(struct kv *kv)
+/* Takes over the reference; NULL: there is no primary. */
+static struct kv_iterator *iterate_db(struct mirrors *all, struct mirror_db *db)
 {
     static const struct kv_iterator_ops ops = {
         .free = iterator_free,
@@ -176,10 +178,61 @@ struct kv_iterator *mirrors_iterate(struct kv *kv)
     struct mirror_iterator *iterator = xcalloc(1, sizeof(*iterator));
 
     iterator->iterator.ops = &ops;
-    iterator->all = (struct mirrors *)kv;
-    iterator->db = take_primary(iterator->all);
-    if (iterator->db != NULL) {
-        iterator->inner = kv_iterate(iterator->db->kv);
+    iterator->all = all;
+    iterator->db = db;
+    if (db != NULL) {
+        iterator->inner = kv_iterate(db->kv);
     }
     return &iterator->iterator;
+}
+
+struct kv_iterator *mirrors_iterate(struct kv *kv)
+{
+    struct mirrors *all = (struct mirrors *)kv;
+
+    return iterate_db(all, take_primary(all));
+}
+
+/* As long as we lead nothing is committed, and the primary applies no more than
+ * that. */
+int mirrors_snapshot(struct kv *kv, struct kv_position *position,
+                     struct kv_iterator **iterator)
+{
+    struct mirrors *all = (struct mirrors *)kv;
+    struct writer writer;
+    int error;
+
+    mirrors_lead(all, &writer);
+    error = mirrors_wait_applied(all, all->committed);
+    if (error == 0) {
+        memcpy(position->store, all->store, MIRROR_ID_SIZE);
+        position->commit = all->committed;
+        *iterator = iterate_db(all, mirror_db_retain(all->primary->db));
+    }
+    mirrors_lead_end(all, &writer);
+    return error;
+}
+
+/* --- the journal -----------------------------------------------------------*/
+
+/* The primary's: a member has every group that is committed (J1). */
+int mirrors_journal(struct kv *kv, struct kv_position *until, struct io **io,
+                    char **directory)
+{
+    struct mirrors *all = (struct mirrors *)kv;
+    struct buffer path = {0};
+    int error = -EIO;
+
+    pthread_mutex_lock(&all->lock);
+    memcpy(until->store, all->store, MIRROR_ID_SIZE);
+    until->commit = all->committed;
+    if (all->primary != NULL) {
+        buffer_printf(&path, "%s/journal", all->primary->directory);
+        buffer_append(&path, "", 1);
+        error = 0;
+    }
+    pthread_mutex_unlock(&all->lock);
+    *io = all->io;
+    *directory = (char *)path.data;
+    return error;
 }

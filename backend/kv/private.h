@@ -17,6 +17,13 @@ struct kv_ops {
                struct slice *value);
     int (*commit)(struct kv *kv, const struct kv_batch *batch);
     struct kv_iterator *(*iterate)(struct kv *kv);
+    /* NULL: a mirror's database, whose groups have their numbers elsewhere. */
+    int (*snapshot)(struct kv *kv, struct kv_position *position,
+                    struct kv_iterator **iterator);
+    /* Where its groups are: the directory of a journal, to be freed. NULL: it
+     * has none. */
+    int (*journal)(struct kv *kv, struct kv_position *until, struct io **io,
+                   char **directory);
     /* All that was committed is in tables that a power cut leaves alone; only
      * of stores that do not sync each commit, else NULL. */
     int (*checkpoint)(struct kv *kv);

@@ -265,6 +265,52 @@ static void test_cursor_follows(void **state)
     journal_cursor_free(cursor);
 }
 
+static void expect_viewed(struct journal_view *view, uint64_t seq)
+{
+    struct buffer payload = {0};
+    uint32_t written = 0;
+
+    assert_int_equal(journal_view_next(view, &written, &payload), 0);
+    assert_true(written > 0);
+    assert_int_equal(payload.data[0], seq);
+    buffer_free(&payload);
+}
+
+/* A view goes on while the journal is written, dropped and closed. */
+static void test_views(void **state)
+{
+    struct fixture *fixture = *state;
+    struct journal_view *view, *late;
+    struct buffer payload = {0};
+    uint32_t written;
+
+    assert_int_equal(journal_view_open(fixture->io, DIRECTORY, 1, &view),
+                     -ERANGE);
+    append(fixture, 1, JOURNAL_SEGMENT_MAX / 3);
+    assert_int_equal(journal_view_open(fixture->io, DIRECTORY, 3, &view),
+                     -ERANGE);
+    assert_int_equal(journal_view_open(fixture->io, DIRECTORY, 1, &view), 0);
+    expect_viewed(view, 1);
+    assert_int_equal(journal_view_next(view, &written, &payload), -ENOENT);
+    for (uint64_t i = 2; i <= 9; i++) {
+        append(fixture, i, JOURNAL_SEGMENT_MAX / 3);
+        expect_viewed(view, i);
+    }
+    assert_int_equal(journal_view_open(fixture->io, DIRECTORY, 8, &late), 0);
+    assert_int_equal(journal_drop(fixture->journal, 9), 0);
+    expect_viewed(late, 8);
+    journal_view_close(late);
+    assert_int_equal(journal_view_open(fixture->io, DIRECTORY, 1, &late),
+                     -ERANGE);
+    assert_int_equal(journal_view_open(fixture->io, DIRECTORY, 10, &late), 0);
+    append(fixture, 10, 16);
+    expect_viewed(late, 10);
+    expect_viewed(view, 10);
+    journal_view_close(late);
+    journal_view_close(view);
+    buffer_free(&payload);
+}
+
 /* The bytes of docs/disk-format.md. */
 static void test_golden(void **state)
 {
@@ -282,7 +328,12 @@ static void test_golden(void **state)
         io_read_file(fixture->io, DIRECTORY "/0000000000000001", 4096, &data),
         0);
     assert_int_equal(data.size, sizeof(expected));
-    assert_int_equal(get_u32le(data.data + 4), 0x6664cbf5u);
+    assert_int_equal(get_u32le(data.data + 4),
+                     crc32c_bytes(data.data + 8, 24 + 5));
+    assert_in_range(get_u32le(data.data + 12), clock_wall_ms() / 1000 - 60,
+                    clock_wall_ms() / 1000);
+    put_u32le(data.data + 12, 0);
+    assert_int_equal(crc32c_bytes(data.data + 8, 24 + 5), 0x6664cbf5u);
     memset(data.data + 4, 0, 4);
     assert_memory_equal(data.data, expected, sizeof(expected));
     buffer_free(&data);
@@ -294,6 +345,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_groups_come_back),
+        TEST(test_views),
         TEST(test_power_cut),
         TEST(test_segments_are_dropped),
         TEST(test_damage_with_groups_behind),
