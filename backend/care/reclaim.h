@@ -14,6 +14,8 @@
  *   C4  Without a whole count nothing is unlinked or moved.
  *   C5  At most live_percent bytes are moved for 100 bytes of extents that are
  *       unlinked, but for what was damaged or cut off on the way.
+ *   C6  An extent from before a restore of the metadata stays as it is until
+ * the operator has accepted what was restored (docs/backup.md).
  *
  * docs/durability.md says what is done when. All functions are thread-safe.
  */
@@ -68,6 +70,7 @@ struct reclaim_status {
     uint64_t parts_dropped;              /* of uploads that are gone */
     uint64_t extents, bytes, live_bytes; /* last pass: left, of all drives */
     uint64_t extents_busy;               /* last pass: may be written to */
+    uint64_t extents_held;               /* last pass: C6 */
     uint64_t extents_removed, bytes_removed;
     uint64_t shards_moved, bytes_moved;
     uint64_t shards_bad; /* found when they were to be moved; queued */

@@ -10,7 +10,8 @@ struct survey {
     unsigned drive;
     struct victim *victims;
     size_t count, room;
-    uint64_t extents, bytes, live, busy; /* of all drives */
+    uint64_t held_below;                       /* number of an extent */
+    uint64_t extents, bytes, live, busy, held; /* of all drives */
 };
 
 /* --- looking ---------------------------------------------------------------*/
@@ -51,6 +52,10 @@ static int look_at(void *context, uint64_t extent)
     survey->extents++;
     survey->bytes += victim.size;
     survey->live += victim.live;
+    if (extent_number(extent) < survey->held_below) {
+        survey->held++; /* C6 */
+        return 0;
+    }
     if (!look.sealed && worth_moving(reclaim, victim.size, victim.live) &&
         victim.size >= victim.live + reclaim->options.seal_bytes) {
         drive_seal(drive, extent);
@@ -77,9 +82,24 @@ static int compare(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
+/* What the record says; if it cannot be read, all of them. */
+static uint64_t held_below(struct reclaim *reclaim)
+{
+    struct arena *arena = arena_new();
+    Meta__Cluster *record;
+    uint64_t below = UINT64_MAX;
+
+    if (meta_get_cluster(reclaim->options.meta, arena, &record) == 0) {
+        below = record->held_extents;
+    }
+    arena_free(arena);
+    return below;
+}
+
 static int survey_drives(struct reclaim *reclaim, struct survey *survey)
 {
-    *survey = (struct survey){.reclaim = reclaim};
+    *survey =
+        (struct survey){.reclaim = reclaim, .held_below = held_below(reclaim)};
     for (unsigned i = 0; i < reclaim->options.drive_count; i++) {
         int error;
 
@@ -98,6 +118,7 @@ static int survey_drives(struct reclaim *reclaim, struct survey *survey)
     reclaim->status.bytes = survey->bytes;
     reclaim->status.live_bytes = survey->live;
     reclaim->status.extents_busy = survey->busy;
+    reclaim->status.extents_held = survey->held;
     pthread_mutex_unlock(&reclaim->lock);
     return 0;
 }

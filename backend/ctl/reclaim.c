@@ -31,6 +31,11 @@ void print_reclaim(const json_t *result, const char *argument)
            "may be written to\n",
            number(result, "live_bytes"), number(result, "bytes"),
            number(result, "extents"), number(result, "extents_busy"));
+    if (number(result, "extents_held") > 0) {
+        printf("HELD         %lld extents from before the metadata were "
+               "restored, until `s3ctl backup accept`\n",
+               number(result, "extents_held"));
+    }
     printf("freed        %lld blobs, %lld parts without an upload; %lld blobs "
            "are still being read\n",
            number(result, "blobs_freed"), number(result, "parts_dropped"),

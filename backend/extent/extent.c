@@ -72,7 +72,7 @@ int extents_scan(struct drive *drive)
 
     /* X2: past what is there, and past what was on a drive that was wiped. */
     uint64_t base = (uint64_t)drive->config.index << EXTENT_COUNTER_BITS;
-    uint64_t next = base + ((clock_wall_ms() / 1000) << 16);
+    uint64_t next = base + extent_number_at(clock_wall_ms() / 1000);
     if (next <= scan.highest) {
         next = scan.highest + 1;
     }

@@ -246,6 +246,20 @@ void drive_finish_start(struct drive *drive, const struct extent_place *place,
 void sync_latch_wait(struct sync_latch *latch);       /* all results are set */
 int drive_sync(struct drive *drive, uint64_t extent); /* start and wait */
 
+/* --- extents' ids ------------------------------------------------------------
+ * The drive's index, and below it a number that rises (X2). */
+#define EXTENT_COUNTER_BITS 48
+static inline uint64_t extent_number(uint64_t extent)
+{
+    return extent & ((UINT64_C(1) << EXTENT_COUNTER_BITS) - 1);
+}
+/* The least that an extent has on a drive which is opened at that time or
+ * later, if the clock is right; in seconds since 1970. */
+static inline uint64_t extent_number_at(uint64_t seconds)
+{
+    return seconds << 16;
+}
+
 /* --- extents as wholes, for the reclaimer (remove.c)
  * --------------------------*/
 /* Calls back for every extent on the drive; stops at a non-zero return. */

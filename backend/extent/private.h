@@ -27,7 +27,6 @@
 #define RECORD_ALIGN_LARGE   4096u
 #define RECORD_LARGE         (64u << 10) /* payload bytes */
 #define RECORD_LENGTH_MAX    (1ull << 40)
-#define EXTENT_COUNTER_BITS  48
 #define EXTENTS_OPEN_MAX     64u  /* kept open for writing, per drive */
 #define FILES_OPEN_MAX       256u /* kept open for reading, per drive */
 #define SPACE_MAX_AGE_US     1000000u

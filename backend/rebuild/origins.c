@@ -300,7 +300,9 @@ static int look_at(struct rebuild *rebuild, const struct shards *shards)
     rebuild->report->blobs++;
     if (error == -ENOENT) {
         error = 0;
-        if (blob < rebuild->report->archive.horizon) {
+        if (rebuild->options->fill != NULL) {
+            rebuild->report->blobs_held++;
+        } else if (blob < rebuild->report->archive.horizon) {
             rebuild->report->blobs_unused++;
         } else {
             error = restore_blob(rebuild, shards, arena);

@@ -17,6 +17,7 @@ struct rebuild {
     struct rebuild_report *report;
     struct meta *meta;    /* once the archive is in it */
     uint64_t highest;     /* id of a blob found */
+    uint64_t last_extent; /* highest number of one found */
     uint64_t *unreadable; /* blobs, ascending */
     size_t unreadable_count, unreadable_room;
 };

@@ -89,22 +89,42 @@ static int prepare(struct rebuild *rebuild, struct kv *kv)
 
 /* --- the cluster's record --------------------------------------------------*/
 
+static void name_drive(struct drive *drive, Meta__DriveSlot *slot)
+{
+    switch (drive_state(drive)) {
+    case DRIVE_OK:
+        slot->uuid.data = (uint8_t *)drive_uuid(drive);
+        slot->uuid.len = DRIVE_UUID_SIZE;
+        break;
+    case DRIVE_REMOVED:
+        slot->removed = true;
+        break;
+    default:
+        break;
+    }
+}
+
 /* The drives that are there are the cluster's, whatever the record says: one
- * may have been replaced after the archive ended. */
+ * may have been replaced or removed after the archive ended. */
 static void name_drives(struct rebuild *rebuild, Meta__Cluster *record)
 {
     const struct rebuild_options *options = rebuild->options;
 
     for (size_t i = 0; i < record->n_drives; i++) {
-        Meta__DriveSlot *slot = record->drives[i];
-
-        if (slot->index < options->drive_count &&
-            drive_state(options->drives[slot->index]) == DRIVE_OK) {
-            slot->uuid.data =
-                (uint8_t *)drive_uuid(options->drives[slot->index]);
-            slot->uuid.len = DRIVE_UUID_SIZE;
+        if (record->drives[i]->index < options->drive_count) {
+            name_drive(options->drives[record->drives[i]->index],
+                       record->drives[i]);
         }
     }
+}
+
+/* Every extent that there is, also on drives that are not here: their numbers
+ * begin with the time. */
+static uint64_t extents_end(const struct rebuild *rebuild)
+{
+    uint64_t now = extent_number_at(clock_wall_ms() / 1000);
+
+    return now > rebuild->last_extent ? now : rebuild->last_extent + 1;
 }
 
 static int put_cluster(struct rebuild *rebuild)
@@ -116,6 +136,9 @@ static int put_cluster(struct rebuild *rebuild)
 
     if (error == 0) {
         name_drives(rebuild, record);
+        if (rebuild->options->fill != NULL) {
+            record->held_extents = extents_end(rebuild);
+        }
         meta_put_cluster(batch, record);
         error = meta_commit(batch);
     }
@@ -161,7 +184,8 @@ int rebuild_run(const struct rebuild_options *options, struct kv *kv,
 
     *report = (struct rebuild_report){0};
     *meta = NULL;
-    error = restore_archive(&rebuild, kv);
+    error = options->fill != NULL ? options->fill(options->context, kv)
+                                  : restore_archive(&rebuild, kv);
     if (error == 0) {
         error = shards_scan(&rebuild);
     }

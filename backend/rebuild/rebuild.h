@@ -9,6 +9,10 @@
  *   4. Blobs which the archive cannot know, as they were begun when it ended
  *      or as there is none, become what their origins say, if they are whole.
  *
+ * Or the new store is filled from elsewhere (docs/backup.md), with what was at
+ * an earlier moment. Then step 4 is left out: what is later stays on the drives
+ * as it is, in extents that reclaim leaves alone until somebody says so.
+ *
  * What is found goes through a scratch store, so that memory is bounded
  * however many shards there are.
  */
@@ -40,6 +44,8 @@ struct rebuild_options {
         *cluster;         /* as the drives say: for want of an archive */
     struct kv *scratch;   /* empty */
     rebuild_tell_fn tell; /* may be NULL */
+    /* Fills the empty store instead of the archive; NULL: the archive does. */
+    int (*fill)(void *context, struct kv *kv);
     void *context;
 };
 
@@ -54,6 +60,7 @@ struct rebuild_report {
     uint64_t blobs_short;          /* queued for healing */
     uint64_t blobs_unreadable;     /* of the metadata; too few shards */
     uint64_t blobs_unused;         /* garbage: deleted or never committed */
+    uint64_t blobs_held;           /* unknown to what filled the store */
     uint64_t findings[REBUILD_LEFT + 1];
 };
 

@@ -129,6 +129,9 @@ static int take_extent(void *context, uint64_t extent)
     int error;
 
     scan->extent = extent;
+    if (extent_number(extent) > scan->rebuild->last_extent) {
+        scan->rebuild->last_extent = extent_number(extent);
+    }
     report->extents++;
     error = drive_records(scan->drive, extent, take_record, scan);
     if (error != 0) {

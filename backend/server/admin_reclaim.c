@@ -21,6 +21,7 @@ static int status(struct admin_call *call)
     set(object, "parts_dropped", now.parts_dropped);
     set(object, "extents", now.extents);
     set(object, "extents_busy", now.extents_busy);
+    set(object, "extents_held", now.extents_held);
     set(object, "bytes", now.bytes);
     set(object, "live_bytes", now.live_bytes);
     set(object, "extents_removed", now.extents_removed);

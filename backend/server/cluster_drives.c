@@ -248,3 +248,20 @@ int cluster_remove_drive(struct cluster *cluster, unsigned index)
     pthread_mutex_unlock(&cluster->drives_lock);
     return error;
 }
+
+/* --- restored metadata -----------------------------------------------------*/
+
+int cluster_accept_restored(struct cluster *cluster)
+{
+    struct arena *arena = arena_new();
+    Meta__Cluster *record;
+    pthread_mutex_lock(&cluster->drives_lock);
+    int error = meta_get_cluster(cluster->meta, arena, &record);
+    if (error == 0) {
+        record->held_extents = 0;
+        error = commit(cluster, record);
+    }
+    pthread_mutex_unlock(&cluster->drives_lock);
+    arena_free(arena);
+    return error;
+}

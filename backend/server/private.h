@@ -19,6 +19,7 @@
 
 struct server;
 struct connection;
+struct backup;
 struct feed_listener;
 
 /* --- jobs (pool.c) ---------------------------------------------------------*/
@@ -103,6 +104,8 @@ bool cluster_is_settled(struct cluster *cluster, unsigned index);
 /* Takes a drive that is settled out for ever, durably: what is on it counts
  * as lost. -EBUSY: it is not settled. */
 int cluster_remove_drive(struct cluster *cluster, unsigned index);
+/* Extents from before a restore of the metadata are held no more, durably. */
+int cluster_accept_restored(struct cluster *cluster);
 
 /* --- metadata and identities (cluster_metadata.c) --------------------------*/
 /* In a directory of a mirror that is being made anew: what is there is not to
@@ -268,11 +271,16 @@ void metrics_of_events(struct publisher *publisher, struct metrics *metrics);
 
 /* --- administration (admin.c): on a pool thread
  * ----------------------------------*/
+/* What follows the reply of a command; NULL: nothing of that kind. */
+struct admin_sequel {
+    struct feed_listener *listener; /* lines, as long as both sides like */
+    struct backup *backup;          /* a file */
+};
 /* Runs a command of who has that uid; appends a JSON object to `result` either
- * way. What *listener, if it is set, hears is to follow. */
+ * way. */
 bool admin_execute(struct server *server, unsigned uid, struct slice command,
                    struct slice arguments, struct buffer *result,
-                   struct feed_listener **listener);
+                   struct admin_sequel *sequel);
 
 /* --- the server (server.c, listener.c, signals.c)
  * ----------------------------------*/

@@ -163,6 +163,56 @@ static void test_slow_readers_go_on(void **state)
     }
 }
 
+/* --- after a restore of the metadata ---------------------------------------*/
+
+static void hold(uint64_t below)
+{
+    struct arena *arena = arena_new();
+    struct meta_batch *batch = meta_batch_new(fixture.service.meta);
+    Meta__Cluster *cluster;
+
+    assert_int_equal(meta_get_cluster(fixture.service.meta, arena, &cluster),
+                     0);
+    cluster->held_extents = below;
+    meta_put_cluster(batch, cluster);
+    assert_int_equal(meta_commit(batch), 0);
+    meta_batch_free(batch);
+    arena_free(arena);
+}
+
+static int find_highest(void *highest, uint64_t extent)
+{
+    uint64_t *number = highest;
+
+    *number = extent_number(extent) > *number ? extent_number(extent) : *number;
+    return 0;
+}
+
+/* Extents from before stay, though nothing in them is live; later ones go. */
+static void test_held(void **state)
+{
+    struct reclaim_status before = pass(), after;
+    uint64_t highest = 0;
+    (void)state;
+
+    make_garbage();
+    for (unsigned i = 0; i < FIXTURE_DRIVES; i++) {
+        drive_extents(fixture.drives[i], find_highest, &highest);
+    }
+    hold(highest + 1);
+    after = pass();
+    assert_int_equal(after.extents_removed, before.extents_removed);
+    assert_true(after.extents_held > 0);
+    make_garbage();
+    before = pass();
+    assert_true(before.extents_removed > after.extents_removed);
+    assert_int_equal(before.extents_held, after.extents_held);
+    hold(0);
+    after = pass();
+    assert_int_equal(after.extents_held, 0);
+    assert_true(after.extents_removed > before.extents_removed);
+}
+
 /* --- everybody at once -----------------------------------------------------*/
 #define KEYS    6
 #define SIZE    300000u
@@ -254,6 +304,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_slow_readers_go_on, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(test_held, setup, teardown),
         cmocka_unit_test_setup_teardown(test_requests_do_not_notice, setup,
                                         teardown),
     };
