@@ -24,6 +24,8 @@ void archive_header_encode(uint8_t out[ARCHIVE_HEADER_SIZE],
     put_u64le(out + 40, header->before);
     put_u64le(out + 48, header->before_blocks);
     put_u64le(out + 56, header->created_ms);
+    memcpy(out + 64, header->position.store, KV_STORE_ID_SIZE);
+    put_u64le(out + 80, header->position.commit);
     put_u32le(out + ARCHIVE_HEADER_SIZE - 4,
               crc32c_bytes(out, ARCHIVE_HEADER_SIZE - 4));
 }
@@ -32,8 +34,8 @@ int archive_header_decode(const uint8_t in[ARCHIVE_HEADER_SIZE],
                           struct archive_header *header)
 {
     if (memcmp(in, HEADER_MAGIC, 8) != 0 ||
-        get_u16le(in + 8) != HEADER_VERSION ||
-        (in[10] != ARCHIVE_SNAPSHOT && in[10] != ARCHIVE_LOG) ||
+        get_u16le(in + 8) != HEADER_VERSION || in[10] < ARCHIVE_SNAPSHOT ||
+        in[10] > ARCHIVE_BACKUP ||
         get_u32le(in + ARCHIVE_HEADER_SIZE - 4) !=
             crc32c_bytes(in, ARCHIVE_HEADER_SIZE - 4)) {
         return -EBADMSG;
@@ -44,6 +46,8 @@ int archive_header_decode(const uint8_t in[ARCHIVE_HEADER_SIZE],
     header->before = get_u64le(in + 40);
     header->before_blocks = get_u64le(in + 48);
     header->created_ms = get_u64le(in + 56);
+    memcpy(header->position.store, in + 64, KV_STORE_ID_SIZE);
+    header->position.commit = get_u64le(in + 80);
     return 0;
 }
 

@@ -6,6 +6,8 @@
  *   archive.c     following the metadata, and when a generation begins
  *   reader.c      a file, block by block
  *   restore.c     which files to believe
+ *   backup.c      a backup as it is made: backup.h
+ *   backup_read.c a backup that is checked, and restored
  */
 #ifndef ARCHIVE_PRIVATE_H
 #define ARCHIVE_PRIVATE_H
@@ -22,16 +24,21 @@
 #define ARCHIVE_BLOCK_MAX KV_BATCH_MAX
 
 /* Values are on disk: never renumber. */
-enum archive_kind { ARCHIVE_SNAPSHOT = 1, ARCHIVE_LOG = 2 };
+enum archive_kind {
+    ARCHIVE_SNAPSHOT = 1,
+    ARCHIVE_LOG = 2,
+    ARCHIVE_BACKUP = 3,
+};
 
 /* --- format.c --------------------------------------------------------------*/
 struct archive_header {
     enum archive_kind kind;
     uint8_t cluster[DRIVE_UUID_SIZE];
-    uint64_t generation;
+    uint64_t generation;    /* of a backup: random, its blocks have it too */
     uint64_t before;        /* the generation whose log this one goes on; 0 */
     uint64_t before_blocks; /* as many as that log has */
     uint64_t created_ms;
+    struct kv_position position; /* of a backup: what it holds */
 };
 void archive_header_encode(uint8_t out[ARCHIVE_HEADER_SIZE],
                            const struct archive_header *header);
@@ -43,8 +50,9 @@ struct archive_block {
     uint64_t generation;
     uint64_t written_ms;
     uint64_t mark; /* of a log: the horizon. Of the last block of a snapshot:
-                      blocks of the log that the snapshot needs (A2) */
-    bool last;     /* the snapshot is complete */
+                      blocks of the log that the snapshot needs (A2). Of a
+                      backup: how many records it has so far */
+    bool last;     /* the snapshot or backup is complete */
 };
 /* Appends the block with its changes, deflated. */
 void archive_block_encode(struct buffer *out, const struct archive_block *block,

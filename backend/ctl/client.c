@@ -124,15 +124,16 @@ static bool print_lines(int fd)
     return fflush(stdout) == 0;
 }
 
+/* The reply; *fd is the connection, or negative. */
 static enum ctl_exit ask(const char *path, const char *command,
-                         const json_t *arguments, json_t **result, bool follow)
+                         const json_t *arguments, json_t **result, int *fd)
 {
     Wire__AdminReply *reply = NULL;
     enum ctl_exit status = CTL_UNREACHABLE;
-    const int fd = dial(path);
 
-    if (fd >= 0 && send_request(fd, command, arguments)) {
-        reply = receive_reply(fd);
+    *fd = dial(path);
+    if (*fd >= 0 && send_request(*fd, command, arguments)) {
+        reply = receive_reply(*fd);
     }
     if (reply != NULL) {
         errno = EPROTO;
@@ -146,27 +147,76 @@ static enum ctl_exit ask(const char *path, const char *command,
     if (status == CTL_UNREACHABLE) {
         fprintf(stderr, "s3ctl: s3d on %s: %s\n", path, strerror(errno));
     }
-    if (follow && status == CTL_OK) {
+    return status;
+}
+
+static void hang_up(int fd)
+{
+    if (fd >= 0) {
+        close(fd);
+    }
+}
+
+enum ctl_exit client_ask(const char *path, const char *command,
+                         const json_t *arguments, json_t **result)
+{
+    int fd;
+    const enum ctl_exit status = ask(path, command, arguments, result, &fd);
+
+    hang_up(fd);
+    return status;
+}
+
+enum ctl_exit client_follow(const char *path, const char *command,
+                            const json_t *arguments, json_t **result)
+{
+    int fd;
+    enum ctl_exit status = ask(path, command, arguments, result, &fd);
+
+    if (status == CTL_OK) {
         while (print_lines(fd)) {
             ;
         }
         status = CTL_UNREACHABLE; /* it only ends with s3d */
         fprintf(stderr, "s3ctl: s3d on %s has gone\n", path);
     }
-    if (fd >= 0) {
-        close(fd);
-    }
+    hang_up(fd);
     return status;
 }
 
-enum ctl_exit client_ask(const char *path, const char *command,
-                         const json_t *arguments, json_t **result)
+/* A piece; *end: it was the empty one, which is the last. */
+static enum ctl_exit receive_piece(int fd, FILE *file, bool *end)
 {
-    return ask(path, command, arguments, result, false);
+    Wire__AdminReply *reply = receive_reply(fd);
+    enum ctl_exit status = CTL_OK;
+
+    if (reply == NULL) {
+        return CTL_UNREACHABLE;
+    }
+    *end = reply->result.len == 0;
+    if (!reply->ok || fwrite(reply->result.data, 1, reply->result.len, file) !=
+                          reply->result.len) {
+        status = CTL_REFUSED;
+    }
+    wire__admin_reply__free_unpacked(reply, NULL);
+    return status;
 }
 
-enum ctl_exit client_follow(const char *path, const char *command,
-                            const json_t *arguments, json_t **result)
+enum ctl_exit client_fetch(const char *path, const char *command,
+                           const json_t *arguments, FILE *file, json_t **result)
 {
-    return ask(path, command, arguments, result, true);
+    int fd;
+    enum ctl_exit status = ask(path, command, arguments, result, &fd);
+    const bool refused = status != CTL_OK;
+    bool end = refused;
+
+    while (status == CTL_OK && !end) {
+        errno = EIO;
+        status = receive_piece(fd, file, &end);
+    }
+    if (status != CTL_OK && !refused) {
+        fprintf(stderr, "s3ctl: the file is not whole: %s\n", strerror(errno));
+    }
+    hang_up(fd);
+    return status;
 }

@@ -299,6 +299,8 @@ const struct ctl_command ctl_commands[] = {
      "how full drives are, and what is moved"},
     {"events tail", "events.tail", {{0}}, CTL_FILTER, NULL,
      "follows events as they happen, a line of JSON each"},
+    {"backup accept", "backup.accept", {{0}}, CTL_YES, print_done,
+     "of what was restored: what came later is reclaimed"},
     {"drive list", "drive.list", {{0}}, 0, print_drives, "and their states"},
     {"drive replace", "drive.replace", {DRIVE}, CTL_YES, print_replaced,
      "a new disk is there, blank; without --yes: what it means"},

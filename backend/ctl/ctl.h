@@ -6,6 +6,7 @@
 
 #include "base/base.h"
 #include <jansson.h>
+#include <stdio.h>
 
 /* Exit codes: also in --help. */
 enum ctl_exit {
@@ -28,6 +29,12 @@ enum ctl_exit client_ask(const char *socket, const char *command,
  * reply, until the other side ends. */
 enum ctl_exit client_follow(const char *socket, const char *command,
                             const json_t *arguments, json_t **result);
+
+/* The same of a command whose reply is followed by a file, which is written to
+ * `file` up to its end; what went wrong on the way was reported on stderr. */
+enum ctl_exit client_fetch(const char *socket, const char *command,
+                           const json_t *arguments, FILE *file,
+                           json_t **result);
 
 /* Options that only some commands take. */
 enum ctl_option {
@@ -84,9 +91,15 @@ void print_rewrap(const json_t *result, const char *argument);
 /* events.c */
 void print_events(const json_t *result, const char *argument);
 
-/* rebuild.c: becomes s3d; returns only if that fails. `config` NULL: the
- * default. */
+/* rebuild.c: each becomes s3d, and returns only if that fails. `config` NULL:
+ * the default. */
 enum ctl_exit run_rebuild(const char *config, bool json);
+enum ctl_exit run_restore(const char *config, const char *backup, bool json);
+enum ctl_exit run_backup_verify(const char *backup, bool json);
+
+/* backup.c: a file in a directory, or for "-" on stdout. */
+enum ctl_exit run_backup_create(const char *socket, const char *where,
+                                bool json);
 
 /* transfer.c: "import", "export" or "migrate" and what follows it, with options
  * of their own. */

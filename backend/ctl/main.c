@@ -31,7 +31,8 @@ static const char usage_options[] =
     "  --secret-key-file FILE   key rotate: instead of a made-up one\n"
     "  --path /PATH/            of a user, group, role or policy\n"
     "  --description TEXT       of a role, policy or service account\n"
-    "  --yes                    drive replace, drive remove: do it\n"
+    "  --yes                    drive replace, drive remove, backup accept: "
+    "do it\n"
     "  --force                  drive remove: what is on it counts as lost\n"
     "  --context KEY=VALUE      policy simulate: of a condition, repeatable\n"
     "  --policy-file FILE       service-account add: narrows what it may\n"
@@ -42,7 +43,8 @@ static const char usage_options[] =
     "  --test                   purge: only read the configuration\n"
     "  --status                 purge: what its edges have confirmed\n"
     "\n"
-    "  -c FILE                  rebuild: s3d's configuration; purge: its own\n"
+    "  -c FILE                  rebuild, restore: s3d's configuration; purge: "
+    "its own\n"
     "  -s, --socket SOCKET      s3d's admin socket ($" CTL_SOCKET_ENV ", or\n"
     "                           " CTL_SOCKET ")\n"
     "      --json               the result as JSON\n"
@@ -66,6 +68,15 @@ static void print_usage(FILE *out)
           "                                          when all of their mirrors "
           "are lost; s3d must\n"
           "                                          not run\n"
+          "  backup create DIR                       the metadata as they are "
+          "now, in a file;\n"
+          "                                          DIR -: on stdout\n"
+          "  backup verify FILE                      whether it is whole, and "
+          "of what\n"
+          "  restore [-c FILE] FILE                  make the metadata anew "
+          "from a backup and\n"
+          "                                          the drives; s3d must not "
+          "run\n"
           "  import DIR s3://BUCKET[/PREFIX]         files become objects "
           "(import --help)\n"
           "  export s3://BUCKET[/PREFIX] DIR         and back\n"
@@ -470,6 +481,35 @@ static bool is_alone(const char *command, int count, char **words)
     return count == 1 && strcmp(words[0], command) == 0;
 }
 
+/* The one word that follows the command; NULL: it is another one. */
+static const char *argument_of(const char *command, int count, char **words)
+{
+    int used = match(command, count, words);
+    return used > 0 && count == used + 1 ? words[used] : NULL;
+}
+
+/* Backups, and what is made of them. False: it is another command. */
+static bool run_backup(const struct options *options, int count, char **words,
+                       enum ctl_exit *status)
+{
+    const char *where = argument_of("backup create", count, words);
+    const char *verified = argument_of("backup verify", count, words);
+    const char *restored = argument_of("restore", count, words);
+    if (options->given != 0 || (options->config != NULL && restored == NULL)) {
+        return false;
+    }
+    if (where != NULL) {
+        *status = run_backup_create(options->socket, where, options->json);
+    } else if (verified != NULL) {
+        *status = run_backup_verify(verified, options->json);
+    } else if (restored != NULL) {
+        *status = run_restore(options->config, restored, options->json);
+    } else {
+        return false;
+    }
+    return true;
+}
+
 static enum ctl_exit purge(const struct options *options)
 {
     switch (options->given) {
@@ -499,6 +539,10 @@ int main(int argc, char **argv)
     }
     if (is_alone("purge", count, words)) {
         return purge(&options);
+    }
+    enum ctl_exit done;
+    if (run_backup(&options, count, words, &done)) {
+        return done;
     }
     const struct ctl_command *command = find(count, words, &used);
     if (command == NULL || options.config != NULL ||

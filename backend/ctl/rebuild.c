@@ -1,4 +1,5 @@
-/* s3ctl rebuild: s3d does it, while it does not serve. */
+/* s3ctl rebuild, restore, backup verify: s3d does it, while it does not serve.
+ */
 #include "ctl/ctl.h"
 #include <errno.h>
 #include <limits.h>
@@ -6,8 +7,31 @@
 #include <string.h>
 #include <unistd.h>
 
+#define ARGUMENTS_MAX 8
+
+/* A command line that grows. */
+struct line {
+    const char *arguments[ARGUMENTS_MAX + 1]; /* NULL ends it */
+    unsigned count;
+};
+
+static void add(struct line *line, const char *argument)
+{
+    invariant(line->count < ARGUMENTS_MAX);
+    line->arguments[line->count++] = argument;
+}
+
+/* Nothing if there is no value. */
+static void add_option(struct line *line, const char *option, const char *value)
+{
+    if (value != NULL) {
+        add(line, option);
+        add(line, value);
+    }
+}
+
 /* The s3d that lies beside this program; returns if there is none. */
-static void become_neighbour(const char *const arguments[])
+static void become_neighbour(char *const arguments[])
 {
     char own[PATH_MAX], path[PATH_MAX + 8];
     const ssize_t size = readlink("/proc/self/exe", own, sizeof(own) - 1);
@@ -19,23 +43,38 @@ static void become_neighbour(const char *const arguments[])
     slash = strrchr(own, '/');
     if (slash != NULL) {
         snprintf(path, sizeof(path), "%.*s/s3d", (int)(slash - own), own);
-        execv(path, (char *const *)arguments);
+        execv(path, arguments);
     }
+}
+
+static enum ctl_exit become_s3d(struct line *line, bool json)
+{
+    char *const *arguments = (char *const *)line->arguments;
+    if (json) {
+        add(line, "-j");
+    }
+    become_neighbour(arguments);
+    execvp("s3d", arguments);
+    fprintf(stderr, "s3ctl: s3d: %s\n", strerror(errno));
+    return CTL_UNREACHABLE;
 }
 
 enum ctl_exit run_rebuild(const char *config, bool json)
 {
-    const char *arguments[6] = {"s3d", "-R"};
-    unsigned count = 2;
-    if (json) {
-        arguments[count++] = "-j";
-    }
-    if (config != NULL) {
-        arguments[count++] = "-c";
-        arguments[count++] = config;
-    }
-    become_neighbour(arguments);
-    execvp("s3d", (char *const *)arguments);
-    fprintf(stderr, "s3ctl: s3d: %s\n", strerror(errno));
-    return CTL_UNREACHABLE;
+    return run_restore(config, NULL, json);
+}
+
+enum ctl_exit run_restore(const char *config, const char *backup, bool json)
+{
+    struct line line = {.arguments = {"s3d", "-R"}, .count = 2};
+    add_option(&line, "-B", backup);
+    add_option(&line, "-c", config);
+    return become_s3d(&line, json);
+}
+
+enum ctl_exit run_backup_verify(const char *backup, bool json)
+{
+    struct line line = {.arguments = {"s3d"}, .count = 1};
+    add_option(&line, "-B", backup);
+    return become_s3d(&line, json);
 }

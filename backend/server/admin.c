@@ -223,6 +223,7 @@ static const struct admin_command *const tables[] = {
     admin_durability_commands, admin_entity_commands,  admin_key_commands,
     admin_kms_commands,        admin_policy_commands,  admin_care_commands,
     admin_reclaim_commands,    admin_event_commands,   admin_rebalance_commands,
+    admin_backup_commands,
 };
 
 static const struct admin_command *find(struct slice name)
@@ -290,7 +291,7 @@ static void log_change(struct admin_call *call, unsigned uid, int error)
 
 bool admin_execute(struct server *server, unsigned uid, struct slice name,
                    struct slice arguments, struct buffer *result,
-                   struct feed_listener **listener)
+                   struct admin_sequel *sequel)
 {
     struct admin_call call = {
         .server = server,
@@ -309,7 +310,7 @@ bool admin_execute(struct server *server, unsigned uid, struct slice name,
                             "arguments are not a JSON object") == 0;
     }
     const int error = call.command->run(&call);
-    *listener = call.listener;
+    *sequel = call.sequel;
     if (error == 0) {
         log_info("admin: %s", call.command->name);
     } else if (result->size == 0) {

@@ -15,8 +15,8 @@ struct admin_call {
     struct iam *iam;
     const struct admin_command *command;
     json_t *arguments;
-    struct buffer *out;             /* the reply: empty until the end */
-    struct feed_listener *listener; /* what comes after the reply; or NULL */
+    struct buffer *out;         /* the reply: empty until the end */
+    struct admin_sequel sequel; /* what comes after the reply */
 };
 
 struct admin_command {
@@ -27,6 +27,7 @@ struct admin_command {
 
 /* Tables that end with an entry without a name. */
 extern const struct admin_command admin_account_commands[];
+extern const struct admin_command admin_backup_commands[];
 extern const struct admin_command admin_drive_commands[];
 extern const struct admin_command admin_durability_commands[];
 extern const struct admin_command admin_entity_commands[];

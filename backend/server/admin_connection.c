@@ -1,22 +1,25 @@
 /*
  * An admin connection: one command at a time, run on the pool. After a command
- * that listens to events it only sends them.
+ * that listens to events it only sends them; after one that makes a backup it
+ * sends that, a piece when the one before has left.
  */
+#include "archive/backup.h"
 #include "events/feed.h"
 #include "server/private.h"
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
-#define LINES_MAX (64u << 10) /* bytes of events in a frame */
+#define LINES_MAX (64u << 10)  /* bytes of events in a frame */
+#define PIECE_MAX (128u << 10) /* bytes of a file in a frame */
 
 struct admin_connection {
     struct connection base;
     struct job job;
     Wire__AdminRequest *request;
     struct buffer result;
-    struct feed_listener *listener; /* NULL: it takes commands */
-    unsigned uid;                   /* of who sent the request */
+    struct admin_sequel sequel; /* nothing: it takes commands */
+    unsigned uid;               /* of who sent the request */
     bool ok;
 };
 
@@ -41,7 +44,7 @@ static void admin_run(struct job *job)
         admin_execute(admin->base.server, admin->uid,
                       slice_of(request->command.data, request->command.len),
                       slice_of(request->arguments.data, request->arguments.len),
-                      &admin->result, &admin->listener);
+                      &admin->result, &admin->sequel);
 }
 
 /* Sends the result, and wipes it. */
@@ -56,7 +59,9 @@ static void send_result(struct admin_connection *admin)
     frame_append_message(&output, FRAME_ADMIN_REPLY, &reply);
     connection_send(&admin->base, &output, (struct slice){0},
                     (struct slice){0});
-    explicit_bzero(admin->result.data, admin->result.size);
+    if (admin->result.size > 0) {
+        explicit_bzero(admin->result.data, admin->result.size);
+    }
     buffer_free(&admin->result);
 }
 
@@ -65,11 +70,11 @@ static void admin_wake(struct connection *base)
 {
     struct admin_connection *admin = from_base(base);
 
-    if (admin->listener == NULL || base->jobs > 0) {
+    if (admin->sequel.listener == NULL || base->jobs > 0) {
         return;
     }
     while (base->writes == 0 && !base->closing) {
-        switch (feed_take(admin->listener, LINES_MAX, &admin->result)) {
+        switch (feed_take(admin->sequel.listener, LINES_MAX, &admin->result)) {
         case FEED_TAKEN:
             send_result(admin);
             break;
@@ -81,6 +86,51 @@ static void admin_wake(struct connection *base)
         }
     }
 }
+
+/* --- a file ----------------------------------------------------------------*/
+
+static void backup_run(struct job *job)
+{
+    struct admin_connection *admin = from_job(job);
+
+    admin->ok =
+        backup_next(admin->sequel.backup, PIECE_MAX, &admin->result) == 0;
+}
+
+/* The piece that is empty is the last one. */
+static void backup_done(struct job *job)
+{
+    struct admin_connection *admin = from_job(job);
+    struct connection *base = &admin->base;
+
+    connection_job_done(base);
+    if (base->closing) {
+        connection_settle(base);
+        return;
+    }
+    if (!admin->ok || admin->result.size == 0) {
+        backup_close(admin->sequel.backup);
+        admin->sequel.backup = NULL;
+    }
+    send_result(admin);
+    admin_input(base);
+}
+
+/* Nobody waits for the end of a backup when s3d stops. */
+static void send_backup(struct connection *base)
+{
+    struct admin_connection *admin = from_base(base);
+
+    if (base->server->stopping) {
+        connection_close(base);
+    } else if (base->jobs == 0 && base->writes == 0) {
+        admin->job.run = backup_run;
+        admin->job.done = backup_done;
+        connection_submit(base, &admin->job);
+    }
+}
+
+/* --- commands --------------------------------------------------------------*/
 
 static void admin_done(struct job *job)
 {
@@ -99,8 +149,6 @@ static void admin_done(struct job *job)
         connection_settle(base);
     } else if (base->server->stopping && base->writes == 0) {
         connection_close(base);
-    } else if (admin->listener != NULL) {
-        admin_wake(base);
     } else {
         admin_input(base);
     }
@@ -124,8 +172,12 @@ static void admin_input(struct connection *base)
     struct frame_header header;
     const uint8_t *payload;
 
-    if (admin->listener != NULL) {
+    if (admin->sequel.listener != NULL) {
         admin_wake(base);
+        return;
+    }
+    if (admin->sequel.backup != NULL) {
+        send_backup(base);
         return;
     }
     if (base->jobs > 0 || base->writes > 0) {
@@ -166,14 +218,15 @@ static uint64_t admin_timeout(const struct connection *base)
 {
     const struct admin_connection *admin =
         (const struct admin_connection *)base;
-    return base->jobs > 0 || admin->listener != NULL
+    return base->jobs > 0 || admin->sequel.listener != NULL
                ? 0
                : base->server->config->limits.idle_timeout_s;
 }
 
 static bool admin_release(struct connection *base)
 {
-    feed_leave(from_base(base)->listener);
+    feed_leave(from_base(base)->sequel.listener);
+    backup_close(from_base(base)->sequel.backup);
     return true;
 }
 

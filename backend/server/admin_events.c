@@ -83,9 +83,9 @@ static int events_tail(struct admin_call *call)
         }
         filter.types[filter.type_count++] = type;
     }
-    call->listener =
+    call->sequel.listener =
         feed_listen(events_feed(call->server->service.events), &filter);
-    if (call->listener == NULL) {
+    if (call->sequel.listener == NULL) {
         return admin_refuse(call, -EBUSY, "too many listen already");
     }
     return admin_reply(call, json_object());

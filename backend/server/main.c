@@ -9,7 +9,8 @@
 #define DEFAULT_CONFIG "/etc/s3d/s3d.conf"
 
 static const char usage[] =
-    "usage: s3d [-c FILE] [-t] [-L] [-R [-j]] [-V] [-h]\n"
+    "usage: s3d [-c FILE] [-t] [-L] [-R] [-B FILE] [-j] [-V]\n"
+    "           [-h]\n"
     "Stores the objects of an nginx with ngx_http_s3_module. Runs in the\n"
     "foreground.\n"
     "  -c FILE  configuration (" DEFAULT_CONFIG ")\n"
@@ -19,7 +20,10 @@ static const char usage[] =
     "           what only they knew is gone\n"
     "  -R       make the metadata anew from the drives, and exit: `s3ctl "
     "rebuild`\n"
-    "  -j       what -R says is JSON\n"
+    "  -B FILE  check a backup, and exit: `s3ctl backup verify`; with -R: make "
+    "the\n"
+    "           metadata anew from it: `s3ctl restore`\n"
+    "  -j       what -R and -B say is JSON\n"
     "  -V       show the version and exit\n"
     "  -h       show this and exit\n"
     "signals: TERM, INT  end the requests under way, then stop (again: now)\n"
@@ -30,10 +34,10 @@ static const char usage[] =
 
 int main(int argc, char **argv)
 {
-    const char *path = DEFAULT_CONFIG;
+    const char *path = DEFAULT_CONFIG, *backup = NULL;
     bool test = false, accept_lost = false, rebuild = false, json = false;
     int option;
-    while ((option = getopt(argc, argv, "c:tLRjVh")) != -1) {
+    while ((option = getopt(argc, argv, "c:tLRB:jVh")) != -1) {
         switch (option) {
         case 'c':
             path = optarg;
@@ -46,6 +50,9 @@ int main(int argc, char **argv)
             break;
         case 'R':
             rebuild = true;
+            break;
+        case 'B':
+            backup = optarg;
             break;
         case 'j':
             json = true;
@@ -66,6 +73,9 @@ int main(int argc, char **argv)
         return 2;
     }
 
+    if (backup != NULL && !rebuild) {
+        return server_check_backup(backup, json);
+    }
     struct server_config *config;
     struct buffer error = {0};
     if (config_load(path, &config, &error) != 0) {
@@ -77,7 +87,7 @@ int main(int argc, char **argv)
     buffer_free(&error);
     config->accept_lost_mirrors = accept_lost;
     if (!test && rebuild) {
-        return server_rebuild(config, json);
+        return server_rebuild(config, backup, json);
     }
     if (!test) {
         return server_run(config, path);

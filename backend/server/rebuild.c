@@ -1,12 +1,13 @@
 /*
  * s3d -R: the metadata's directories, drives and a scratch store for a rebuild
- * (rebuild/rebuild.h), and its report.
+ * (rebuild/rebuild.h), be it from a backup, and its report.
  *
  * Each directory is marked before anything is written to it, and the marks go
  * last: until then s3d does not start with what is there, and the next rebuild
  * throws it away and begins again.
  */
 #include "rebuild/rebuild.h"
+#include "archive/backup.h"
 #include "server/private.h"
 #include <errno.h>
 #include <ftw.h>
@@ -28,6 +29,8 @@ struct run {
     struct drive_identity identities[SERVER_DRIVES_MAX]; /* of a drive */
     const char *metadata[KV_MIRRORS_MAX];                /* that are made */
     unsigned metadata_count;
+    const char *backup; /* NULL: the drives' archive is taken */
+    struct backup_summary summary;
     struct kv *scratch;
     json_t *told; /* NULL: what is found is printed as it is */
     uint64_t told_count[REBUILD_LEFT + 1];
@@ -250,6 +253,86 @@ static int choose_metadata(struct run *run)
     return 0;
 }
 
+/* --- the backup ------------------------------------------------------------*/
+
+static int check_backup(const char *path, struct backup_summary *summary)
+{
+    const int error = backup_check(io_posix(), path, summary);
+    if (error != 0) {
+        log_error("%s: %s", path,
+                  error == -EBADMSG ? "it is no backup, not whole, or damaged"
+                                    : strerror(-error));
+    }
+    return error;
+}
+
+/* The whole of it, before anything is written. */
+static int look_at_backup(struct run *run)
+{
+    return run->backup != NULL ? check_backup(run->backup, &run->summary) : 0;
+}
+
+static int match_backup(const struct run *run)
+{
+    if (run->backup != NULL &&
+        memcmp(run->summary.cluster, run->record.uuid.data, DRIVE_UUID_SIZE) !=
+            0) {
+        log_error("%s is a backup of another cluster than the drives'",
+                  run->backup);
+        return -EINVAL;
+    }
+    return 0;
+}
+
+static int restore_backup(void *context, struct kv *kv)
+{
+    struct run *run = context;
+    return backup_restore(io_posix(), run->backup, kv, &run->summary);
+}
+
+/* To the second, UTC. */
+#define MOMENT_SIZE 32
+static void print_moment(char out[MOMENT_SIZE], uint64_t ms)
+{
+    const time_t at = (time_t)(ms / 1000);
+    struct tm utc;
+    gmtime_r(&at, &utc);
+    strftime(out, MOMENT_SIZE, "%Y-%m-%d %H:%M:%S", &utc);
+}
+
+static json_t *summary_json(const struct backup_summary *summary)
+{
+    char cluster[2 * DRIVE_UUID_SIZE + 1];
+    hex_encode(cluster, summary->cluster, DRIVE_UUID_SIZE);
+    return json_pack("{s:s,s:I,s:I,s:I,s:I}", "cluster", cluster, "commit",
+                     (json_int_t)summary->position.commit, "created_ms",
+                     (json_int_t)summary->created_ms, "records",
+                     (json_int_t)summary->records, "bytes",
+                     (json_int_t)summary->bytes);
+}
+
+int server_check_backup(const char *path, bool json)
+{
+    struct backup_summary summary;
+    if (check_backup(path, &summary) != 0) {
+        return 1;
+    }
+    if (json) {
+        json_t *object = summary_json(&summary);
+        json_dumpf(object, stdout, JSON_INDENT(2));
+        putchar('\n');
+        json_decref(object);
+    } else {
+        char moment[MOMENT_SIZE], cluster[2 * DRIVE_UUID_SIZE + 1];
+        print_moment(moment, summary.created_ms);
+        hex_encode(cluster, summary.cluster, DRIVE_UUID_SIZE);
+        printf("whole: cluster %s, commit %" PRIu64 ", %s UTC, %" PRIu64
+               " records\n",
+               cluster, summary.position.commit, moment, summary.records);
+    }
+    return 0;
+}
+
 /* --- what is found ---------------------------------------------------------*/
 
 static void print_finding(enum rebuild_finding finding, struct slice bucket,
@@ -301,7 +384,7 @@ struct line {
     uint64_t count;
 };
 
-#define LINES 15
+#define LINES 16
 static void make_lines(const struct rebuild_report *report,
                        struct line lines[LINES])
 {
@@ -313,11 +396,13 @@ static void make_lines(const struct rebuild_report *report,
         {"shards_bad", "damaged, or never written to their end",
          report->records_bad},
         {"blobs", "blobs found", report->blobs},
-        {"blobs_kept", "where the archive says", report->blobs_kept},
+        {"blobs_kept", "where the metadata say", report->blobs_kept},
         {"blobs_moved", "elsewhere", report->blobs_moved},
         {"blobs_short", "short of shards: queued for healing",
          report->blobs_short},
         {"blobs_unused", "deleted or never committed", report->blobs_unused},
+        {"blobs_held", "unknown to the backup: held until it is accepted",
+         report->blobs_held},
         {"blobs_unreadable", "known, with too few shards left",
          report->blobs_unreadable},
         {"versions_unreadable", "versions of objects that this concerns",
@@ -335,23 +420,30 @@ static void make_lines(const struct rebuild_report *report,
     memcpy(lines, all, sizeof(all));
 }
 
+static void print_backup(const struct backup_summary *summary)
+{
+    char moment[MOMENT_SIZE];
+    print_moment(moment, summary->created_ms);
+    printf("The metadata are those of %s UTC, commit %" PRIu64
+           ".\nWhat the drives hold from after that is not reclaimed until "
+           "`s3ctl backup\naccept --yes`.\n",
+           moment, summary->position.commit);
+}
+
 static void print_archive(const struct rebuild_report *report)
 {
-    const time_t at = (time_t)(report->archive.written_ms / 1000);
-    struct tm utc;
-    char text[32];
+    char moment[MOMENT_SIZE];
     if (!report->archived) {
         puts("No archive of the metadata was found: users, keys, policies, "
              "settings of buckets,\nempty objects, copies, completed uploads "
              "and deletions are lost.");
         return;
     }
-    gmtime_r(&at, &utc);
-    strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &utc);
+    print_moment(moment, report->archive.written_ms);
     printf("The metadata are those of %s UTC; what was changed after that is "
            "lost, but\nfor objects of which the drives told (restored, "
            "upload).\n",
-           text);
+           moment);
 }
 
 static void print_report(const struct run *run,
@@ -363,12 +455,19 @@ static void print_report(const struct run *run,
         for (unsigned i = 0; i < LINES; i++) {
             printf("%12" PRIu64 "  %s\n", lines[i].count, lines[i].text);
         }
-        print_archive(report);
+        if (run->backup != NULL) {
+            print_backup(&run->summary);
+        } else {
+            print_archive(report);
+        }
         return;
     }
     json_t *object = json_pack(
         "{s:b,s:I,s:O}", "archive", report->archived, "archive_written_ms",
         (json_int_t)report->archive.written_ms, "findings", run->told);
+    if (run->backup != NULL) {
+        json_object_set_new(object, "backup", summary_json(&run->summary));
+    }
     for (unsigned i = 0; i < LINES; i++) {
         json_object_set_new(object, lines[i].name,
                             json_integer((json_int_t)lines[i].count));
@@ -392,14 +491,16 @@ static int open_store(const char *const *directories, unsigned count,
 
 static int fill(struct run *run, struct kv *kv)
 {
-    struct rebuild_options options = {.io = io_posix(),
-                                      .drives = run->cluster.drives,
-                                      .drive_count = run->cluster.drive_count,
-                                      .blobs = run->cluster.blobs,
-                                      .cluster = &run->record,
-                                      .scratch = run->scratch,
-                                      .tell = take_finding,
-                                      .context = run};
+    struct rebuild_options options = {
+        .io = io_posix(),
+        .drives = run->cluster.drives,
+        .drive_count = run->cluster.drive_count,
+        .blobs = run->cluster.blobs,
+        .cluster = &run->record,
+        .scratch = run->scratch,
+        .tell = take_finding,
+        .fill = run->backup != NULL ? restore_backup : NULL,
+        .context = run};
     struct rebuild_report report;
     struct meta *meta;
     name_those_there(run);
@@ -457,15 +558,22 @@ static void close_drives(struct cluster *cluster)
     }
 }
 
-int server_rebuild(struct server_config *config, bool json)
+int server_rebuild(struct server_config *config, const char *backup, bool json)
 {
-    struct run run = {.config = config, .told = json ? json_array() : NULL};
+    struct run run = {
+        .config = config, .backup = backup, .told = json ? json_array() : NULL};
     process_harden(config->core_dumps);
     umask(umask(077) | 027);
     log_set_level(config->log_level);
     int error = check_metadata(config);
     if (error == 0) {
+        error = look_at_backup(&run);
+    }
+    if (error == 0) {
         error = open_drives(&run);
+    }
+    if (error == 0) {
+        error = match_backup(&run);
     }
     if (error == 0) {
         error = choose_metadata(&run);

@@ -140,9 +140,12 @@ int server_run(struct server_config *config, const char *config_path);
 
 /*
  * s3d -R: makes the metadata anew from the drives, where there are none
- * (docs/durability.md); what it did goes to stdout, for people or as JSON.
- * Takes over `config`. Returns the exit status as above.
+ * (docs/durability.md), or from a backup, if `backup` is not NULL
+ * (docs/backup.md); what it did goes to stdout, for people or as JSON. Takes
+ * over `config`. Returns the exit status as above.
  */
-int server_rebuild(struct server_config *config, bool json);
+int server_rebuild(struct server_config *config, const char *backup, bool json);
+/* s3d -B: whether a file is a whole backup, and of what. As above. */
+int server_check_backup(const char *backup, bool json);
 
 #endif
