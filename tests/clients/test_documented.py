@@ -71,6 +71,10 @@ ASKS = {
     ("docs/how-to.md", "Limit access by address, or to a CDN"): [
         [("s3.example.org", "/site/x.css", 403, DENIED)],
         [("www.example.org", "/x.css", 403, b"403 Forbidden")]],
+    ("docs/console.md", "The console"): [
+        [("console.example.org", "/_console/", 200, b"<html"),
+         ("console.example.org", "/site/x.css", 403, DENIED),
+         ("console.example.org", "/_console/status", 403, b"403")]],
     ("docs/monitoring.md", "Metrics"): [
         [("www.example.org", "/s3_status", 403, b"403 Forbidden")]],
     ("conf/examples/five-lines.conf", ""): [
@@ -101,7 +105,7 @@ def blocks(document, language):
 
 def documented():
     for document in ("README.md", "docs/drop-in.md", "docs/static.md",
-                     "docs/how-to.md", "docs/monitoring.md"):
+                     "docs/how-to.md", "docs/monitoring.md", "docs/console.md"):
         count = {}
         for heading, text in blocks(document, "nginx"):
             number = count[heading] = count.get(heading, -1) + 1
@@ -161,10 +165,9 @@ class Place:
                 ("modules/ngx_http_s3_module.so",
                  f"{BUILD}/ngx_http_s3_module.so"),
                 ("unix:/run/s3d/s3d.sock", f"unix:{stack.socket_path}"),
-                ("/etc/ssl/s3.pem", certificate),
-                ("/etc/ssl/s3.key", certificate),
                 ("/var/cache/nginx", f"{self.directory}/cache")):
             text = text.replace(old, str(new))
+        text = re.sub(r"/etc/ssl/\w+\.(pem|key)", str(certificate), text)
         text = re.sub(r"http://(origin|app)\b", lambda match: (
             f"http://127.0.0.1:{self.port(match[1])}"), text)
         return (f"user root;\ndaemon off;\npid {self.directory}/pid;\n"
