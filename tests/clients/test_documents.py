@@ -164,8 +164,8 @@ def run(*words, **options):
 
 def understood(words, directory):
     """Whether s3ctl takes the words; nothing listens where it asks."""
-    if words[0] == "rebuild":  # would become s3d
-        return set(words[1:]) <= {"-c", "FILE", "s3d.conf", "--json"}
+    if words[0] in ("rebuild", "restore"):  # become s3d
+        words = [*words, "-c", directory / "no.conf"]
     if words[0] == "purge":  # would run until a signal
         words = [*words, "-c", TOP / "conf/purge.conf"]
         if "--status" not in words:
@@ -210,6 +210,7 @@ def test_names_are_looked_for():
     ("drive replace 3 --yes", True), ("user add NAME", True),
     ("drives list", False), ("drive", False), ("drive replace", False),
     ("drive list --yes", False), ("heal --wait", False),
+    ("rebuild", True), ("rebuild --yes", False), ("restore FILE", True),
     ("purge --test", True), ("purge --try", False),
     ("import DIR s3://site", True), ("import --try DIR s3://site", False),
     ("export s3://site DIR", True), ("export s3://site", False),
