@@ -36,7 +36,8 @@ function path(points, read, x, y) {
  */
 export function chart(title, series, format) {
     const lines = series.map(({kind}) =>
-        svg("path", {class: `line ${kind}`, "vector-effect": "non-scaling-stroke"}));
+        svg("path", {class: `line ${kind}`,
+            "vector-effect": "non-scaling-stroke"}));
     const values = series.map(() => el("strong"));
     const top = el("span", {class: "top"});
     const since = el("span");
@@ -64,7 +65,8 @@ export function chart(title, series, format) {
         }
         const box = plot.getBoundingClientRect();
         const [first, last] = [shown[0].time, shown.at(-1).time];
-        const time = first + (last - first) * (event.clientX - box.left) / box.width;
+        const time = first
+            + (last - first) * (event.clientX - box.left) / box.width;
         const near = shown.reduce((best, point) =>
             Math.abs(point.time - time) < Math.abs(best.time - time)
                 ? point : best);
@@ -90,11 +92,12 @@ export function chart(title, series, format) {
             value => HEIGHT - (HEIGHT - 3) * value / highest)));
         top.textContent = format(highest);
         since.textContent = points.length > 1
-            ? `${seconds(span / 1000)} ago` : "collecting …";
+            ? `${seconds(Math.ceil(span / 1000))} ago` : "collecting …";
         if (cursor.hidden) {
             tell(last);
-            drawing.setAttribute("aria-label", `${title}: ${series.map(
-                ({label}, i) => `${label} ${values[i].textContent}`).join(", ")}`);
+            drawing.setAttribute("aria-label", `${title}: `
+                + series.map(({label}, i) =>
+                    `${label} ${values[i].textContent}`).join(", "));
         }
     };
     return {node, update};

@@ -51,8 +51,7 @@ export function table(caption, heads, rows) {
         el("thead", {}, el("tr", {}, names.map(([name, kind]) =>
             el("th", {scope: "col", class: kind}, name)))),
         el("tbody", {}, rows.map(cells => el("tr", {}, cells.map(
-            (cell, i) => el("td", {class: names[i][1], "data-head": names[i][0]},
-                cell)))))));
+            (cell, i) => el("td", {class: names[i][1]}, cell)))))));
 }
 
 let toasts = 0;

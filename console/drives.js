@@ -40,7 +40,8 @@ function bay(drive, heat) {
             el("span", {}, `${percent(used, drive.size)} of `
                 + bytes(drive.size)),
             el("span", {class: "dim"}, drive.latency === null ? "idle"
-                : `p95 ${seconds(drive.latency)}, ${count(drive.operations)}/min`),
+                : `p95 ${seconds(drive.latency)}, `
+                    + `${count(drive.operations)}/min`),
             drive.failures > 0 && el("span", {class: "dim"},
                 `failed ${count(drive.failures)} times`)));
     node.style.setProperty("--heat", String(Math.min(1, Math.max(0, heat))));

@@ -43,7 +43,8 @@ export function seconds(value) {
         return `${(value * 1000).toFixed(value < 0.01 ? 1 : 0)} ms`;
     }
     if (value < 120) {
-        return `${value < 10 ? value.toFixed(1) : Math.round(value)} s`;
+        return `${value < 10 && value % 1 ? value.toFixed(1)
+            : Math.round(value)} s`;
     }
     if (value < 7200) {
         return `${Math.round(value / 60)} min`;

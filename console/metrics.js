@@ -16,7 +16,7 @@ export function total(metrics, name, wanted = () => true) {
         .reduce((sum, sample) => sum + sample.value, 0);
 }
 
-// --- over time ----------------------------------------------------------------------
+// --- over time --------------------------------------------------------------
 
 /** Counts per bucket of all operations, [[le, count], ...]; a listener's
  * request lasts as long as it listens, and says nothing of speed. */
@@ -70,7 +70,7 @@ export function point(before, after, time, seconds) {
         median: quantile(spent, 0.5), slowest: quantile(spent, 0.99)};
 }
 
-// --- drives -------------------------------------------------------------------------
+// --- drives -----------------------------------------------------------------
 
 export function drives(metrics) {
     return samples(metrics, "s3d_drive_info").map(({labels}) => {
@@ -91,7 +91,7 @@ export function drives(metrics) {
     });
 }
 
-// --- redundancy ---------------------------------------------------------------------
+// --- redundancy -------------------------------------------------------------
 
 export function redundancy(metrics) {
     const queued = value(metrics, "s3d_heal_queue_blobs") ?? 0;
@@ -106,7 +106,7 @@ export function redundancy(metrics) {
             .filter(({blobs}) => blobs > 0)};
 }
 
-// --- health -------------------------------------------------------------------------
+// --- health -----------------------------------------------------------------
 
 /** What an operator should know, worst first: [{level: "bad" | "warn", text}] */
 export function concerns(metrics) {
@@ -116,33 +116,36 @@ export function concerns(metrics) {
     if (value(metrics, "s3_up") !== 1) {
         return [{level: "bad", text: "s3d does not answer."}];
     }
+    const blobs = count => count === 1 ? "1 blob" : `${count} blobs`;
     const ledger = redundancy(metrics);
     const endangered = ledger.reduced.find(({left}) => left === 0)?.blobs ?? 0;
     const all = drives(metrics);
-    const names = wanted => all.filter(wanted).map(({drive}) => drive).join(", ");
+    const names = wanted =>
+        all.filter(wanted).map(({drive}) => drive).join(", ");
     const lost = names(drive => !drive.ok);
     const slow = names(drive => drive.ok && drive.slow);
     const full = names(drive => drive.ok && drive.full);
     const mirrors = samples(metrics, "s3d_metadata_mirror_ok");
     const away = mirrors.filter(sample => sample.value !== 1).length;
 
-    bad(ledger.unreadable, `${ledger.unreadable} blobs cannot be read: too few `
-        + "of their shards are there.");
+    bad(ledger.unreadable, `${blobs(ledger.unreadable)} cannot be read: too `
+        + "few shards are there.");
     bad(value(metrics, "s3d_metadata_read_only") === 1,
         "Metadata take no change any more: s3d only reads.");
-    bad(endangered, `${endangered} blobs do not bear one more loss.`);
-    bad(mirrors.length && away === mirrors.length, "No metadata mirror is whole.");
+    bad(endangered, `Not one more loss is borne by ${blobs(endangered)}.`);
+    bad(mirrors.length && away === mirrors.length,
+        "No metadata mirror is whole.");
     warn(lost, `Not in use: drive ${lost}.`);
     warn(slow, `Much slower than the others: drive ${slow}.`);
     warn(full, `Full: drive ${full}.`);
     warn(away && away < mirrors.length,
         `${away} of ${mirrors.length} metadata mirrors are away.`);
     warn(ledger.queued && !endangered,
-        `${ledger.queued} blobs are short of shards.`);
+        `Short of shards: ${blobs(ledger.queued)}.`);
     warn(!ledger.full && !ledger.queued && !ledger.unreadable,
         "Full redundancy is not proven yet.");
-    samples(metrics, "s3d_events_target_up").filter(sample => sample.value !== 1)
-        .forEach(sample => warn(true,
+    samples(metrics, "s3d_events_target_up")
+        .filter(sample => sample.value !== 1).forEach(sample => warn(true,
             `The target ${sample.labels.target} takes no events.`));
     warn(value(metrics, "s3d_scrub_stopped") === 1, "The scrub is stopped.");
     warn(all.length === 1, "One drive: nothing may be lost.");

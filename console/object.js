@@ -9,10 +9,10 @@ import {bytes, date} from "./format.js";
 
 const TEXT_MAX = 64 << 10; // bytes of a text that are shown
 const WATCH_SECONDS = 4 * 3600; // that a film may be watched
-const TEXT_TYPES =
-    /^(text\/|application\/(json|xml|javascript|x-(sh|yaml|ndjson))|.*\+(json|xml)$)/;
+const TEXT_TYPES = new RegExp("^(text/|.*\\+(json|xml)$"
+    + "|application/(json|xml|javascript|x-(sh|yaml|ndjson)))");
 
-// --- preview ----------------------------------------------------------------------
+// --- preview ----------------------------------------------------------------
 
 /** Text is shown as text, whatever it is: pages and scripts of others are
  * never run here. Pictures and films cannot run any. */
@@ -41,18 +41,19 @@ async function preview({bucket, key, version, headers}) {
             `The first ${bytes(TEXT_MAX)} of ${bytes(size)}.`)];
 }
 
-// --- details ----------------------------------------------------------------------
+// --- details ----------------------------------------------------------------
 
-const HIDDEN = /^(date|server|connection|accept-ranges|x-amz-id-2|x-amz-request-id|keep-alive)$/;
+const NOT_OF_OBJECTS = ["accept-ranges", "connection", "date", "keep-alive",
+    "server", "x-amz-id-2", "x-amz-request-id"];
 
 function details({bucket, key, headers}) {
     const lines = [["bucket", bucket], ["key", key],
-        ...[...headers].filter(([name]) => !HIDDEN.test(name))];
+        ...[...headers].filter(([name]) => !NOT_OF_OBJECTS.includes(name))];
     return el("dl", {class: "details"}, lines.map(([name, value]) => [
         el("dt", {}, name), el("dd", {}, value)]));
 }
 
-// --- tags -------------------------------------------------------------------------
+// --- tags -------------------------------------------------------------------
 
 function tagRow(name, value) {
     const row = el("div", {class: "row tag"},
@@ -79,7 +80,7 @@ async function tags({bucket, key, version}) {
         el("button", {type: "submit", class: "primary"}, "Save")));
 }
 
-// --- versions ---------------------------------------------------------------------
+// --- versions ---------------------------------------------------------------
 
 /** An older version becomes the newest; what is newer stays. */
 async function restore(bucket, {key, version}) {
@@ -132,7 +133,7 @@ async function versions({bucket, key}, changed) {
     return box;
 }
 
-// --- links ------------------------------------------------------------------------
+// --- links ------------------------------------------------------------------
 
 async function download(bucket, key, version) {
     const name = key.split("/").filter(Boolean).at(-1) ?? "object";
@@ -163,7 +164,7 @@ function share({bucket, key, version}) {
     result);
 }
 
-// --- the dialog -------------------------------------------------------------------
+// --- the dialog -------------------------------------------------------------
 
 export async function showObject(bucket, object, changed) {
     const {key} = object;

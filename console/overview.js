@@ -4,7 +4,8 @@ import {chart} from "./charts.js";
 import {button, el, fill} from "./dom.js";
 import {drivePicture} from "./drives.js";
 import {bytes, count, percent, rate, seconds, traffic} from "./format.js";
-import {concerns, drives, redundancy, samples, total, value} from "./metrics.js";
+import {concerns, drives, redundancy, samples, total, value}
+    from "./metrics.js";
 import {changes, status, watch} from "./status.js";
 
 const TITLES = {good: "All is well", warn: "Needs attention", bad: "In danger"};
@@ -53,8 +54,8 @@ function tiles(metrics, latest) {
     ];
 }
 
-function progress(label, part, whole, note) {
-    return el("div", {class: "progress"}, el("div", {class: "between"},
+function progress(label, part, whole, note, level = "") {
+    return el("div", {class: `progress ${level}`}, el("div", {class: "between"},
         el("span", {}, label), el("span", {class: "dim"}, note)),
     el("progress", {max: Math.max(whole, 1), value: Math.min(part, whole),
         "aria-label": label}));
@@ -70,9 +71,9 @@ function ledger(metrics) {
             "Being counted; nothing is known to be missing."),
         reduced.map(({left, blobs}) => progress(
             left === 0 ? "bear no more loss" : `bear ${left} more`, blobs,
-            worst, `${count(blobs)} blobs`)),
+            worst, `${count(blobs)} blobs`, left === 0 ? "bad" : "")),
         unreadable > 0 && progress("cannot be read", unreadable, worst,
-            `${count(unreadable)} blobs`),
+            `${count(unreadable)} blobs`, "bad"),
         queued > 0 && progress("Heal", healed, healed + queued,
             `${count(healed)} of ${count(healed + queued)}`
             + (remaining > 0 ? `, ${seconds(remaining)} left` : "")

@@ -109,7 +109,7 @@ export async function checksum(body) {
         btoa(String.fromCharCode(...new Uint8Array(await digest(body))))};
 }
 
-// --- buckets ------------------------------------------------------------------
+// --- buckets ----------------------------------------------------------------
 
 export async function listBuckets(signal) {
     const root = await sendXml("GET", {signal});
@@ -117,7 +117,7 @@ export async function listBuckets(signal) {
         name: text(bucket, "Name"), created: text(bucket, "CreationDate")}));
 }
 
-// --- objects ------------------------------------------------------------------
+// --- objects ----------------------------------------------------------------
 
 /** A list is asked for and told with keys encoded: XML cannot hold them all. */
 function decode(value) {
@@ -125,7 +125,8 @@ function decode(value) {
 }
 
 function entry(element, extra = {}) {
-    return {key: decode(text(element, "Key")), size: Number(text(element, "Size")),
+    return {key: decode(text(element, "Key")),
+        size: Number(text(element, "Size")),
         modified: text(element, "LastModified"), etag: text(element, "ETag"),
         storageClass: text(element, "StorageClass"), ...extra};
 }
@@ -166,7 +167,7 @@ export async function listVersions(bucket, {prefix = "", delimiter = "/", next,
                 version: text(root, "NextVersionIdMarker")} : null};
 }
 
-/** Deletes up to 1000 of [{key, version}]; returns the errors of single keys. */
+/** Deletes up to 1000 of [{key, version}]; returns single keys' errors. */
 export async function deleteObjects(bucket, objects) {
     const body = "<Delete><Quiet>true</Quiet>" + objects.map(
         ({key, version}) => `<Object><Key>${escape(key)}</Key>`

@@ -68,7 +68,8 @@ const DOCUMENTS = [
     <Days>30</Days>
   </DefaultRetention></Rule>
 </ObjectLockConfiguration>`, false],
-    ["Ownership", "ownershipControls", "Whose objects are, and whether ACLs count.",
+    ["Ownership", "ownershipControls",
+        "Whose objects are, and whether ACLs count.",
         () => `<OwnershipControls>
   <Rule><ObjectOwnership>BucketOwnerEnforced</ObjectOwnership></Rule>
 </OwnershipControls>`, true],

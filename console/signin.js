@@ -26,8 +26,8 @@ export async function resume() {
 
 export function showSignIn(main, entered) {
     if (!globalThis.crypto?.subtle) {
-        fill(main, el("section", {class: "card signin"}, el("h1", {}, "Console"),
-            problem(new Error("Browsers sign requests in secure contexts only: "
+        fill(main, el("section", {class: "card signin"},
+            el("h1", {}, "Console"), problem(new Error("Browsers sign requests in secure contexts only: "
                 + "open this page over https, or on localhost."))));
         return;
     }

@@ -123,7 +123,7 @@ async function upload(bucket, key, file, controller, onprogress) {
     return put({bucket, key, headers}, file, controller.signal, onprogress);
 }
 
-// --- the list of what is under way ------------------------------------------------
+// --- the list of what is under way ------------------------------------------
 
 const waiting = [];
 let running = 0;

@@ -8,7 +8,7 @@ import {attempt, button, el, field, fill, problem, table, toast}
 import {tabs} from "./tabs.js";
 import {date} from "./format.js";
 
-const ALL_ALLOWED = JSON.stringify({Version: "2012-10-17", Statement: [{
+const EXAMPLE = JSON.stringify({Version: "2012-10-17", Statement: [{
     Effect: "Allow", Action: ["s3:GetObject", "s3:ListBucket"],
     Resource: ["arn:aws:s3:::BUCKET", "arn:aws:s3:::BUCKET/*"]}]}, null, 2);
 
@@ -17,14 +17,15 @@ function documentField(value) {
         required: true, "aria-label": "Policy"}, value);
 }
 
-// --- keys -------------------------------------------------------------------------
+// --- keys -------------------------------------------------------------------
 
 async function newKey(user) {
     const root = await iam("CreateAccessKey", {UserName: user});
     dialog("New key", [
         el("p", {}, "The secret is shown this once. Whoever has it acts as "
             + `${user}.`),
-        field("Access key", {}, copyable("Access key", text(root, "AccessKeyId"))),
+        field("Access key", {},
+            copyable("Access key", text(root, "AccessKeyId"))),
         field("Secret key", {},
             copyable("Secret key", text(root, "SecretAccessKey")))]);
 }
@@ -36,8 +37,8 @@ async function keys(user, refresh) {
         await iam(action, {UserName: user, ...fields});
         refresh();
     });
-    return [found.length ? table("Keys", ["Key", ["Made", "minor"], "", ["", "end"]],
-        found.map(key => {
+    return [found.length ? table("Keys",
+        ["Key", ["Made", "minor"], "", ["", "end"]], found.map(key => {
             const AccessKeyId = text(key, "AccessKeyId");
             const active = text(key, "Status") === "Active";
             return [el("code", {}, AccessKeyId),
@@ -59,14 +60,16 @@ async function keys(user, refresh) {
     }), "primary"))];
 }
 
-// --- policies ---------------------------------------------------------------------
+// --- policies ---------------------------------------------------------------
 
 function inlinePolicy(user, name, value, refresh) {
     ask(name ? `Policy ${name}` : "New policy", [
-        !name && field("Name", {name: "name", required: true, autocomplete: "off"}),
+        !name && field("Name",
+            {name: "name", required: true, autocomplete: "off"}),
         documentField(value)], "Save", async form => {
         await iam("PutUserPolicy", {UserName: user,
-            PolicyName: name || form.get("name"), PolicyDocument: form.get("document")});
+            PolicyName: name || form.get("name"),
+            PolicyDocument: form.get("document")});
         refresh();
     });
 }
@@ -90,7 +93,8 @@ async function policies(user, refresh) {
             refresh)), "link"), "the user's own",
         button("Delete", () => act("DeleteUserPolicy", {PolicyName: name}),
             "quiet")]));
-    return [rows.length ? table("Policies", ["Policy", ["Kind", "minor"], ["", "end"]], rows)
+    return [rows.length
+        ? table("Policies", ["Policy", ["Kind", "minor"], ["", "end"]], rows)
         : el("p", {class: "empty"}, "No policy: the user has no rights, but "
             + "for what policies of buckets and groups give."),
     el("form", {class: "row", onsubmit: event => {
@@ -101,10 +105,10 @@ async function policies(user, refresh) {
         el("option", {value: text(policy, "Arn")},
             text(policy, "PolicyName"))))),
     el("button", {type: "submit"}, "Attach"),
-    button("New policy", () => inlinePolicy(user, "", ALL_ALLOWED, refresh)))];
+    button("New policy", () => inlinePolicy(user, "", EXAMPLE, refresh)))];
 }
 
-// --- groups -----------------------------------------------------------------------
+// --- groups -----------------------------------------------------------------
 
 async function groups(user, refresh) {
     const [mine, every] = await Promise.all([
@@ -127,7 +131,7 @@ async function groups(user, refresh) {
     }));
 }
 
-// --- the list ---------------------------------------------------------------------
+// --- the list ---------------------------------------------------------------
 
 function showUser(user) {
     // Each tab shows its list anew after a change to it.
@@ -187,7 +191,8 @@ export async function showUsers(main, parameters, signal) {
             return;
         }
         fill(box, users.length ? table("Users",
-            ["Name", ["Path", "minor"], ["Made", "minor"], ["", "end"]], users.map(user => {
+            ["Name", ["Path", "minor"], ["Made", "minor"], ["", "end"]],
+            users.map(user => {
                 const name = text(user, "UserName");
                 return [button(name, () => showUser(name), "link"),
                     el("span", {class: "dim"}, text(user, "Path")),

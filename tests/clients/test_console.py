@@ -7,7 +7,7 @@ import urllib.request
 
 import pytest
 from browser import Browser
-from stack import Stack, free_port, pattern
+from stack import Stack, free_port, pattern, wait_for
 
 EVIL = "<img src=x onerror=window.hacked=1>"
 PHONE = dict(width=390, height=844, deviceScaleFactor=2, mobile=True)
@@ -24,6 +24,7 @@ def console(tmp_path_factory):
     stack = Stack(directory, http_extra=f"""
     server {{
         listen 127.0.0.1:{port};
+        s3_region us-east-1;
         location / {{
             s3_pass s3d;
             add_header Content-Security-Policy sandbox always;
@@ -220,6 +221,18 @@ def test_sign_in(view, console):
     view.reads("Requests per second")
 
 
+def test_another_region(view):
+    """It is learnt from what S3 says of the wrong one."""
+    regions = """import("./session.js").then(m => [m.session().region,
+        m.session().region = "eu-west-1"])"""
+    assert view.page.evaluate(regions) == ["us-east-1", "eu-west-1"]
+    view.go("#/buckets")
+    view.reads("There is no bucket yet.")
+    assert view.page.evaluate(regions)[0] == "us-east-1"
+    view.page.evaluate(
+        "import('./session.js').then(m => { m.session().region = 'us-east-1'; })")
+
+
 # --- the cluster ----------------------------------------------------------------
 
 def test_cluster(view):
@@ -243,9 +256,9 @@ def test_cluster(view):
             quantile([[1, 0], [2, 10], [Infinity, 0]], 0.5),
             quantile([[1, 0]], 0.5)];
     })()""") == [
-        [], "s3d does not answer.", ["warn: 3 blobs are short of shards."],
-        "bad: 2 blobs do not bear one more loss.",
-        "bad: 1 blobs cannot be read: too few of their shards are there.",
+        [], "s3d does not answer.", ["warn: Short of shards: 3 blobs."],
+        "bad: Not one more loss is borne by 2 blobs.",
+        "bad: 1 blob cannot be read: too few shards are there.",
         1.5, None]
 
 
@@ -282,6 +295,26 @@ def test_upload_by_drag_and_drop(view, console, tmp_path):
     assert (notes["ContentType"], notes["Body"].read()) == (
         "text/plain", b"sunny\n")
     assert client.list_multipart_uploads(Bucket="holiday").get("Uploads") is None
+
+
+def test_cancelled_upload(view, console, tmp_path):
+    (tmp_path / "slow.bin").write_bytes(BIG)
+    network = dict(offline=False, latency=0, downloadThroughput=-1)
+    view.page.call("Network.emulateNetworkConditions", **network,
+                   uploadThroughput=1 << 20)
+    view.go("#/objects/holiday/")
+    view.reads("big.bin")
+    drop(view, [tmp_path / "slow.bin"])
+    view.reads(" of 17.0 MiB")
+    view.press("Cancel")
+    view.reads("The upload was cancelled.")
+    view.page.call("Network.emulateNetworkConditions", **network,
+                   uploadThroughput=-1)
+    view.press("Dismiss")
+    client = console.client()
+    wait_for(lambda: "Uploads" not in client.list_multipart_uploads(
+        Bucket="holiday"), "it is aborted")
+    assert client.list_objects_v2(Bucket="holiday")["KeyCount"] == 2
 
 
 def test_list(view, console):
