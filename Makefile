@@ -29,10 +29,11 @@ S3D_LIBS := -pthread -lleveldb -lerasurecode -lhiredis \
 
 # Each folder of backend/ is an archive; what it may use is listed here, and
 # nothing else: dependencies point one way.
-FOLDERS := base settings wire io extent erasure placement blob kv meta archive rebuild redis events purge crypt policy iam oidc care hot s3 server transfer
+FOLDERS := base settings wire http io extent erasure placement blob kv meta archive rebuild redis events purge crypt policy iam oidc care hot s3 server transfer
 uses.base      :=
 uses.settings  := base
 uses.wire      := gen
+uses.http      := base
 uses.core      := wire gen
 uses.io        := base
 uses.extent    := io base
@@ -52,9 +53,9 @@ uses.iam       := policy meta kv io base gen
 uses.oidc      := base
 uses.care      := meta kv blob placement erasure extent io base gen
 uses.hot       := wire base gen
-uses.s3        := oidc iam policy crypt hot events redis meta kv blob placement erasure extent io wire base gen
+uses.s3        := oidc iam policy crypt hot events redis meta kv blob placement erasure extent io wire http base gen
 uses.transfer  := base
-uses.server    := s3 care rebuild archive oidc iam policy crypt hot events redis meta kv blob placement erasure extent io wire settings base gen
+uses.server    := s3 care rebuild archive oidc iam policy crypt hot events redis meta kv blob placement erasure extent io wire http settings base gen
 
 PROTOS := backend/wire/wire.proto backend/blob/layout.proto backend/meta/records.proto
 PB     := wire layout records
@@ -121,7 +122,7 @@ $(BUILD)/s3ctl: $(CTL) $(BUILD)/libtransfer.a $(call archives,purge) $(BUILD)/li
 
 # The dynamic module, against the sources of Debian's nginx-dev.
 module: $(BUILD)/ngx_http_s3_module.so
-SHARED := $(wildcard backend/hot/region.* backend/hot/question.*) backend/base/slice.c backend/base/base.h
+SHARED := $(wildcard backend/http/* backend/hot/region.* backend/hot/question.*) backend/base/slice.c backend/base/base.h
 $(BUILD)/ngx_http_s3_module.so: config config.make tools/build-module tools/embed $(shell find ngx_s3_module backend/wire console -type f) $(SHARED)
 	tools/build-module $(VARIANT) $(BUILD)
 

@@ -94,6 +94,7 @@ ngx_http_s3_hot_send(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
     struct hot_question       question;
     ngx_http_s3_control_t    *control;
     ngx_http_s3_loc_conf_t   *slcf;
+    ngx_http_s3_selection_t   selection;
 
     slcf = ngx_http_get_module_loc_conf(r, ngx_http_s3_module);
     control = slcf->control;
@@ -111,8 +112,7 @@ ngx_http_s3_hot_send(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
 
     hit = hot_find(&control->hot, question.data, question.size, copy, &found)
           && ngx_http_s3_hot_may_read(ctx, &found)
-          && (found.entry->has_body || r->method == NGX_HTTP_HEAD)
-          && (found.entry->checksums || !ctx->hot_checksums);
+          && ngx_http_s3_hot_select(r, ctx, &found, &selection) == NGX_OK;
 
     counters = ngx_http_s3_counters(r);
     metric_count(hit ? &counters->hot_hits : &counters->hot_misses, 1);
@@ -125,7 +125,7 @@ ngx_http_s3_hot_send(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
         return NGX_DECLINED;
     }
 
-    return ngx_http_s3_hot_reply(r, ctx, &found);
+    return ngx_http_s3_hot_reply(r, ctx, &found, &selection);
 }
 
 
@@ -213,6 +213,10 @@ ngx_http_s3_hot_headers(ngx_http_s3_ctx_t *ctx)
 
         case HOT_HEADER_CHECKSUMS:
             ctx->hot_checksums = 1;
+            break;
+
+        case HOT_HEADER_SELECTS:
+            ctx->hot_selects = 1;
             break;
 
         default: /* HOT_HEADER_UNKNOWN */

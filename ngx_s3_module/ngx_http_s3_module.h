@@ -21,6 +21,7 @@
  *   ngx_http_s3_segments.c   parts of extents as file buffers
  *   ngx_http_s3_limit.c      limit_rate
  *   ngx_http_s3_hot.c        answers without s3d, from shared memory
+ *   ngx_http_s3_hot_select.c what of an object is asked for there
  *   ngx_http_s3_hot_reply.c  how such an answer is sent
  *   ngx_http_s3_error.c      S3's error document
  *   ngx_http_s3_variables.c  $s3_request_id and others
@@ -42,6 +43,7 @@
 
 #include "hot/question.h"
 #include "hot/region.h"
+#include "http/http.h"
 #include "wire/wire.h"
 #include "wire.pb-c.h"
 
@@ -265,10 +267,21 @@ typedef struct {
     unsigned                       error_page_sent:1;
     unsigned                       hot:1;     /* answered without s3d */
     unsigned                       hot_checksums:1; /* are asked for */
+    unsigned                       hot_selects:1;   /* by conditions, ranges */
 
     u_char                         id_data[NGX_HTTP_S3_REQUEST_ID_LEN];
     u_char                         code_data[NGX_HTTP_S3_CODE_MAX];
 } ngx_http_s3_ctx_t;
+
+
+/* What of an object is asked for. */
+
+typedef struct {
+    ngx_uint_t                     status;    /* 200, 206, 304, 412 or 416 */
+    uint64_t                       offset;    /* bytes */
+    uint64_t                       size;
+    const char                    *condition; /* 412: which one */
+} ngx_http_s3_selection_t;
 
 
 /* ngx_http_s3_module.c */
@@ -353,10 +366,16 @@ void ngx_http_s3_hot_unmap(ngx_http_s3_control_t *control);
 ngx_int_t ngx_http_s3_hot_send(ngx_http_request_t *r,
     ngx_http_s3_ctx_t *ctx);
 
+/* ngx_http_s3_hot_select.c */
+
+ngx_int_t ngx_http_s3_hot_select(ngx_http_request_t *r,
+    ngx_http_s3_ctx_t *ctx, struct hot_found *found,
+    ngx_http_s3_selection_t *selection);
+
 /* ngx_http_s3_hot_reply.c */
 
 ngx_int_t ngx_http_s3_hot_reply(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
-    struct hot_found *found);
+    struct hot_found *found, ngx_http_s3_selection_t *selection);
 
 /* ngx_http_s3_control.c */
 

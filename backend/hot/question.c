@@ -103,6 +103,15 @@ bool hot_ask(struct hot_question *question, Wire__Operation operation,
 }
 
 /* --- headers ---------------------------------------------------------------*/
+/* Whether a value is one that such a header is known for: whether an empty one
+ * is there at all is for s3d to say. */
+static bool says(enum hot_header_kind kind, struct slice value)
+{
+    return kind == HOT_HEADER_CHECKSUMS ? slice_equal_string(value, "ENABLED")
+           : kind == HOT_HEADER_SELECTS ? value.size > 0
+                                        : true;
+}
+
 enum hot_header_kind hot_header_of(struct slice name, struct slice value)
 {
     static const struct {
@@ -114,14 +123,18 @@ enum hot_header_kind hot_header_of(struct slice name, struct slice value)
         {"x-amz-date", HOT_HEADER_HARMLESS},
         {"x-amz-content-sha256", HOT_HEADER_HARMLESS},
         {"x-amz-checksum-mode", HOT_HEADER_CHECKSUMS},
+        {"range", HOT_HEADER_SELECTS},
+        {"if-range", HOT_HEADER_SELECTS},
+        {"if-match", HOT_HEADER_SELECTS},
+        {"if-none-match", HOT_HEADER_SELECTS},
+        {"if-modified-since", HOT_HEADER_SELECTS},
+        {"if-unmodified-since", HOT_HEADER_SELECTS},
     };
 
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
         if (slice_equal_string(name, known[i].name)) {
-            return known[i].kind == HOT_HEADER_CHECKSUMS &&
-                           !slice_equal_string(value, "ENABLED")
-                       ? HOT_HEADER_UNKNOWN
-                       : known[i].kind;
+            return says(known[i].kind, value) ? known[i].kind
+                                              : HOT_HEADER_UNKNOWN;
         }
     }
     return HOT_HEADER_UNKNOWN;

@@ -28,9 +28,10 @@ bool hot_ask(struct hot_question *question, Wire__Operation operation,
  * headers that s3d would get: a policy that asks for one keeps the answer out
  * of the index. */
 enum hot_header_kind {
-    HOT_HEADER_UNKNOWN,  /* the request is for s3d */
-    HOT_HEADER_HARMLESS, /* it says nothing about the answer */
-    HOT_HEADER_CHECKSUMS /* it asks for those that an entry may have */
+    HOT_HEADER_UNKNOWN,   /* the request is for s3d */
+    HOT_HEADER_HARMLESS,  /* it says nothing about the answer */
+    HOT_HEADER_CHECKSUMS, /* it asks for those that an entry may have */
+    HOT_HEADER_SELECTS    /* a condition or a range */
 };
 enum hot_header_kind hot_header_of(struct slice name, struct slice value);
 

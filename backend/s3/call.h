@@ -5,6 +5,7 @@
 #define S3_CALL_H
 
 #include "base/utf8.h"
+#include "http/http.h"
 #include "s3/s3.h"
 
 struct s3_body;       /* body.c: a streamed body being verified */
@@ -205,9 +206,6 @@ ProtobufCBinaryData pb_bytes(struct slice bytes); /* not copied */
 
 /* --- times
  * -------------------------------------------------------------------*/
-void time_http(char out[32], uint64_t ms); /* IMF-fixdate */
-/* Any HTTP date form; milliseconds, or -EINVAL. */
-int time_parse_http(struct slice text, uint64_t *ms);
 /* 2026-01-02T03:04:05[.678](Z|+hh:mm|-hh:mm); milliseconds, or -EINVAL. */
 int time_parse_iso8601(struct slice text, uint64_t *ms);
 
@@ -241,18 +239,7 @@ Meta__ChecksumAlgorithm body_client_algorithm(const struct s3_call *call);
 Meta__ChecksumAlgorithm body_kept_algorithm(const struct s3_call *call);
 void body_free(struct s3_call *call);
 
-/* --- conditions (conditions.c): pure
- * -------------------------------------------*/
-enum condition { CONDITION_PASS, CONDITION_FAILED, CONDITION_NOT_MODIFIED };
-struct conditions { /* header values; data == NULL: absent */
-    struct slice match, none_match, modified_since, unmodified_since;
-    bool weak;  /* If-None-Match takes W/"tag" for "tag" (RFC 9110, 13.1.2) */
-    bool exact; /* If-Modified-Since means that very date, none later */
-};
-/* Which one decides is named in *which: "If-Match" and so on. */
-enum condition conditions_evaluate(const struct conditions *conditions,
-                                   struct slice etag, uint64_t mtime_ms,
-                                   const char **which);
+/* --- conditions of deletes (conditions.c): pure --------------------------*/
 /* What a delete asks of the version that it would remove or hide. */
 struct delete_conditions {
     struct slice match; /* an entity tag or "*"; data == NULL: absent */
@@ -263,15 +250,6 @@ struct delete_conditions {
 const char *delete_conditions_failed(const struct delete_conditions *conditions,
                                      struct slice etag, uint64_t size,
                                      uint64_t mtime_ms);
-/* A list of entity tags, quoted or not, or "*"; etag has no quotes. */
-bool etag_list_matches(struct slice list, struct slice etag);
-
-/* --- ranges (range.c): pure
- * ------------------------------------------------------*/
-enum range_result { RANGE_IGNORED, RANGE_OK, RANGE_UNSATISFIABLE };
-/* A Range header against a body of `size` bytes: [first, last], clamped. */
-enum range_result range_parse(struct slice text, uint64_t size, uint64_t *first,
-                              uint64_t *last);
 
 /* --- checksums (checksum.c)
  * ----------------------------------------------------*/

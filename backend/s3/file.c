@@ -12,23 +12,13 @@
 #include <inttypes.h>
 
 /* --- what is told of an object ---------------------------------------------*/
-static struct slice stored_header(const Meta__Object *object, const char *name)
-{
-    for (size_t i = 0; i < object->n_headers; i++) {
-        if (slice_equal_string(pb_slice(object->headers[i]->name), name)) {
-            return pb_slice(object->headers[i]->value);
-        }
-    }
-    return slice_of(NULL, 0);
-}
-
 /* What clients send that know no better says less than the name does. */
 static struct slice content_type(const struct s3_call *call,
                                  const Wire__FileCandidate *candidate,
                                  const Meta__Object *object)
 {
     const Wire__FileRequest *file = call->request->file;
-    struct slice stored = stored_header(object, "content-type");
+    struct slice stored = object_stored_header(object, "content-type");
     bool unsaid =
         stored.size == 0 || slice_equal_string(stored, "binary/octet-stream");
 
@@ -54,20 +44,11 @@ static void cache_headers(struct s3_call *call, const Meta__Object *object)
         {"cache-tag", "Cache-Tag"},
         {"cdn-cache-control", "CDN-Cache-Control"},
     };
-    static const char *const stored[] = {"cache-control", "expires"};
 
     call_header(call, "ETag", "\"%.*s\"", (int)object->etag.len,
                 (const char *)object->etag.data);
     object_last_modified(call, object);
-    for (size_t i = 0; i < sizeof(stored) / sizeof(stored[0]); i++) {
-        struct slice value = stored_header(object, stored[i]);
-
-        if (value.size > 0) {
-            call_header_slice(
-                call, object_header_spelling(slice_from_string(stored[i])),
-                value);
-        }
-    }
+    object_cache_headers(call, object);
     for (size_t i = 0; i < object->n_metadata; i++) {
         const Meta__Field *field = object->metadata[i];
 
@@ -90,7 +71,7 @@ static void content_headers(struct s3_call *call,
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         struct slice name = slice_from_string(names[i]);
-        struct slice value = stored_header(object, names[i]);
+        struct slice value = object_stored_header(object, names[i]);
 
         if (candidate->encoding.len > 0 &&
             slice_equal_string(name, "content-encoding")) {
@@ -102,6 +83,25 @@ static void content_headers(struct s3_call *call,
     }
     if (type.size > 0) {
         call_header_slice(call, "Content-Type", type);
+    }
+}
+
+/* Which object answers, and for what. */
+struct chosen {
+    const Wire__FileCandidate *candidate;
+    const Meta__Object *object;
+};
+
+/* hot_answer_describe */
+static void describe(struct s3_call *call, const void *argument)
+{
+    const struct chosen *chosen = argument;
+
+    cache_headers(call, chosen->object);
+    content_headers(call, chosen->candidate, chosen->object,
+                    content_type(call, chosen->candidate, chosen->object));
+    if (call->request->file->max_ranges > 0) {
+        call_header(call, "Accept-Ranges", "bytes");
     }
 }
 
@@ -156,26 +156,28 @@ static bool select_ranges(struct s3_call *call, const Meta__Object *object,
     return true;
 }
 
-static void reply(struct s3_call *call, const Wire__FileCandidate *candidate,
-                  const Meta__Object *object, const struct byte_ranges *ranges,
-                  bool partial)
+static void reply(struct s3_call *call, const struct chosen *chosen,
+                  const struct byte_ranges *ranges, bool partial)
 {
     const struct byte_range *first = &ranges->ranges[0];
-    struct slice type = content_type(call, candidate, object);
+    const Meta__Object *object = chosen->object;
+    struct slice type = content_type(call, chosen->candidate, object);
     uint64_t length = first->size;
 
-    cache_headers(call, object);
-    if (ranges->count > 1) {
-        length = multirange_begin(call, ranges, object->size, type);
-        type = multirange_type(call);
-    } else if (partial) {
-        call_header(call, "Content-Range",
-                    "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, first->offset,
-                    first->offset + first->size - 1, object->size);
-    }
-    content_headers(call, candidate, object, type);
-    if (!partial && call->request->file->max_ranges > 0) {
-        call_header(call, "Accept-Ranges", "bytes");
+    if (!partial) {
+        describe(call, chosen);
+    } else {
+        cache_headers(call, object);
+        if (ranges->count > 1) {
+            length = multirange_begin(call, ranges, object->size, type);
+            type = multirange_type(call);
+        }
+        content_headers(call, chosen->candidate, object, type);
+        if (ranges->count == 1) {
+            call_header(call, "Content-Range",
+                        "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, first->offset,
+                        first->offset + first->size - 1, object->size);
+        }
     }
     call_reply_empty(call, partial ? 206 : 200);
     call->reply.content_length = length;
@@ -191,6 +193,7 @@ static int serve(struct s3_call *call, const Wire__FileCandidate *candidate,
 {
     const bool with_body =
         !slice_equal_string(pb_slice(call->request->method), "HEAD");
+    const struct chosen chosen = {candidate, object};
     struct byte_ranges ranges;
     bool partial;
     int error = 0;
@@ -200,8 +203,13 @@ static int serve(struct s3_call *call, const Wire__FileCandidate *candidate,
         call_fail(call, S3_ERR_AccessDenied); /* its customer has the key */
         return 0;
     }
-    if (!check_conditions(call, object) ||
-        !select_ranges(call, object, &ranges, &partial)) {
+    if (!check_conditions(call, object)) {
+        if (call->reply.status == 304) {
+            hot_answer_publish_head(call, object, describe, &chosen);
+        }
+        return 0;
+    }
+    if (!select_ranges(call, object, &ranges, &partial)) {
         return 0;
     }
     if (with_body) {
@@ -209,7 +217,7 @@ static int serve(struct s3_call *call, const Wire__FileCandidate *candidate,
                                  ranges.ranges[0].size);
     }
     if (error == 0) {
-        reply(call, candidate, object, &ranges, partial);
+        reply(call, &chosen, &ranges, partial);
         hot_answer_publish(call, object, with_body);
     }
     return error == -ECANCELED ? 0 : error;

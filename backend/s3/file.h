@@ -9,22 +9,6 @@
 #include "s3/call.h"
 
 /* --- ranges (file_ranges.c) ------------------------------------------------*/
-#define FILE_RANGES_MAX 64u
-
-struct byte_range {
-    uint64_t offset, size; /* bytes */
-};
-struct byte_ranges {
-    struct byte_range ranges[FILE_RANGES_MAX];
-    size_t count;
-};
-
-/* A Range header against a body of `size` bytes, as nginx reads it: what is
- * malformed cannot be satisfied; what asks for more than `max` ranges, or for
- * more bytes than there are, is ignored. Pure. */
-enum range_result byte_ranges_parse(struct slice text, uint64_t size,
-                                    unsigned max, struct byte_ranges *ranges);
-
 /* Makes the reply's body a multipart/byteranges of an object of `total` bytes,
  * `type` being what each part says of itself (size 0: nothing). call->source,
  * if there is one, is at the first range. Returns the body's bytes. */

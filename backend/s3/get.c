@@ -146,21 +146,36 @@ Meta__Object *object_requested(struct s3_call *call)
     return authorize(call, object) ? object : NULL;
 }
 
+struct slice object_stored_header(const Meta__Object *object, const char *name)
+{
+    for (size_t i = 0; i < object->n_headers; i++) {
+        if (slice_equal_string(pb_slice(object->headers[i]->name), name)) {
+            return pb_slice(object->headers[i]->value);
+        }
+    }
+    return slice_of(NULL, 0);
+}
+
+void object_cache_headers(struct s3_call *call, const Meta__Object *object)
+{
+    static const char *const names[] = {"cache-control", "expires"};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        struct slice value = object_stored_header(object, names[i]);
+
+        if (value.size > 0) {
+            call_header_slice(
+                call, object_header_spelling(slice_from_string(names[i])),
+                value);
+        }
+    }
+}
+
 static void reply_not_modified(struct s3_call *call, const Meta__Object *object)
 {
     identity_headers(call, object);
     object_last_modified(call, object);
-    for (size_t i = 0; i < object->n_headers; i++) {
-        struct slice name = pb_slice(object->headers[i]->name);
-
-        if (slice_equal_string(name, "cache-control")) {
-            call_header_slice(call, "Cache-Control",
-                              pb_slice(object->headers[i]->value));
-        } else if (slice_equal_string(name, "expires")) {
-            call_header_slice(call, "Expires",
-                              pb_slice(object->headers[i]->value));
-        }
-    }
+    object_cache_headers(call, object);
     call_fail(call, S3_ERR_NotModified);
 }
 
@@ -189,17 +204,8 @@ static bool check_conditions(struct s3_call *call, const Meta__Object *object)
 
 bool object_range_wanted(const struct s3_call *call, const Meta__Object *object)
 {
-    struct slice condition = call_request_header(call, "if-range");
-    uint64_t ms;
-
-    if (condition.data == NULL) {
-        return true;
-    }
-    if (time_parse_http(condition, &ms) == 0) {
-        return ms / 1000 == object->mtime_ms / 1000;
-    }
-    return !slice_equal_string(condition, "*") &&
-           etag_list_matches(condition, pb_slice(object->etag));
+    return range_wanted(call_request_header(call, "if-range"),
+                        pb_slice(object->etag), object->mtime_ms);
 }
 
 static bool select_range(struct s3_call *call, const Meta__Object *object,
@@ -367,10 +373,8 @@ static void system_headers(struct s3_call *call, const Meta__Object *object)
         struct slice name = slice_from_string(overrides[i].header);
         struct slice value = call_arg(call, overrides[i].argument);
 
-        for (size_t j = 0; value.data == NULL && j < object->n_headers; j++) {
-            if (slice_equal(pb_slice(object->headers[j]->name), name)) {
-                value = pb_slice(object->headers[j]->value);
-            }
+        if (value.data == NULL) {
+            value = object_stored_header(object, overrides[i].header);
         }
         if (value.size == 0) {
             continue;
@@ -392,11 +396,6 @@ static void object_headers(struct s3_call *call, const Meta__Object *object,
     object_last_modified(call, object);
     call_header(call, "Accept-Ranges", "bytes");
     system_headers(call, object);
-    if (selection->partial) {
-        call_header(call, "Content-Range",
-                    "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, selection->offset,
-                    selection->offset + selection->size - 1, object->size);
-    }
     if (selection->parts > 0) {
         call_header(call, "x-amz-mp-parts-count", "%u", selection->parts);
     }
@@ -418,6 +417,12 @@ static void object_headers(struct s3_call *call, const Meta__Object *object,
     worm_headers(call, object);
     for (size_t i = 0; i < object->n_metadata; i++) {
         metadata_header(call, object->metadata[i]);
+    }
+    /* The last, as what the hot index answers. */
+    if (selection->partial) {
+        call_header(call, "Content-Range",
+                    "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, selection->offset,
+                    selection->offset + selection->size - 1, object->size);
     }
 }
 
@@ -442,6 +447,25 @@ int object_open_body(struct s3_call *call, const Meta__Object *object,
         source_free(call);
     }
     return error;
+}
+
+/* hot_answer_describe */
+static void describe(struct s3_call *call, const void *argument)
+{
+    const Meta__Object *object = argument;
+    const struct selection all = {.size = object->size, .whole = true};
+
+    object_headers(call, object, &all);
+}
+
+void object_publish(struct s3_call *call, const Meta__Object *object,
+                    bool with_body)
+{
+    if (call->reply.status == 304) {
+        hot_answer_publish_head(call, object, describe, object);
+    } else {
+        hot_answer_publish(call, object, with_body);
+    }
 }
 
 static void reply(struct s3_call *call, const Meta__Object *object,
@@ -513,7 +537,7 @@ static void serve(struct s3_call *call, bool with_body)
         }
         error = object_answer(call, object, with_body);
         if (error == 0) {
-            hot_answer_publish(call, object, with_body);
+            object_publish(call, object, with_body);
         }
     }
     if (error != 0) {

@@ -74,8 +74,7 @@ static bool may_be_given_again(const struct s3_call *call,
 
     return call->hot.valid && is_read(call) && is_plain(call->request) &&
            call->decisions == decisions && !call->consulted &&
-           !call->identity.temporary && call->reply.status == 200 &&
-           object->encryption == NULL &&
+           !call->identity.temporary && object->encryption == NULL &&
            document_get(call->bucket, DOCUMENT_LOGGING).data == NULL &&
            document_get(call->bucket, DOCUMENT_REQUEST_PAYMENT).data == NULL;
 }
@@ -95,8 +94,8 @@ static bool body_of(struct s3_call *call, const Meta__Object *object,
     return body->size == object->size && body->size < HOT_PAYLOAD_MAX;
 }
 
-void hot_answer_publish(struct s3_call *call, const Meta__Object *object,
-                        bool with_body)
+static void publish(struct s3_call *call, const Meta__Object *object,
+                    bool with_body)
 {
     const Wire__Request *request = call->request;
     const Wire__Reply *reply = &call->reply;
@@ -131,4 +130,27 @@ void hot_answer_publish(struct s3_call *call, const Meta__Object *object,
     answer.fields = fields;
     answer.field_count = reply->n_headers;
     hot_publish(call->service->hot, &call->hot, &answer);
+}
+
+void hot_answer_publish(struct s3_call *call, const Meta__Object *object,
+                        bool with_body)
+{
+    if (call->reply.status == 200) {
+        publish(call, object, with_body);
+    }
+}
+
+void hot_answer_publish_head(struct s3_call *call, const Meta__Object *object,
+                             hot_answer_describe *describe,
+                             const void *argument)
+{
+    const Wire__Reply reply = call->reply;
+    const size_t capacity = call->header_capacity;
+
+    call->reply.headers = NULL;
+    call->reply.n_headers = call->header_capacity = 0;
+    describe(call, argument);
+    publish(call, object, false);
+    call->reply = reply;
+    call->header_capacity = capacity;
 }

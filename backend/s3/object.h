@@ -45,13 +45,20 @@ int object_open_body(struct s3_call *call, const Meta__Object *object,
  * object has just been replaced, or another negative errno. */
 int object_answer(struct s3_call *call, const Meta__Object *object,
                   bool with_body);
-/* The same with all of it and a status, whatever the headers ask for. */
+/* Then: what was answered may be of use to others (hot_answer.h). */
+void object_publish(struct s3_call *call, const Meta__Object *object,
+                    bool with_body);
+/* Ends the call with all of it and a status, whatever the headers ask for. */
 int object_answer_as(struct s3_call *call, const Meta__Object *object,
                      bool with_body, unsigned status);
-/* If-Range: a strong tag, or exactly the date of Last-Modified. */
+/* Whether a Range header is to be looked at: If-Range. */
 bool object_range_wanted(const struct s3_call *call,
                          const Meta__Object *object);
 void object_last_modified(struct s3_call *call, const Meta__Object *object);
+/* A header that came with the object; data NULL: none. */
+struct slice object_stored_header(const Meta__Object *object, const char *name);
+/* Those of them that a 304 has, too: Cache-Control and Expires. */
+void object_cache_headers(struct s3_call *call, const Meta__Object *object);
 /* "Content-Type" for "content-type"; NULL: not one that is stored. */
 const char *object_header_spelling(struct slice name);
 

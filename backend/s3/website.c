@@ -165,7 +165,7 @@ static enum s3_error try_object(struct s3_call *call, bool *absent)
         }
         error = object_answer(call, object, wants_body(call));
         if (error == 0) {
-            hot_answer_publish(call, object, wants_body(call));
+            object_publish(call, object, wants_body(call));
         }
     }
     return error == 0 ? S3_OK : broken(call, error);

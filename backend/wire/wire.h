@@ -1,6 +1,5 @@
 /*
- * Frames between a worker and s3d; with hot/region.h the only code linked into
- * both sides.
+ * Frames between a worker and s3d, linked into both sides.
  *
  * A stream is a sequence of frames: a 12-byte header and `length` bytes of
  * payload. DATA carries raw bytes; every other type carries the protobuf

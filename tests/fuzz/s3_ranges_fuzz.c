@@ -23,7 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (byte_ranges_parse(slice_of(text, input.size), length, max, &ranges) ==
         RANGE_OK) {
         MUST(ranges.count > 0 && ranges.count <= max);
-        MUST(ranges.count <= FILE_RANGES_MAX);
+        MUST(ranges.count <= BYTE_RANGES_MAX);
         for (size_t i = 0; i < ranges.count; i++) {
             const struct byte_range *range = &ranges.ranges[i];
 

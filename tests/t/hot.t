@@ -6,7 +6,7 @@
 use strict;
 use warnings;
 
-use Digest::MD5 qw(md5_base64);
+use Digest::MD5 qw(md5_base64 md5_hex);
 use Digest::SHA qw(sha256_base64);
 use FindBin;
 use lib "$FindBin::Bin/lib";
@@ -17,7 +17,7 @@ use Test::S3;
 # A second server asks s3d always.
 my $asking = Test::S3::free_port();
 my $t = Test::S3->new(
-    server => 'add_header X-Hot $s3_hot;',
+    server => 'add_header X-Hot $s3_hot always;',
     http => "server { listen 127.0.0.1:$asking;"
         . ' location / { s3_pass s3d; s3_hot off; } }')->run();
 my $r;
@@ -35,13 +35,15 @@ sub open_for_all {
 # Whether the last answer is the index's.
 sub is_hot { return ($_[0]{headers}{'x-hot'} // '') eq 'HIT' }
 
-# Asks until the index answers; the answer.
+# Asks, and for all of it too, until the index answers; the answer.
 sub warm {
-    my @request = @_;
+    my ($method, $target, %o) = @_;
+    my @whole = grep { $_->[0] !~ /^(range|if-)/i } @{ $o{headers} || [] };
     my $r;
     for (1 .. 20) {
-        $r = $t->request(@request);
+        $r = $t->request($method, $target, %o);
         return $r if is_hot($r);
+        $t->request($method, $target, %o, headers => \@whole);
     }
     return $r;
 }
@@ -108,13 +110,6 @@ my @same = (
         headers => [ [ 'User-Agent', 'a' ], [ 'Referer', 'b' ] ] ],
     [ 'Accept-Encoding', 1, 'GET', '/bkt/plain', sign => 0,
         headers => [ [ 'Accept-Encoding', 'gzip' ] ] ],
-    [ 'Range', 0, 'GET', '/bkt/plain', headers => [ [ 'Range', 'bytes=1-3' ] ] ],
-    [ 'If-None-Match', 0, 'GET', '/bkt/plain', sign => 0,
-        headers => [ [ 'If-None-Match', '*' ] ] ],
-    [ 'If-Match', 0, 'GET', '/bkt/plain', sign => 0,
-        headers => [ [ 'If-Match', '"no"' ] ] ],
-    [ 'If-Modified-Since', 0, 'GET', '/bkt/plain', sign => 0,
-        headers => [ [ 'If-Modified-Since', 'Thu, 01 Dec 2050 16:00:00 GMT' ] ] ],
     [ 'Origin', 0, 'GET', '/bkt/plain', sign => 0,
         headers => [ [ 'Origin', 'http://a' ] ] ],
     [ 'a part', 0, 'GET', '/bkt/plain?partNumber=1' ],
@@ -146,6 +141,73 @@ my @same = (
         headers => [ [ 'Content-Length', 1 ] ], no_length => 1 ],
 );
 
+# --- conditions and ranges ------------------------------------------------------
+my ($etag, $date) = @{ $t->head('/bkt/all')->{headers} }{qw(etag last-modified)};
+my ($past, $future) = map { "Thu, 01 Dec $_ 16:00:00 GMT" } 1994, 2050;
+for my $method (qw(GET HEAD)) {
+    my $errors = $method eq 'GET'; # of HEAD they are s3d's
+    for (
+        [ 1, [ 'Range', 'bytes=1-3' ] ],
+        [ 1, [ 'Range', 'bytes=0-0' ] ],
+        [ 1, [ 'Range', 'bytes=4-' ] ],
+        [ 1, [ 'Range', 'bytes=-5' ] ],
+        [ 1, [ 'Range', 'bytes=-5000' ] ],
+        [ 1, [ 'Range', 'bytes=5-500' ] ],
+        [ 1, [ 'range', 'BYTES= 1 - 3 ' ] ],
+        [ 1, [ 'Range', 'bytes=1-3,5-6' ] ],
+        [ 1, [ 'Range', 'bytes=3-1' ] ],
+        [ 1, [ 'Range', 'lines=1-3' ] ],
+        [ 1, [ 'Range', 'bytes=' ] ],
+        [ 1, [ 'Range', 'bytes=1-99999999999999999999999' ] ],
+        [ $errors, [ 'Range', 'bytes=11-' ] ],
+        [ $errors, [ 'Range', 'bytes=-0' ] ],
+        [ $errors, [ 'Range', 'bytes=99999999999999999999999-' ] ],
+        [ 0, [ 'Range', '' ] ],
+        [ 1, [ 'Range', 'bytes=1-3' ], [ 'If-Range', $etag ] ],
+        [ 1, [ 'Range', 'bytes=1-3' ], [ 'If-Range', $date ] ],
+        [ 1, [ 'Range', 'bytes=1-3' ], [ 'If-Range', '"no"' ] ],
+        [ 1, [ 'Range', 'bytes=1-3' ], [ 'If-Range', $future ] ],
+        [ 1, [ 'Range', 'bytes=1-3' ], [ 'If-Range', '*' ] ],
+        [ 1, [ 'Range', 'bytes=1-3' ], [ 'If-None-Match', '"no"' ] ],
+        [ 1, [ 'Range', 'bytes=1-3' ], [ 'x-amz-checksum-mode', 'ENABLED' ] ],
+        [ 1, [ 'If-None-Match', $etag ] ],
+        [ 1, [ 'If-None-Match', "W/$etag" ] ],
+        [ 1, [ 'If-None-Match', "\"no\", $etag" ] ],
+        [ 1, [ 'If-None-Match', '*' ] ],
+        [ 1, [ 'If-None-Match', '"no"' ] ],
+        [ 0, [ 'If-None-Match', '' ] ],
+        [ 1, [ 'If-None-Match', $etag ], [ 'Range', 'bytes=1-3' ] ],
+        [ 1, [ 'If-None-Match', $etag ], [ 'x-amz-checksum-mode', 'ENABLED' ] ],
+        [ 1, [ 'If-None-Match', '"no"' ], [ 'If-Modified-Since', $future ] ],
+        [ 0, [ 'If-None-Match', '"no"' ], [ 'If-None-Match', $etag ] ],
+        [ 1, [ 'If-Modified-Since', $date ] ],
+        [ 1, [ 'If-Modified-Since', $past ] ],
+        [ 1, [ 'If-Modified-Since', $future ] ],
+        [ 1, [ 'If-Modified-Since', 'yesterday' ] ],
+        [ 1, [ 'If-Match', $etag ] ],
+        [ 1, [ 'If-Match', '*' ] ],
+        [ $errors, [ 'If-Match', '"no"' ] ],
+        [ $errors, [ 'If-Match', '"no"' ], [ 'If-None-Match', $etag ] ],
+        [ $errors, [ 'If-Match', "W/$etag" ] ],
+        [ 1, [ 'If-Match', $etag ], [ 'If-Unmodified-Since', $past ] ],
+        [ 1, [ 'If-Unmodified-Since', $date ] ],
+        [ $errors, [ 'If-Unmodified-Since', $past ] ],
+    ) {
+        my ($hot, @headers) = @$_;
+        push @same, [ join(' ', $method, map { @$_ } @headers), $hot, $method,
+            '/bkt/all', sign => 0, headers => \@headers ];
+    }
+}
+push @same,
+    [ 'a range of what is empty', 1, 'GET', '/bkt/empty', sign => 0,
+        headers => [ [ 'Range', 'bytes=0-' ] ] ],
+    [ 'a range of 20000 bytes', 0, 'GET', '/bkt/bigger', sign => 0,
+        headers => [ [ 'Range', 'bytes=0-1' ] ] ],
+    [ 'a condition on 20000 bytes', 1, 'GET', '/bkt/bigger', sign => 0,
+        headers => [ [ 'If-None-Match', '*' ] ] ],
+    [ 'a signed range', 1, 'GET', '/bkt/plain',
+        headers => [ [ 'Range', 'bytes=1-3' ] ] ];
+
 sub normal {
     my ($text) = @_;
     $text =~ s/[0-9A-F]{16}/ID/g; # request ids, in error documents
@@ -166,6 +228,20 @@ for (@same) {
 
 sub md5 { return [ 'Content-MD5', md5_base64($_[0]) . '==' ] }
 
+# --- a client that has it already asks for nothing else --------------------------
+$t->put("/bkt/$_", body => $body{$_}) for qw(plain bigger);
+for (qw(plain bigger)) {
+    my @request = ('GET', "/bkt/$_", sign => 0,
+        headers => [ [ 'If-None-Match', '*' ] ]);
+    my $r;
+    $r = $t->request(@request) for 1 .. 3;
+    ok(is_hot($r), "$_: 304 makes it hot");
+    is(normal(shown($r)), normal(shown(asked(@request))), "$_: the same");
+    is($t->get("/bkt/$_", sign => 0)->{body}, $body{$_}, "$_: all of it");
+    is(normal(shown($t->head("/bkt/$_", sign => 0))),
+        normal(shown(asked('HEAD', "/bkt/$_", sign => 0))), "$_: its headers");
+}
+
 # --- changes are seen ----------------------------------------------------------
 # Each: what is read before is hot, what is read after is the change.
 sub sees {
@@ -185,6 +261,14 @@ sub body_is { my ($b) = @_; return sub { $_[0]{body} eq $b } }
 sub status_is { my ($s) = @_; return sub { $_[0]{status} == $s } }
 
 sees('PUT', \@open, sub { $t->put('/bkt/plain', body => 'two') }, body_is('two'));
+sees('PUT under a range', [ @open, headers => [ [ 'Range', 'bytes=1-2' ] ] ],
+    sub { $t->put('/bkt/plain', body => '2345') }, body_is('34'));
+my $match = $t->head('/bkt/plain')->{headers}{etag};
+sees('PUT under a tag', [ @open, headers => [ [ 'If-None-Match', $match ] ] ],
+    sub { $t->put('/bkt/plain', body => 'two') }, status_is(200));
+sees('PUT that makes a condition fail',
+    [ @open, headers => [ [ 'If-None-Match', '"' . md5_hex('three') . '"' ] ] ],
+    sub { $t->put('/bkt/plain', body => 'three') }, status_is(304));
 sees('DELETE', \@open, sub { $t->delete('/bkt/plain') }, status_is(403));
 $t->put('/bkt/plain', body => 'three');
 sees('copy', \@open, sub {

@@ -6,6 +6,7 @@
 use strict;
 use warnings;
 
+use Digest::MD5 qw(md5_hex);
 use FindBin;
 use IO::Socket::INET;
 use IO::Uncompress::Gunzip qw(gunzip);
@@ -64,14 +65,17 @@ sub ask {
 
 sub is_hot { return ($_[0]{headers}{'x-hot'} // '') eq 'HIT' }
 
-# Asks for all of it until the index answers, then once for what is wanted.
+# Asks, and for all of it too, until the index answers; the answer.
 sub warm {
     my ($port, $method, $target, @headers) = @_;
     my @whole = grep { $_->[0] !~ /^(range|if-)/i } @headers;
+    my $r;
     for (1 .. 20) {
-        last if is_hot(ask($port, $method, $target, @whole));
+        $r = ask($port, $method, $target, @headers);
+        return $r if is_hot($r);
+        ask($port, $method, $target, @whole);
     }
-    return ask($port, $method, $target, @headers);
+    return $r;
 }
 
 # What is told of an answer, but for what is of each request.
@@ -120,8 +124,59 @@ for my $name (sort keys %files) {
         200, "$name stored");
 }
 
+my $page = ask($asking_port, 'HEAD', '/page.html')->{headers};
+my ($etag, $date) = @$page{qw(etag last-modified)};
+my ($past, $future) = map { "Thu, 01 Dec $_ 16:00:00 GMT" } 1994, 2050;
+my @selecting = (
+    [ 1, [ 'Range', 'bytes=1-3' ] ],
+    [ 1, [ 'Range', 'bytes=-5' ] ],
+    [ 1, [ 'Range', 'bytes=390-5000' ] ],
+    [ 1, [ 'Range', 'bytes=0-399' ] ],
+    [ 0, [ 'Range', 'bytes=1-3,5-6' ] ],
+    [ 1, [ 'Range', 'bytes=1-3,500-' ] ],
+    [ 1, [ 'Range', 'bytes=0-399,0-' ] ],
+    [ 1, [ 'Range', 'bytes=400-' ] ],
+    [ 1, [ 'Range', 'bytes=x' ] ],
+    [ 1, [ 'Range', 'lines=1-3' ] ],
+    [ 0, [ 'Range', '' ] ],
+    [ 1, [ 'Range', 'bytes=1-3' ], [ 'If-Range', $etag ] ],
+    [ 1, [ 'Range', 'bytes=1-3' ], [ 'If-Range', '"no"' ] ],
+    [ 1, [ 'Range', 'bytes=1-3' ], [ 'If-Range', $date ] ],
+    [ 1, [ 'If-None-Match', $etag ] ],
+    [ 1, [ 'If-None-Match', "W/$etag" ] ],
+    [ 1, [ 'If-None-Match', '"no", *' ] ],
+    [ 1, [ 'If-None-Match', '"no"' ] ],
+    [ 1, [ 'If-None-Match', '"no"' ], [ 'If-Modified-Since', $future ] ],
+    [ 1, [ 'If-Modified-Since', $date ] ],
+    [ 1, [ 'If-Modified-Since', $past ] ],
+    [ 1, [ 'If-Modified-Since', $future ] ],
+    [ 1, [ 'If-Match', $etag ] ],
+    [ 1, [ 'If-Match', '"no"' ] ],
+    [ 1, [ 'If-Match', '"no"' ], [ 'If-None-Match', $etag ] ],
+    [ 1, [ 'If-Unmodified-Since', $past ] ],
+    [ 1, [ 'If-Unmodified-Since', $future ] ],
+);
+
 my $br = [ 'Accept-Encoding', 'br, gzip' ];
 for (
+    (map { my ($hot, @headers) = @$_;
+        map { [ $hot, $_, '/page.html', @headers ] } qw(GET HEAD) } @selecting),
+    [ 1, 'GET', '/exact/page.html', [ 'If-Modified-Since', $future ] ],
+    [ 1, 'GET', '/before/page.html', [ 'If-Modified-Since', $future ] ],
+    [ 1, 'GET', '/off/page.html', [ 'If-Modified-Since', $future ] ],
+    [ 1, 'GET', '/whole/page.html', [ 'Range', 'bytes=1-3' ] ],
+    [ 1, 'GET', '/hide/page.html', [ 'Range', 'bytes=1-3' ] ],
+    [ 1, 'GET', '/hide/page.html', [ 'If-None-Match', '*' ] ],
+    [ 1, 'GET', '/expires/page.html', [ 'If-None-Match', '*' ] ],
+    [ 1, 'GET', '/charset/page.html', [ 'If-None-Match', '*' ] ],
+    [ 1, 'GET', '/typed', [ 'Range', 'bytes=1-' ] ],
+    [ 1, 'GET', '/empty.css', [ 'Range', 'bytes=0-' ] ],
+    [ 1, 'GET', '/forms/a.css', $br, [ 'If-None-Match', '*' ] ],
+    [ 1, 'GET', '/forms/a.css', $br, [ 'Range', 'bytes=1-2' ] ],
+    [ 1, 'GET', '/forms/a.css', $br, [ 'If-Match', '"no"' ] ],
+    [ 1, 'GET', '/vary/a.css', $br, [ 'If-None-Match', '*' ] ],
+    [ 1, 'GET', '/', [ 'If-None-Match', '*' ] ],
+    [ 1, 'GET', '/larger.css', [ 'If-None-Match', '*' ] ],
     # hot or not, method, target, headers
     [ 1, 'GET', '/page.html' ],
     [ 1, 'HEAD', '/page.html' ],
@@ -182,6 +237,12 @@ sub sees {
 my @form = ('GET', '/forms/b.css', $br);
 sees('PUT', $hot_port, [ 'GET', '/list/a' ],
     sub { $t->put('/site/list/a', body => 'b') }, '200 b');
+sees('PUT under a tag', $hot_port,
+    [ 'GET', '/list/a',
+        [ 'If-None-Match', '"' . md5_hex('b') . '"' ] ],
+    sub { $t->put('/site/list/a', body => 'abc') }, '200 abc');
+sees('PUT under a range', $hot_port, [ 'GET', '/list/a', [ 'Range', 'bytes=1-' ] ],
+    sub { $t->put('/site/list/a', body => 'cde') }, '206 de');
 sees('a form that comes', $hot_port, \@form,
     sub { $t->put('/site/forms/b.css.gz', body => 'gzip') }, '200 gzip');
 sees('a better one', $hot_port, \@form,
@@ -247,6 +308,12 @@ for (
     [ 1, 'HEAD', '/' ],
     [ 1, 'GET', '/folder/' ],
     [ 0, 'GET', '/folder' ],
+    [ 1, 'GET', '/page', [ 'Range', 'bytes=1-2' ] ],
+    [ 1, 'HEAD', '/page', [ 'Range', 'bytes=1-2' ] ],
+    [ 0, 'GET', '/page', [ 'Range', 'bytes=9-' ] ],
+    [ 1, 'GET', '/page', [ 'If-None-Match', '*' ] ],
+    [ 1, 'GET', '/folder/', [ 'If-None-Match', '"no"' ] ],
+    [ 0, 'GET', '/page', [ 'If-Match', '"no"' ] ],
     [ 1, 'GET', '/page?query=any' ],
     [ 0, 'GET', '/old/page' ],
     [ 0, 'GET', '/moved' ],

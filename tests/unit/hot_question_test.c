@@ -175,6 +175,9 @@ static void few_headers_say_nothing(void **state)
     for (size_t i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++) {
         assert_int_equal(kind(unknown[i], "x"), HOT_HEADER_UNKNOWN);
     }
+    assert_int_equal(kind("range", "x"), HOT_HEADER_SELECTS);
+    assert_int_equal(kind("if-none-match", "x"), HOT_HEADER_SELECTS);
+    assert_int_equal(kind("if-none-match", ""), HOT_HEADER_UNKNOWN);
     assert_int_equal(kind("x-amz-checksum-mode", "ENABLED"),
                      HOT_HEADER_CHECKSUMS);
     assert_int_equal(kind("x-amz-checksum-mode", "enabled"),

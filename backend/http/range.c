@@ -2,7 +2,7 @@
  * Range headers (RFC 9110, 14.1.2). S3 knows one range of bytes; whatever it
  * does not understand it ignores, and so sends the whole object.
  */
-#include "s3/call.h"
+#include "http/http.h"
 
 #include <strings.h>
 
