@@ -101,8 +101,9 @@ FAMILIES = {"user", "policy", "kms key"}
 
 
 def words_of(text):
-    """The words of a shell's first simple command."""
-    lexer = shlex.shlex(text, posix=True, punctuation_chars="|&;<>()")
+    """The words of a shell's first simple command, without what a column
+    beside it says of it."""
+    lexer = shlex.shlex(re.split(" {3,}", text)[0], posix=True, punctuation_chars="|&;<>()")
     lexer.whitespace_split = True
     words = []
     for word in lexer:
