@@ -25,7 +25,7 @@ from test_heal import ROT, rot, status, verified
 from test_mirrors import wait_for_members
 
 LONG = int(os.environ.get("S3D_LONG_RUN", 1))
-CLIENTS = 8
+CLIENTS = 8 if LONG > 1 else 4
 KEYS = 20              # of each client
 SIZES = [1, 700, 5000, 20_000, 65536, 65537, 200_000]
 CARE = """
