@@ -391,6 +391,7 @@ void meta_put_event(struct meta_batch *batch, struct meta_outbox *outbox,
     /* A delete gives room back: its event is no reason to refuse it. */
     kv_batch_put_along(batch->changes, buffer_slice(&batch->key), value);
     entry->bytes = batch->key.size + value.size;
+    entry->value = value;
 }
 
 void meta_tell_event(struct meta_batch *batch, meta_event_fn fn, void *context,

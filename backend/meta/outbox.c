@@ -8,6 +8,10 @@
  *
  * Nothing is below `first`: seeking there spares the store the traces of what
  * was deleted.
+ *
+ * Who keeps up with the commits finds what they added in memory (kept.c), and
+ * what is trimmed there, too: the store, which holds back the events that are
+ * in passing, is read only by who does not.
  */
 #include "meta/private.h"
 
@@ -25,6 +29,7 @@ struct meta_outbox {
     struct outbox_entry *oldest, *newest;
     struct meta_backlog backlog;
     uint64_t first;
+    struct kept kept;
 
     pthread_mutex_t trim_lock; /* one removes at a time */
 
@@ -86,6 +91,7 @@ void outboxes_free(struct meta *meta)
 
         invariant(outbox->oldest == NULL); /* every batch has ended */
         meta->outboxes = outbox->next;
+        kept_free(&outbox->kept);
         pthread_mutex_destroy(&outbox->lock);
         pthread_mutex_destroy(&outbox->trim_lock);
         pthread_mutex_destroy(&outbox->watch_lock);
@@ -110,6 +116,7 @@ static int load_one(struct meta *meta, struct buffer *target, struct slice key,
         outbox->first = get_u64be(rest.data);
     }
     outbox->backlog.bytes += key.size + value_size;
+    outbox->kept.after = get_u64be(rest.data);
     return 0;
 }
 
@@ -201,6 +208,7 @@ static void end_one(struct outbox_entry *entry, bool committed)
     if (committed) {
         outbox->backlog.events++;
         outbox->backlog.bytes += entry->bytes;
+        kept_add(&outbox->kept, entry);
     }
     pthread_mutex_unlock(&outbox->lock);
     tell(outbox); /* also if it was not: others may have waited for it */
@@ -213,25 +221,67 @@ void outbox_end(struct outbox_entry *entries, bool committed)
     }
 }
 
-/* Every event below *mark is in the store, or will never be. */
-static void take_mark(struct meta_outbox *outbox, uint64_t *first,
-                      uint64_t *mark)
+/* Events to look at: every one below the mark is in the store, or will never
+ * be. */
+struct range {
+    uint64_t above, mark;
+};
+
+/* With the lock. */
+static struct range range_after(const struct meta_outbox *outbox,
+                                uint64_t after)
 {
     struct meta *meta = outbox->meta;
+    struct range range = {.above = after};
 
-    pthread_mutex_lock(&outbox->lock);
-    *first = outbox->first;
+    if (after < outbox->first || after == UINT64_MAX) {
+        range.above = outbox->first - 1;
+    }
     if (outbox->oldest != NULL) {
-        *mark = outbox->oldest->sequence;
+        range.mark = outbox->oldest->sequence;
     } else {
         pthread_mutex_lock(&meta->id_lock);
-        *mark = meta->next_id;
+        range.mark = meta->next_id;
         pthread_mutex_unlock(&meta->id_lock);
     }
-    pthread_mutex_unlock(&outbox->lock);
+    return range;
 }
 
-/* --- walking from the oldest on --------------------------------------------*/
+/* --- from memory -----------------------------------------------------------*/
+/* False: some of it is not in memory. */
+static bool list_kept(struct meta_outbox *outbox, struct arena *arena,
+                      uint64_t after, size_t max, size_t max_bytes,
+                      struct slice *values, size_t *count)
+{
+    const struct kept_event *event = NULL;
+    size_t bytes = 0;
+
+    pthread_mutex_lock(&outbox->lock);
+    const struct range range = range_after(outbox, after);
+    const bool kept = range.above >= outbox->kept.after;
+    if (kept) {
+        event = kept_find(&outbox->kept, range.above);
+    }
+    for (; event != NULL && event->sequence < range.mark && *count < max;
+         event = event->next) {
+        bytes += event->value.size;
+        if (*count > 0 && bytes > max_bytes) {
+            break;
+        }
+        values[(*count)++] =
+            arena_copy(arena, event->value.data, event->value.size);
+    }
+    pthread_mutex_unlock(&outbox->lock);
+    return kept;
+}
+
+static int unpack(struct arena *arena, struct slice value, Meta__Event **event)
+{
+    return meta_unpack(arena, META_RECORD_EVENT, &meta__event__descriptor,
+                       value, (ProtobufCMessage **)event);
+}
+
+/* --- from the store: walking from the oldest on ----------------------------*/
 struct walk {
     struct kv_iterator *it;
     struct buffer prefix;
@@ -242,13 +292,14 @@ static void walk_begin(struct meta_outbox *outbox, uint64_t after,
                        struct walk *walk)
 {
     struct buffer from = {0};
-    uint64_t first;
 
     *walk = (struct walk){0};
-    take_mark(outbox, &first, &walk->mark);
+    pthread_mutex_lock(&outbox->lock);
+    const struct range range = range_after(outbox, after);
+    pthread_mutex_unlock(&outbox->lock);
+    walk->mark = range.mark;
     key_events(&walk->prefix, outbox->target);
-    key_event(&from, outbox->target,
-              after >= first && after < UINT64_MAX ? after + 1 : first);
+    key_event(&from, outbox->target, range.above + 1);
     walk->it = kv_iterate(outbox->meta->kv);
     kv_seek(walk->it, buffer_slice(&from));
     buffer_free(&from);
@@ -281,26 +332,15 @@ static void walk_end(struct walk *walk)
     buffer_free(&walk->prefix);
 }
 
-static int unpack(struct walk *walk, struct arena *arena, uint64_t sequence,
-                  Meta__Event **event)
-{
-    int rc = meta_unpack(arena, META_RECORD_EVENT, &meta__event__descriptor,
-                         kv_value(walk->it), (ProtobufCMessage **)event);
-
-    return rc == 0 && (*event)->sequence != sequence ? -EBADMSG : rc;
-}
-
-int meta_list_events(struct meta_outbox *outbox, struct arena *arena,
-                     uint64_t after, size_t max, size_t max_bytes,
-                     Meta__Event ***events, size_t *count)
+static int list_stored(struct meta_outbox *outbox, struct arena *arena,
+                       uint64_t after, size_t max, size_t max_bytes,
+                       Meta__Event **events, size_t *count)
 {
     struct walk walk;
     uint64_t sequence;
     size_t bytes = 0;
     int rc = 0;
 
-    *events = arena_alloc(arena, max * sizeof(**events));
-    *count = 0;
     walk_begin(outbox, after, &walk);
     while (*count < max && rc == 0) {
         rc = walk_here(&walk, &sequence);
@@ -311,7 +351,10 @@ int meta_list_events(struct meta_outbox *outbox, struct arena *arena,
         if (*count > 0 && bytes > max_bytes) {
             break;
         }
-        rc = unpack(&walk, arena, sequence, &(*events)[*count]);
+        rc = unpack(arena, kv_value(walk.it), &events[*count]);
+        if (rc == 0 && events[*count]->sequence != sequence) {
+            rc = -EBADMSG;
+        }
         if (rc == 0) {
             (*count)++;
             kv_next(walk.it);
@@ -321,31 +364,87 @@ int meta_list_events(struct meta_outbox *outbox, struct arena *arena,
     return rc == -ENOENT || *count > 0 ? 0 : rc;
 }
 
-/* --- removing --------------------------------------------------------------*/
-/* Adds deletes of the oldest events to `batch`, a chunk of them at most, and
- * counts them. `keep` NULL: by `through` alone. */
-static int collect(struct meta_outbox *outbox, uint64_t through,
-                   const struct meta_backlog *keep, struct kv_batch *batch,
-                   struct meta_backlog *removed, uint64_t *last)
+int meta_list_events(struct meta_outbox *outbox, struct arena *arena,
+                     uint64_t after, size_t max, size_t max_bytes,
+                     Meta__Event ***events, size_t *count)
 {
-    struct meta_backlog there;
+    struct slice *values = arena_alloc(arena, max * sizeof(*values));
+    size_t kept = 0;
+
+    *events = arena_alloc(arena, max * sizeof(**events));
+    *count = 0;
+    if (!list_kept(outbox, arena, after, max, max_bytes, values, &kept)) {
+        return list_stored(outbox, arena, after, max, max_bytes, *events,
+                           count);
+    }
+    for (; *count < kept; (*count)++) {
+        invariant(unpack(arena, values[*count], &(*events)[*count]) == 0);
+    }
+    return 0;
+}
+
+/* --- removing --------------------------------------------------------------*/
+struct removal {
+    uint64_t through;
+    const struct meta_backlog *keep; /* NULL: by `through` alone */
+    struct meta_backlog there;       /* before */
+    struct kv_batch *batch;          /* of a chunk at most */
+    struct meta_backlog removed;
+    uint64_t last;
+};
+
+static bool is_wanted(const struct removal *removal, uint64_t sequence)
+{
+    const struct meta_backlog *there = &removal->there, *keep = removal->keep,
+                              *removed = &removal->removed;
+
+    return removed->events < TRIM_CHUNK && sequence <= removal->through &&
+           (keep == NULL || there->events > keep->events + removed->events ||
+            there->bytes > keep->bytes + removed->bytes);
+}
+
+static void remove_one(struct removal *removal, uint64_t sequence,
+                       struct slice key, uint64_t bytes)
+{
+    kv_batch_delete(removal->batch, key);
+    removal->removed.events++;
+    removal->removed.bytes += bytes;
+    removal->last = sequence;
+}
+
+/* False: some of it is not in memory. */
+static bool collect_kept(struct meta_outbox *outbox, struct removal *removal)
+{
+    const struct kept_event *event;
+    struct buffer key = {0};
+
+    pthread_mutex_lock(&outbox->lock);
+    const struct range range = range_after(outbox, 0);
+    const bool kept = range.above >= outbox->kept.after;
+    for (event = outbox->kept.oldest;
+         kept && event != NULL && event->sequence < range.mark &&
+         is_wanted(removal, event->sequence);
+         event = event->next) {
+        key.size = 0;
+        key_event(&key, outbox->target, event->sequence);
+        remove_one(removal, event->sequence, buffer_slice(&key), event->bytes);
+    }
+    pthread_mutex_unlock(&outbox->lock);
+    buffer_free(&key);
+    return kept;
+}
+
+static int collect_stored(struct meta_outbox *outbox, struct removal *removal)
+{
     struct walk walk;
     uint64_t sequence;
-    int rc = 0;
+    int rc;
 
-    meta_get_backlog(outbox, &there);
     walk_begin(outbox, 0, &walk);
-    while (removed->events < TRIM_CHUNK) {
-        rc = walk_here(&walk, &sequence);
-        if (rc != 0 || sequence > through ||
-            (keep != NULL && there.events <= keep->events + removed->events &&
-             there.bytes <= keep->bytes + removed->bytes)) {
-            break;
-        }
-        kv_batch_delete(batch, kv_key(walk.it));
-        removed->events++;
-        removed->bytes += kv_key(walk.it).size + kv_value(walk.it).size;
-        *last = sequence;
+    while ((rc = walk_here(&walk, &sequence)) == 0 &&
+           is_wanted(removal, sequence)) {
+        remove_one(removal, sequence, kv_key(walk.it),
+                   kv_key(walk.it).size + kv_value(walk.it).size);
         kv_next(walk.it);
     }
     walk_end(&walk);
@@ -353,27 +452,29 @@ static int collect(struct meta_outbox *outbox, uint64_t through,
 }
 
 /* Removes a chunk at most. */
-static int remove_chunk(struct meta_outbox *outbox, uint64_t through,
-                        const struct meta_backlog *keep,
-                        struct meta_backlog *removed)
+static int remove_chunk(struct meta_outbox *outbox, struct removal *removal)
 {
-    struct kv_batch *batch = kv_batch_new();
-    uint64_t last = 0;
-    int rc;
+    const struct meta_backlog *removed = &removal->removed;
+    int rc = 0;
 
-    *removed = (struct meta_backlog){0, 0};
-    rc = collect(outbox, through, keep, batch, removed, &last);
-    if (rc == 0) {
-        rc = kv_commit(outbox->meta->kv, batch);
+    meta_get_backlog(outbox, &removal->there);
+    removal->removed = (struct meta_backlog){0, 0};
+    removal->batch = kv_batch_new();
+    if (!collect_kept(outbox, removal)) {
+        rc = collect_stored(outbox, removal);
     }
-    kv_batch_free(batch);
+    if (rc == 0) {
+        rc = kv_commit(outbox->meta->kv, removal->batch);
+    }
+    kv_batch_free(removal->batch);
     if (rc == 0 && removed->events > 0) {
         pthread_mutex_lock(&outbox->lock);
         invariant(outbox->backlog.events >= removed->events &&
                   outbox->backlog.bytes >= removed->bytes);
-        outbox->first = last + 1;
+        outbox->first = removal->last + 1;
         outbox->backlog.events -= removed->events;
         outbox->backlog.bytes -= removed->bytes;
+        kept_remove(&outbox->kept, removal->last);
         pthread_mutex_unlock(&outbox->lock);
     }
     return rc;
@@ -382,15 +483,15 @@ static int remove_chunk(struct meta_outbox *outbox, uint64_t through,
 static int remove_oldest(struct meta_outbox *outbox, uint64_t through,
                          const struct meta_backlog *keep, uint64_t *removed)
 {
-    struct meta_backlog chunk;
+    struct removal removal = {.through = through, .keep = keep};
     int rc;
 
     *removed = 0;
     pthread_mutex_lock(&outbox->trim_lock);
     do {
-        rc = remove_chunk(outbox, through, keep, &chunk);
-        *removed += rc == 0 ? chunk.events : 0;
-    } while (rc == 0 && chunk.events == TRIM_CHUNK);
+        rc = remove_chunk(outbox, &removal);
+        *removed += rc == 0 ? removal.removed.events : 0;
+    } while (rc == 0 && removal.removed.events == TRIM_CHUNK);
     pthread_mutex_unlock(&outbox->trim_lock);
     return rc;
 }

@@ -103,12 +103,35 @@ struct outbox_entry {
     struct meta_outbox *outbox;
     uint64_t sequence;
     uint64_t bytes;
+    struct slice value;                  /* in the batch */
     struct outbox_entry *before, *after; /* of the outbox, by sequence */
 };
 /* Gives the entry its place and its sequence. */
 void outbox_begin(struct meta_outbox *outbox, struct outbox_entry *entry);
 /* The batch has ended; its entries are forgotten. */
 void outbox_end(struct outbox_entry *entries, bool committed);
+
+/* --- kept.c: an outbox's newest events, in memory --------------------------
+ * So that what was committed last need not be read back from the store. All
+ * that was committed with a sequence > `after` is here; a bound in bytes takes
+ * the oldest. Under the outbox's lock. */
+struct kept_event {
+    struct kept_event *before, *next; /* by sequence */
+    uint64_t sequence;
+    uint64_t bytes;     /* as the outbox counts it */
+    struct slice value; /* behind this structure */
+};
+struct kept {
+    struct kept_event *oldest, *newest;
+    size_t size; /* bytes */
+    uint64_t after;
+};
+void kept_add(struct kept *kept, const struct outbox_entry *entry);
+/* The oldest with a sequence > sequence; NULL: there is none. */
+struct kept_event *kept_find(const struct kept *kept, uint64_t sequence);
+/* Those with a sequence <= through are in the store no longer. */
+void kept_remove(struct kept *kept, uint64_t through);
+void kept_free(struct kept *kept);
 
 /* --- records whose key must agree with them
  * ---------------------------------*/

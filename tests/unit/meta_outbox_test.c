@@ -200,6 +200,38 @@ static void test_many_are_trimmed(void **state)
     assert_int_equal(list(0, 10, &events), 1);
 }
 
+/* Memory holds the newest only; the others are read from the store. */
+static void test_more_than_memory_keeps(void **state)
+{
+    uint64_t sequences[10], removed;
+    Meta__Event **events;
+    char *large = malloc(300000);
+
+    (void)state;
+    memset(large, 'k', 299999);
+    large[299999] = '\0';
+    for (int i = 0; i < 10; i++) {
+        sequences[i] = put_one(large);
+    }
+    assert_int_equal(list(0, 20, &events), 10);
+    for (int i = 0; i < 10; i++) {
+        assert_int_equal(events[i]->sequence, sequences[i]);
+    }
+    assert_int_equal(list(sequences[1], 20, &events), 8);
+    assert_int_equal(list(sequences[8], 20, &events), 1);
+    assert_int_equal(events[0]->sequence, sequences[9]);
+    for (int i = 1; i < 10; i += 2) {
+        assert_int_equal(meta_trim_events(outbox, sequences[i], &removed), 0);
+        assert_int_equal(removed, 2);
+        assert_int_equal(list(0, 20, &events), 9 - i);
+    }
+    assert_backlog(0);
+    put_one("a");
+    assert_int_equal(list(0, 20, &events), 1);
+    assert_int_equal(list(sequences[9], 20, &events), 1);
+    free(large);
+}
+
 static void test_a_failed_commit_counts_nothing(void **state)
 {
     struct meta_batch *batch = meta_batch_new(meta);
@@ -296,6 +328,14 @@ static void test_counted_at_the_start(void **state)
         meta_list_events(stored, arena, 0, 9, SIZE_MAX, &events, &count), 0);
     assert_int_equal(count, 1);
     assert_memory_equal(events[0]->key.data, "k2", 2);
+    batch = meta_batch_new(opened);
+    put(batch, stored, "k4");
+    assert_int_equal(meta_commit(batch), 0);
+    meta_batch_free(batch);
+    assert_int_equal(
+        meta_list_events(stored, arena, 0, 9, SIZE_MAX, &events, &count), 0);
+    assert_int_equal(count, 2);
+    assert_memory_equal(events[1]->key.data, "k4", 2);
     count = 0;
     for (stored = NULL; (stored = meta_next_outbox(opened, stored)) != NULL;) {
         count++;
@@ -394,6 +434,8 @@ int main(void)
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(test_trim_and_drop, setup, teardown),
         cmocka_unit_test_setup_teardown(test_many_are_trimmed, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_more_than_memory_keeps, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_a_failed_commit_counts_nothing,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(test_below_the_reserve, setup,
