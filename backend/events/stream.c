@@ -9,21 +9,22 @@
 #include <errno.h>
 #include <stdio.h>
 
-#define ID_SIZE 44 /* two numbers of 20 digits, '-' and NUL */
-#define FIELD   "event"
-#define TAGS    "cache-tags"
+#define FIELD "event"
+#define TAGS  "cache-tags"
 
 struct stream_id {
     uint64_t generation, sequence;
 };
 
-static struct slice id_text(char text[ID_SIZE], uint64_t generation,
+/* Replaces what `text` holds; printf would take several times as long. */
+static struct slice id_text(struct buffer *text, uint64_t generation,
                             uint64_t sequence)
 {
-    const int size =
-        snprintf(text, ID_SIZE, "%llu-%llu", (unsigned long long)generation,
-                 (unsigned long long)sequence);
-    return slice_of(text, (size_t)size);
+    text->size = 0;
+    buffer_append_number(text, generation);
+    buffer_append(text, "-", 1);
+    buffer_append_number(text, sequence);
+    return slice_of(text->data, text->size);
 }
 
 /* --- replies ---------------------------------------------------------------*/
@@ -156,18 +157,21 @@ static size_t count_found(const redisReply *entries, uint64_t generation,
 static int look(struct delivery *delivery, Meta__Event *const *events,
                 size_t count, size_t *found, enum redis_fault *fault)
 {
-    char first[ID_SIZE], last[ID_SIZE], most[24];
+    struct buffer first = {0}, last = {0};
+    char most[24];
     redisReply *reply = NULL;
 
     snprintf(most, sizeof(most), "%zu", count);
     const struct slice words[] = {
         SLICE_LITERAL("XRANGE"),
         delivery->key,
-        id_text(first, delivery->generation, events[0]->sequence),
-        id_text(last, delivery->generation, events[count - 1]->sequence),
+        id_text(&first, delivery->generation, events[0]->sequence),
+        id_text(&last, delivery->generation, events[count - 1]->sequence),
         SLICE_LITERAL("COUNT"),
         slice_from_string(most)};
     redis_send(&delivery->redis, words, 6);
+    buffer_free(&first);
+    buffer_free(&last);
     const int error = receive(delivery, &reply, fault);
     if (error == 0) {
         *found = count_found(reply, delivery->generation, events, count);
@@ -217,22 +221,20 @@ int stream_skip(struct delivery *delivery, Meta__Event *const *events,
 /* --- adding ----------------------------------------------------------------*/
 void stream_send(struct delivery *delivery, const Meta__Event *event)
 {
-    struct buffer message = {0};
+    struct buffer message = {0}, id = {0}, maxlen = {0};
     struct slice words[10];
-    char id[ID_SIZE], maxlen[24];
     size_t count = 0;
 
     events_json_message(&message, event);
     words[count++] = SLICE_LITERAL("XADD");
     words[count++] = delivery->key;
     if (delivery->maxlen > 0) {
-        snprintf(maxlen, sizeof(maxlen), "%llu",
-                 (unsigned long long)delivery->maxlen);
+        buffer_append_number(&maxlen, delivery->maxlen);
         words[count++] = SLICE_LITERAL("MAXLEN");
         words[count++] = SLICE_LITERAL("~");
-        words[count++] = slice_from_string(maxlen);
+        words[count++] = slice_of(maxlen.data, maxlen.size);
     }
-    words[count++] = id_text(id, delivery->generation, event->sequence);
+    words[count++] = id_text(&id, delivery->generation, event->sequence);
     words[count++] = SLICE_LITERAL(FIELD);
     words[count++] = slice_of(message.data, message.size);
     if (event->cache_tags.len > 0) {
@@ -241,5 +243,7 @@ void stream_send(struct delivery *delivery, const Meta__Event *event)
             slice_of(event->cache_tags.data, event->cache_tags.len);
     }
     redis_send(&delivery->redis, words, count);
+    buffer_free(&maxlen);
+    buffer_free(&id);
     buffer_free(&message);
 }
