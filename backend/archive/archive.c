@@ -292,7 +292,7 @@ static int write_snapshot(struct archive *archive)
     if (error != 0) {
         return error;
     }
-    records = kv_iterate(archive->kv);
+    records = kv_iterate_all(archive->kv);
     error = write_records(archive, records);
     kv_iterator_free(records);
     if (error == 0) {

@@ -174,6 +174,7 @@ static int apply(struct kv *kv, const struct buffer *changes)
     int error = kv_batch_load(batch, slice_of(changes->data, changes->size));
 
     if (error == 0) {
+        kv_batch_settle(batch); /* the snapshot may have them */
         error = kv_commit(kv, batch);
     }
     kv_batch_free(batch);

@@ -1,7 +1,7 @@
 /*
  * The batch, and calls through the table of an implementation.
  *
- * A batch is one buffer of changes: tag, two lengths, key, value.
+ * A batch is one buffer of changes: kind, two lengths, key, value.
  */
 #include "kv/private.h"
 
@@ -9,11 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHANGE_HEADER 9 /* tag, key size, value size */
+#define CHANGE_HEADER 9 /* kind, key size, value size */
 
 struct kv_batch {
     struct buffer changes;
     bool values;    /* it puts some */
+    bool passing;   /* it puts some in passing */
     bool essential; /* committed whatever the reserve */
 };
 
@@ -31,33 +32,36 @@ void kv_batch_free(struct kv_batch *batch)
     free(batch);
 }
 
-static void batch_append(struct kv_batch *batch, bool put, struct slice key,
-                         struct slice value)
+static void batch_append(struct kv_batch *batch, const struct kv_change *change)
 {
     uint8_t header[CHANGE_HEADER];
 
-    invariant(key.size > 0 && key.size <= UINT32_MAX);
-    invariant(value.size <= UINT32_MAX);
-    header[0] = put;
-    put_u32le(header + 1, (uint32_t)key.size);
-    put_u32le(header + 5, (uint32_t)value.size);
+    invariant(change->key.size > 0 && change->key.size <= UINT32_MAX);
+    invariant(change->value.size <= UINT32_MAX);
+    header[0] = (uint8_t)change->kind;
+    put_u32le(header + 1, (uint32_t)change->key.size);
+    put_u32le(header + 5, (uint32_t)change->value.size);
     buffer_append(&batch->changes, header, sizeof(header));
-    buffer_append(&batch->changes, key.data, key.size);
-    if (value.size > 0) {
-        buffer_append(&batch->changes, value.data, value.size);
-    }
+    buffer_append(&batch->changes, change->key.data, change->key.size);
+    buffer_append(&batch->changes, change->value.data, change->value.size);
+    batch->passing = batch->passing || change->kind == KV_PUT_PASSING;
 }
 
 void kv_batch_put(struct kv_batch *batch, struct slice key, struct slice value)
 {
-    batch_append(batch, true, key, value);
+    batch_append(batch, &(struct kv_change){KV_PUT, key, value});
     batch->values = batch->values || value.size > 0;
 }
 
-void kv_batch_put_along(struct kv_batch *batch, struct slice key,
-                        struct slice value)
+void kv_batch_put_passing(struct kv_batch *batch, struct slice key,
+                          struct slice value)
 {
-    batch_append(batch, true, key, value);
+    batch_append(batch, &(struct kv_change){KV_PUT_PASSING, key, value});
+}
+
+bool kv_batch_has_passing(const struct kv_batch *batch)
+{
+    return batch->passing;
 }
 
 void kv_batch_essential(struct kv_batch *batch)
@@ -67,24 +71,56 @@ void kv_batch_essential(struct kv_batch *batch)
 
 void kv_batch_delete(struct kv_batch *batch, struct slice key)
 {
-    batch_append(batch, false, key, (struct slice){NULL, 0});
+    batch_append(batch, &(struct kv_change){KV_DELETE, key, slice_of(NULL, 0)});
+}
+
+void kv_batch_clear(struct kv_batch *batch)
+{
+    batch->changes.size = 0;
+    batch->passing = false;
+}
+
+bool kv_change_next(const struct buffer *changes, size_t *position,
+                    struct kv_change *change)
+{
+    const uint8_t *at = changes->data + *position;
+
+    if (*position == changes->size) {
+        return false;
+    }
+    change->kind = at[0];
+    change->key = slice_of(at + CHANGE_HEADER, get_u32le(at + 1));
+    change->value =
+        slice_of(change->key.data + change->key.size, get_u32le(at + 5));
+    *position += CHANGE_HEADER + change->key.size + change->value.size;
+    invariant(*position <= changes->size);
+    return true;
 }
 
 bool kv_batch_next(const struct kv_batch *batch, size_t *position,
                    struct kv_change *change)
 {
-    const uint8_t *at = batch->changes.data + *position;
+    return kv_change_next(&batch->changes, position, change);
+}
 
-    if (*position == batch->changes.size) {
-        return false;
+void kv_changes_strip(struct buffer *changes)
+{
+    struct kv_change change;
+    size_t at = 0, next = 0, kept = 0;
+
+    while (kv_change_next(changes, &next, &change)) {
+        if (change.kind != KV_NOTHING) {
+            memmove(changes->data + kept, changes->data + at, next - at);
+            kept += next - at;
+        }
+        at = next;
     }
-    change->put = at[0];
-    change->key = slice_of(at + CHANGE_HEADER, get_u32le(at + 1));
-    change->value =
-        slice_of(change->key.data + change->key.size, get_u32le(at + 5));
-    *position += CHANGE_HEADER + change->key.size + change->value.size;
-    invariant(*position <= batch->changes.size);
-    return true;
+    changes->size = kept;
+}
+
+struct buffer *kv_batch_buffer(struct kv_batch *batch)
+{
+    return &batch->changes;
 }
 
 struct slice kv_batch_changes(const struct kv_batch *batch)
@@ -97,7 +133,7 @@ static size_t change_size(struct slice bytes)
 {
     uint64_t key, value;
 
-    if (bytes.size < CHANGE_HEADER || bytes.data[0] > 1) {
+    if (bytes.size < CHANGE_HEADER || bytes.data[0] > KV_PUT_PASSING) {
         return 0;
     }
     key = get_u32le(bytes.data + 1);
@@ -111,6 +147,7 @@ static size_t change_size(struct slice bytes)
 int kv_batch_load(struct kv_batch *batch, struct slice bytes)
 {
     struct slice rest = bytes;
+    bool passing = false;
 
     while (rest.size > 0) {
         size_t size = change_size(rest);
@@ -118,13 +155,27 @@ int kv_batch_load(struct kv_batch *batch, struct slice bytes)
         if (size == 0) {
             return -EBADMSG;
         }
+        passing = passing || rest.data[0] == KV_PUT_PASSING;
         rest = slice_of(rest.data + size, rest.size - size);
     }
-    batch->changes.size = 0;
-    if (bytes.size > 0) {
-        buffer_append(&batch->changes, bytes.data, bytes.size);
-    }
+    kv_batch_clear(batch);
+    buffer_append(&batch->changes, bytes.data, bytes.size);
+    batch->passing = passing;
     return 0;
+}
+
+void kv_batch_settle(struct kv_batch *batch)
+{
+    struct kv_change change;
+    size_t at = 0, next = 0;
+
+    while (kv_batch_next(batch, &next, &change)) {
+        if (change.kind == KV_PUT_PASSING) {
+            batch->changes.data[at] = KV_PUT;
+        }
+        at = next;
+    }
+    batch->passing = false;
 }
 
 int kv_commit(struct kv *kv, struct kv_batch *batch)
@@ -226,6 +277,12 @@ int kv_snapshot(struct kv *kv, struct kv_position *position,
 {
     invariant(kv->ops->snapshot != NULL);
     return kv->ops->snapshot(kv, position, iterator);
+}
+
+struct kv_iterator *kv_iterate_all(struct kv *kv)
+{
+    return kv->ops->iterate_all != NULL ? kv->ops->iterate_all(kv)
+                                        : kv->ops->iterate(kv);
 }
 
 void kv_iterator_free(struct kv_iterator *iterator)

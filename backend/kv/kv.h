@@ -37,10 +37,12 @@ int kv_get(struct kv *kv, struct arena *arena, struct slice key,
 
 struct kv_batch *kv_batch_new(void);
 void kv_batch_put(struct kv_batch *batch, struct slice key, struct slice value);
-/* A put that goes with the batch: it alone is no reason to refuse the batch
- * below the reserve. */
-void kv_batch_put_along(struct kv_batch *batch, struct slice key,
-                        struct slice value);
+/* A put of what is deleted again soon, under a key that never was there before
+ * and is not put a second time. Reads may not see it, but for
+ * kv_iterate_all(): a store keeps it out of its tables for as long as it can.
+ * It alone is no reason to refuse the batch below the reserve. */
+void kv_batch_put_passing(struct kv_batch *batch, struct slice key,
+                          struct slice value);
 void kv_batch_delete(struct kv_batch *batch, struct slice key);
 /* The batch is committed whatever the reserve. */
 void kv_batch_essential(struct kv_batch *batch);
@@ -63,12 +65,16 @@ void kv_follow(struct kv *kv, kv_follow_fn fn, void *context);
 struct slice kv_batch_changes(const struct kv_batch *batch);
 /* Makes the batch one of such changes, or several in a row; -EBADMSG. */
 int kv_batch_load(struct kv_batch *batch, struct slice changes);
+/* Its passing puts become puts like others: where their keys may be there. */
+void kv_batch_settle(struct kv_batch *batch);
 /* On return, all that was told of before the call can be read. Costs a commit;
  * its errors. */
 int kv_barrier(struct kv *kv);
 
 /* Sees the store as it was when the iterator was made. */
 struct kv_iterator *kv_iterate(struct kv *kv);
+/* Sees what batches put in passing, too; costs the writing of it. */
+struct kv_iterator *kv_iterate_all(struct kv *kv);
 /* A moment in the life of a store. */
 #define KV_STORE_ID_SIZE 16
 struct kv_position {
@@ -84,7 +90,8 @@ struct kv_log;
 struct kv_group {
     uint64_t number;
     uint64_t written_s;   /* seconds since 1970 */
-    struct slice changes; /* until the next call; kv_batch_load() takes them */
+    struct slice changes; /* until the next call; for kv_batch_load(), and
+                             kv_batch_settle() where they are put again */
 };
 /* Those after `after`, up to the last one that is committed now, which *until
  * says. -ERANGE: they are kept no more, or the store never got so far; -ENOENT:

@@ -81,7 +81,7 @@ static int leveldb_kv_commit(struct kv *kv, const struct kv_batch *batch)
     char *error = NULL;
 
     while (kv_batch_next(batch, &position, &change)) {
-        if (change.put) {
+        if (change.kind != KV_DELETE) {
             leveldb_writebatch_put(
                 write, (const char *)change.key.data, change.key.size,
                 (const char *)change.value.data, change.value.size);

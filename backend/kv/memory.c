@@ -248,7 +248,7 @@ static uint32_t next_priority(struct memory_kv *self)
 static struct node *apply(struct memory_kv *self, struct node *root,
                           const struct kv_change *change)
 {
-    if (!change->put) {
+    if (change->kind == KV_DELETE) {
         return tree_delete(root, change->key);
     }
     return tree_put(root, entry_new(change->key, change->value),

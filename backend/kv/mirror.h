@@ -6,6 +6,7 @@
  *   mirror_open.c     from directories to a store, and back
  *   mirror_commit.c   groups, their leader, epochs
  *   mirror_thread.c   the two threads of a mirror: journal, database
+ *   mirror_db.c       a mirror's database, and what passes it by
  *   mirror_learn.c    rebuilding
  *   mirror_read.c     reads, and the choice of the primary
  */
@@ -75,9 +76,19 @@ int mirrors_open(const struct kv_mirror_options *options,
 struct mirror_db {
     struct kv *kv;
     atomic_uint references;
+    pthread_mutex_t lock; /* what follows; held while a group is applied */
+    struct passing **slots;
+    size_t passing;         /* bytes that are in memory alone (D1) */
+    struct kv_batch *batch; /* scratch */
 };
+struct mirror_db *mirror_db_new(struct kv *kv);
 struct mirror_db *mirror_db_retain(struct mirror_db *db);
 void mirror_db_release(struct mirror_db *db); /* NULL is allowed */
+/* Applies a group, whose changes are used up. `again`: it may be there already
+ * (D2). After an error the database is of no use. */
+int mirror_db_apply(struct mirror_db *db, struct kv_batch *group, bool again);
+/* What passed by until now goes to the database, too. */
+int mirror_db_settle(struct mirror_db *db);
 
 /* --- all mirrors -----------------------------------------------------------*/
 struct group {
@@ -104,6 +115,7 @@ struct mirror {
     bool applies;       /* false while its database is being copied */
     uint64_t journaled; /* last group in the journal, durable */
     uint64_t applied;   /* last group in the database */
+    uint64_t replayed;  /* groups up to it may have been there before (D2) */
     uint64_t drop;      /* the journal thread unlinks segments below */
     uint64_t learned;   /* bytes */
 };
@@ -171,11 +183,14 @@ int mirrors_wait_applied(struct mirrors *all, uint64_t seq);
 int mirrors_get(struct kv *kv, struct arena *arena, struct slice key,
                 struct slice *value);
 struct kv_iterator *mirrors_iterate(struct kv *kv);
+struct kv_iterator *mirrors_iterate_all(struct kv *kv);
 int mirrors_snapshot(struct kv *kv, struct kv_position *position,
                      struct kv_iterator **iterator);
 int mirrors_journal(struct kv *kv, struct kv_position *until, struct io **io,
                     char **directory);
 bool mirrors_statistics(struct kv *kv, struct kv_statistics *statistics);
+/* Lock held, there is a primary: what passed its database by goes there. */
+int mirrors_settle_primary(struct mirrors *all);
 /* Lock held: the first member alive becomes the primary, or nobody. */
 void mirrors_choose_primary(struct mirrors *all);
 

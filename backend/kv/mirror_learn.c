@@ -35,8 +35,11 @@ static int begin(struct mirrors *all, struct mirror *mirror,
         error = mirrors_wait_applied(all, seq);
     }
     if (error == 0) {
+        error = mirrors_settle_primary(all);
+    }
+    if (error == 0) {
         *snapshot = kv_iterate(all->primary->db->kv);
-        mirror->journaled = mirror->applied = seq;
+        mirror->journaled = mirror->applied = mirror->replayed = seq;
         mirror->applies = false;
         mirror_start(mirror);
     }

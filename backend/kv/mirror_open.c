@@ -124,9 +124,7 @@ int mirror_open_files(struct mirror *mirror, bool create)
     error = mirror->all->database->open(io, path, create, &kv);
     if (error == 0) {
         error = io_sync_dir(io, mirror->directory);
-        mirror->db = xcalloc(1, sizeof(*mirror->db));
-        mirror->db->kv = kv;
-        atomic_init(&mirror->db->references, 1);
+        mirror->db = mirror_db_new(kv);
     }
     if (error != 0) {
         mirror_stop(mirror);
@@ -419,6 +417,7 @@ static void start_members(struct mirrors *all)
         }
         journal_range(mirror->journal, &first, &mirror->journaled);
         mirror->applied = first - 1; /* the database has those before */
+        mirror->replayed = mirror->journaled;
         mirror->applies = true;
         all->committed = mirror->journaled;
         mirror_start(mirror);
@@ -499,6 +498,7 @@ static struct mirrors *mirrors_new(const struct kv_mirror_options *options,
         .get = mirrors_get,
         .commit = mirrors_commit,
         .iterate = mirrors_iterate,
+        .iterate_all = mirrors_iterate_all,
         .snapshot = mirrors_snapshot,
         .journal = mirrors_journal,
         .statistics = mirrors_statistics,

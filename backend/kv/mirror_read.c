@@ -15,20 +15,6 @@ struct mirror_iterator {
     struct mirrors *all;
 };
 
-struct mirror_db *mirror_db_retain(struct mirror_db *db)
-{
-    atomic_fetch_add(&db->references, 1);
-    return db;
-}
-
-void mirror_db_release(struct mirror_db *db)
-{
-    if (db != NULL && atomic_fetch_sub(&db->references, 1) == 1) {
-        kv_close(db->kv);
-        free(db);
-    }
-}
-
 void mirrors_choose_primary(struct mirrors *all)
 {
     all->primary = NULL;
@@ -193,6 +179,28 @@ struct kv_iterator *mirrors_iterate(struct kv *kv)
     return iterate_db(all, take_primary(all));
 }
 
+struct kv_iterator *mirrors_iterate_all(struct kv *kv)
+{
+    struct mirrors *all = (struct mirrors *)kv;
+    struct mirror_db *db;
+
+    while ((db = take_primary(all)) != NULL && mirror_db_settle(db) != 0) {
+        give_up(all, db);
+        mirror_db_release(db);
+    }
+    return iterate_db(all, db);
+}
+
+int mirrors_settle_primary(struct mirrors *all)
+{
+    const int error = mirror_db_settle(all->primary->db);
+
+    if (error != 0) {
+        mirror_fail(all->primary, "its database", error);
+    }
+    return error;
+}
+
 /* As long as we lead nothing is committed, and the primary applies no more than
  * that. */
 int mirrors_snapshot(struct kv *kv, struct kv_position *position,
@@ -204,6 +212,9 @@ int mirrors_snapshot(struct kv *kv, struct kv_position *position,
 
     mirrors_lead(all, &writer);
     error = mirrors_wait_applied(all, all->committed);
+    if (error == 0) {
+        error = mirrors_settle_primary(all);
+    }
     if (error == 0) {
         memcpy(position->store, all->store, MIRROR_ID_SIZE);
         position->commit = all->committed;

@@ -82,14 +82,16 @@ struct applier {
 
 static int apply_next(struct applier *applier, uint64_t *seq)
 {
-    struct kv *kv = applier->mirror->db->kv;
+    const struct mirror *mirror = applier->mirror;
     int error = journal_cursor_next(applier->cursor, seq, &applier->payload);
 
     if (error == 0) {
         error = kv_batch_load(applier->batch, slice_of(applier->payload.data,
                                                        applier->payload.size));
     }
-    return error != 0 ? error : kv->ops->commit(kv, applier->batch);
+    return error != 0 ? error
+                      : mirror_db_apply(mirror->db, applier->batch,
+                                        *seq <= mirror->replayed);
 }
 
 /* When a segment is full, what the segments before it hold goes to tables. */
@@ -103,7 +105,10 @@ static int checkpoint(struct applier *applier)
     if (segment == applier->segment || mirror->applied + 1 < segment) {
         return 0;
     }
-    error = kv->ops->checkpoint(kv);
+    error = mirror_db_settle(mirror->db);
+    if (error == 0) {
+        error = kv->ops->checkpoint(kv);
+    }
     if (error != 0) {
         return error;
     }

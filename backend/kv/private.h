@@ -17,6 +17,8 @@ struct kv_ops {
                struct slice *value);
     int (*commit)(struct kv *kv, const struct kv_batch *batch);
     struct kv_iterator *(*iterate)(struct kv *kv);
+    /* NULL: iterate() sees what was put in passing. */
+    struct kv_iterator *(*iterate_all)(struct kv *kv);
     /* NULL: a mirror's database, whose groups have their numbers elsewhere. */
     int (*snapshot)(struct kv *kv, struct kv_position *position,
                     struct kv_iterator **iterator);
@@ -66,14 +68,30 @@ struct kv_iterator {
     const struct kv_iterator_ops *ops;
 };
 
+/* Values are on disk, but for the last. */
+enum kv_kind {
+    KV_DELETE = 0,
+    KV_PUT = 1,
+    KV_PUT_PASSING = 2,
+    KV_NOTHING = 3, /* to be left out: kv_changes_strip() */
+};
 struct kv_change {
-    bool put; /* else delete */
+    enum kv_kind kind;
     struct slice key;
     struct slice value;
 };
-/* Walks the changes of a batch in order; *position starts at 0. */
+/* Walks the changes, or those of a batch, in order; *position starts at 0. */
+bool kv_change_next(const struct buffer *changes, size_t *position,
+                    struct kv_change *change);
 bool kv_batch_next(const struct kv_batch *batch, size_t *position,
                    struct kv_change *change);
+/* Closes the gaps of KV_NOTHING, which is put over the first byte of a change.
+ */
+void kv_changes_strip(struct buffer *changes);
+struct buffer *kv_batch_buffer(struct kv_batch *batch);
+void kv_batch_clear(struct kv_batch *batch);
+/* Some of its changes are passing puts. */
+bool kv_batch_has_passing(const struct kv_batch *batch);
 
 /* --- leveldb.c: a database whose changes a journal keeps -------------------*/
 struct leveldb_env_t; /* LevelDB's file interface; NULL: the system's files */

@@ -389,7 +389,7 @@ void meta_put_event(struct meta_batch *batch, struct meta_outbox *outbox,
     key_event(new_key(batch), meta_outbox_target(outbox), event->sequence);
     value = meta_pack(batch->arena, META_RECORD_EVENT, &event->base);
     /* A delete gives room back: its event is no reason to refuse it. */
-    kv_batch_put_along(batch->changes, buffer_slice(&batch->key), value);
+    kv_batch_put_passing(batch->changes, buffer_slice(&batch->key), value);
     entry->bytes = batch->key.size + value.size;
     entry->value = value;
 }

@@ -122,7 +122,7 @@ static int load_one(struct meta *meta, struct buffer *target, struct slice key,
 
 int outboxes_load(struct meta *meta)
 {
-    struct kv_iterator *it = kv_iterate(meta->kv);
+    struct kv_iterator *it = kv_iterate_all(meta->kv);
     struct buffer target = {0};
     struct slice key;
     int rc = 0;
@@ -300,7 +300,7 @@ static void walk_begin(struct meta_outbox *outbox, uint64_t after,
     walk->mark = range.mark;
     key_events(&walk->prefix, outbox->target);
     key_event(&from, outbox->target, range.above + 1);
-    walk->it = kv_iterate(outbox->meta->kv);
+    walk->it = kv_iterate_all(outbox->meta->kv);
     kv_seek(walk->it, buffer_slice(&from));
     buffer_free(&from);
 }

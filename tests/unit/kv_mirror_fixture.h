@@ -19,6 +19,7 @@
 
 #define MIRRORS 3
 #define KEYS    24
+#define PASSING 6
 #define PATH    64
 
 /* --- fixture ---------------------------------------------------------------*/
@@ -35,6 +36,8 @@ struct fixture {
     uint64_t random;
     uint32_t acknowledged[KEYS]; /* value of each key; 0: absent */
     uint32_t attempted[KEYS];    /* what a commit that failed would have made */
+    uint32_t passing[PASSING];   /* values of keys of their own; 0: no more */
+    uint32_t attempted_passing[PASSING];
     bool unsure;
     uint32_t next;
 };
@@ -129,6 +132,39 @@ static void value_make(const struct fixture *fixture, uint32_t number,
     value->size = size;
 }
 
+static struct slice passing_key(uint32_t number, uint8_t out[5])
+{
+    out[0] = 'p';
+    put_u32be(out + 1, number);
+    return slice_of(out, 5);
+}
+
+/* One more at the end, or one less at the head, perhaps the same one. */
+static void change_passing(struct fixture *fixture, struct kv_batch *batch)
+{
+    uint32_t *passing = fixture->attempted_passing;
+    struct buffer value = {0};
+    unsigned count = 0;
+    uint8_t key[5];
+
+    memcpy(passing, fixture->passing, sizeof(fixture->passing));
+    while (count < PASSING && passing[count] != 0) {
+        count++;
+    }
+    if (count < PASSING && draw(fixture, 2) == 0) {
+        passing[count++] = ++fixture->next;
+        value_make(fixture, fixture->next, &value);
+        kv_batch_put_passing(batch, passing_key(fixture->next, key),
+                             slice_of(value.data, value.size));
+    }
+    if (count > 0 && draw(fixture, 3) == 0) {
+        kv_batch_delete(batch, passing_key(passing[0], key));
+        memmove(passing, passing + 1, (PASSING - 1) * sizeof(*passing));
+        passing[PASSING - 1] = 0;
+    }
+    buffer_free(&value);
+}
+
 /* A batch of a few keys; returns what the commit says. */
 static int change(struct fixture *fixture)
 {
@@ -153,12 +189,15 @@ static int change(struct fixture *fixture)
             fixture->attempted[number] = fixture->next;
         }
     }
+    change_passing(fixture, batch);
     error = kv_commit(fixture->kv, batch);
     kv_batch_free(batch);
     buffer_free(&value);
     if (error == 0) {
         memcpy(fixture->acknowledged, fixture->attempted,
                sizeof(fixture->acknowledged));
+        memcpy(fixture->passing, fixture->attempted_passing,
+               sizeof(fixture->passing));
     } else {
         fixture->unsure = true;
     }
@@ -187,18 +226,47 @@ static void read_all(struct fixture *fixture, uint32_t out[KEYS])
     arena_free(arena);
 }
 
-/* All that was acknowledged; a commit that failed is there wholly or not. */
+static void read_passing(struct fixture *fixture, uint32_t out[PASSING])
+{
+    struct kv_iterator *it = kv_iterate_all(fixture->kv);
+    struct buffer expected = {0};
+    unsigned count = 0;
+
+    memset(out, 0, PASSING * sizeof(*out));
+    for (kv_seek(it, SLICE_LITERAL("p")); kv_valid(it) && kv_key(it).size == 5;
+         kv_next(it)) {
+        assert_true(count < PASSING);
+        out[count] = get_u32be(kv_key(it).data + 1);
+        value_make(fixture, out[count++], &expected);
+        assert_true(
+            slice_equal(kv_value(it), slice_of(expected.data, expected.size)));
+    }
+    assert_int_equal(kv_error(it), 0);
+    kv_iterator_free(it);
+    buffer_free(&expected);
+}
+
+/* All that was acknowledged; a commit that failed is there wholly or not. What
+ * passes is not always looked at: that writes it. */
 static void check(struct fixture *fixture)
 {
-    uint32_t found[KEYS];
+    const bool all = fixture->unsure || draw(fixture, 3) == 0;
+    uint32_t found[KEYS], passing[PASSING];
 
     read_all(fixture, found);
+    memcpy(passing, fixture->passing, sizeof(passing));
+    if (all) {
+        read_passing(fixture, passing);
+    }
     if (fixture->unsure &&
-        memcmp(found, fixture->attempted, sizeof(found)) == 0) {
+        memcmp(found, fixture->attempted, sizeof(found)) == 0 &&
+        memcmp(passing, fixture->attempted_passing, sizeof(passing)) == 0) {
         memcpy(fixture->acknowledged, found, sizeof(found));
+        memcpy(fixture->passing, passing, sizeof(passing));
     }
     fixture->unsure = false;
     assert_memory_equal(found, fixture->acknowledged, sizeof(found));
+    assert_memory_equal(passing, fixture->passing, sizeof(passing));
 }
 
 static void changes(struct fixture *fixture, unsigned count)

@@ -189,6 +189,58 @@ static void test_a_store_comes_back(void **state)
     }
 }
 
+static bool is_there(struct kv_iterator *it, struct slice key)
+{
+    kv_seek(it, key);
+    const bool there = kv_valid(it) && slice_equal(kv_key(it), key);
+    kv_iterator_free(it);
+    return there;
+}
+
+static void commit_one(struct kv *kv, const char *put, size_t size,
+                       const char *deleted)
+{
+    struct kv_batch *batch = kv_batch_new();
+    uint8_t *value = xcalloc(1, size + 1);
+
+    if (put != NULL) {
+        kv_batch_put_passing(batch, slice_from_string(put),
+                             slice_of(value, size));
+    }
+    if (deleted != NULL) {
+        kv_batch_delete(batch, slice_from_string(deleted));
+    }
+    assert_int_equal(kv_commit(kv, batch), 0);
+    kv_batch_free(batch);
+    free(value);
+}
+
+/* D1 */
+static void test_what_passes_costs_the_database_nothing(void **state)
+{
+    struct kv *kv = ((struct fixture *)*state)->kv;
+    const struct mirrors *all = (struct mirrors *)kv;
+    const struct sim_kv *database = (struct sim_kv *)all->primary->db->kv;
+    const unsigned before = database->commits;
+
+    commit_one(kv, "x", 9, NULL);
+    assert_false(is_there(kv_iterate(kv), SLICE_LITERAL("x")));
+    commit_one(kv, "y", 9, "x");
+    commit_one(kv, NULL, 0, "y");
+    assert_int_equal(database->commits, before);
+    commit_one(kv, "z", 9, NULL);
+    assert_true(is_there(kv_iterate_all(kv), SLICE_LITERAL("z")));
+    assert_int_equal(database->commits, before + 1);
+    commit_one(kv, NULL, 0, "z");
+    assert_int_equal(database->commits, before + 2);
+    assert_false(is_there(kv_iterate_all(kv), SLICE_LITERAL("z")));
+    commit_one(kv, "a", 1 << 20, NULL);
+    assert_int_equal(database->commits, before + 2);
+    commit_one(kv, "b", 1 << 20, NULL); /* more than is kept */
+    assert_true(is_there(kv_iterate(kv), SLICE_LITERAL("a")));
+    assert_int_equal(all->primary->db->passing, 0);
+}
+
 static void test_power_cuts(void **state)
 {
     struct fixture *fixture = *state;
@@ -821,6 +873,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_a_store_comes_back),
+        TEST(test_what_passes_costs_the_database_nothing),
         TEST(test_power_cuts),
         cmocka_unit_test(test_any_mirror_may_fail),
         cmocka_unit_test(test_a_silent_mirror_is_left),
