@@ -29,7 +29,7 @@ S3D_LIBS := -pthread -lleveldb -lerasurecode -lhiredis \
 
 # Each folder of backend/ is an archive; what it may use is listed here, and
 # nothing else: dependencies point one way.
-FOLDERS := base settings wire http io extent erasure placement blob kv meta archive rebuild redis events purge crypt policy iam oidc care hot s3 server transfer
+FOLDERS := base settings wire http io extent erasure placement blob kv meta archive rebuild redis events purge crypt policy iam oidc care hot s3 server transfer doctor
 uses.base      :=
 uses.settings  := base
 uses.wire      := gen
@@ -56,6 +56,7 @@ uses.hot       := wire base gen
 uses.s3        := oidc iam policy crypt hot events redis meta kv blob placement erasure extent io wire http base gen
 uses.transfer  := base
 uses.server    := s3 care rebuild archive oidc iam policy crypt hot events redis meta kv blob placement erasure extent io wire http settings base gen
+uses.doctor    := server $(uses.server)
 
 PROTOS := backend/wire/wire.proto backend/blob/layout.proto backend/meta/records.proto
 PB     := wire layout records
@@ -116,7 +117,7 @@ $(BUILD)/s3d: $(BUILD)/backend/server/main.o $(call archives,server)
 	@$(CC) $(S3D_CFLAGS) -o $@ $^ $(S3D_LIBS)
 
 CTL := $(patsubst %.c,$(BUILD)/%.o,$(wildcard backend/ctl/*.c))
-$(BUILD)/s3ctl: $(CTL) $(BUILD)/libtransfer.a $(call archives,purge) $(BUILD)/libwire.a $(BUILD)/libbase.a $(BUILD)/libgen.a
+$(BUILD)/s3ctl: $(CTL) $(BUILD)/libtransfer.a $(BUILD)/libpurge.a $(call archives,doctor)
 	@echo "  CC  $@"
 	@$(CC) $(S3D_CFLAGS) -o $@ $^ $(S3D_LIBS)
 

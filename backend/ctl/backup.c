@@ -125,9 +125,9 @@ static enum ctl_exit to_stdout(const char *socket)
     return status;
 }
 
-enum ctl_exit run_backup_create(const char *socket, const char *where,
-                                bool json)
+enum ctl_exit run_backup_create(const struct ctl_given *given, char **words)
 {
+    const char *where = words[0], *socket = ctl_socket(given);
     if (strcmp(where, "-") == 0) {
         return to_stdout(socket);
     }
@@ -138,7 +138,7 @@ enum ctl_exit run_backup_create(const char *socket, const char *where,
     if (file == NULL) {
         fprintf(stderr, "s3ctl: %s: %s\n", where, strerror(errno));
     } else {
-        status = to_directory(socket, where, file, temporary, json);
+        status = to_directory(socket, where, file, temporary, given->json);
         fclose(file);
         unlink(temporary); /* unless it has its name */
     }

@@ -124,9 +124,10 @@ static bool print_lines(int fd)
     return fflush(stdout) == 0;
 }
 
-/* The reply; *fd is the connection, or negative. */
-static enum ctl_exit ask(const char *path, const char *command,
-                         const json_t *arguments, json_t **result, int *fd)
+/* The reply; *fd is the connection, or negative. Where s3d does not answer
+ * errno says why. */
+static enum ctl_exit begin(const char *path, const char *command,
+                           const json_t *arguments, json_t **result, int *fd)
 {
     Wire__AdminReply *reply = NULL;
     enum ctl_exit status = CTL_UNREACHABLE;
@@ -144,6 +145,14 @@ static enum ctl_exit ask(const char *path, const char *command,
         }
         wire__admin_reply__free_unpacked(reply, NULL);
     }
+    return status;
+}
+
+/* The same, and says why. */
+static enum ctl_exit ask(const char *path, const char *command,
+                         const json_t *arguments, json_t **result, int *fd)
+{
+    const enum ctl_exit status = begin(path, command, arguments, result, fd);
     if (status == CTL_UNREACHABLE) {
         fprintf(stderr, "s3ctl: s3d on %s: %s\n", path, strerror(errno));
     }
@@ -155,6 +164,22 @@ static void hang_up(int fd)
     if (fd >= 0) {
         close(fd);
     }
+}
+
+int client_try(const char *path, const char *command, const json_t *arguments,
+               json_t **result)
+{
+    int fd;
+    const enum ctl_exit status = begin(path, command, arguments, result, &fd);
+    const int error = status == CTL_UNREACHABLE ? -errno : -EPROTO;
+
+    hang_up(fd);
+    if (status == CTL_OK) {
+        return 0;
+    }
+    json_decref(*result);
+    *result = NULL;
+    return error;
 }
 
 enum ctl_exit client_ask(const char *path, const char *command,

@@ -171,6 +171,9 @@ static void print_status(const json_t *result, const char *argument)
 #define DRIVE    {"drive", "N", false}
 #define KEY      {"access_key", "KEY", false}
 #define USER     {"user", "[USER]", false}
+#define DIRECTORY {"directory", "DIR", false}
+#define BACKUP   {"backup", "FILE", false}
+#define BUCKET   {"bucket", "s3://BUCKET[/PREFIX]", false}
 #define NEW_USER (CTL_ACCOUNT | CTL_PATH | CTL_KEYS)
 #define GRANTED(kind)                                                          \
     {kind " attach", kind ".attach", {NAME, POLICY}, CTL_ACCOUNT, print_done,  \
@@ -297,7 +300,7 @@ const struct ctl_command ctl_commands[] = {
      "until it is started, or s3d is"},
     {"rebalance status", "rebalance.status", {{0}}, 0, print_rebalance,
      "how full drives are, and what is moved"},
-    {"events tail", "events.tail", {{0}}, CTL_FILTER, NULL,
+    {"events tail", "events.tail", {{0}}, CTL_FILTER | CTL_EVENT, NULL,
      "follows events as they happen, a line of JSON each"},
     {"backup accept", "backup.accept", {{0}}, CTL_YES, print_done,
      "of what was restored: what came later is reclaimed"},
@@ -312,6 +315,35 @@ const struct ctl_command ctl_commands[] = {
      print_removed, "take it out for ever; with --force if it is lost"},
     {"status", "status", {{0}}, 0, print_status,
      "drives, connections, requests"},
+    {"doctor", NULL, {{0}}, CTL_CONFIG | CTL_NGINX, NULL,
+     "what is wrong on this machine, and how to mend it"},
+    {"rebuild", NULL, {{0}}, CTL_CONFIG, NULL,
+     "the metadata from the drives, when all mirrors are lost; s3d must not run"},
+    {"backup create", NULL, {DIRECTORY}, 0, NULL,
+     "the metadata as they are now, in a file; DIR -: on stdout"},
+    {"backup verify", NULL, {BACKUP}, 0, NULL, "whether it is whole, and of what"},
+    {"restore", NULL, {BACKUP}, CTL_CONFIG, NULL,
+     "the metadata from a backup and the drives; s3d must not run"},
+    {"import", NULL, {DIRECTORY, BUCKET}, 0, NULL,
+     "files become objects (import --help)"},
+    {"export", NULL, {BUCKET, DIRECTORY}, 0, NULL, "and back"},
+    {"migrate", NULL, {BUCKET, BUCKET}, 0, NULL,
+     "from any endpoint to any other"},
+    {"purge", NULL, {{0}}, CTL_CONFIG | CTL_TEST | CTL_STATUS, NULL,
+     "tell caches what has changed, until a signal"},
     {NULL, NULL, {{0}}, 0, NULL, NULL},
 };
 /* clang-format on */
+
+const struct ctl_program ctl_programs[] = {
+    {"doctor", run_doctor},
+    {"rebuild", run_rebuild},
+    {"restore", run_rebuild},
+    {"backup create", run_backup_create},
+    {"backup verify", run_backup_verify},
+    {"purge", run_purge},
+    {"import", run_misplaced},
+    {"export", run_misplaced},
+    {"migrate", run_misplaced},
+    {NULL, NULL},
+};

@@ -4,8 +4,7 @@
 #ifndef CTL_H
 #define CTL_H
 
-#include "base/base.h"
-#include <jansson.h>
+#include "ctl/options.h"
 #include <stdio.h>
 
 /* Exit codes: also in --help. */
@@ -15,15 +14,24 @@ enum ctl_exit {
     CTL_USAGE = 2,       /* the command line is wrong */
     CTL_UNREACHABLE = 3, /* s3d does not answer on the socket */
     CTL_INCOMPLETE = 4,  /* import, export: some files could not be moved */
+    CTL_PROBLEMS = 5,    /* doctor: there is something to mend */
 };
 
 #define CTL_SOCKET     "/run/s3d/admin.sock"
 #define CTL_SOCKET_ENV "S3D_ADMIN_SOCKET"
 
+/* The socket that was given, or of the environment, or the default. */
+const char *ctl_socket(const struct ctl_given *given);
+
 /* Sends a command and waits for its reply. On CTL_OK and CTL_REFUSED *result
  * is the reply's JSON object; CTL_UNREACHABLE was reported on stderr. */
 enum ctl_exit client_ask(const char *socket, const char *command,
                          const json_t *arguments, json_t **result);
+
+/* The same, without a word where s3d does not answer: 0, or a negative errno.
+ * The result of a command that is refused is an error, too: -EPROTO. */
+int client_try(const char *socket, const char *command, const json_t *arguments,
+               json_t **result);
 
 /* The same of a command that listens: prints the lines that come after the
  * reply, until the other side ends. */
@@ -36,24 +44,6 @@ enum ctl_exit client_fetch(const char *socket, const char *command,
                            const json_t *arguments, FILE *file,
                            json_t **result);
 
-/* Options that only some commands take. */
-enum ctl_option {
-    CTL_ACCOUNT = 1 << 0,
-    CTL_OPERATOR = 1 << 1,
-    CTL_KEYS = 1 << 2,   /* --access-key, --secret-key-file */
-    CTL_SECRET = 1 << 3, /* --secret-key-file */
-    CTL_PATH = 1 << 4,
-    CTL_DESCRIPTION = 1 << 5,
-    CTL_POLICY = 1 << 6,  /* --policy-file */
-    CTL_CONTEXT = 1 << 7, /* --context, any number of them */
-    CTL_WATCH = 1 << 8,   /* --watch, of healing */
-    CTL_YES = 1 << 9,
-    CTL_FORCE = 1 << 10,
-    CTL_FILTER = 1 << 11, /* --bucket, --prefix, --suffix, --event */
-    CTL_STATUS = 1 << 12, /* --status, of purge */
-    CTL_TEST = 1 << 13,   /* --test, of purge */
-};
-
 #define CTL_ARGUMENTS_MAX 3
 
 /* In the order of the command line. */
@@ -65,7 +55,7 @@ struct ctl_argument {
 
 struct ctl_command {
     const char *words;   /* "user add", up to 3 of them */
-    const char *command; /* "user.add" */
+    const char *command; /* "user.add"; NULL: it is a program of ours */
     struct ctl_argument arguments[CTL_ARGUMENTS_MAX + 1];
     unsigned options; /* OR of enum ctl_option */
     /* NULL: it listens, and prints as it comes. */
@@ -74,6 +64,14 @@ struct ctl_command {
 };
 /* Ends with an entry whose words are NULL. */
 extern const struct ctl_command ctl_commands[];
+
+/* What s3ctl does by itself. `words` are those after the command's own. Ends
+ * with an entry whose words are NULL. */
+struct ctl_program {
+    const char *words;
+    enum ctl_exit (*run)(const struct ctl_given *given, char **words);
+};
+extern const struct ctl_program ctl_programs[];
 
 /* drives.c */
 void print_drives(const json_t *result, const char *argument);
@@ -91,29 +89,26 @@ void print_rewrap(const json_t *result, const char *argument);
 /* events.c */
 void print_events(const json_t *result, const char *argument);
 
-/* rebuild.c: each becomes s3d, and returns only if that fails. `config` NULL:
- * the default. */
-enum ctl_exit run_rebuild(const char *config, bool json);
-enum ctl_exit run_restore(const char *config, const char *backup, bool json);
-enum ctl_exit run_backup_verify(const char *backup, bool json);
-
+/* --- commands that are not s3d's -------------------------------------------*/
+/* rebuild.c: each becomes s3d, and returns only if that fails. The first: from
+ * a backup, if one is named. */
+enum ctl_exit run_rebuild(const struct ctl_given *given, char **words);
+enum ctl_exit run_backup_verify(const struct ctl_given *given, char **words);
 /* backup.c: a file in a directory, or for "-" on stdout. */
-enum ctl_exit run_backup_create(const char *socket, const char *where,
-                                bool json);
+enum ctl_exit run_backup_create(const struct ctl_given *given, char **words);
+/* purge.c */
+enum ctl_exit run_purge(const struct ctl_given *given, char **words);
+/* doctor.c */
+enum ctl_exit run_doctor(const struct ctl_given *given, char **words);
 
 /* transfer.c: "import", "export" or "migrate" and what follows it, with options
  * of their own. */
 bool is_transfer(const char *word);
 enum ctl_exit run_transfer(int argc, char **argv);
+/* main.c: of these, where they are not the first word. */
+enum ctl_exit run_misplaced(const struct ctl_given *given, char **words);
 
-/* purge.c: needs no s3d. `config` NULL: the default. */
-enum ctl_purge {
-    CTL_PURGE_RUN, /* until a signal */
-    CTL_PURGE_TEST,
-    CTL_PURGE_STATUS,
-};
-enum ctl_exit run_purge(const char *config, enum ctl_purge what, bool json);
-
+/* --- results, for people ---------------------------------------------------*/
 /* reclaim.c */
 void print_reclaim(const json_t *result, const char *argument);
 

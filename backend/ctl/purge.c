@@ -63,26 +63,31 @@ static enum ctl_exit run_status(const char *config, bool json,
     return CTL_OK;
 }
 
-enum ctl_exit run_purge(const char *config, enum ctl_purge what, bool json)
+enum ctl_exit run_purge(const struct ctl_given *given, char **words)
 {
+    const char *config =
+        given->config != NULL ? given->config : "/etc/s3d/purge.conf";
     struct buffer error = {0};
-    enum ctl_exit status = CTL_OK;
-    config = config != NULL ? config : "/etc/s3d/purge.conf";
-    switch (what) {
-    case CTL_PURGE_RUN:
+    enum ctl_exit status;
+    (void)words;
+    switch (given->options & (CTL_TEST | CTL_STATUS)) {
+    case 0:
         status = purge_run(config, &error) == 0 ? CTL_OK : CTL_USAGE;
         break;
-    case CTL_PURGE_TEST:
+    case CTL_TEST:
         status = purge_check(config, &error) == 0 ? CTL_OK : CTL_USAGE;
         break;
-    case CTL_PURGE_STATUS:
-        status = run_status(config, json, &error);
+    case CTL_STATUS:
+        status = run_status(config, given->json, &error);
         break;
+    default:
+        buffer_append_string(&error, "purge takes --test or --status");
+        status = CTL_USAGE;
     }
     if (status != CTL_OK) {
         fprintf(stderr, "s3ctl: %.*s\n", (int)error.size,
                 (const char *)error.data);
-    } else if (what == CTL_PURGE_TEST) {
+    } else if (given->options & CTL_TEST) {
         printf("%s: good\n", config);
     }
     buffer_free(&error);

@@ -59,22 +59,17 @@ static enum ctl_exit become_s3d(struct line *line, bool json)
     return CTL_UNREACHABLE;
 }
 
-enum ctl_exit run_rebuild(const char *config, bool json)
-{
-    return run_restore(config, NULL, json);
-}
-
-enum ctl_exit run_restore(const char *config, const char *backup, bool json)
+enum ctl_exit run_rebuild(const struct ctl_given *given, char **words)
 {
     struct line line = {.arguments = {"s3d", "-R"}, .count = 2};
-    add_option(&line, "-B", backup);
-    add_option(&line, "-c", config);
-    return become_s3d(&line, json);
+    add_option(&line, "-B", words[0]);
+    add_option(&line, "-c", given->config);
+    return become_s3d(&line, given->json);
 }
 
-enum ctl_exit run_backup_verify(const char *backup, bool json)
+enum ctl_exit run_backup_verify(const struct ctl_given *given, char **words)
 {
     struct line line = {.arguments = {"s3d"}, .count = 1};
-    add_option(&line, "-B", backup);
-    return become_s3d(&line, json);
+    add_option(&line, "-B", words[0]);
+    return become_s3d(&line, given->json);
 }

@@ -1,6 +1,11 @@
 /* The frame header: see wire.h for the bytes. */
 #include "wire/wire.h"
 
+#define TEXT_OF(number)   #number
+#define NUMBER_AS_TEXT(n) TEXT_OF(n)
+const char wire_version_text[] =
+    "s3d wire version " NUMBER_AS_TEXT(FRAME_VERSION);
+
 static void put_u32(uint8_t *out, uint32_t value)
 {
     out[0] = (uint8_t)value;

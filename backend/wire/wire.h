@@ -53,6 +53,10 @@ enum frame_type {
     FRAME_ADMIN_REPLY = 31,
 };
 
+/* "s3d wire version 1": stands in every program that speaks it, for who looks
+ * at the file. */
+extern const char wire_version_text[];
+
 struct frame_header {
     uint8_t type;
     uint32_t length; /* bytes of payload */

@@ -1,0 +1,169 @@
+#include "ctl/options.h"
+#include "ctl/ctl.h"
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ROWS_MAX 64
+#define FIRST    256 /* of getopt's numbers for the rows: no letter is one */
+
+/* --- options with a meaning of their own -----------------------------------*/
+/* KEY=VALUE */
+static bool take_context(struct ctl_given *given, const char *value)
+{
+    const char *equals = strchr(value, '=');
+    if (equals == NULL || equals == value) {
+        return false;
+    }
+    if (given->context == NULL) {
+        given->context = json_object();
+    }
+    char *key = strndup(value, (size_t)(equals - value));
+    invariant(key != NULL);
+    const bool set =
+        json_object_set_new(given->context, key, json_string(equals + 1)) == 0;
+    free(key);
+    return set;
+}
+
+static bool take_event(struct ctl_given *given, const char *value)
+{
+    if (given->events == NULL) {
+        given->events = json_array();
+    }
+    return json_array_append_new(given->events, json_string(value)) == 0;
+}
+
+static bool take_json(struct ctl_given *given, const char *value)
+{
+    (void)value;
+    return given->json = true;
+}
+
+static bool take_help(struct ctl_given *given, const char *value)
+{
+    (void)value;
+    return given->help = true;
+}
+
+/* --- the table -------------------------------------------------------------*/
+#define AT(member) offsetof(struct ctl_given, member), NULL
+#define ONLY       0, NULL /* that it was given */
+
+/* clang-format off */
+const struct ctl_option_row ctl_options[] = {
+    {"account", 0, "NAME", CTL_ACCOUNT, AT(account),
+     "of another account than the operator's"},
+    {"operator", 0, NULL, CTL_OPERATOR, ONLY,
+     "account add: may do everything everywhere"},
+    {"access-key", 0, "KEY", CTL_KEYS, AT(access_key),
+     "instead of a made-up one; its secret must be given"},
+    {"secret-key-file", 0, "FILE", CTL_SECRET, AT(secret_key_file),
+     "the secret; key rotate: instead of a made-up one"},
+    {"path", 0, "/PATH/", CTL_PATH, AT(path),
+     "of a user, group, role or policy"},
+    {"description", 0, "TEXT", CTL_DESCRIPTION, AT(description),
+     "of a role, policy or service account"},
+    {"yes", 0, NULL, CTL_YES, ONLY, "drive replace, drive remove, backup accept: do it"},
+    {"force", 0, NULL, CTL_FORCE, ONLY,
+     "drive remove: what is on it counts as lost"},
+    {"context", 0, "KEY=VALUE", CTL_CONTEXT, 0, take_context,
+     "policy simulate: of a condition, repeatable"},
+    {"policy-file", 0, "FILE", CTL_POLICY, AT(policy_file),
+     "service-account add: narrows what it may"},
+    {"bucket", 0, "NAME", CTL_FILTER, AT(bucket), "only what is in this bucket"},
+    {"prefix", 0, "TEXT", CTL_FILTER, AT(prefix),
+     "only keys that begin so"},
+    {"suffix", 0, "TEXT", CTL_EVENT, AT(suffix),
+     "events tail: only keys that end so"},
+    {"event", 0, "TYPE", CTL_EVENT, 0, take_event,
+     "events tail: such as s3:ObjectCreated:*, repeatable"},
+    {"watch", 0, NULL, CTL_WATCH, ONLY,
+     "heal: until nothing is left to be healed"},
+    {"test", 0, NULL, CTL_TEST, ONLY, "purge: only read the configuration"},
+    {"status", 0, NULL, CTL_STATUS, ONLY,
+     "purge: what its edges have confirmed"},
+    {"nginx-conf", 0, "FILE", CTL_NGINX, AT(nginx_conf),
+     "doctor: instead of the one that nginx -V names"},
+    {"config", 'c', "FILE", CTL_CONFIG, AT(config),
+     "rebuild, restore, doctor: s3d's configuration; purge: its own"},
+    {"socket", 's', "SOCKET", 0, AT(socket),
+     "s3d's admin socket ($" CTL_SOCKET_ENV ", or " CTL_SOCKET ")"},
+    {"json", 0, NULL, 0, 0, take_json, "the result as JSON"},
+    {"help", 'h', NULL, 0, 0, take_help, "show this"},
+    {NULL, 0, NULL, 0, 0, NULL, NULL},
+};
+/* clang-format on */
+
+/* --- parsing ---------------------------------------------------------------*/
+/* The table as getopt_long() wants it. */
+static void describe(struct option names[ROWS_MAX + 1],
+                     char letters[2 * ROWS_MAX + 1])
+{
+    unsigned at = 0;
+    invariant(sizeof(ctl_options) / sizeof(ctl_options[0]) <= ROWS_MAX + 1);
+    for (unsigned i = 0; ctl_options[i].name != NULL; i++) {
+        const bool takes = ctl_options[i].value != NULL;
+        names[i] = (struct option){ctl_options[i].name,
+                                   takes ? required_argument : no_argument,
+                                   NULL, (int)(FIRST + i)};
+        names[i + 1] = (struct option){NULL, 0, NULL, 0};
+        if (ctl_options[i].letter != '\0') {
+            letters[at++] = ctl_options[i].letter;
+            letters[at] = ':';
+            at += takes;
+        }
+    }
+    letters[at] = '\0';
+}
+
+static const struct ctl_option_row *find(int option)
+{
+    const struct ctl_option_row *row = ctl_options;
+    for (; row->name != NULL; row++) {
+        if (option == FIRST + (row - ctl_options) ||
+            (option == row->letter && option != '\0')) {
+            return row;
+        }
+    }
+    return NULL;
+}
+
+static bool take(const struct ctl_option_row *row, struct ctl_given *given)
+{
+    given->options |= row->option;
+    if (row->take != NULL) {
+        return row->take(given, optarg);
+    }
+    if (row->value != NULL) {
+        *(const char **)((char *)given + row->offset) = optarg;
+    }
+    return true;
+}
+
+bool ctl_options_parse(int argc, char **argv, struct ctl_given *given)
+{
+    struct option names[ROWS_MAX + 1];
+    char letters[2 * ROWS_MAX + 1];
+    int option;
+    describe(names, letters);
+    while ((option = getopt_long(argc, argv, letters, names, NULL)) != -1) {
+        const struct ctl_option_row *row = find(option);
+        if (row == NULL || !take(row, given)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool ctl_options_fit(unsigned options, const struct ctl_given *given)
+{
+    unsigned left = given->options;
+    if ((left & CTL_KEYS) != 0) {
+        if ((left & CTL_SECRET) == 0) {
+            return false;
+        }
+        left &= ~(unsigned)CTL_SECRET;
+    }
+    return (left & ~options) == 0;
+}

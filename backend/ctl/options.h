@@ -1,0 +1,64 @@
+/*
+ * Private to ctl/: the options of the command line. One table is what is
+ * parsed, what --help shows and what a shell completes.
+ */
+#ifndef CTL_OPTIONS_H
+#define CTL_OPTIONS_H
+
+#include "base/base.h"
+#include <jansson.h>
+
+/* Which commands take which. */
+enum ctl_option {
+    CTL_ACCOUNT = 1 << 0,
+    CTL_OPERATOR = 1 << 1,
+    CTL_KEYS = 1 << 2,   /* --access-key, with --secret-key-file */
+    CTL_SECRET = 1 << 3, /* --secret-key-file */
+    CTL_PATH = 1 << 4,
+    CTL_DESCRIPTION = 1 << 5,
+    CTL_POLICY = 1 << 6,  /* --policy-file */
+    CTL_CONTEXT = 1 << 7, /* --context, any number of them */
+    CTL_WATCH = 1 << 8,   /* --watch, of healing */
+    CTL_YES = 1 << 9,
+    CTL_FORCE = 1 << 10,
+    CTL_FILTER = 1 << 11, /* --bucket, --prefix */
+    CTL_STATUS = 1 << 12, /* --status, of purge */
+    CTL_TEST = 1 << 13,   /* --test, of purge */
+    CTL_EVENT = 1 << 14,  /* --suffix, --event */
+    CTL_CONFIG = 1 << 15, /* -c */
+    CTL_NGINX = 1 << 16,  /* --nginx-conf */
+};
+
+/* What was given. */
+struct ctl_given {
+    const char *socket; /* NULL: not given */
+    const char *config, *nginx_conf;
+    const char *account, *path, *description, *policy_file;
+    const char *access_key, *secret_key_file;
+    const char *bucket, *prefix, *suffix;
+    json_t *events;   /* NULL: none */
+    json_t *context;  /* NULL: none */
+    unsigned options; /* OR of enum ctl_option */
+    bool json, help;
+};
+
+struct ctl_option_row {
+    const char *name;
+    char letter;       /* '\0': it has none */
+    const char *value; /* "NAME"; NULL: it takes none */
+    unsigned option;   /* of enum ctl_option; 0: every command takes it */
+    size_t offset;     /* of the value: a const char * of struct ctl_given */
+    /* Instead; false: the value is malformed. */
+    bool (*take)(struct ctl_given *given, const char *value);
+    const char *help;
+};
+/* Ends with an entry without a name. */
+extern const struct ctl_option_row ctl_options[];
+
+/* False: an option is wrong. What is left of the arguments begins at optind. */
+bool ctl_options_parse(int argc, char **argv, struct ctl_given *given);
+/* Whether a command that takes `options` takes what was given. A key that is
+ * given has a secret; a secret alone is for who may have it. */
+bool ctl_options_fit(unsigned options, const struct ctl_given *given);
+
+#endif
