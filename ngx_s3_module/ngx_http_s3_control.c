@@ -5,7 +5,8 @@
  * are.
  *
  * It is opened when a worker starts, and again when it is lost: after a
- * growing delay, or at once when a request needs a key.
+ * growing delay, or at once when a request needs a key, or when s3d has said
+ * that it ends.
  */
 
 
@@ -23,6 +24,8 @@ static ngx_int_t ngx_http_s3_control_connect(ngx_http_s3_control_t *control);
 static ngx_int_t ngx_http_s3_control_hello(ngx_http_s3_control_t *control);
 static void ngx_http_s3_control_reconnect(ngx_event_t *ev);
 static void ngx_http_s3_control_close(ngx_http_s3_control_t *control);
+static void ngx_http_s3_control_drop(ngx_http_s3_control_t *control);
+static void ngx_http_s3_control_leave(ngx_http_s3_control_t *control);
 static void ngx_http_s3_control_read_handler(ngx_event_t *ev);
 static void ngx_http_s3_control_write_handler(ngx_event_t *ev);
 static ssize_t ngx_http_s3_control_recv(ngx_http_s3_control_t *control,
@@ -46,6 +49,9 @@ static void ngx_http_s3_control_answer(ngx_http_s3_waiter_t *waiter,
 static ngx_http_s3_waiter_t *ngx_http_s3_control_waiter(
     ngx_http_s3_control_t *control, ngx_http_request_t *r,
     ngx_http_s3_ready_pt ready);
+static ngx_int_t ngx_http_s3_control_ask(ngx_http_s3_waiter_t *waiter);
+static ngx_int_t ngx_http_s3_control_ask_key(ngx_http_s3_waiter_t *waiter);
+static ngx_int_t ngx_http_s3_control_ask_status(ngx_http_s3_waiter_t *waiter);
 static void ngx_http_s3_control_wait(ngx_http_s3_waiter_t *waiter,
     ngx_msec_t timeout);
 static ngx_int_t ngx_http_s3_control_send(ngx_http_s3_control_t *control,
@@ -268,8 +274,39 @@ static void
 ngx_http_s3_control_close(ngx_http_s3_control_t *control)
 {
     ngx_queue_t            waiters, *q;
-    ngx_connection_t      *c;
     ngx_http_s3_waiter_t  *waiter;
+
+    ngx_http_s3_control_drop(control);
+
+    if (!ngx_exiting && !ngx_terminate && !control->reconnect.timer_set) {
+        ngx_add_timer(&control->reconnect, control->delay);
+        control->delay = ngx_min(control->delay * 2,
+                                 NGX_HTTP_S3_CONTROL_DELAY_MAX);
+    }
+
+    if (ngx_queue_empty(&control->waiters)) {
+        return;
+    }
+
+    /* what is run here may come back with new waiters */
+
+    ngx_queue_init(&waiters);
+    ngx_queue_add(&waiters, &control->waiters);
+    ngx_queue_init(&control->waiters);
+
+    while (!ngx_queue_empty(&waiters)) {
+        q = ngx_queue_head(&waiters);
+        waiter = ngx_queue_data(q, ngx_http_s3_waiter_t, queue);
+
+        ngx_http_s3_control_answer(waiter, NULL);
+    }
+}
+
+
+static void
+ngx_http_s3_control_drop(ngx_http_s3_control_t *control)
+{
+    ngx_connection_t  *c;
 
     ngx_http_s3_hot_unmap(control);
     ngx_http_s3_control_close_fd(control);
@@ -302,28 +339,43 @@ ngx_http_s3_control_close(ngx_http_s3_control_t *control)
         control->status = 0;
         control->reader.message = NULL;
     }
+}
 
-    if (!ngx_exiting && !ngx_terminate && !control->reconnect.timer_set) {
-        ngx_add_timer(&control->reconnect, control->delay);
-        control->delay = ngx_min(control->delay * 2,
-                                 NGX_HTTP_S3_CONTROL_DELAY_MAX);
-    }
 
-    if (ngx_queue_empty(&control->waiters)) {
+/*
+ * s3d ends.  Another one is there, or will accept what waits in its socket: it
+ * is asked what this one leaves open.
+ */
+
+static void
+ngx_http_s3_control_leave(ngx_http_s3_control_t *control)
+{
+    ngx_queue_t           *q;
+    ngx_http_s3_waiter_t  *waiter;
+
+    ngx_log_error(NGX_LOG_NOTICE, &control->log, 0,
+                  "s3d ends, the next one is asked");
+
+    ngx_http_s3_control_drop(control);
+
+    if (ngx_exiting && control->nwaiters == 0) {
         return;
     }
 
-    /* what is run here may come back with new waiters */
+    if (ngx_http_s3_control_connect(control) != NGX_OK) {
+        return;
+    }
 
-    ngx_queue_init(&waiters);
-    ngx_queue_add(&waiters, &control->waiters);
-    ngx_queue_init(&control->waiters);
-
-    while (!ngx_queue_empty(&waiters)) {
-        q = ngx_queue_head(&waiters);
+    for (q = ngx_queue_head(&control->waiters);
+         q != ngx_queue_sentinel(&control->waiters);
+         q = ngx_queue_next(q))
+    {
         waiter = ngx_queue_data(q, ngx_http_s3_waiter_t, queue);
 
-        ngx_http_s3_control_answer(waiter, NULL);
+        if (ngx_http_s3_control_ask(waiter) != NGX_OK) {
+            ngx_http_s3_control_close(control);
+            return;
+        }
     }
 }
 
@@ -530,6 +582,10 @@ ngx_http_s3_control_process(ngx_http_s3_control_t *control, u_char *pos,
         case FRAME_STATUS_REPLY:
             rc = ngx_http_s3_control_status_reply(control);
             break;
+
+        case FRAME_LEAVE:
+            ngx_http_s3_control_leave(control);
+            return NGX_OK;
 
         default:
             rc = NGX_ERROR;
@@ -753,7 +809,6 @@ ngx_http_s3_control_key(ngx_http_s3_control_t *control,
     ngx_http_request_t *r, s3_sigv4_t *auth, ngx_msec_t timeout,
     ngx_http_s3_waiter_t **result)
 {
-    Wire__KeyRequest       request;
     ngx_http_s3_waiter_t  *waiter;
 
     if (ngx_http_s3_control_connect(control) != NGX_OK
@@ -767,23 +822,11 @@ ngx_http_s3_control_key(ngx_http_s3_control_t *control,
         return NGX_ERROR;
     }
 
-    wire__key_request__init(&request);
-
-    request.id = waiter->id;
-    request.access_key.data = auth->access_key.data;
-    request.access_key.len = auth->access_key.len;
-    request.date.data = auth->date.data;
-    request.date.len = auth->date.len;
-    request.region.data = auth->region.data;
-    request.region.len = auth->region.len;
-    request.service.data = auth->service.data;
-    request.service.len = auth->service.len;
+    waiter->auth = auth;
 
     /* a lost connection is noticed by the read handler, not here */
 
-    if (ngx_http_s3_control_send(control, FRAME_KEY_REQUEST, &request.base)
-        != NGX_OK)
-    {
+    if (ngx_http_s3_control_ask(waiter) != NGX_OK) {
         return NGX_DECLINED;
     }
 
@@ -804,7 +847,6 @@ ngx_int_t
 ngx_http_s3_control_status(ngx_http_s3_control_t *control,
     ngx_http_request_t *r, ngx_msec_t timeout)
 {
-    Wire__StatusRequest    request;
     ngx_http_s3_waiter_t  *waiter;
 
     if (ngx_http_s3_control_connect(control) != NGX_OK
@@ -823,19 +865,60 @@ ngx_http_s3_control_status(ngx_http_s3_control_t *control,
         return NGX_ERROR;
     }
 
-    wire__status_request__init(&request);
-
-    request.id = waiter->id;
-
-    if (ngx_http_s3_control_send(control, FRAME_STATUS_REQUEST, &request.base)
-        != NGX_OK)
-    {
+    if (ngx_http_s3_control_ask(waiter) != NGX_OK) {
         return NGX_DECLINED;
     }
 
     ngx_http_s3_control_wait(waiter, timeout);
 
     return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_s3_control_ask(ngx_http_s3_waiter_t *waiter)
+{
+    return waiter->auth ? ngx_http_s3_control_ask_key(waiter)
+                        : ngx_http_s3_control_ask_status(waiter);
+}
+
+
+static ngx_int_t
+ngx_http_s3_control_ask_key(ngx_http_s3_waiter_t *waiter)
+{
+    s3_sigv4_t        *auth;
+    Wire__KeyRequest   request;
+
+    auth = waiter->auth;
+
+    wire__key_request__init(&request);
+
+    request.id = waiter->id;
+    request.access_key.data = auth->access_key.data;
+    request.access_key.len = auth->access_key.len;
+    request.date.data = auth->date.data;
+    request.date.len = auth->date.len;
+    request.region.data = auth->region.data;
+    request.region.len = auth->region.len;
+    request.service.data = auth->service.data;
+    request.service.len = auth->service.len;
+
+    return ngx_http_s3_control_send(waiter->control, FRAME_KEY_REQUEST,
+                                    &request.base);
+}
+
+
+static ngx_int_t
+ngx_http_s3_control_ask_status(ngx_http_s3_waiter_t *waiter)
+{
+    Wire__StatusRequest  request;
+
+    wire__status_request__init(&request);
+
+    request.id = waiter->id;
+
+    return ngx_http_s3_control_send(waiter->control, FRAME_STATUS_REQUEST,
+                                    &request.base);
 }
 
 

@@ -12,6 +12,8 @@
 
 static ngx_int_t ngx_http_s3_reserve(ngx_http_s3_reader_t *reader,
     ngx_pool_t *pool);
+static void ngx_http_s3_check_version(ngx_http_s3_reader_t *reader,
+    ngx_log_t *log);
 
 
 /*
@@ -50,6 +52,7 @@ ngx_http_s3_read_frame(ngx_http_s3_reader_t *reader, ngx_pool_t *pool,
             }
 
             if (frame_decode(reader->raw, &reader->header) != 0) {
+                ngx_http_s3_check_version(reader, pool->log);
                 return NGX_ERROR;
             }
 
@@ -119,4 +122,20 @@ ngx_http_s3_reserve(ngx_http_s3_reader_t *reader, ngx_pool_t *pool)
     reader->size = size;
 
     return NGX_OK;
+}
+
+
+static void
+ngx_http_s3_check_version(ngx_http_s3_reader_t *reader, ngx_log_t *log)
+{
+    int  version;
+
+    version = frame_version(reader->raw);
+
+    if (version != -1 && version != FRAME_VERSION) {
+        ngx_log_error(NGX_LOG_ERR, log, 0,
+                      "s3d is of version %d of the protocol, this module of "
+                      "version %d: install both of one version",
+                      version, FRAME_VERSION);
+    }
 }

@@ -392,7 +392,7 @@ ngx_http_s3_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_value(conf->verify, prev->verify, 1);
     ngx_conf_merge_value(conf->segments, prev->segments, 1);
     ngx_conf_merge_value(conf->hot, prev->hot, 1);
-    ngx_conf_merge_msec_value(conf->key_timeout, prev->key_timeout, 5000);
+    ngx_conf_merge_msec_value(conf->key_timeout, prev->key_timeout, 60000);
 
     if (ngx_http_s3_static_merge(cf, prev, conf) != NGX_CONF_OK) {
         return NGX_CONF_ERROR;

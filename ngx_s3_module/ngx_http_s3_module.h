@@ -167,6 +167,7 @@ struct ngx_http_s3_waiter_s {
     ngx_http_request_t            *request;
     ngx_http_s3_control_t         *control;
     ngx_http_s3_ready_pt           ready;
+    s3_sigv4_t                    *auth;      /* NULL: of s3d's metrics */
     uint64_t                       id;
     unsigned                       queued:1;
 };

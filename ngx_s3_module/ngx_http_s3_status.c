@@ -9,6 +9,9 @@
 #include "ngx_http_s3_module.h"
 
 
+#define NGX_HTTP_S3_STATUS_TIMEOUT  5000  /* less than who scrapes waits */
+
+
 static ngx_int_t ngx_http_s3_status_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_s3_status_format(ngx_http_request_t *r,
     s3_exposition_e *format);
@@ -43,7 +46,9 @@ ngx_http_s3_status_handler(ngx_http_request_t *r)
 
     slcf = ngx_http_get_module_loc_conf(r, ngx_http_s3_module);
 
-    rc = ngx_http_s3_control_status(slcf->control, r, slcf->key_timeout);
+    rc = ngx_http_s3_control_status(slcf->control, r,
+                                    ngx_min(slcf->key_timeout,
+                                            NGX_HTTP_S3_STATUS_TIMEOUT));
 
     if (rc == NGX_OK) {
         r->read_event_handler = ngx_http_test_reading;

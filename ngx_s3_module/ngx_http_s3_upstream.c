@@ -210,6 +210,12 @@ ngx_http_s3_process_frame(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
 
     switch (ctx->reader.header.type) {
 
+    case FRAME_LEAVE:
+
+        /* s3d ends, and serves this request, which it had not seen yet */
+
+        return ctx->reply_read ? NGX_DECLINED : NGX_AGAIN;
+
     case FRAME_CONTINUE:
 
         if (ctx->reply_read) {

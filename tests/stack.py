@@ -294,11 +294,13 @@ def same_tree(a, b):
 class Signer:
     """Pre-signed URLs, quickly and many."""
 
-    def __init__(self, stack):
-        self.stack = stack
+    def __init__(self, stack, user=None):
+        """Of the stack's own keys, or of a user's that s3ctl has shown."""
+        self.access_key = user["access_key"] if user else stack.access_key
+        secret_key = user["secret_key"] if user else stack.secret_key
         self.host = f"127.0.0.1:{stack.port}"
         self.when = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-        key = ("AWS4" + stack.secret_key).encode()
+        key = ("AWS4" + secret_key).encode()
         for word in (self.when[:8], "us-east-1", "s3", "aws4_request"):
             key = hmac.digest(key, word.encode(), "sha256")
         self.key = key
@@ -307,11 +309,11 @@ class Signer:
         scope = f"{self.when[:8]}/us-east-1/s3/aws4_request"
         query = urllib.parse.urlencode([
             ("X-Amz-Algorithm", "AWS4-HMAC-SHA256"),
-            ("X-Amz-Credential", f"{self.stack.access_key}/{scope}"),
+            ("X-Amz-Credential", f"{self.access_key}/{scope}"),
             ("X-Amz-Date", self.when), ("X-Amz-Expires", "604800"),
             ("X-Amz-SignedHeaders", "host")])
         if subresource:
-            query += f"&{subresource}="
+            query += f"&{subresource}" + ("" if "=" in subresource else "=")
         canonical = "\n".join([method, path, query, f"host:{self.host}", "",
                                "host", "UNSIGNED-PAYLOAD"])
         text = "\n".join(["AWS4-HMAC-SHA256", self.when, scope,
@@ -334,6 +336,6 @@ class Signer:
                           hashlib.sha256(canonical.encode()).hexdigest()])
         signature = hmac.digest(self.key, text.encode(), "sha256").hex()
         fields["authorization"] = (
-            f"AWS4-HMAC-SHA256 Credential={self.stack.access_key}/{scope}, "
+            f"AWS4-HMAC-SHA256 Credential={self.access_key}/{scope}, "
             f"SignedHeaders={names}, Signature={signature}")
         return fields

@@ -97,7 +97,7 @@ static Wire__AdminReply *receive_reply(int fd)
     if (!receive_all(fd, head, sizeof(head))) {
         return NULL;
     }
-    errno = EPROTO;
+    errno = frame_version(head) == FRAME_VERSION ? EPROTO : EPROTONOSUPPORT;
     if (frame_decode(head, &header) != 0 || header.type != FRAME_ADMIN_REPLY) {
         return NULL;
     }
@@ -154,7 +154,10 @@ static enum ctl_exit ask(const char *path, const char *command,
 {
     const enum ctl_exit status = begin(path, command, arguments, result, fd);
     if (status == CTL_UNREACHABLE) {
-        fprintf(stderr, "s3ctl: s3d on %s: %s\n", path, strerror(errno));
+        fprintf(stderr, "s3ctl: s3d on %s: %s\n", path,
+                errno == EPROTONOSUPPORT
+                    ? "it is of another version: install both of one version"
+                    : strerror(errno));
     }
     return status;
 }

@@ -134,7 +134,7 @@ struct kv_mirror_options {
     uint64_t segment_bytes; /* of a file of the journal; 0: 16 MiB */
 };
 /* Creates the store if all directories are blank. -EINVAL by S4; -EIO, logged;
- * -EAGAIN: another process has it. */
+ * -EAGAIN: another process has it; -EPROTONOSUPPORT: a newer s3d wrote it. */
 int kv_open_mirrors(const struct kv_mirror_options *options, struct kv **kv);
 
 enum kv_mirror_state {

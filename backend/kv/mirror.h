@@ -38,7 +38,7 @@ struct mirror_set {
     bool stands;                   /* every member has recorded it */
     struct mirror_epoch base;      /* the one before, which stands */
 };
-/* -ENOENT; -EBADMSG. */
+/* -ENOENT; -EBADMSG; -EPROTONOSUPPORT: of a newer version. */
 int mirror_set_read(struct io *io, const char *directory,
                     struct mirror_set *set);
 int mirror_set_write(struct io *io, const char *directory,
@@ -47,6 +47,7 @@ int mirror_set_write(struct io *io, const char *directory,
 /* What a start knows of a mirror. */
 struct mirror_candidate {
     bool has_set;
+    bool newer;    /* a newer s3d wrote its set */
     bool readable; /* its journal and database too */
     struct mirror_set set;
 };

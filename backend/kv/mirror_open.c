@@ -161,6 +161,7 @@ static int look_at(struct mirror *mirror, struct mirror_candidate *candidate)
     }
     mirror->state = KV_MIRROR_FAILED;
     candidate->has_set = error == 0;
+    candidate->newer = error == -EPROTONOSUPPORT;
     if (error == 0) {
         memcpy(mirror->id, candidate->set.self, MIRROR_ID_SIZE);
         error = mirror_open_files(mirror, false);
@@ -168,9 +169,24 @@ static int look_at(struct mirror *mirror, struct mirror_candidate *candidate)
     }
     if (error != 0) {
         log_error("metadata mirror %s: %s", mirror->directory,
-                  strerror(-error));
+                  candidate->newer ? "a newer s3d wrote it" : strerror(-error));
     }
     return 0;
+}
+
+/* One may be damaged so that it looks like that. */
+static bool all_are_newer(const struct mirror_candidate *candidates,
+                          unsigned count)
+{
+    unsigned newer = 0;
+
+    for (unsigned i = 0; i < count; i++) {
+        if (candidates[i].has_set) {
+            return false;
+        }
+        newer += candidates[i].newer;
+    }
+    return newer > 0;
 }
 
 /* --- a new store -----------------------------------------------------------*/
@@ -539,6 +555,10 @@ int mirrors_open(const struct kv_mirror_options *options,
 
     for (unsigned i = 0; i < all->count && error == 0; i++) {
         error = look_at(&all->mirrors[i], &candidates[i]);
+    }
+    if (error == 0 && all_are_newer(candidates, all->count)) {
+        log_error("metadata: install the newer s3d again");
+        error = -EPROTONOSUPPORT;
     }
     if (error == 0) {
         set_foreign_apart(all, candidates);

@@ -55,6 +55,10 @@ static void epoch_encode(uint8_t *out, const struct mirror_epoch *epoch)
 
 static int decode(const uint8_t *in, size_t size, struct mirror_set *set)
 {
+    if (size > MAGIC_SIZE + 2 && memcmp(in, magic, MAGIC_SIZE) == 0 &&
+        get_u16le(in + 8) > SET_VERSION) {
+        return -EPROTONOSUPPORT;
+    }
     if (size != SET_SIZE || memcmp(in, magic, MAGIC_SIZE) != 0 ||
         get_u16le(in + 8) != SET_VERSION || in[10] > 1 ||
         crc32c_bytes(in + 16, SET_SIZE - 16) != get_u32le(in + 12)) {

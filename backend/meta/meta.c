@@ -123,11 +123,21 @@ static int check_is_new(struct meta *meta)
     return rc;
 }
 
+static int put_cluster(struct meta *meta, const Meta__Cluster *cluster)
+{
+    struct meta_batch *batch = meta_batch_new(meta);
+    int rc;
+
+    meta_put_cluster(batch, cluster);
+    rc = meta_commit(batch);
+    meta_batch_free(batch);
+    return rc;
+}
+
 static int create_cluster(struct meta *meta)
 {
     Meta__Cluster cluster = META__CLUSTER__INIT;
     uint8_t uuid[UUID_BYTES];
-    struct meta_batch *batch;
     int rc = check_is_new(meta);
 
     if (rc != 0) {
@@ -138,11 +148,24 @@ static int create_cluster(struct meta *meta)
     cluster.uuid.data = uuid;
     cluster.uuid.len = sizeof(uuid);
     cluster.created_ms = clock_wall_ms();
-    batch = meta_batch_new(meta);
-    meta_put_cluster(batch, &cluster);
-    rc = meta_commit(batch);
-    meta_batch_free(batch);
-    return rc;
+    cluster.format = META_FORMAT;
+    return put_cluster(meta, &cluster);
+}
+
+/* From here on older ones refuse. */
+static int take_format(struct meta *meta, Meta__Cluster *cluster)
+{
+    if (cluster->format > META_FORMAT) {
+        log_error("a newer s3d wrote here: format %u, this one knows %u: "
+                  "install the newer one again",
+                  cluster->format, META_FORMAT);
+        return -EPROTONOSUPPORT;
+    }
+    if (cluster->format == META_FORMAT) {
+        return 0;
+    }
+    cluster->format = META_FORMAT;
+    return put_cluster(meta, cluster);
 }
 
 static int load_buckets(struct meta *meta)
@@ -182,6 +205,8 @@ static int load(struct meta *meta)
 
     if (rc == -ENOENT) {
         rc = create_cluster(meta);
+    } else if (rc == 0) {
+        rc = take_format(meta, cluster);
     }
     if (rc == 0) {
         rc = load_next_id(meta, arena);

@@ -46,7 +46,12 @@
 
 struct meta;
 
-/* Takes over kv, on success only. Creates the cluster record on a new store. */
+/* Raised whenever s3d begins to write anything, in the metadata or on drives,
+ * that older ones cannot read: they refuse to start then. */
+#define META_FORMAT 1u
+
+/* Takes over kv, on success only. Creates the cluster record on a new store.
+ * -EPROTONOSUPPORT: a newer s3d wrote there. */
 int meta_open(struct kv *kv, struct meta **meta);
 void meta_close(struct meta *meta);
 struct kv *meta_kv(struct meta *meta);

@@ -180,7 +180,7 @@ static void admin_input(struct connection *base)
         send_backup(base);
         return;
     }
-    if (base->jobs > 0 || base->writes > 0) {
+    if (base->jobs > 0 || base->writes > 0 || connection_refuse_version(base)) {
         return;
     }
     const ssize_t size =

@@ -68,6 +68,39 @@ void connection_close(struct connection *connection)
     uv_close((uv_handle_t *)&connection->pipe, on_closed);
 }
 
+static void send_leave(struct connection *connection)
+{
+    struct buffer output = {0};
+    frame_append(&output, FRAME_LEAVE, NULL, 0);
+    connection_send(connection, &output, (struct slice){0}, (struct slice){0});
+}
+
+void connection_leave(struct connection *connection)
+{
+    if (connection->kind->leaves) {
+        send_leave(connection);
+    } else {
+        connection_close(connection);
+    }
+}
+
+bool connection_refuse_version(struct connection *connection)
+{
+    const struct input *input = &connection->input;
+    const int version = input_size(input) >= FRAME_HEADER_SIZE
+                            ? frame_version(input_start(input))
+                            : -1;
+    if (version < 0 || version == FRAME_VERSION) {
+        return false;
+    }
+    log_error("a %s connection is of version %d of the protocol, this s3d of "
+              "version %d: install s3d, s3ctl and the module of one version",
+              connection->kind->name, version, FRAME_VERSION);
+    send_leave(connection); /* its header says which version this is */
+    connection_close(connection);
+    return true;
+}
+
 /* --- reading ---------------------------------------------------------------*/
 static void on_room(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
 {

@@ -288,9 +288,11 @@ static void control_open(struct connection *base)
     (void)base;
 }
 
+/* A worker asks the next s3d what this one leaves open. */
 static bool control_idle(const struct connection *base)
 {
-    return base->jobs == 0;
+    (void)base;
+    return true;
 }
 
 static uint64_t control_timeout(const struct connection *base)
@@ -309,6 +311,7 @@ static bool control_release(struct connection *base)
 const struct connection_kind control_kind = {
     .name = "control",
     .confidential = true,
+    .leaves = true,
     .size = sizeof(struct control_connection),
     .open = control_open,
     .input = control_input,

@@ -30,7 +30,8 @@ static const char usage[] =
     "         HUP        read the configuration again: what is marked "
     "[reload]\n"
     "         USR1       open the log files again\n"
-    "exit: 0 stopped, 1 could not start or go on, 2 usage\n";
+    "exit: 0 stopped, 1 could not start or go on, 2 usage, 3 it is older than\n"
+    "what is on the drives\n";
 
 int main(int argc, char **argv)
 {

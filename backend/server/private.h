@@ -166,6 +166,7 @@ void frame_append_message(struct buffer *out, enum frame_type type,
 struct connection_kind {
     const char *name;
     bool confidential; /* what is sent is wiped from memory */
+    bool leaves;       /* told LEAVE, its peer closes it */
     size_t size; /* of the structure that begins with a struct connection */
     void (*open)(struct connection *connection);    /* accepted */
     void (*input)(struct connection *connection);   /* bytes have come */
@@ -211,6 +212,13 @@ void connection_send(struct connection *connection, struct buffer *output,
 ssize_t connection_send_descriptor(struct connection *connection,
                                    const struct buffer *output, int descriptor);
 void connection_close(struct connection *connection);
+/* s3d ends, and nothing is under way here: who may be writing at this moment
+ * is told, and closes the connection himself when he has heard of it. What came
+ * before is served. */
+void connection_leave(struct connection *connection);
+/* Whether the input begins with a frame of another version: then that was
+ * logged and answered, and the connection is closed. */
+bool connection_refuse_version(struct connection *connection);
 void connection_submit(struct connection *connection, struct job *job);
 /* First call of every job's done(). */
 void connection_job_done(struct connection *connection);
@@ -290,11 +298,15 @@ struct listener {
     const struct connection_kind *kind;
     char *path;
     bool open;
+    bool passed; /* not made by s3d, and left as it is */
 };
+/* At a path where a socket was passed (LISTEN_FDS), it is that one. */
 int listener_open(struct server *server, struct listener *listener,
                   const char *path, unsigned mode, const char *group,
                   const struct connection_kind *kind);
 void listener_close(struct listener *listener);
+/* Warns of passed sockets that no listener is at. */
+void listener_check_passed(const struct listener *listeners, unsigned count);
 
 #define SERVER_SIGNALS 4
 /* --- chores (chores.c): what is done now and then, on a pool thread

@@ -182,7 +182,7 @@ static void next_request(struct request_connection *rc)
     rc->state = INPUT_WAITING;
     rc->awaiting = false;
     if (rc->base.server->stopping) {
-        connection_close(&rc->base);
+        connection_leave(&rc->base);
     }
 }
 
@@ -298,6 +298,7 @@ static void request_open(struct connection *base)
 
 const struct connection_kind request_kind = {
     .name = "request",
+    .leaves = true,
     .size = sizeof(struct request_connection),
     .open = request_open,
     .input = request_input,

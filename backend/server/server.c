@@ -7,6 +7,7 @@
 #include "events/feed.h"
 #include "oidc/oidc.h"
 #include "server/private.h"
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,15 +15,24 @@
 #include <sys/stat.h>
 
 #define SWEEP_MS 1000
+#define LEAVE_MS 1000 /* for a worker to hear of LEAVE */
 
 /* --- the end ---------------------------------------------------------------*/
-static void close_all(struct server *server, bool only_idle)
+/* Closing is asynchronous: the list does not change here. */
+static void close_all(struct server *server)
 {
-    /* Closing is asynchronous: the list does not change here. */
     struct connection *connection = server->connections;
     for (; connection != NULL; connection = connection->next) {
-        if (!only_idle || connection->kind->idle(connection)) {
-            connection_close(connection);
+        connection_close(connection);
+    }
+}
+
+static void leave_idle(struct server *server)
+{
+    struct connection *connection = server->connections;
+    for (; connection != NULL; connection = connection->next) {
+        if (connection->kind->idle(connection)) {
+            connection_leave(connection);
         }
     }
 }
@@ -31,7 +41,7 @@ static void on_deadline(uv_timer_t *timer)
 {
     struct server *server = timer->data;
     log_warn("requests did not end in time: cut off");
-    close_all(server, false);
+    close_all(server);
 }
 
 void server_connection_gone(struct server *server)
@@ -50,7 +60,7 @@ void server_connection_gone(struct server *server)
 void server_stop(struct server *server)
 {
     if (server->stopping) {
-        close_all(server, false); /* the second signal: now */
+        close_all(server); /* the second signal: now */
         return;
     }
     server->stopping = true;
@@ -59,7 +69,7 @@ void server_stop(struct server *server)
     const uint64_t limit_ms = server->config->limits.shutdown_timeout_s * 1000;
     uv_timer_start(&server->deadline, on_deadline, limit_ms, 0);
     feed_end(events_feed(server->service.events));
-    close_all(server, true);
+    leave_idle(server);
     server_connection_gone(server);
 }
 
@@ -95,13 +105,20 @@ static void feed_open(struct server *server)
 }
 
 /* --- the sweep -------------------------------------------------------------*/
+static uint64_t limit_ms(const struct connection *connection)
+{
+    return connection->server->stopping && connection->kind->idle(connection)
+               ? LEAVE_MS
+               : 1000 * connection->kind->timeout_s(connection);
+}
+
 static void sweep_connections(struct server *server)
 {
     const uint64_t now = uv_now(&server->loop);
     struct connection *connection = server->connections;
     for (; connection != NULL; connection = connection->next) {
-        const uint64_t limit = connection->kind->timeout_s(connection);
-        if (limit > 0 && now - connection->active_ms > limit * 1000) {
+        const uint64_t limit = limit_ms(connection);
+        if (limit > 0 && now - connection->active_ms > limit) {
             connection_close(connection);
         } else if (now - connection->active_ms >= S3_LISTEN_ALIVE_MS) {
             wake(connection);
@@ -143,6 +160,7 @@ static int listen_all(struct server *server)
                               (unsigned)config->socket_mode,
                               config->socket_group, &worker_kind);
     }
+    listener_check_passed(server->listeners, 2);
     return error;
 }
 
@@ -404,5 +422,8 @@ int server_run(struct server_config *config, const char *config_path)
     }
     config_free(server->config);
     free(server);
+    if (error == -EPROTONOSUPPORT) {
+        return SERVER_EXIT_NEWER;
+    }
     return error == 0 ? 0 : 1;
 }

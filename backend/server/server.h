@@ -134,8 +134,9 @@ void config_free(struct server_config *config); /* NULL is allowed */
  * Opens the cluster, serves until SIGTERM or SIGINT, closes everything.
  * SIGHUP reads `config_path` again. Takes over `config`. Call it once per
  * process, before any other use of libuv's pool. Returns the exit status: 0,
- * or 1 after an error that was logged.
+ * or 1 after an error that was logged, or SERVER_EXIT_NEWER.
  */
+#define SERVER_EXIT_NEWER 3 /* a newer s3d wrote what is there */
 int server_run(struct server_config *config, const char *config_path);
 
 /*

@@ -10,6 +10,9 @@ static void worker_input(struct connection *base)
     if (input_size(&base->input) < FRAME_HEADER_SIZE) {
         return;
     }
+    if (connection_refuse_version(base)) {
+        return;
+    }
     const bool valid = frame_decode(input_start(&base->input), &header) == 0;
     connection_become(base, valid && header.type == FRAME_HELLO
                                 ? &control_kind
@@ -42,6 +45,7 @@ static bool worker_release(struct connection *base)
 
 const struct connection_kind worker_kind = {
     .name = "worker",
+    .leaves = true,
     .size = sizeof(struct connection),
     .open = worker_nothing,
     .input = worker_input,

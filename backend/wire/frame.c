@@ -59,6 +59,7 @@ static int type_limit(uint8_t type, uint32_t *limit)
     case FRAME_CONTINUE:
     case FRAME_ACK:
     case FRAME_NACK:
+    case FRAME_LEAVE:
         *limit = 0;
         return 0;
 
@@ -67,12 +68,17 @@ static int type_limit(uint8_t type, uint32_t *limit)
     }
 }
 
+int frame_version(const uint8_t in[FRAME_HEADER_SIZE])
+{
+    return in[0] == 'S' && in[1] == '3' ? in[2] : -1;
+}
+
 int frame_decode(const uint8_t in[FRAME_HEADER_SIZE],
                  struct frame_header *header)
 {
     uint32_t limit = 0;
 
-    if (in[0] != 'S' || in[1] != '3' || in[2] != FRAME_VERSION) {
+    if (frame_version(in) != FRAME_VERSION) {
         return -1;
     }
 

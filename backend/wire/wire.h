@@ -51,6 +51,8 @@ enum frame_type {
 
     FRAME_ADMIN_REQUEST = 30,
     FRAME_ADMIN_REPLY = 31,
+
+    FRAME_LEAVE = 40, /* s3d to worker: it ends; close this connection */
 };
 
 /* "s3d wire version 1": stands in every program that speaks it, for who looks
@@ -70,6 +72,10 @@ void frame_encode(uint8_t out[FRAME_HEADER_SIZE], enum frame_type type,
 /* Returns 0, or -1 if magic, version, type or length is not acceptable. */
 int frame_decode(const uint8_t in[FRAME_HEADER_SIZE],
                  struct frame_header *header);
+
+/* The version of the protocol that a header is of, also of one that
+ * frame_decode() does not take; -1: it is no header. */
+int frame_version(const uint8_t in[FRAME_HEADER_SIZE]);
 
 /* Returns 0 if the payload is what the header promised, or -1. */
 int frame_check(const struct frame_header *header, const void *payload);

@@ -16,6 +16,7 @@ use Test::S3;
 my ($HELLO, $WELCOME, $KEY_REQUEST, $KEY_REPLY) = 1 .. 4;
 my ($REQUEST, $DATA, $CHUNK, $TRAILERS, $END) = 10 .. 14;
 my ($CONTINUE, $REPLY, $SEGMENTS, $ACK, $NACK) = 20 .. 24;
+my $LEAVE = 40;
 my ($BODY_NONE, $BODY_DATA, $BODY_SEGMENTS) = 0 .. 2;
 
 my $secret = 'secret';
@@ -120,6 +121,11 @@ sub serve_control {
         my $m = message($payload);
         return if $m->{2} eq 'AKCUT';
         next if $m->{2} eq 'AKSLOW';
+        if ($m->{2} eq 'AKLEFT' && !-e "$dir/left") {
+            $t->write_file('left', '');
+            syswrite $s, frame($LEAVE);
+            next;
+        }
         my $known = $m->{2} ne 'AKNONE';
         syswrite $s, frame($KEY_REPLY, number(1, $m->{1})
             . number(2, $known ? 1 : 0)
@@ -188,6 +194,14 @@ my %play = (
     status => sub { syswrite $_[0], reply(100, $BODY_NONE) . frame($END) },
     huge => sub { syswrite $_[0], pack 'a2CCVV', 'S3', 1, $REPLY, 1 << 30, 0 },
     close => sub { return 'close' },
+    version => sub {
+        syswrite $_[0], pack 'a2CCVV', 'S3', 9, $LEAVE, 0, 0;
+        return 'close';
+    },
+    leave => sub { syswrite $_[0], frame($LEAVE) . $hello . frame($LEAVE) },
+    late_leave => sub {
+        syswrite $_[0], reply(200, $BODY_DATA, 5) . frame($LEAVE);
+    },
     stall => sub { },
     trailing => sub { syswrite $_[0], $hello . frame($CONTINUE) },
     retry => sub {
@@ -290,7 +304,7 @@ $t->start_nginx();
 my ($r, $socket);
 
 for my $key (qw(plain bytewise frames empty_frames unknown_length trailing retry
-    nack beyond zero overflow gone)) {
+    leave nack beyond zero overflow gone)) {
     for (1 .. 3) {
         $r = $t->get("/bkt/$key");
         is("$r->{status} $r->{body}", '200 hello', "$key, time $_");
@@ -317,7 +331,7 @@ for (1 .. 3) {
     ok($r->{body} eq $file, "segments and data in their order, time $_");
 }
 
-for my $key (qw(garbage crc early_data status huge close stall)) {
+for my $key (qw(garbage crc early_data status huge close version stall)) {
     $r = $t->get("/bkt/$key");
     is("$r->{status} " . ($r->{code} // ''), '503 ServiceUnavailable',
         "$key: a clear error");
@@ -329,7 +343,10 @@ for my $key (qw(newline name)) {
         "$key: a header is one line");
 }
 
-for my $key (qw(short long cut cut_chunked)) {
+like($t->read_file('error.log'), qr/s3d is of version 9 .* of version 1/,
+    'another version is named');
+
+for my $key (qw(short long cut cut_chunked late_leave)) {
     $r = $t->get("/bkt/$key");
     ok($r->{truncated} || $r->{status} == 0,
         "$key: the client sees that bytes are missing") or diag explain $r;
@@ -370,6 +387,8 @@ $r = $t->get('/bkt/plain', access_key => 'AKCUT');
 is("$r->{status} $r->{code}", '503 ServiceUnavailable', 'control connection lost');
 $r = $t->get('/bkt/plain', access_key => 'AKNEW');
 is("$r->{status} $r->{body}", '200 hello', 'and opened again');
+$r = $t->get('/bkt/plain', access_key => 'AKLEFT');
+is("$r->{status} $r->{body}", '200 hello', 'left by s3d: the next one is asked');
 $r = $t->get('/bkt/plain', access_key => 'A' x 2000);
 is("$r->{status} $r->{code}", '403 InvalidAccessKeyId', 'a key of absurd size');
 $r = $t->get('/bkt/plain', secret_key => 'wrong');

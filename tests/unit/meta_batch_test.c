@@ -499,6 +499,31 @@ static void test_strange_stores_are_refused(void **state)
     open_with(KEY("Iuser"), KEY("x"), 0);
 }
 
+static void put_format(struct meta *meta, struct arena *arena, uint32_t format)
+{
+    struct meta_batch *batch = meta_batch_new(meta);
+    Meta__Cluster *cluster;
+
+    assert_int_equal(meta_get_cluster(meta, arena, &cluster), 0);
+    assert_int_equal(cluster->format, META_FORMAT);
+    cluster->format = format;
+    meta_put_cluster(batch, cluster);
+    assert_int_equal(meta_commit(batch), 0);
+    meta_batch_free(batch);
+}
+
+/* What an older s3d wrote is taken over, what a newer one did is refused. */
+static void test_format(void **state)
+{
+    struct fixture *f = *state;
+    struct meta *meta;
+
+    put_format(f->meta, f->arena, 0);
+    reopen(f);
+    put_format(f->meta, f->arena, META_FORMAT + 1);
+    assert_int_equal(meta_open(meta_kv(f->meta), &meta), -EPROTONOSUPPORT);
+}
+
 static void test_damaged_bucket_is_refused(void **state)
 {
     struct kv *kv = kv_open_memory();
@@ -626,6 +651,7 @@ int main(void)
         cmocka_unit_test(test_failed_commit_changes_nothing),
         cmocka_unit_test(test_ids_on_a_failed_store),
         cmocka_unit_test(test_strange_stores_are_refused),
+        TEST(test_format),
         cmocka_unit_test(test_damaged_bucket_is_refused),
     };
 

@@ -599,7 +599,6 @@ static void test_failed_body(void **state)
 /* --- what cuts a connection ------------------------------------------------*/
 enum bad {
     BAD_MAGIC,
-    BAD_VERSION,
     BAD_TYPE,
     BAD_CRC,
     BAD_PROTOBUF,
@@ -622,9 +621,6 @@ static void make_bad(enum bad bad, struct buffer *out)
     switch (bad) {
     case BAD_MAGIC:
         out->data[0] = 'X';
-        break;
-    case BAD_VERSION:
-        out->data[2]++;
         break;
     case BAD_TYPE:
         out->data[3] = 200;
@@ -685,6 +681,19 @@ static void test_bad_frames(void **state)
     const int fd = connect_worker();
     check_usable(fd);
     close(fd);
+}
+
+/* Who speaks another version is told which one is spoken here. */
+static void test_other_version(void **state)
+{
+    const int fd = connect_worker();
+    struct buffer out = {0};
+    (void)state;
+    put_request(&out, "echo", false, false);
+    out.data[2]++;
+    send_buffer(fd, &out);
+    expect_frame(fd, FRAME_LEAVE);
+    expect_closed(fd);
 }
 
 /* --- disconnects -----------------------------------------------------------*/
@@ -820,7 +829,10 @@ static void test_graceful_stop(void **state)
     send_buffer(busy, &out);
     wait_until(atomic_load(&shared->live) == 1);
     assert_int_equal(kill(fixture.pid, SIGTERM), 0);
-    expect_closed(idle);
+    expect_frame(idle, FRAME_LEAVE);
+    check_usable(idle); /* what crosses with LEAVE is served */
+    expect_frame(idle, FRAME_LEAVE);
+    close(idle);
     assert_int_equal(dial(&fixture, "s3d.sock"), -1);
     fixture_path(&fixture, "s3d.sock", path);
     assert_int_equal(access(path, F_OK), -1);
@@ -829,7 +841,8 @@ static void test_graceful_stop(void **state)
     put_end(&out);
     send_buffer(busy, &out);
     expect_answer(busy, 200, "kept", 4);
-    expect_closed(busy);
+    expect_frame(busy, FRAME_LEAVE);
+    close(busy);
     assert_int_equal(fixture_wait(fixture.pid), 0);
     assert_int_equal(atomic_load(&shared->live), 0);
     fixture_start(&fixture);
@@ -953,6 +966,7 @@ int main(void)
         cmocka_unit_test(test_nack),
         cmocka_unit_test(test_failed_body),
         cmocka_unit_test(test_bad_frames),
+        cmocka_unit_test(test_other_version),
         cmocka_unit_test(test_disconnect_everywhere),
         cmocka_unit_test(test_disconnect_in_reply),
         cmocka_unit_test(test_disconnect_unread),

@@ -51,7 +51,9 @@ static void bad_headers_are_refused(void **state)
         memcpy(bad, good, sizeof(bad));
         bad[i] ^= 1;
         assert_int_equal(frame_decode(bad, &header), -1);
+        assert_int_equal(frame_version(bad), i == 2 ? FRAME_VERSION ^ 1 : -1);
     }
+    assert_int_equal(frame_version(good), FRAME_VERSION);
 
     memcpy(bad, good, sizeof(bad));
     bad[3] = 99; /* type */
