@@ -167,6 +167,22 @@ export async function listVersions(bucket, {prefix = "", delimiter = "/", next,
                 version: text(root, "NextVersionIdMarker")} : null};
 }
 
+/** Uploads in parts that have not ended, by their keys. */
+export async function listUploads(bucket, signal) {
+    const found = [];
+    let root, next = {};
+    do {
+        root = await sendXml("GET", {bucket, signal, query:
+            {uploads: "", "encoding-type": "url", ...next}});
+        found.push(...children(root, "Upload").map(upload => ({
+            key: decode(text(upload, "Key")), id: text(upload, "UploadId"),
+            begun: text(upload, "Initiated")})));
+        next = {"key-marker": decode(text(root, "NextKeyMarker")),
+            "upload-id-marker": text(root, "NextUploadIdMarker")};
+    } while (text(root, "IsTruncated") === "true");
+    return found;
+}
+
 /** Deletes up to 1000 of [{key, version}]; returns single keys' errors. */
 export async function deleteObjects(bucket, objects) {
     const body = "<Delete><Quiet>true</Quiet>" + objects.map(

@@ -6,6 +6,7 @@ import {objectsLink} from "./buckets.js";
 import {confirm} from "./dialog.js";
 import {button, el, fill, problem, toast} from "./dom.js";
 import {tabs} from "./tabs.js";
+import {unfinished} from "./uploads.js";
 import {pretty} from "./xml.js";
 
 const publicRead = bucket => JSON.stringify({Version: "2012-10-17",
@@ -159,6 +160,8 @@ export function showSettings(main, {bucket}, signal) {
                 el("a", {href: objectsLink(bucket)}, bucket), " / ",
                 el("span", {}, "Rules")),
             el("a", {class: "button", href: objectsLink(bucket)}, "Objects")),
-        el("section", {class: "card"}, tabs(DOCUMENTS.map(document =>
-            [document[0], () => editor(bucket, document, signal)]))));
+        el("section", {class: "card"}, tabs([
+            ...DOCUMENTS.map(document =>
+                [document[0], () => editor(bucket, document, signal)]),
+            ["Uploads", () => unfinished(bucket, signal)]])));
 }

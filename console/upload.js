@@ -34,8 +34,7 @@ function transmit({url, headers}, body, signal, onprogress) {
                 headers: {etag: request.getResponseHeader("etag") ?? ""}}));
         request.onerror = () => reject(
             new S3Error(0, "", "The connection was lost."));
-        request.onabort = () => reject(
-            new DOMException("The upload was cancelled.", "AbortError"));
+        request.onabort = () => reject(signal.reason);
         request.onloadend = () => signal.removeEventListener("abort", abort);
         signal.addEventListener("abort", abort);
         signal.throwIfAborted();
@@ -149,7 +148,8 @@ export function enqueue(bucket, key, file) {
         row.remove();
         panel.hidden = panel.childElementCount === 0;
     };
-    const stop = button("Cancel", () => controller.abort(), "quiet");
+    const stop = button("Cancel", () => controller.abort(
+        new DOMException("The upload was cancelled.", "AbortError")), "quiet");
     const row = el("div", {class: "task"},
         el("span", {class: "name"}, key), state, stop, progress);
     panel.append(row);
