@@ -80,9 +80,9 @@ static enum s3_error s3_route_object_post(const s3_route_args_t *args,
 /* What S3 gives a meaning in the query, and is not implemented. */
 
 static const char *const  s3_route_subresources[] = {
-    "abac", "metadataConfiguration", "metadataInventoryTable",
-    "metadataJournalTable", "metadataTable", "restore", "select",
-    "select-type", "session", "torrent"
+    "abac", "annotation", "metadataAnnotationTable", "metadataConfiguration",
+    "metadataInventoryTable", "metadataJournalTable", "metadataTable",
+    "restore", "select", "select-type", "session", "torrent"
 };
 
 /* https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html */

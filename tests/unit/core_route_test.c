@@ -187,9 +187,14 @@ static void copies(void **state)
 static void subresources_of_other_operations(void **state)
 {
     static const char *const names[] = {
-        "abac",          "metadataConfiguration",
-        "metadataTable", "restore",
-        "select",        "session",
+        "abac",
+        "annotation",
+        "metadataAnnotationTable",
+        "metadataConfiguration",
+        "metadataTable",
+        "restore",
+        "select",
+        "session",
         "torrent",
     };
     static const char *const methods[] = {"GET", "HEAD", "PUT", "POST",
