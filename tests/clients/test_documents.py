@@ -282,6 +282,29 @@ def test_commands_are_found():
     assert len(shown("s3ctl")) > 50
 
 
+# --- operations -------------------------------------------------------------
+# On the wire, and no operation of S3's.
+INTERNAL = {"NONE", "PREFLIGHT", "IAM_QUERY", "GET_FILE", "GET_WEBSITE",
+            "REFUSED", "NOT_IMPLEMENTED"}
+
+
+def plain(name):
+    """`PUT_BUCKET_NOTIFICATION` is PutBucketNotificationConfiguration."""
+    return re.sub("_|bucket|configurations?", "", name.lower())
+
+
+def test_operations():
+    """The page of the S3 API has all that s3d has, and no other."""
+    proto = (TOP / "backend/wire/wire.proto").read_text()
+    enum = re.search(r"^enum Operation \{(.*?)^\}", proto, re.M | re.S)[1]
+    known = set(re.findall(r"^  (\w+) = ", enum, re.M)) - INTERNAL
+    page = (TOP / "docs/s3.md").read_text().split("## Answered 501")[0]
+    told = [name for row in re.findall(r"^\| ([A-Z][^|]*) \|", page, re.M)
+            for name in row.split(", ")]
+    assert len(known) > 60 and len(set(told)) == len(told)
+    assert {plain(name) for name in told} == {plain(name) for name in known}
+
+
 # --- pictures ---------------------------------------------------------------
 SVG = "{http://www.w3.org/2000/svg}"
 
