@@ -43,8 +43,9 @@ async function preview({bucket, key, version, headers}) {
 
 // --- details ----------------------------------------------------------------
 
-const NOT_OF_OBJECTS = ["accept-ranges", "connection", "date", "keep-alive",
-    "server", "x-amz-id-2", "x-amz-request-id"];
+const NOT_OF_OBJECTS = ["accept-ranges", "connection",
+    "content-security-policy", "date", "keep-alive", "server", "x-amz-id-2",
+    "x-amz-request-id"];
 
 function details({bucket, key, headers}) {
     const lines = [["bucket", bucket], ["key", key],
