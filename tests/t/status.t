@@ -105,8 +105,8 @@ is($delta{'s3_request_duration_seconds_count{operation="GetObject"}'}, 8, 'and t
 is($delta{"s3_request_phase_duration_seconds_count{phase=\"$_\"}"}, 15, "phase $_")
     for qw(auth send);
 my $hits = $delta{'s3_hot_index_requests_total{result="hit"}'};
-is($hits + $delta{'s3_hot_index_requests_total{result="miss"}'}, 7,
-    'the hot index: all but what is refused');
+is($hits + $delta{'s3_hot_index_requests_total{result="miss"}'}, 10,
+    'the hot index: all but what is refused, files too');
 cmp_ok($hits, '>', 0, 'and has answered some');
 is($delta{'s3_request_phase_duration_seconds_count{phase="backend"}'}, 15 - $hits,
     'without s3d');
