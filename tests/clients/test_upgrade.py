@@ -297,19 +297,25 @@ def test_load(stack, load):
     wait_for(lambda: is_hot(load[0].client), "the hot index is back")
 
 
+def begin_upload(stack, data):
+    """A client of which s3d has a third of the data."""
+    client = Client(stack)
+    client.connection.putrequest("PUT", client.signer.url("PUT", "/bkt/slow"))
+    client.connection.putheader("Content-Length", str(len(data)))
+    client.connection.endheaders(data[:len(data) // 3])
+    wait_for(lambda: stack.ctl("status")["in_flight"] == 1, "the upload")
+    return client
+
+
 def test_drain(stack):
     """The old s3d ends what it has begun, while what comes waits for the next:
     requests, idle connections, a key that no worker has."""
     late = Client(stack, Signer(stack, stack.ctl(
         "account", "add", "late", "--operator")))
     data = pattern(3_000_000)
-    slow, idle = Client(stack), Client(stack)
+    idle = Client(stack)
     idle.ask("PUT", "/bkt/once", b"once")
-    slow.connection.putrequest("PUT", slow.signer.url("PUT", "/bkt/slow"))
-    slow.connection.putheader("Content-Length", str(len(data)))
-    slow.connection.endheaders(data[:1_000_000])
-    wait_for(lambda: stack.ctl("status")["in_flight"] == 1, "the upload")
-
+    slow = begin_upload(stack, data)
     stack.tell_s3d_to_stop()
     answers = []
 
@@ -333,6 +339,24 @@ def test_drain(stack):
     assert sorted(answers) == [b"", b"once", b"once", b"once"]
     assert idle.ask("GET", "/bkt/slow")[1] == data
     assert idle.ask("GET", "/bkt/new")[1] == b"new"
+
+
+def test_bound(stack):
+    """A client that is slower than shutdown_timeout is told to come again, and
+    nothing of what it sent is there."""
+    (stack.directory / "s3d.conf").write_text(
+        (stack.directory / "s3d.conf").read_text()
+        + "limits = { shutdown_timeout = 0; };")
+    stack.s3d.send_signal(signal.SIGHUP)
+    wait_for(lambda: "reload: done" in stack.log(), "SIGHUP")
+    slow = begin_upload(stack, pattern(3_000_000))
+    stack.stop_s3d()
+    answer = slow.connection.getresponse()
+    assert (answer.status, b"<Code>ServiceUnavailable</Code>" in answer.read()
+            ) == (503, True)
+    stack.start_s3d()
+    with pytest.raises(AssertionError, match="404"):
+        Client(stack).ask("GET", "/bkt/slow")
 
 
 def test_kill(stack):
