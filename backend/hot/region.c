@@ -226,6 +226,20 @@ static bool answers(const struct hot_found *found, const void *question,
            memcmp(found->question, question, size) == 0;
 }
 
+/* Four at a time: a loop's own work would be more than that of one. */
+static void copy_words(uint64_t *to, const uint64_t *from, size_t count)
+{
+    for (; count >= 4; count -= 4, to += 4, from += 4) {
+        to[0] = load(&from[0]);
+        to[1] = load(&from[1]);
+        to[2] = load(&from[2]);
+        to[3] = load(&from[3]);
+    }
+    for (; count > 0; count--) {
+        *to++ = load(from++);
+    }
+}
+
 /* Nothing may be moved across a load that acquires: `sequence` is read before
  * the payload and again after it. */
 static size_t copy_slot(const struct hot_slot *slot, uint64_t *copy)
@@ -237,9 +251,7 @@ static size_t copy_slot(const struct hot_slot *slot, uint64_t *copy)
     if ((sequence & 1) != 0 || size > HOT_PAYLOAD_MAX) {
         return 0;
     }
-    for (size_t i = 0; i < (size + 7) / 8; i++) {
-        copy[i] = load(&slot->payload[i]);
-    }
+    copy_words(copy, slot->payload, (size + 7) / 8);
     if (load(&slot->sequence) != sequence || crc32c(0, copy, size) != crc) {
         return 0;
     }

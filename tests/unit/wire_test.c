@@ -67,6 +67,22 @@ static void bad_headers_are_refused(void **state)
     assert_int_equal(frame_decode(end, &header), -1);
 }
 
+/* Whatever is computed at once, it is what single bytes make. */
+static void crc32c_of_any_size(void **state)
+{
+    static uint8_t data[4 * 1536 + 9];
+    uint32_t crc = 0;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(data); i++) {
+        data[i] = (uint8_t)(i * i * 31 >> 3 ^ i);
+    }
+    for (size_t size = 0; size < sizeof(data); size++) {
+        assert_int_equal(crc32c(0, data, size), crc);
+        crc = crc32c(crc, data + size, 1);
+    }
+}
+
 static void crc32c_fits_at_any_split(void **state)
 {
     uint8_t data[300];
@@ -102,6 +118,7 @@ int main(void)
         cmocka_unit_test(a_frame_has_these_bytes),
         cmocka_unit_test(data_has_no_checksum),
         cmocka_unit_test(bad_headers_are_refused),
+        cmocka_unit_test(crc32c_of_any_size),
         cmocka_unit_test(crc32c_fits_at_any_split),
         cmocka_unit_test(every_error_speaks),
     };
