@@ -24,12 +24,11 @@ static bool is_plain(uint8_t byte)
     return byte >= 0x20 && byte != '"' && byte != '\\';
 }
 
-/* A string, without its name. What is not ASCII is passed on. */
-static void put_string(struct buffer *out, struct slice text)
+/* What is not ASCII is passed on. */
+static void put_escaped(struct buffer *out, struct slice text)
 {
     size_t plain = 0; /* from here on nothing has to be escaped */
 
-    buffer_append(out, "\"", 1);
     for (size_t i = 0; i < text.size; i++) {
         const uint8_t byte = text.data[i];
 
@@ -41,19 +40,21 @@ static void put_string(struct buffer *out, struct slice text)
         plain = i + 1;
     }
     buffer_append(out, text.data + plain, text.size - plain);
-    buffer_append(out, "\"", 1);
 }
 
-/* "name":"text" */
-static void put_text(struct buffer *out, const char *name, struct slice text)
+/* What comes before the text of a field. */
+#define NAME(name) SLICE_LITERAL("\"" name "\":\"")
+#define NEXT(name) SLICE_LITERAL(",\"" name "\":\"")
+
+/* A field of text, which ends with the quotation mark. */
+static void put_text(struct buffer *out, struct slice name, struct slice text)
 {
+    buffer_append(out, name.data, name.size);
+    put_escaped(out, text);
     buffer_append(out, "\"", 1);
-    buffer_append_string(out, name);
-    buffer_append(out, "\":", 2);
-    put_string(out, text);
 }
 
-static void put_time(struct buffer *out, const char *name, uint64_t ms)
+static void put_time(struct buffer *out, struct slice name, uint64_t ms)
 {
     char time[32];
 
@@ -71,12 +72,7 @@ static void put_sequencer(struct buffer *out, uint64_t sequence)
         text[i - 1] = digits[sequence & 15];
         sequence >>= 4;
     }
-    put_text(out, "sequencer", slice_of(text, sizeof(text)));
-}
-
-static void comma(struct buffer *out)
-{
-    buffer_append(out, ",", 1);
+    put_text(out, NEXT("sequencer"), slice_of(text, sizeof(text)));
 }
 
 void events_json_key(struct buffer *out, struct slice key)
@@ -155,15 +151,12 @@ static void put_object(struct buffer *out, const Meta__Event *event)
         buffer_append_number(out, event->size);
     }
     if (etag.size > 0) {
-        comma(out);
-        put_text(out, "eTag", etag);
+        put_text(out, NEXT("eTag"), etag);
     }
     if (event->version_id.len > 0) {
-        comma(out);
-        put_text(out, "versionId", text_of(event->version_id));
+        put_text(out, NEXT("versionId"), text_of(event->version_id));
     }
     if (!is_setting(event->type)) {
-        comma(out);
         put_sequencer(out, event->sequence);
     }
     buffer_append_literal(out, "}");
@@ -171,12 +164,12 @@ static void put_object(struct buffer *out, const Meta__Event *event)
 
 static void put_s3(struct buffer *out, const Meta__Event *event)
 {
-    buffer_append_literal(out, "\"s3\":{\"s3SchemaVersion\":\"1.0\",");
-    put_text(out, "configurationId", text_of(event->configuration));
+    buffer_append_literal(out, "\"s3\":{\"s3SchemaVersion\":\"1.0\"");
+    put_text(out, NEXT("configurationId"), text_of(event->configuration));
     buffer_append_literal(out, ",\"bucket\":{");
-    put_text(out, "name", text_of(event->bucket));
+    put_text(out, NAME("name"), text_of(event->bucket));
     buffer_append_literal(out, ",\"ownerIdentity\":{");
-    put_text(out, "principalId", text_of(event->bucket_owner));
+    put_text(out, NAME("principalId"), text_of(event->bucket_owner));
     buffer_append_literal(out, "},\"arn\":\"arn:aws:s3:::");
     buffer_append(out, event->bucket.data, event->bucket.len);
     buffer_append_literal(out, "\"},");
@@ -202,23 +195,19 @@ void events_json_record(struct buffer *out, const Meta__Event *event)
     const struct slice id = text_of(event->request_id);
 
     buffer_append_literal(out, "{");
-    put_text(out, "eventVersion", slice_from_string(version_of(event->type)));
-    comma(out);
-    put_text(out, "eventSource", SLICE_LITERAL("aws:s3"));
-    comma(out);
-    put_text(out, "awsRegion", text_of(event->region));
-    comma(out);
-    put_time(out, "eventTime", event->time_ms);
-    comma(out);
-    put_text(out, "eventName", name_of(event->type));
+    put_text(out, NAME("eventVersion"),
+             slice_from_string(version_of(event->type)));
+    put_text(out, NEXT("eventSource"), SLICE_LITERAL("aws:s3"));
+    put_text(out, NEXT("awsRegion"), text_of(event->region));
+    put_time(out, NEXT("eventTime"), event->time_ms);
+    put_text(out, NEXT("eventName"), name_of(event->type));
     buffer_append_literal(out, ",\"userIdentity\":{");
-    put_text(out, "principalId", text_of(event->requester));
+    put_text(out, NAME("principalId"), text_of(event->requester));
     buffer_append_literal(out, "},\"requestParameters\":{");
-    put_text(out, "sourceIPAddress", text_of(event->source_ip));
+    put_text(out, NAME("sourceIPAddress"), text_of(event->source_ip));
     buffer_append_literal(out, "},\"responseElements\":{");
-    put_text(out, "x-amz-request-id", id);
-    comma(out);
-    put_text(out, "x-amz-id-2", id);
+    put_text(out, NAME("x-amz-request-id"), id);
+    put_text(out, NEXT("x-amz-id-2"), id);
     buffer_append_literal(out, "},");
     put_s3(out, event);
     buffer_append_literal(out, "}");
@@ -229,14 +218,11 @@ static void put_test(struct buffer *out, const Meta__Event *event)
     const struct slice id = text_of(event->request_id);
 
     buffer_append_literal(
-        out, "{\"Service\":\"Amazon S3\",\"Event\":\"s3:TestEvent\",");
-    put_time(out, "Time", event->time_ms);
-    comma(out);
-    put_text(out, "Bucket", text_of(event->bucket));
-    comma(out);
-    put_text(out, "RequestId", id);
-    comma(out);
-    put_text(out, "HostId", id);
+        out, "{\"Service\":\"Amazon S3\",\"Event\":\"s3:TestEvent\"");
+    put_time(out, NEXT("Time"), event->time_ms);
+    put_text(out, NEXT("Bucket"), text_of(event->bucket));
+    put_text(out, NEXT("RequestId"), id);
+    put_text(out, NEXT("HostId"), id);
     buffer_append_literal(out, "}");
 }
 

@@ -60,7 +60,8 @@ struct target {
     unsigned redirects;               /* since the last delivery */
 
     pthread_mutex_t lock;          /* of what follows */
-    struct meta_backlog untrimmed; /* delivered, but still in the outbox */
+    struct meta_backlog untrimmed; /* delivered, but still in the outbox; as
+                                      large as the others on average */
     uint64_t oldest_ms; /* event time of the first of the batch; 0: none */
     struct publisher_status status;
 };
@@ -278,18 +279,17 @@ static void failed(struct target *target, int error, enum redis_fault fault,
 static void delivered(struct target *target, Meta__Event *const *events,
                       size_t count)
 {
-    uint64_t bytes = 0;
+    struct meta_backlog there;
 
-    for (size_t i = 0; i < count; i++) {
-        bytes += meta__event__get_packed_size(events[i]);
-    }
+    meta_get_backlog(target->outbox, &there); /* with these */
     target->delivered_through = events[count - 1]->sequence;
     if (target->trim_at_us == 0) {
         target->trim_at_us = clock_monotonic_us() + TRIM_US;
     }
     pthread_mutex_lock(&target->lock);
     target->untrimmed.events += count;
-    target->untrimmed.bytes += bytes;
+    target->untrimmed.bytes +=
+        there.events > 0 ? there.bytes / there.events * count : 0;
     target->oldest_ms = 0;
     target->status.delivered += count;
     target->status.generations = target->delivery.generations;

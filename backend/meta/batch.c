@@ -390,8 +390,7 @@ void meta_put_event(struct meta_batch *batch, struct meta_outbox *outbox,
     value = meta_pack(batch->arena, META_RECORD_EVENT, &event->base);
     /* A delete gives room back: its event is no reason to refuse it. */
     kv_batch_put_passing(batch->changes, buffer_slice(&batch->key), value);
-    entry->bytes = batch->key.size + value.size;
-    entry->value = value;
+    entry->event = kept_event_new(event, batch->key.size + value.size);
 }
 
 void meta_tell_event(struct meta_batch *batch, meta_event_fn fn, void *context,

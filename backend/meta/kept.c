@@ -5,9 +5,66 @@
 
 #define KEPT_MAX (2u << 20) /* bytes */
 
+/* --- events ----------------------------------------------------------------*/
+static size_t strings_size(const Meta__Event *event)
+{
+    const ProtobufCMessageDescriptor *type = event->base.descriptor;
+    size_t size = 0;
+
+    for (unsigned i = 0; i < type->n_fields; i++) {
+        if (type->fields[i].type == PROTOBUF_C_TYPE_BYTES) {
+            const uint8_t *field =
+                (const uint8_t *)event + type->fields[i].offset;
+
+            size += ((const ProtobufCBinaryData *)field)->len;
+        }
+    }
+    return size;
+}
+
+/* The strings go to `memory`. */
+static void copy(Meta__Event *to, const Meta__Event *from, uint8_t *memory)
+{
+    const ProtobufCMessageDescriptor *type = from->base.descriptor;
+
+    *to = *from;
+    for (unsigned i = 0; i < type->n_fields; i++) {
+        if (type->fields[i].type == PROTOBUF_C_TYPE_BYTES) {
+            uint8_t *field = (uint8_t *)to + type->fields[i].offset;
+            ProtobufCBinaryData *string = (ProtobufCBinaryData *)field;
+
+            if (string->len > 0) {
+                memcpy(memory, string->data, string->len);
+            }
+            string->data = memory;
+            memory += string->len;
+        }
+    }
+}
+
+struct kept_event *kept_event_new(const Meta__Event *event, uint64_t bytes)
+{
+    const size_t size = strings_size(event);
+    struct kept_event *kept = xmalloc(sizeof(*kept) + size);
+
+    kept->bytes = bytes;
+    kept->size = size;
+    copy(&kept->event, event, (uint8_t *)(kept + 1));
+    return kept;
+}
+
+Meta__Event *kept_event_copy(const struct kept_event *kept, struct arena *arena)
+{
+    Meta__Event *event = arena_alloc(arena, sizeof(*event) + kept->size);
+
+    copy(event, &kept->event, (uint8_t *)(event + 1));
+    return event;
+}
+
+/* --- the list --------------------------------------------------------------*/
 static size_t size_of(const struct kept_event *event)
 {
-    return sizeof(*event) + event->value.size;
+    return sizeof(*event) + event->size;
 }
 
 static void drop_oldest(struct kept *kept)
@@ -29,7 +86,7 @@ static void insert(struct kept *kept, struct kept_event *event)
 {
     struct kept_event *before = kept->newest;
 
-    while (before != NULL && before->sequence > event->sequence) {
+    while (before != NULL && before->event.sequence > event->event.sequence) {
         before = before->before;
     }
     event->before = before;
@@ -46,23 +103,16 @@ static void insert(struct kept *kept, struct kept_event *event)
     }
 }
 
-void kept_add(struct kept *kept, const struct outbox_entry *entry)
+void kept_add(struct kept *kept, struct kept_event *event)
 {
-    const size_t size = entry->value.size;
-    struct kept_event *event;
-
-    if (entry->sequence <= kept->after) {
+    if (event->event.sequence <= kept->after) {
+        free(event);
         return;
     }
-    event = xmalloc(sizeof(*event) + size);
-    event->sequence = entry->sequence;
-    event->bytes = entry->bytes;
-    event->value = slice_of((uint8_t *)(event + 1), size);
-    memcpy(event + 1, entry->value.data, size);
     insert(kept, event);
     kept->size += size_of(event);
     while (kept->size > KEPT_MAX) {
-        kept->after = kept->oldest->sequence;
+        kept->after = kept->oldest->event.sequence;
         drop_oldest(kept);
     }
 }
@@ -71,7 +121,7 @@ struct kept_event *kept_find(const struct kept *kept, uint64_t sequence)
 {
     struct kept_event *event = kept->newest, *found = NULL;
 
-    while (event != NULL && event->sequence > sequence) {
+    while (event != NULL && event->event.sequence > sequence) {
         found = event;
         event = event->before;
     }
@@ -80,7 +130,7 @@ struct kept_event *kept_find(const struct kept *kept, uint64_t sequence)
 
 void kept_remove(struct kept *kept, uint64_t through)
 {
-    while (kept->oldest != NULL && kept->oldest->sequence <= through) {
+    while (kept->oldest != NULL && kept->oldest->event.sequence <= through) {
         drop_oldest(kept);
     }
 }

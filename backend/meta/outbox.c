@@ -207,8 +207,10 @@ static void end_one(struct outbox_entry *entry, bool committed)
     }
     if (committed) {
         outbox->backlog.events++;
-        outbox->backlog.bytes += entry->bytes;
-        kept_add(&outbox->kept, entry);
+        outbox->backlog.bytes += entry->event->bytes;
+        kept_add(&outbox->kept, entry->event);
+    } else {
+        free(entry->event);
     }
     pthread_mutex_unlock(&outbox->lock);
     tell(outbox); /* also if it was not: others may have waited for it */
@@ -251,7 +253,7 @@ static struct range range_after(const struct meta_outbox *outbox,
 /* False: some of it is not in memory. */
 static bool list_kept(struct meta_outbox *outbox, struct arena *arena,
                       uint64_t after, size_t max, size_t max_bytes,
-                      struct slice *values, size_t *count)
+                      Meta__Event **events, size_t *count)
 {
     const struct kept_event *event = NULL;
     size_t bytes = 0;
@@ -262,23 +264,16 @@ static bool list_kept(struct meta_outbox *outbox, struct arena *arena,
     if (kept) {
         event = kept_find(&outbox->kept, range.above);
     }
-    for (; event != NULL && event->sequence < range.mark && *count < max;
+    for (; event != NULL && event->event.sequence < range.mark && *count < max;
          event = event->next) {
-        bytes += event->value.size;
+        bytes += event->bytes;
         if (*count > 0 && bytes > max_bytes) {
             break;
         }
-        values[(*count)++] =
-            arena_copy(arena, event->value.data, event->value.size);
+        events[(*count)++] = kept_event_copy(event, arena);
     }
     pthread_mutex_unlock(&outbox->lock);
     return kept;
-}
-
-static int unpack(struct arena *arena, struct slice value, Meta__Event **event)
-{
-    return meta_unpack(arena, META_RECORD_EVENT, &meta__event__descriptor,
-                       value, (ProtobufCMessage **)event);
 }
 
 /* --- from the store: walking from the oldest on ----------------------------*/
@@ -351,7 +346,9 @@ static int list_stored(struct meta_outbox *outbox, struct arena *arena,
         if (*count > 0 && bytes > max_bytes) {
             break;
         }
-        rc = unpack(arena, kv_value(walk.it), &events[*count]);
+        rc = meta_unpack(arena, META_RECORD_EVENT, &meta__event__descriptor,
+                         kv_value(walk.it),
+                         (ProtobufCMessage **)&events[*count]);
         if (rc == 0 && events[*count]->sequence != sequence) {
             rc = -EBADMSG;
         }
@@ -368,19 +365,12 @@ int meta_list_events(struct meta_outbox *outbox, struct arena *arena,
                      uint64_t after, size_t max, size_t max_bytes,
                      Meta__Event ***events, size_t *count)
 {
-    struct slice *values = arena_alloc(arena, max * sizeof(*values));
-    size_t kept = 0;
-
     *events = arena_alloc(arena, max * sizeof(**events));
     *count = 0;
-    if (!list_kept(outbox, arena, after, max, max_bytes, values, &kept)) {
-        return list_stored(outbox, arena, after, max, max_bytes, *events,
-                           count);
-    }
-    for (; *count < kept; (*count)++) {
-        invariant(unpack(arena, values[*count], &(*events)[*count]) == 0);
-    }
-    return 0;
+    return list_kept(outbox, arena, after, max, max_bytes, *events, count)
+               ? 0
+               : list_stored(outbox, arena, after, max, max_bytes, *events,
+                             count);
 }
 
 /* --- removing --------------------------------------------------------------*/
@@ -422,12 +412,13 @@ static bool collect_kept(struct meta_outbox *outbox, struct removal *removal)
     const struct range range = range_after(outbox, 0);
     const bool kept = range.above >= outbox->kept.after;
     for (event = outbox->kept.oldest;
-         kept && event != NULL && event->sequence < range.mark &&
-         is_wanted(removal, event->sequence);
+         kept && event != NULL && event->event.sequence < range.mark &&
+         is_wanted(removal, event->event.sequence);
          event = event->next) {
         key.size = 0;
-        key_event(&key, outbox->target, event->sequence);
-        remove_one(removal, event->sequence, buffer_slice(&key), event->bytes);
+        key_event(&key, outbox->target, event->event.sequence);
+        remove_one(removal, event->event.sequence, buffer_slice(&key),
+                   event->bytes);
     }
     pthread_mutex_unlock(&outbox->lock);
     buffer_free(&key);

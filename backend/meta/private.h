@@ -102,8 +102,7 @@ struct outbox_entry {
     struct outbox_entry *next_of_batch;
     struct meta_outbox *outbox;
     uint64_t sequence;
-    uint64_t bytes;
-    struct slice value;                  /* in the batch */
+    struct kept_event *event; /* what becomes of it when it is committed */
     struct outbox_entry *before, *after; /* of the outbox, by sequence */
 };
 /* Gives the entry its place and its sequence. */
@@ -117,16 +116,21 @@ void outbox_end(struct outbox_entry *entries, bool committed);
  * the oldest. Under the outbox's lock. */
 struct kept_event {
     struct kept_event *before, *next; /* by sequence */
-    uint64_t sequence;
-    uint64_t bytes;     /* as the outbox counts it */
-    struct slice value; /* behind this structure */
+    uint64_t bytes;                   /* as the outbox counts it */
+    size_t size;                      /* of the strings */
+    Meta__Event event;                /* its strings are behind it */
 };
+/* A copy, in no list. `bytes`: of its key and value in the store. */
+struct kept_event *kept_event_new(const Meta__Event *event, uint64_t bytes);
+Meta__Event *kept_event_copy(const struct kept_event *kept,
+                             struct arena *arena);
 struct kept {
     struct kept_event *oldest, *newest;
     size_t size; /* bytes */
     uint64_t after;
 };
-void kept_add(struct kept *kept, const struct outbox_entry *entry);
+/* Takes the event. */
+void kept_add(struct kept *kept, struct kept_event *event);
 /* The oldest with a sequence > sequence; NULL: there is none. */
 struct kept_event *kept_find(const struct kept *kept, uint64_t sequence);
 /* Those with a sequence <= through are in the store no longer. */
