@@ -161,11 +161,28 @@ static void tell_status(struct archive *archive)
     pthread_mutex_unlock(&archive->lock);
 }
 
+/* Most of what passes is gone again before it would be written (A1). */
+static void leave_out_passed(const struct queue *queue)
+{
+    struct kv_passed *passed = kv_passed_new();
+
+    for (struct changes *at = queue->first; at != NULL; at = at->next) {
+        kv_passed_look(passed, &at->bytes);
+    }
+    kv_passed_free(passed);
+    for (struct changes *at = queue->first; at != NULL; at = at->next) {
+        kv_passed_strip(&at->bytes);
+    }
+}
+
 static int write_queue(struct archive *archive, const struct queue *queue,
                        uint64_t mark)
 {
     int error = queue->gap ? -EOVERFLOW : 0;
 
+    if (archive->generation->complete) { /* or the snapshot may have it (A2) */
+        leave_out_passed(queue);
+    }
     for (const struct changes *at = queue->first; at != NULL && error == 0;
          at = at->next) {
         error = generation_write(archive->generation, ARCHIVE_LOG,

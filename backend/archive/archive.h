@@ -8,7 +8,8 @@
  *
  * Invariants:
  *   A1  A log holds every change from the moment on at which its generation
- *       began, in the order of the commits, whole groups in each block.
+ *       began, in the order of the commits, whole groups in each block; but for
+ *       what was put in passing (kv.h) and deleted before it was written.
  *   A2  The snapshot holds every change before that moment. What it holds
  *       beyond, the log has too before the snapshot is said to be complete:
  *       to apply the log once more ends the same.

@@ -19,12 +19,13 @@ static struct slice text_of(ProtobufCBinaryData bytes)
     return slice_of(bytes.data, bytes.len);
 }
 
-static bool is_plain(uint8_t byte)
-{
-    return byte >= 0x20 && byte != '"' && byte != '\\';
-}
-
 /* What is not ASCII is passed on. */
+static const bool escaped[256] = {
+    [0 ... 0x1f] = true,
+    ['"'] = true,
+    ['\\'] = true,
+};
+
 static void put_escaped(struct buffer *out, struct slice text)
 {
     size_t plain = 0; /* from here on nothing has to be escaped */
@@ -32,7 +33,7 @@ static void put_escaped(struct buffer *out, struct slice text)
     for (size_t i = 0; i < text.size; i++) {
         const uint8_t byte = text.data[i];
 
-        if (is_plain(byte)) {
+        if (!escaped[byte]) {
             continue;
         }
         buffer_append(out, text.data + plain, i - plain);

@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHANGE_HEADER 9 /* kind, key size, value size */
+#define CHANGE_HEADER 9     /* kind, key size, value size */
+#define BATCH_USUAL   2048u /* bytes that most batches have room in */
 
 struct kv_batch {
     struct buffer changes;
@@ -20,7 +21,10 @@ struct kv_batch {
 
 struct kv_batch *kv_batch_new(void)
 {
-    return xcalloc(1, sizeof(struct kv_batch));
+    struct kv_batch *batch = xcalloc(1, sizeof(*batch));
+
+    buffer_reserve(&batch->changes, BATCH_USUAL);
+    return batch;
 }
 
 void kv_batch_free(struct kv_batch *batch)

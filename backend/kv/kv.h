@@ -67,6 +67,13 @@ struct slice kv_batch_changes(const struct kv_batch *batch);
 int kv_batch_load(struct kv_batch *batch, struct slice changes);
 /* Its passing puts become puts like others: where their keys may be there. */
 void kv_batch_settle(struct kv_batch *batch);
+/* Leaves out of changes that were told of what was put in passing and deleted
+ * by them: first all are looked at, in their order, then each is stripped. */
+struct kv_passed;
+struct kv_passed *kv_passed_new(void);
+void kv_passed_free(struct kv_passed *passed);
+void kv_passed_look(struct kv_passed *passed, struct buffer *changes);
+void kv_passed_strip(struct buffer *changes);
 /* On return, all that was told of before the call can be read. Costs a commit;
  * its errors. */
 int kv_barrier(struct kv *kv);

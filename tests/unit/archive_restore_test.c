@@ -16,6 +16,7 @@ struct world {
     struct archive *archive;
     struct archive_options options;
     uint64_t random;
+    uint32_t passed, passing; /* keys of their own are there from, up to */
 };
 
 static uint64_t draw(struct world *w, uint64_t limit)
@@ -72,6 +73,27 @@ static void wait_complete(struct world *w)
     }
 }
 
+static struct slice passing_key(uint32_t number, uint8_t key[5])
+{
+    key[0] = 'Z';
+    put_u32be(key + 1, number);
+    return slice_of(key, 5);
+}
+
+/* One more, one or all less, or both. */
+static void change_passing(struct world *w, struct kv_batch *batch)
+{
+    uint8_t key[5];
+
+    if (draw(w, 2) == 0) {
+        kv_batch_put_passing(batch, passing_key(w->passing++, key),
+                             SLICE_LITERAL("soon gone"));
+    }
+    for (uint64_t all = draw(w, 4); w->passed < w->passing && all < 2; all++) {
+        kv_batch_delete(batch, passing_key(w->passed++, key));
+    }
+}
+
 /* Puts and deletes of some of few keys, as one commit. */
 static void change(struct world *w)
 {
@@ -90,6 +112,7 @@ static void change(struct world *w)
                          slice_of(value, draw(w, sizeof(value))));
         }
     }
+    change_passing(w, batch);
     assert_int_equal(kv_commit(meta_kv(w->meta), batch), 0);
     kv_batch_free(batch);
 }
@@ -146,6 +169,58 @@ static void close_archive(struct world *w)
 }
 
 /* --- tests -----------------------------------------------------------------*/
+
+static int find_log(void *context, const char *name)
+{
+    if (strstr(name, ".log") != NULL) {
+        snprintf(context, 64, "/d03/archive/%s", name);
+    }
+    return 0;
+}
+
+static void put_one(struct world *w, struct slice put, struct slice value,
+                    struct slice deleted)
+{
+    struct kv_batch *batch = kv_batch_new();
+
+    kv_batch_put_passing(batch, put, value);
+    if (deleted.size > 0) {
+        kv_batch_delete(batch, deleted);
+    }
+    assert_int_equal(kv_commit(meta_kv(w->meta), batch), 0);
+    kv_batch_free(batch);
+}
+
+/* What was put in passing and deleted before the log is written is not in it,
+ * what is still there is. */
+static void test_what_passed_is_left_out(void **state)
+{
+    uint8_t *value = xmalloc(200000);
+    struct buffer log = {0};
+    char path[64] = "";
+    struct world w;
+    (void)state;
+
+    setup(&w, 9);
+    for (size_t i = 0; i < 200000; i++) {
+        value[i] = (uint8_t)draw(&w, 256);
+    }
+    w.options.flush_ms = 600000;
+    open_archive(&w);
+    wait_complete(&w);
+    put_one(&w, SLICE_LITERAL("Y1"), slice_of(value, 200000),
+            SLICE_LITERAL(""));
+    put_one(&w, SLICE_LITERAL("Y2"), slice_of(value, 2000),
+            SLICE_LITERAL("Y1"));
+    close_archive(&w);
+    expect_last(&w);
+    assert_int_equal(io_list(w.fixture.io, "/d03/archive", find_log, path), 0);
+    assert_int_equal(io_read_file(w.fixture.io, path, 1u << 20, &log), 0);
+    assert_in_range(log.size, 2000, 20000);
+    buffer_free(&log);
+    free(value);
+    teardown(&w);
+}
 
 static void test_orderly_end(void **state)
 {
@@ -517,6 +592,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_orderly_end),
+        cmocka_unit_test(test_what_passed_is_left_out),
         cmocka_unit_test(test_any_moment),
         cmocka_unit_test(test_generations),
         cmocka_unit_test(test_moved),
