@@ -14,9 +14,10 @@
 
 struct kv_batch {
     struct buffer changes;
-    bool values;    /* it puts some */
-    bool passing;   /* it puts some in passing */
-    bool essential; /* committed whatever the reserve */
+    bool values;      /* it puts some */
+    bool passing;     /* it puts some in passing */
+    bool essential;   /* committed whatever the reserve */
+    const void *note; /* of what totals add up; NULL: nothing */
 };
 
 struct kv_batch *kv_batch_new(void)
@@ -190,7 +191,7 @@ int kv_commit(struct kv *kv, struct kv_batch *batch)
     if (atomic_load(&kv->poisoned)) {
         return -EROFS;
     }
-    if (batch->changes.size == 0) {
+    if (batch->changes.size == 0 && batch->note == NULL) {
         return 0;
     }
     if (batch->changes.size > KV_BATCH_MAX) {
@@ -236,6 +237,43 @@ void kv_tell(struct kv *kv, struct slice changes)
     }
 }
 
+/* --- totals ----------------------------------------------------------------*/
+
+void kv_set_totals(struct kv *kv, const struct kv_totals *totals)
+{
+    kv->totals = *totals;
+    kv_batch_free(kv->totals_batch);
+    kv->totals_batch = kv_batch_new();
+}
+
+void kv_batch_note(struct kv_batch *batch, const void *note)
+{
+    batch->note = note;
+}
+
+void kv_group_add(struct kv *kv, struct buffer *payload,
+                  const struct kv_batch *batch)
+{
+    buffer_append(payload, batch->changes.data, batch->changes.size);
+    if (batch->note != NULL) {
+        invariant(kv->totals_batch != NULL);
+        kv->totals.add(kv->totals.context, batch->note);
+        kv->totals_changed = true;
+    }
+}
+
+void kv_group_end(struct kv *kv, struct buffer *payload)
+{
+    if (!kv->totals_changed) {
+        return;
+    }
+    kv->totals_changed = false;
+    kv_batch_clear(kv->totals_batch);
+    kv->totals.put(kv->totals.context, kv->totals_batch);
+    buffer_append(payload, kv->totals_batch->changes.data,
+                  kv->totals_batch->changes.size);
+}
+
 /* Of a key that no record has. */
 int kv_barrier(struct kv *kv)
 {
@@ -252,6 +290,7 @@ void kv_close(struct kv *kv)
 {
     if (kv != NULL) {
         reserve_free(&kv->reserve);
+        kv_batch_free(kv->totals_batch);
         kv->ops->close(kv);
     }
 }

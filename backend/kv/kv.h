@@ -61,6 +61,21 @@ bool kv_read_only(struct kv *kv);
  * while nobody commits; NULL ends it. */
 typedef void (*kv_follow_fn)(void *context, struct slice changes);
 void kv_follow(struct kv *kv, kv_follow_fn fn, void *context);
+/* Totals: records that say what commits have added up to. For each batch with a
+ * note, in the order in which commits become visible, `add` is called, and then
+ * `put`, for all that become visible at once, to put totals that have changed
+ * into the same atomic write: one record for a group of commits, and none that
+ * they contend for. Under the store's lock, so both return at once. After a
+ * commit that has failed, totals are wrong and never written. */
+struct kv_totals {
+    void (*add)(void *context, const void *note);
+    void (*put)(void *context, struct kv_batch *batch);
+    void *context;
+};
+/* Before the first commit of a batch with a note. */
+void kv_set_totals(struct kv *kv, const struct kv_totals *totals);
+/* The note stays until the batch is committed. */
+void kv_batch_note(struct kv_batch *batch, const void *note);
 /* A batch's changes as bytes, to be stored: until it changes. */
 struct slice kv_batch_changes(const struct kv_batch *batch);
 /* Makes the batch one of such changes, or several in a row; -EBADMSG. */

@@ -255,10 +255,24 @@ static struct node *apply(struct memory_kv *self, struct node *root,
                     next_priority(self));
 }
 
+/* The batch and its totals. */
+static struct kv_batch *group_of(struct kv *kv, const struct kv_batch *batch)
+{
+    struct kv_batch *group = kv_batch_new();
+    struct buffer payload = {0};
+
+    kv_group_add(kv, &payload, batch);
+    kv_group_end(kv, &payload);
+    invariant(kv_batch_load(group, slice_of(payload.data, payload.size)) == 0);
+    buffer_free(&payload);
+    return group;
+}
+
 static int memory_commit(struct kv *kv, const struct kv_batch *batch)
 {
     struct memory_kv *self = (struct memory_kv *)kv;
     struct node *root, *changed, *old;
+    struct kv_batch *group;
     struct kv_change change;
     size_t position = 0;
 
@@ -268,8 +282,9 @@ static int memory_commit(struct kv *kv, const struct kv_batch *batch)
         return -EIO;
     }
     self->commits_left--;
+    group = group_of(kv, batch);
     root = take_root(self);
-    while (kv_batch_next(batch, &position, &change)) {
+    while (kv_batch_next(group, &position, &change)) {
         changed = apply(self, root, &change);
         node_unref(root);
         root = changed;
@@ -279,8 +294,9 @@ static int memory_commit(struct kv *kv, const struct kv_batch *batch)
     self->root = root;
     self->commits++;
     pthread_mutex_unlock(&self->lock);
-    kv_tell(kv, kv_batch_changes(batch));
+    kv_tell(kv, kv_batch_changes(group));
     pthread_mutex_unlock(&self->writer);
+    kv_batch_free(group);
     node_unref(old);
     return 0;
 }

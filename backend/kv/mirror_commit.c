@@ -262,16 +262,16 @@ static struct writer *make_group(struct mirrors *all, struct group *group)
     struct writer *writer = all->first, *last = writer;
 
     while (writer != NULL && writer->batch != NULL) {
-        struct slice bytes = kv_batch_changes(writer->batch);
-
         if (writer != all->first &&
-            group->payload.size + bytes.size > GROUP_BYTES_MAX) {
+            group->payload.size + kv_batch_changes(writer->batch).size >
+                GROUP_BYTES_MAX) {
             break;
         }
-        buffer_append(&group->payload, bytes.data, bytes.size);
+        kv_group_add(&all->kv, &group->payload, writer->batch);
         last = writer;
         writer = writer->next;
     }
+    kv_group_end(&all->kv, &group->payload);
     return last;
 }
 

@@ -60,7 +60,15 @@ struct kv {
     atomic_bool poisoned; /* a commit failed: none may follow */
     kv_follow_fn follow;  /* NULL: nobody follows */
     void *follow_context;
+    struct kv_totals totals;
+    struct kv_batch *totals_batch; /* NULL: there are no totals */
+    bool totals_changed;           /* by a batch of the group being made */
 };
+/* By an implementation, for each batch of a group that becomes visible at once,
+ * in its order, and at the group's end: what is to be written. */
+void kv_group_add(struct kv *kv, struct buffer *payload,
+                  const struct kv_batch *batch);
+void kv_group_end(struct kv *kv, struct buffer *payload);
 /* By an implementation, of each commit in its order: kv_follow(). */
 void kv_tell(struct kv *kv, struct slice changes);
 
