@@ -93,7 +93,7 @@ static void put_key(struct meta *meta, struct meta_batch *batch,
     object.n_headers = 1;
     object.headers = headers;
     object.checksum = &checksum;
-    meta_put_object(batch, bucket, slice_from_string(key), &object);
+    meta_add_object(batch, bucket, slice_from_string(key), &object);
     put_blob(batch, object.blob, object.size);
 }
 

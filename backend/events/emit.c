@@ -65,7 +65,7 @@ static int check(struct events_target *target)
     }
     if (target->options.overflow == EVENTS_BLOCK) {
         atomic_fetch_add(&target->refused, 1);
-        return -EDQUOT;
+        return -EAGAIN;
     }
     make_room(target);
     return 0;

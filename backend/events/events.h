@@ -130,7 +130,7 @@ struct events_change {
     struct slice cache_tags; /* with blanks between; streams alone tell them */
     uint64_t time_ms;
 };
-/* Whether what is told of such a change has room: 0, or -EDQUOT: an outbox is
+/* Whether what is told of such a change has room: 0, or -EAGAIN: an outbox is
  * full, and the change is to be refused. Makes room where the oldest events
  * are to go. `events` NULL: 0. */
 int events_check(struct events *events, const Meta__Bucket *bucket,

@@ -16,7 +16,8 @@ struct change {
 
 struct bucket_change {
     struct bucket_change *next;
-    struct slice name, value; /* value empty: deleted; in the arena */
+    const Meta__Bucket *bucket; /* as it is, or was */
+    struct slice name, value;   /* value empty: deleted */
 };
 
 struct layout_change {
@@ -42,6 +43,10 @@ struct meta_batch {
     struct layout_change *layouts;
     struct outbox_entry *events;
     struct telling *tellings, **tellings_end;
+    struct usage_change *usage;
+    struct slice limited_owner; /* data NULL: none */
+    Meta__Quota owner_quota;
+    bool unlimited;
     bool committed;
 };
 
@@ -107,9 +112,28 @@ static void tell_changes(const struct meta_batch *batch, bool ended)
     }
 }
 
+/* What is kept in memory of the records that were written. */
+static void take_records(const struct meta_batch *batch)
+{
+    struct meta *meta = batch->meta;
+    const struct bucket_change *change;
+
+    for (change = batch->buckets; change != NULL; change = change->next) {
+        bucket_cache_set(meta->buckets, change->name, change->value);
+        if (change->value.size > 0) {
+            limits_set_bucket(meta->limits, change->bucket);
+        } else {
+            limits_forget_bucket(meta->limits, change->bucket->id);
+        }
+    }
+    if (batch->limited_owner.data != NULL) {
+        limits_set_owner(meta->limits, batch->limited_owner,
+                         &batch->owner_quota);
+    }
+}
+
 static int commit(struct meta_batch *batch)
 {
-    struct bucket_change *change;
     struct telling *telling;
     int rc;
 
@@ -120,9 +144,7 @@ static int commit(struct meta_batch *batch)
     if (rc != 0) {
         return rc;
     }
-    for (change = batch->buckets; change != NULL; change = change->next) {
-        bucket_cache_set(batch->meta->buckets, change->name, change->value);
-    }
+    take_records(batch);
     for (telling = batch->tellings; telling != NULL; telling = telling->next) {
         telling->fn(telling->context, telling->event);
     }
@@ -131,14 +153,44 @@ static int commit(struct meta_batch *batch)
 
 int meta_commit(struct meta_batch *batch)
 {
+    struct limits *limits = batch->meta->limits;
     int rc;
 
     invariant(!batch->committed);
     batch->committed = true;
+    rc = limits_claim(limits, batch->usage, !batch->unlimited);
+    if (rc != 0) {
+        return rc;
+    }
+    kv_batch_note(batch->changes, batch->usage);
     tell_changes(batch, false);
     rc = commit(batch);
     tell_changes(batch, true);
+    limits_settle(limits, batch->usage, rc == 0);
     return rc;
+}
+
+void meta_batch_unlimited(struct meta_batch *batch)
+{
+    batch->unlimited = true;
+}
+
+static void count(struct meta_batch *batch, uint64_t bucket, int64_t bytes,
+                  int64_t objects)
+{
+    struct usage_change *change = batch->usage;
+
+    while (change != NULL && change->bucket != bucket) {
+        change = change->next;
+    }
+    if (change == NULL) {
+        change = arena_zalloc(batch->arena, sizeof(*change));
+        change->next = batch->usage;
+        change->bucket = bucket;
+        batch->usage = change;
+    }
+    change->bytes += bytes;
+    change->objects += objects;
 }
 
 static void note_change(struct meta_batch *batch, uint64_t bucket,
@@ -185,17 +237,18 @@ static void remove_key(struct meta_batch *batch)
     kv_batch_delete(batch->changes, buffer_slice(&batch->key));
 }
 
-static void note_bucket(struct meta_batch *batch, struct slice name,
+static void note_bucket(struct meta_batch *batch, const Meta__Bucket *bucket,
                         struct slice value)
 {
     struct bucket_change *change = arena_alloc(batch->arena, sizeof(*change));
 
     change->next = NULL;
-    change->name = arena_copy(batch->arena, name.data, name.size);
+    change->bucket = bucket;
+    change->name = slice_of(bucket->name.data, bucket->name.len);
     change->value = value;
     *batch->buckets_end = change;
     batch->buckets_end = &change->next;
-    note_change(batch, 0, name);
+    note_change(batch, 0, change->name);
 }
 
 void meta_put_cluster(struct meta_batch *batch, const Meta__Cluster *cluster)
@@ -210,14 +263,23 @@ void meta_put_bucket(struct meta_batch *batch, const Meta__Bucket *bucket)
 
     invariant(name.size > 0 && bucket->id != 0);
     key_bucket(new_key(batch), name);
-    note_bucket(batch, name, put(batch, META_RECORD_BUCKET, &bucket->base));
+    note_bucket(batch, bucket, put(batch, META_RECORD_BUCKET, &bucket->base));
 }
 
-void meta_delete_bucket(struct meta_batch *batch, struct slice name)
+void meta_delete_bucket(struct meta_batch *batch, const Meta__Bucket *bucket)
 {
-    key_bucket(new_key(batch), name);
+    key_bucket(new_key(batch), slice_of(bucket->name.data, bucket->name.len));
     remove_key(batch);
-    note_bucket(batch, name, (struct slice){NULL, 0});
+    key_usage(new_key(batch), bucket->id);
+    remove_key(batch);
+    note_bucket(batch, bucket, (struct slice){NULL, 0});
+}
+
+void meta_add_object(struct meta_batch *batch, uint64_t bucket,
+                     struct slice key, const Meta__Object *object)
+{
+    meta_put_object(batch, bucket, key, object);
+    count(batch, bucket, (int64_t)object->size, 1);
 }
 
 void meta_put_object(struct meta_batch *batch, uint64_t bucket,
@@ -230,11 +292,12 @@ void meta_put_object(struct meta_batch *batch, uint64_t bucket,
 }
 
 void meta_delete_object(struct meta_batch *batch, uint64_t bucket,
-                        struct slice key, uint64_t sequence)
+                        struct slice key, const Meta__Object *object)
 {
-    key_object(new_key(batch), bucket, key, sequence);
+    key_object(new_key(batch), bucket, key, object->sequence);
     remove_key(batch);
     note_change(batch, bucket, key);
+    count(batch, bucket, -(int64_t)object->size, -1);
 }
 
 void meta_put_upload(struct meta_batch *batch, uint64_t bucket,
@@ -253,18 +316,54 @@ void meta_delete_upload(struct meta_batch *batch, uint64_t bucket,
     remove_key(batch);
 }
 
-void meta_put_part(struct meta_batch *batch, struct slice upload,
-                   const Meta__Part *part)
+void meta_put_part(struct meta_batch *batch, uint64_t bucket,
+                   struct slice upload, const Meta__Part *part,
+                   const Meta__Part *old)
 {
+    invariant(old == NULL || old->number == part->number);
     key_part(new_key(batch), upload, part->number);
     put(batch, META_RECORD_PART, &part->base);
+    count(batch, bucket, (int64_t)part->size, 1);
+    if (old != NULL) {
+        count(batch, bucket, -(int64_t)old->size, -1);
+    }
 }
 
-void meta_delete_part(struct meta_batch *batch, struct slice upload,
-                      unsigned number)
+void meta_delete_part(struct meta_batch *batch, uint64_t bucket,
+                      struct slice upload, const Meta__Part *part)
+{
+    batch_drop_part(batch, upload, part->number);
+    count(batch, bucket, -(int64_t)part->size, -1);
+}
+
+void batch_drop_part(struct meta_batch *batch, struct slice upload,
+                     unsigned number)
 {
     key_part(new_key(batch), upload, number);
     remove_key(batch);
+}
+
+void meta_put_owner_quota(struct meta_batch *batch, struct slice owner,
+                          const Meta__Quota *quota)
+{
+    invariant(batch->limited_owner.data == NULL);
+    batch->limited_owner = arena_copy(batch->arena, owner.data, owner.size);
+    batch->owner_quota = *quota;
+    key_owner_quota(new_key(batch), owner);
+    if (quota->bytes == 0 && quota->objects == 0 && quota->requests == 0) {
+        remove_key(batch);
+    } else {
+        put(batch, META_RECORD_QUOTA, &quota->base);
+    }
+}
+
+void meta_correct_usage(struct meta_batch *batch,
+                        const struct meta_recount *recount)
+{
+    meta_batch_unlimited(batch);
+    count(batch, recount->bucket,
+          (int64_t)(recount->counted.bytes - recount->recorded.bytes),
+          (int64_t)(recount->counted.objects - recount->recorded.objects));
 }
 
 void meta_put_completed(struct meta_batch *batch, struct slice upload,

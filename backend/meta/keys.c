@@ -183,6 +183,20 @@ void key_reference(struct buffer *out, uint64_t blob,
     invariant(!"a known kind of referrer");
 }
 
+void key_usage(struct buffer *out, uint64_t bucket)
+{
+    key_tag(out, META_KEY_QUOTA);
+    key_tag(out, 'b');
+    key_u64(out, bucket);
+}
+
+void key_owner_quota(struct buffer *out, struct slice owner)
+{
+    key_tag(out, META_KEY_QUOTA);
+    key_tag(out, 'o');
+    buffer_append(out, owner.data, owner.size);
+}
+
 void key_events(struct buffer *out, struct slice target)
 {
     key_tag(out, META_KEY_EVENT);

@@ -185,10 +185,11 @@ static int load_buckets(struct meta *meta)
         key = slice_of(key.data + 1, key.size - 1);
         arena = arena_new();
         rc = record_bucket(arena, kv_value(it), key, &bucket);
-        arena_free(arena);
         if (rc == 0) {
             bucket_cache_set(meta->buckets, key, kv_value(it));
+            limits_set_bucket(meta->limits, bucket);
         }
+        arena_free(arena);
     }
     if (rc == 0) {
         rc = kv_error(it);
@@ -215,6 +216,9 @@ static int load(struct meta *meta)
         rc = load_buckets(meta);
     }
     if (rc == 0) {
+        rc = usage_load(meta);
+    }
+    if (rc == 0) {
         rc = outboxes_load(meta);
     }
     arena_free(arena);
@@ -226,6 +230,7 @@ static void release(struct meta *meta)
     bucket_cache_free(meta->buckets);
     locks_free(meta->locks);
     pins_free(meta->pins);
+    limits_free(meta->limits);
     outboxes_free(meta);
     pthread_mutex_destroy(&meta->outboxes_lock);
     pthread_rwlock_destroy(&meta->watch_lock);
@@ -242,6 +247,7 @@ int meta_open(struct kv *kv, struct meta **out)
     meta->buckets = bucket_cache_new();
     meta->locks = locks_new();
     meta->pins = pins_new();
+    meta->limits = limits_new();
     invariant(pthread_rwlock_init(&meta->watch_lock, NULL) == 0);
     invariant(pthread_mutex_init(&meta->outboxes_lock, NULL) == 0);
     invariant(pthread_mutex_init(&meta->id_lock, NULL) == 0);
@@ -251,6 +257,9 @@ int meta_open(struct kv *kv, struct meta **out)
         release(meta);
         return rc;
     }
+    kv_set_totals(kv, &(struct kv_totals){.add = limits_add,
+                                          .put = limits_put,
+                                          .context = meta->limits});
     *out = meta;
     return 0;
 }

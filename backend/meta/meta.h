@@ -15,6 +15,7 @@
  *   H <urgency> <blob>               blob that is short of shards: healer looks
  *   A s | A d <day>                  care: the scrub's progress, audited days
  *   A r                              the progress of the walk over envelopes
+ *   Q b <bucket> | Q o <owner>       a bucket's usage; an owner's quota
  *   V <target> 00 01 <seq>           event on its way to a target
  *   I..., K...                       users and access keys
  * Before 00 01 every 00 is written as 00 FF, so that order is kept.
@@ -33,6 +34,8 @@
  *       of then stays too: a composite's references go with it.
  *   M6  Events of a target become visible in the order of their sequences:
  *       none appears below one that meta_list_events() has given.
+ *   M7  A bucket's usage is what its records add up to, in every snapshot:
+ *       what adds a version or a part, or takes one away, says so (limits.c).
  *
  * Records come unpacked in the caller's arena. Thread-safe.
  * Returns: 0, -ENOENT, -EBADMSG (bad envelope), -EIO.
@@ -178,24 +181,35 @@ int meta_scan_completed_record(struct meta_scan *scan, struct arena *arena,
 struct meta_batch;
 struct meta_batch *meta_batch_new(struct meta *meta);
 void meta_batch_free(struct meta_batch *batch);
-int meta_commit(struct meta_batch *batch); /* durable on return */
+/* Durable on return. -EDQUOT: it adds more than a quota allows, and nothing was
+ * done. */
+int meta_commit(struct meta_batch *batch);
+/* No quota refuses the batch: a delete, or what was there before. */
+void meta_batch_unlimited(struct meta_batch *batch);
 
 void meta_put_cluster(struct meta_batch *batch, const Meta__Cluster *cluster);
-/* Bucket writers hold the bucket lock exclusively. */
+/* Bucket writers hold the bucket lock exclusively. The bucket stays until after
+ * the commit. */
 void meta_put_bucket(struct meta_batch *batch, const Meta__Bucket *bucket);
-void meta_delete_bucket(struct meta_batch *batch, struct slice name);
+void meta_delete_bucket(struct meta_batch *batch, const Meta__Bucket *bucket);
+/* A new version. */
+void meta_add_object(struct meta_batch *batch, uint64_t bucket,
+                     struct slice key, const Meta__Object *object);
+/* A version's record anew: its size stays. */
 void meta_put_object(struct meta_batch *batch, uint64_t bucket,
                      struct slice key, const Meta__Object *object);
 void meta_delete_object(struct meta_batch *batch, uint64_t bucket,
-                        struct slice key, uint64_t sequence);
+                        struct slice key, const Meta__Object *object);
 void meta_put_upload(struct meta_batch *batch, uint64_t bucket,
                      struct slice key, const Meta__Upload *upload);
 void meta_delete_upload(struct meta_batch *batch, uint64_t bucket,
                         struct slice key, struct slice upload);
-void meta_put_part(struct meta_batch *batch, struct slice upload,
-                   const Meta__Part *part);
-void meta_delete_part(struct meta_batch *batch, struct slice upload,
-                      unsigned number);
+/* In the place of `old`, if that is not NULL. */
+void meta_put_part(struct meta_batch *batch, uint64_t bucket,
+                   struct slice upload, const Meta__Part *part,
+                   const Meta__Part *old);
+void meta_delete_part(struct meta_batch *batch, uint64_t bucket,
+                      struct slice upload, const Meta__Part *part);
 void meta_put_completed(struct meta_batch *batch, struct slice upload,
                         const Meta__Completed *completed);
 void meta_delete_completed(struct meta_batch *batch, struct slice upload);
@@ -332,6 +346,49 @@ typedef void (*meta_change_fn)(void *context, uint64_t bucket,
                                struct slice name, bool ended);
 void meta_watch_changes(struct meta *meta, meta_change_fn fn, void *context);
 
+/* --- usage and limits: docs/limits.md --------------------------------------*/
+struct meta_usage {
+    uint64_t bytes;
+    uint64_t objects; /* versions, delete markers, parts of uploads */
+};
+/* From memory: never less than what is committed. Zeros of what is unknown. */
+void meta_get_usage(struct meta *meta, uint64_t bucket,
+                    struct meta_usage *usage);
+void meta_get_owner_usage(struct meta *meta, struct slice owner,
+                          struct meta_usage *usage);
+void meta_get_owner_quota(struct meta *meta, struct slice owner,
+                          Meta__Quota *quota);
+/* One owner in a batch. All of it 0: none. */
+void meta_put_owner_quota(struct meta_batch *batch, struct slice owner,
+                          const Meta__Quota *quota);
+/* -EDQUOT: as meta_commit() would say now. */
+int meta_check_room(struct meta *meta, uint64_t bucket, int64_t bytes,
+                    int64_t objects);
+/* Counts a request to a bucket (0: none) by a user (the canonical id of the
+ * account; empty: nobody). 0, or nothing was counted: a limit is reached, and
+ * in how many milliseconds there is room. */
+uint64_t meta_count_request(struct meta *meta, uint64_t bucket,
+                            struct slice user);
+/* It was nobody's after all: as if it had not been counted. */
+void meta_uncount_request(struct meta *meta, uint64_t bucket,
+                          struct slice user);
+/* Whether meta_count_request() has something to count. */
+bool meta_counts_requests(struct meta *meta, uint64_t bucket,
+                          struct slice user);
+
+/* What all buckets have, counted anew in one snapshot: told of each that is
+ * there, or has a record of its usage. 0 or a negative errno. */
+struct meta_recount {
+    uint64_t bucket;
+    struct meta_usage recorded, counted; /* both of the snapshot */
+};
+typedef void (*meta_recount_fn)(void *context,
+                                const struct meta_recount *recount);
+int meta_recount_usage(struct meta *meta, meta_recount_fn fn, void *context);
+/* Adds the difference to the record, in a batch of its own. */
+void meta_correct_usage(struct meta_batch *batch,
+                        const struct meta_recount *recount);
+
 /* --- outbox: events on their way to a target (outbox.c) ---------------------
  * A change and its events are one batch. Whoever delivers lists from the last
  * event that it has seen on and trims what was taken. */
@@ -398,6 +455,8 @@ enum meta_record {
     META_RECORD_AUDIT = 13,
     META_RECORD_REWRAP = 14,
     META_RECORD_EVENT = 15,
+    META_RECORD_USAGE = 16,
+    META_RECORD_QUOTA = 17,
 };
 /* Packs a message into an envelope, in the arena. */
 struct slice meta_pack(struct arena *arena, enum meta_record type,

@@ -24,6 +24,7 @@
 #define META_KEY_OBJECT    'O'
 #define META_KEY_PART      'P'
 #define META_KEY_REFERENCE 'R'
+#define META_KEY_QUOTA     'Q'
 #define META_KEY_UPLOAD    'U'
 #define META_KEY_EVENT     'V'
 
@@ -52,6 +53,10 @@ void key_rewrap(struct buffer *out);
 void key_audit(struct buffer *out, uint32_t day);
 void key_reference(struct buffer *out, uint64_t blob,
                    const struct meta_referrer *referrer);
+/* A bucket's usage; 0 as the bucket: usage is kept. An owner's quota. */
+#define KEY_USAGE_SIZE 10
+void key_usage(struct buffer *out, uint64_t bucket);
+void key_owner_quota(struct buffer *out, struct slice owner);
 /* What begins the key of every event of a target. */
 void key_events(struct buffer *out, struct slice target);
 void key_event(struct buffer *out, struct slice target, uint64_t sequence);
@@ -90,6 +95,41 @@ void locks_free(struct locks *locks);
 struct pins;
 struct pins *pins_new(void);
 void pins_free(struct pins *pins); /* nothing is pinned */
+
+/* --- limits: limits.c, usage.c
+ * -------------------------------------------------------------------*/
+/* What a batch changes in a bucket's usage; NULL: nothing in any. */
+struct usage_change {
+    struct usage_change *next; /* of another bucket */
+    uint64_t bucket;
+    int64_t bytes, objects;
+};
+struct limits;
+struct limits *limits_new(void);
+void limits_free(struct limits *limits);
+/* A bucket as its record says, from before its first object on; the end of one
+ * that is empty. */
+void limits_set_bucket(struct limits *limits, const Meta__Bucket *bucket);
+void limits_forget_bucket(struct limits *limits, uint64_t bucket);
+void limits_set_owner(struct limits *limits, struct slice owner,
+                      const Meta__Quota *quota);
+/* What the record of a bucket's usage says; before anything is committed. */
+void limits_load(struct limits *limits, uint64_t bucket,
+                 const struct meta_usage *usage);
+/* Before a commit: counts what it adds. -EDQUOT: it is more than a quota
+ * allows, and `limited`. Then, whatever came of it: */
+int limits_claim(struct limits *limits, const struct usage_change *changes,
+                 bool limited);
+void limits_settle(struct limits *limits, const struct usage_change *changes,
+                   bool committed);
+/* The totals of the store: kv_set_totals(). */
+void limits_add(void *limits, const void *changes);
+void limits_put(void *limits, struct kv_batch *batch);
+/* A part whose upload is gone: it is not counted any more. */
+void batch_drop_part(struct meta_batch *batch, struct slice upload,
+                     unsigned number);
+/* Reads what is kept, or counts all there is, once. */
+int usage_load(struct meta *meta);
 
 /* --- outboxes: outbox.c
  * -------------------------------------------------------------------*/
@@ -164,6 +204,7 @@ struct meta {
     struct bucket_cache *buckets;
     struct locks *locks;
     struct pins *pins;
+    struct limits *limits;
 
     /* Held shared around a commit that changes layouts and its telling. */
     meta_change_fn changed; /* NULL: nobody is told */

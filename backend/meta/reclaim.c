@@ -256,7 +256,7 @@ static int drop_parts(struct meta *meta, struct arena *arena,
                                         .upload = upload,
                                         .number = parts[i]->number};
 
-            meta_delete_part(batch, upload, parts[i]->number);
+            batch_drop_part(batch, upload, parts[i]->number);
             if (parts[i]->blob != 0) {
                 meta_drop_ref(batch, parts[i]->blob, &who);
             }

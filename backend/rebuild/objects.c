@@ -87,7 +87,7 @@ static int replace_null(struct rebuild *rebuild, struct meta_batch *batch,
         *why = "it was overwritten or deleted";
         return 0;
     }
-    meta_delete_object(batch, orphan->bucket->id, orphan->key, old->sequence);
+    meta_delete_object(batch, orphan->bucket->id, orphan->key, old);
     if (old->blob != 0) {
         struct meta_referrer who = referrer_of(orphan, old->sequence);
 
@@ -129,7 +129,8 @@ int object_restore(struct rebuild *rebuild, const struct orphan *orphan,
     }
     if (error == 0 && *why == NULL) {
         put_blob(rebuild, batch, orphan);
-        meta_put_object(batch, orphan->bucket->id, orphan->key, &object);
+        meta_add_object(batch, orphan->bucket->id, orphan->key, &object);
+        meta_batch_unlimited(batch);
         meta_add_ref(batch, orphan->blob, &who);
         error = meta_commit(batch);
     }
@@ -192,26 +193,27 @@ static int find_upload(struct rebuild *rebuild, struct meta_batch *batch,
 /* The part of that number, which this one replaces if it is newer. */
 static int replace_part(struct rebuild *rebuild, struct meta_batch *batch,
                         const struct orphan *orphan,
-                        const struct meta_referrer *who, const char **why)
+                        const struct meta_referrer *who, Meta__Part **old,
+                        const char **why)
 {
-    Meta__Part *old;
     int error = meta_get_part(rebuild->meta, orphan->arena, who->upload,
-                              who->number, &old);
+                              who->number, old);
 
     if (error != 0) {
+        *old = NULL;
         return error == -ENOENT ? 0 : error;
     }
-    if (old->blob > orphan->blob) {
+    if ((*old)->blob > orphan->blob) {
         *why = "the part was sent again";
-    } else if (old->blob != 0) {
-        meta_drop_ref(batch, old->blob, who);
+    } else if ((*old)->blob != 0) {
+        meta_drop_ref(batch, (*old)->blob, who);
     }
     return 0;
 }
 
 static void put_part(struct rebuild *rebuild, struct meta_batch *batch,
                      const struct orphan *orphan,
-                     const struct meta_referrer *who)
+                     const struct meta_referrer *who, const Meta__Part *old)
 {
     Meta__Part part = META__PART__INIT;
 
@@ -223,7 +225,7 @@ static void put_part(struct rebuild *rebuild, struct meta_batch *batch,
     part.mtime_ms = orphan->origin->object->mtime_ms;
     put_blob(rebuild, batch, orphan);
     meta_add_ref(batch, orphan->blob, who);
-    meta_put_part(batch, who->upload, &part);
+    meta_put_part(batch, orphan->bucket->id, who->upload, &part, old);
 }
 
 int part_restore(struct rebuild *rebuild, const struct orphan *orphan,
@@ -235,13 +237,15 @@ int part_restore(struct rebuild *rebuild, const struct orphan *orphan,
         .upload = slice_in(orphan->origin->upload_id),
         .number = orphan->origin->part_number,
     };
+    Meta__Part *old = NULL;
     int error = find_upload(rebuild, batch, orphan, why);
 
     if (error == 0 && *why == NULL) {
-        error = replace_part(rebuild, batch, orphan, &who, why);
+        error = replace_part(rebuild, batch, orphan, &who, &old, why);
     }
     if (error == 0 && *why == NULL) {
-        put_part(rebuild, batch, orphan, &who);
+        put_part(rebuild, batch, orphan, &who, old);
+        meta_batch_unlimited(batch);
         error = meta_commit(batch);
     }
     meta_batch_free(batch);

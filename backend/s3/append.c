@@ -10,6 +10,7 @@
  * as a new version, so that in a bucket with versions the old one stays.
  */
 #include "s3/authorize.h"
+#include "s3/limits.h"
 #include "s3/multipart.h"
 #include "s3/object.h"
 #include "s3/operations.h"
@@ -140,6 +141,7 @@ void s3_append_open(struct s3_call *call)
         body_open(call, append->algorithm) &&
         worm_check_integrity(call, append->object->retention,
                              append->object->legal_hold, "Put Object") &&
+        limits_check_object(call, append->offset + append->size) &&
         take_encryption(call, current, append->object)) {
         append->object->size = append->offset + append->size;
         object_open_writer(call, append->object, slice_of(NULL, 0), 0);

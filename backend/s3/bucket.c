@@ -526,7 +526,7 @@ static void delete_locked(struct s3_call *call)
     if (rc == 0) {
         invariant(empty);
         struct meta_batch *batch = meta_batch_new(meta);
-        meta_delete_bucket(batch, call->bucket_name);
+        meta_delete_bucket(batch, call->bucket);
         rc = meta_commit(batch);
         meta_batch_free(batch);
     }

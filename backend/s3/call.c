@@ -8,6 +8,7 @@
 #include "s3/cors_call.h"
 #include "s3/file.h"
 #include "s3/hot_answer.h"
+#include "s3/limits.h"
 #include "s3/listen.h"
 #include "s3/ownership.h"
 #include "s3/pieces.h"
@@ -28,6 +29,7 @@ static void settle(struct s3_call *call)
         call->done_us = clock_monotonic_us();
     }
     cors_answer(call);
+    limits_end(call);
     writer_abort(call->writer);
     call->writer = NULL;
     pieces_free(call);
@@ -209,7 +211,8 @@ struct s3_call *s3_call_begin(struct s3_service *service,
                                                     : S3_ERR_NotImplemented);
         } else if (call_load_bucket(call) && call_check_key(call) &&
                    call_authorize_operation(call) &&
-                   request_payment_agreed(call) && call_supported(call)) {
+                   request_payment_agreed(call) && limits_count_request(call) &&
+                   call_supported(call)) {
             start_body(call);
         }
     }

@@ -92,6 +92,8 @@ struct s3_call {
     unsigned decisions;   /* on access, until now */
     bool consulted;       /* a policy has asked for something of the request */
 
+    bool counted; /* limits.h */
+
     bool acl_required; /* no policy allowed it, but an access control list */
 
     Wire__Reply reply;
@@ -177,9 +179,9 @@ void call_fail_condition(struct s3_call *call, const char *condition);
 /* InvalidArgument with ArgumentName and ArgumentValue. */
 void call_fail_argument(struct s3_call *call, const char *name,
                         struct slice value, const char *message);
-/* From an errno: -ENOSPC InsufficientStorage, -ENODEV and -EDQUOT SlowDown,
- * -EROFS ServiceUnavailable, others InternalError; logs what happened, but for
- * -EDQUOT. */
+/* From an errno: -ENOSPC InsufficientStorage, -EDQUOT QuotaExceeded, -ENODEV
+ * and -EAGAIN SlowDown, -EROFS ServiceUnavailable, others InternalError; logs
+ * what happened, but for -EDQUOT and -EAGAIN. */
 void call_fail_errno(struct s3_call *call, int error, const char *what);
 enum s3_error call_error_of(int error); /* the same mapping */
 

@@ -3,6 +3,7 @@
  * sealed anew where the two may not share a key (sse.h).
  * https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
  */
+#include "s3/limits.h"
 #include "s3/multipart.h"
 #include "s3/object.h"
 #include "s3/operations.h"
@@ -284,6 +285,7 @@ static int attempt(struct s3_call *call, struct copy *copy)
 
     if (!object_copy_source(call, &copy->bucket, &copy->key, &copy->source) ||
         !fill_object(call, copy) || !check_source(call, copy) ||
+        !limits_check_object(call, copy->source->size) ||
         !open_keys(call, copy)) {
         return -ECANCELED;
     }

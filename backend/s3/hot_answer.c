@@ -2,6 +2,7 @@
 
 #include "hot/question.h"
 #include "s3/document.h"
+#include "s3/limits.h"
 
 static bool is_read(const struct s3_call *call)
 {
@@ -76,7 +77,8 @@ static bool may_be_given_again(const struct s3_call *call,
            call->decisions == decisions && !call->consulted &&
            !call->identity.temporary && object->encryption == NULL &&
            document_get(call->bucket, DOCUMENT_LOGGING).data == NULL &&
-           document_get(call->bucket, DOCUMENT_REQUEST_PAYMENT).data == NULL;
+           document_get(call->bucket, DOCUMENT_REQUEST_PAYMENT).data == NULL &&
+           !limits_counts_requests(call);
 }
 
 static bool body_of(struct s3_call *call, const Meta__Object *object,

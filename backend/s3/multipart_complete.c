@@ -403,7 +403,7 @@ static void end_upload(struct s3_call *call, struct meta_batch *batch,
         if (part->blob != 0) {
             meta_drop_ref(batch, part->blob, &referrer);
         }
-        meta_delete_part(batch, id, part->number);
+        meta_delete_part(batch, call->bucket->id, id, part);
     }
     meta_delete_upload(batch, call->bucket->id, call->key, id);
 }

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "s3/limits.h"
 #include "s3/multipart.h"
 #include "s3/operations.h"
 #include "s3/reader.h"
@@ -309,6 +310,7 @@ static int try_copy(struct s3_call *call, struct copy *copy)
 
     if (!object_copy_source(call, &copy->bucket, &key, &copy->source) ||
         !take_range(call, copy) ||
+        !limits_check_part(call, copy->upload.id, copy->number, copy->size) ||
         !sse_open(call, copy->source->encryption, SSE_COPY_SOURCE,
                   &copy->from)) {
         return 0;

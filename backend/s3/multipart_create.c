@@ -282,7 +282,7 @@ int upload_remove(struct meta *meta, struct meta_batch *batch,
             struct meta_referrer referrer = part_referrer(id, parts[i]->number);
             meta_drop_ref(batch, parts[i]->blob, &referrer); /* U2 */
         }
-        meta_delete_part(batch, id, parts[i]->number);
+        meta_delete_part(batch, bucket, id, parts[i]);
     }
     meta_delete_upload(batch, bucket, key, id);
     return 0;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "s3/limits.h"
 #include "s3/multipart.h"
 #include "s3/operations.h"
 #include "s3/reader.h"
@@ -41,20 +42,23 @@ int part_commit(struct s3_call *call, struct meta_batch *batch,
                 const struct upload *upload, const Meta__Part *part)
 {
     struct meta_referrer referrer = part_referrer(upload->id, part->number);
-    Meta__Part *old;
+    Meta__Part *old = NULL;
     int rc = meta_get_part(call->service->meta, call->arena, upload->id,
                            part->number, &old);
     if (rc != 0 && rc != -ENOENT) {
         return rc;
     }
-    if (rc == 0 && old->blob != 0) {
+    if (rc == -ENOENT) {
+        old = NULL;
+    }
+    if (old != NULL && old->blob != 0) {
         meta_drop_ref(batch, old->blob, &referrer);
     }
     /* After the drop: both may be of one blob, copied twice. */
     if (part->blob != 0) {
         meta_add_ref(batch, part->blob, &referrer);
     }
-    meta_put_part(batch, upload->id, part);
+    meta_put_part(batch, call->bucket->id, upload->id, part, old);
     return meta_commit(batch);
 }
 
@@ -131,6 +135,8 @@ void s3_upload_part_open(struct s3_call *call)
         !check_algorithm(call, part->upload.record) ||
         !worm_check_integrity(call, part->upload.record->retention,
                               part->upload.record->legal_hold, "Put Part") ||
+        !limits_check_part(call, part->upload.id, part->number,
+                           body_size(call)) ||
         !sse_open(call, part->upload.record->encryption, SSE_UPLOAD,
                   &call->sse)) {
         return;

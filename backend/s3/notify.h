@@ -9,7 +9,7 @@
 
 #include "s3/call.h"
 
-/* 0, or -EDQUOT: the change is to be refused, with SlowDown. */
+/* 0, or -EAGAIN: the change is to be refused, with SlowDown. */
 int notify_check(struct s3_call *call, Meta__EventType type, struct slice key);
 /* What the call's operation makes when it writes an object; NO_EVENT: it is
  * not one that does. */

@@ -133,7 +133,7 @@ void object_remove_version(struct s3_call *call, struct meta_batch *batch,
 {
     struct meta_referrer who = object_referrer(call, key, object->sequence);
 
-    meta_delete_object(batch, call->bucket->id, key, object->sequence);
+    meta_delete_object(batch, call->bucket->id, key, object);
     if (object->blob != 0) {
         meta_drop_ref(batch, object->blob, &who);
     }
@@ -206,7 +206,7 @@ int object_put(struct s3_call *call, struct meta_batch *batch, struct slice key,
             return error;
         }
     }
-    meta_put_object(batch, bucket, key, object);
+    meta_add_object(batch, bucket, key, object);
     if (object->blob != 0) {
         struct meta_referrer who = object_referrer(call, key, object->sequence);
         meta_add_ref(batch, object->blob, &who);

@@ -95,6 +95,7 @@ static void delete_locked(struct s3_call *call, struct object_doomed **doomed,
     struct meta_batch *batch = meta_batch_new(call->service->meta);
     int error;
 
+    meta_batch_unlimited(batch); /* delete markers too */
     for (size_t i = 0; i < count; i++) {
         doomed[i]->error = decide(call, batch, doomed[i]);
     }

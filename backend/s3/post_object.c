@@ -1,5 +1,6 @@
 /* PostObject: an upload from a browser's form. post.h says how it goes. */
 #include "s3/authorize.h"
+#include "s3/limits.h"
 #include "s3/object.h"
 #include "s3/operations.h"
 #include "s3/ownership.h"
@@ -139,7 +140,8 @@ static bool take_tagging(struct s3_call *call, struct post *post)
 static bool authorize(struct s3_call *call, const struct post *post)
 {
     call->asked.object = &post->object;
-    return call_authorize_operation(call) && request_payment_agreed(call);
+    return call_authorize_operation(call) && request_payment_agreed(call) &&
+           limits_count_request(call);
 }
 
 static bool check_key_bytes(struct s3_call *call)

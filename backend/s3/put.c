@@ -2,6 +2,7 @@
  * PutObject
  * https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
  */
+#include "s3/limits.h"
 #include "s3/notify.h"
 #include "s3/object.h"
 #include "s3/operations.h"
@@ -56,6 +57,11 @@ static bool check_early(struct s3_call *call)
     return object_check_write_conditions(call, current);
 }
 
+static uint64_t body_size(const struct s3_call *call)
+{
+    return call->request->has_body ? call->request->content_length : 0;
+}
+
 void s3_put_object_open(struct s3_call *call)
 {
     Meta__Object *object;
@@ -71,6 +77,7 @@ void s3_put_object_open(struct s3_call *call)
         body_open(call, META__CHECKSUM_ALGORITHM__CRC64NVME) &&
         worm_check_integrity(call, object->retention, object->legal_hold,
                              "Put Object") &&
+        limits_check_object(call, body_size(call)) &&
         object_encrypt(call, object)) {
         object_open_writer(call, object, slice_of(NULL, 0), 0);
     }
@@ -110,7 +117,7 @@ void s3_put_object_run(struct s3_call *call)
         return;
     }
     batch = meta_batch_new(call->service->meta);
-    object->size = call->request->has_body ? call->request->content_length : 0;
+    object->size = body_size(call);
     object_set_etag(call, object, body_md5(call));
     object->checksum = body_checksum(call);
     object->blob = call->blob;

@@ -196,7 +196,7 @@ static int commit(struct s3_call *call, const struct rename *rename)
     if (rename->destination != NULL) {
         object_remove_version(call, batch, call->key, rename->destination);
     }
-    meta_put_object(batch, call->bucket->id, call->key, &moved);
+    meta_add_object(batch, call->bucket->id, call->key, &moved);
     if (moved.blob != 0) {
         struct meta_referrer who =
             object_referrer(call, call->key, moved.sequence);

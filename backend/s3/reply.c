@@ -248,8 +248,10 @@ enum s3_error call_error_of(int error)
     switch (error) {
     case -ENOSPC:
         return S3_ERR_InsufficientStorage;
+    case -EDQUOT: /* of the metadata: meta.h */
+        return S3_ERR_QuotaExceeded;
     case -ENODEV:
-    case -EDQUOT:
+    case -EAGAIN:
         return S3_ERR_SlowDown;
     case -EROFS: /* of the metadata: kv.h */
         return S3_ERR_ServiceUnavailable;
@@ -262,7 +264,7 @@ void call_fail_errno(struct s3_call *call, int error, const char *what)
 {
     struct slice id = pb_slice(call->request->request_id);
 
-    if (error != -EDQUOT) { /* counted, and too many for the log */
+    if (error != -EAGAIN && error != -EDQUOT) { /* too many for the log */
         log_error("%s failed: %s (request %.*s)", what, strerror(-error),
                   (int)id.size, (const char *)id.data);
     }

@@ -191,6 +191,7 @@ for my $n (1 .. 5) {
         "late $n");
 }
 is($t->get('/bkt/large')->{body}, $large, 'and what is old');
+is_deeply($t->ctl(qw(usage verify))->{differences}, [], 'usage is right');
 
 # --- no archive ---------------------------------------------------------------
 
@@ -228,4 +229,5 @@ is($r->{status}, 200, 'which can be completed');
 $r = $t->get('/bkt/multi');
 is($r->{body}, join('', @parts), 'as it was');
 is($r->{headers}{'x-amz-meta-m'}, 'n', 'with its metadata');
+is_deeply($t->ctl(qw(usage verify))->{differences}, [], 'usage is right');
 $t->done();

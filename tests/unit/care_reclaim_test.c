@@ -193,7 +193,7 @@ static void put_part(struct world *world, const char *upload, unsigned number)
 
     part.number = number;
     part.blob = thing->blob;
-    meta_put_part(batch, who.upload, &part);
+    meta_put_part(batch, 1, who.upload, &part, NULL);
     meta_add_ref(batch, thing->blob, &who);
     meta_drop_ref(batch, thing->blob, &object);
     assert_int_equal(meta_commit(batch), 0);

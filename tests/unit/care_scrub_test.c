@@ -125,7 +125,7 @@ static void test_dangling_references(void **unused)
 
         object.sequence = 10 + i;
         object.blob = i == 0 ? 2 : 99;
-        meta_put_object(batch, 7, SLICE_LITERAL("key"), &object);
+        meta_add_object(batch, 7, SLICE_LITERAL("key"), &object);
         part.number = 1;
         part.blob = i == 0 ? 3 : 98;
         blob.parts = parts;
@@ -134,7 +134,7 @@ static void test_dangling_references(void **unused)
         object.sequence = 20 + i;
         object.blob = 50 + i;
         object.version_id = (ProtobufCBinaryData){1, (uint8_t *)"v"};
-        meta_put_object(batch, 7, SLICE_LITERAL("composite"), &object);
+        meta_add_object(batch, 7, SLICE_LITERAL("composite"), &object);
     }
     assert_int_equal(meta_commit(batch), 0);
     meta_batch_free(batch);

@@ -54,7 +54,7 @@ static void put_object(uint64_t bucket, const char *key, uint64_t sequence,
     object.size = sequence;
     object.blob = blob;
     object.etag = bytes("e");
-    meta_put_object(batch, bucket, who.key, &object);
+    meta_add_object(batch, bucket, who.key, &object);
     meta_add_ref(batch, blob, &who);
     assert_int_equal(meta_commit(batch), 0);
     meta_batch_free(batch);

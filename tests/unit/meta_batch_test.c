@@ -94,6 +94,7 @@ static void test_buckets_are_cached(void **state)
 {
     struct fixture *f = *state;
     struct meta_batch *batch;
+    Meta__Bucket *two;
 
     expect_bucket(f, "one", 0);
     put_bucket(f->meta, "two", 2, 0);
@@ -108,7 +109,8 @@ static void test_buckets_are_cached(void **state)
     expect_bucket(f, "one", 1);
     expect_bucket(f, "two", 22);
     batch = meta_batch_new(f->meta);
-    meta_delete_bucket(batch, KEY("two"));
+    assert_int_equal(meta_get_bucket(f->meta, f->arena, KEY("two"), &two), 0);
+    meta_delete_bucket(batch, two);
     expect_bucket(f, "two", 22);
     assert_int_equal(meta_commit(batch), 0);
     meta_batch_free(batch);
@@ -153,10 +155,10 @@ static void test_object_versions(void **state)
     object.sequence = 1;
     object.etag.data = (uint8_t *)"first";
     object.etag.len = 5;
-    meta_put_object(batch, 1, KEY("k"), &object);
+    meta_add_object(batch, 1, KEY("k"), &object);
     object.sequence = 2;
     object.etag.data = (uint8_t *)"later";
-    meta_put_object(batch, 1, KEY("k"), &object);
+    meta_add_object(batch, 1, KEY("k"), &object);
     assert_int_equal(meta_commit(batch), 0);
     meta_batch_free(batch);
     assert_int_equal(meta_get_object(f->meta, f->arena, 1, KEY("k"), &found),
@@ -171,7 +173,7 @@ static void test_object_versions(void **state)
     assert_false(empty);
 
     batch = meta_batch_new(f->meta);
-    meta_delete_object(batch, 1, KEY("k"), 2);
+    meta_delete_object(batch, 1, KEY("k"), &object);
     assert_int_equal(meta_commit(batch), 0);
     meta_batch_free(batch);
     assert_int_equal(meta_get_object(f->meta, f->arena, 1, KEY("k"), &found),
@@ -193,7 +195,7 @@ static void test_uploads_and_parts(void **state)
     part.number = 3;
     completed.completed_ms = 77;
     meta_put_upload(batch, 1, KEY("k"), &upload);
-    meta_put_part(batch, KEY("up"), &part);
+    meta_put_part(batch, 1, KEY("up"), &part, NULL);
     assert_int_equal(meta_commit(batch), 0);
     meta_batch_free(batch);
     assert_int_equal(meta_get_upload(f->meta, f->arena, 1, KEY("k"), KEY("up"),
@@ -207,7 +209,7 @@ static void test_uploads_and_parts(void **state)
 
     batch = meta_batch_new(f->meta);
     meta_delete_upload(batch, 1, KEY("k"), KEY("up"));
-    meta_delete_part(batch, KEY("up"), 3);
+    meta_delete_part(batch, 1, KEY("up"), &part);
     meta_put_completed(batch, KEY("up"), &completed);
     assert_int_equal(meta_commit(batch), 0);
     meta_batch_free(batch);

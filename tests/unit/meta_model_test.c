@@ -28,6 +28,7 @@ struct version {
     uint8_t key[KEY_SIZE];
     size_t size;
     uint64_t sequence;
+    uint64_t bytes;
 };
 
 struct world {
@@ -145,20 +146,24 @@ static void put_one(struct world *w, struct meta_batch *batch)
     assert_true(version.sequence > w->last_id);
     w->last_id = version.sequence;
     object.sequence = version.sequence;
-    meta_put_object(batch, version.bucket, key_of(&version), &object);
+    object.size = version.bytes = random_below(1000);
+    meta_add_object(batch, version.bucket, key_of(&version), &object);
     model_put(w, &version);
 }
 
 static void delete_one(struct world *w, struct meta_batch *batch)
 {
+    Meta__Object object = META__OBJECT__INIT;
     size_t at;
 
     if (w->count == 0) {
         return;
     }
     at = random_below((unsigned)w->count);
+    object.sequence = w->versions[at].sequence;
+    object.size = w->versions[at].bytes;
     meta_delete_object(batch, w->versions[at].bucket, key_of(&w->versions[at]),
-                       w->versions[at].sequence);
+                       &object);
     model_delete(w, at);
 }
 
@@ -276,6 +281,23 @@ static void check_scan(struct world *w)
     meta_scan_free(scan);
 }
 
+static void check_recount(void *context, const struct meta_recount *recount)
+{
+    const struct world *w = context;
+    struct meta_usage usage = {0}, kept;
+
+    for (size_t i = 0; i < w->count; i++) {
+        if (w->versions[i].bucket == recount->bucket) {
+            usage.bytes += w->versions[i].bytes;
+            usage.objects++;
+        }
+    }
+    meta_get_usage(w->meta, recount->bucket, &kept);
+    assert_memory_equal(&recount->counted, &usage, sizeof(usage));
+    assert_memory_equal(&recount->recorded, &usage, sizeof(usage));
+    assert_memory_equal(&kept, &usage, sizeof(usage));
+}
+
 static void check_all(struct world *w)
 {
     struct version first = {.sequence = UINT64_MAX};
@@ -296,6 +318,7 @@ static void check_all(struct world *w)
         check_at(w, scan, first.bucket, at);
         meta_scan_free(scan);
     }
+    assert_int_equal(meta_recount_usage(w->meta, check_recount, w), 0);
 }
 
 static void run_history(struct world *w)

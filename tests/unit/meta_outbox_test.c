@@ -254,14 +254,15 @@ static void test_below_the_reserve(void **state)
     (void)state;
     kv_set_reserve(kv, directories, 1, UINT64_MAX / 2);
     put(batch, outbox, "a");
-    meta_delete_object(batch, 1, SLICE_LITERAL("a"), 1);
+    object.sequence = 1;
+    meta_delete_object(batch, 1, SLICE_LITERAL("a"), &object);
     assert_int_equal(meta_commit(batch), 0);
     meta_batch_free(batch);
     assert_backlog(1);
     batch = meta_batch_new(meta);
     object.sequence = 2;
     put(batch, outbox, "a");
-    meta_put_object(batch, 1, SLICE_LITERAL("a"), &object);
+    meta_add_object(batch, 1, SLICE_LITERAL("a"), &object);
     assert_int_equal(meta_commit(batch), -ENOSPC);
     meta_batch_free(batch);
     assert_backlog(1);

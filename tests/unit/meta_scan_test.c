@@ -44,7 +44,7 @@ static void put_object(struct fixture *f, uint64_t bucket, struct slice key,
     Meta__Object object = META__OBJECT__INIT;
 
     object.sequence = sequence;
-    meta_put_object(batch, bucket, key, &object);
+    meta_add_object(batch, bucket, key, &object);
     assert_int_equal(meta_commit(batch), 0);
     meta_batch_free(batch);
 }
@@ -253,7 +253,7 @@ static void put_parts(struct fixture *f, struct slice upload, unsigned first,
     for (i = first; i <= last; i += step) {
         part.number = i;
         part.size = i * 10;
-        meta_put_part(batch, upload, &part);
+        meta_put_part(batch, 1, upload, &part, NULL);
     }
     assert_int_equal(meta_commit(batch), 0);
     meta_batch_free(batch);
@@ -346,7 +346,7 @@ static void put_version(struct fixture *f, struct slice key, uint64_t sequence,
     object.sequence = sequence;
     object.version_id.data = (uint8_t *)id;
     object.version_id.len = strlen(id);
-    meta_put_object(batch, 1, key, &object);
+    meta_add_object(batch, 1, key, &object);
     assert_int_equal(meta_commit(batch), 0);
     meta_batch_free(batch);
 }

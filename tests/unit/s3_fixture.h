@@ -30,6 +30,7 @@
 #include "io/io.h"
 #include "s3/s3.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -207,10 +208,23 @@ static inline void s3_fixture_open(struct s3_fixture *fixture)
     s3_fixture_serve(fixture, kv_open_memory());
 }
 
+static inline void fixture_compare_usage(void *context,
+                                         const struct meta_recount *recount)
+{
+    (void)context;
+    assert_true(recount->recorded.bytes == recount->counted.bytes);
+    assert_true(recount->recorded.objects == recount->counted.objects);
+}
+
 /* Closes drives and metadata: s3_fixture_attach() and s3_fixture_reopen()
- * open them again. */
+ * open them again. Whatever was done, the usage that is kept is right, if it
+ * can be read after a crash. */
 static inline void s3_fixture_detach(struct s3_fixture *fixture)
 {
+    int rc = meta_recount_usage(fixture->service.meta, fixture_compare_usage,
+                                NULL);
+
+    assert_true(rc == 0 || rc == -EIO);
     s3_policy_cache_free(fixture->service.policies);
     blob_store_close(fixture->service.blobs);
     for (unsigned i = 0; i < FIXTURE_DRIVES; i++) {

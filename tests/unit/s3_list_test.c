@@ -97,7 +97,7 @@ static void put_record(struct meta_batch *batch, uint64_t bucket,
     object.mtime_ms = 1767225600000;
     object.etag = fixture_string("d41d8cd98f00b204e9800998ecf8427e");
     object.delete_marker = marker;
-    meta_put_object(batch, bucket, key, &object);
+    meta_add_object(batch, bucket, key, &object);
 }
 
 static void put_all(const char *bucket, const struct names *names)

@@ -328,8 +328,13 @@ static void test_ten_thousand_parts(void **state)
     struct buffer list = {0};
     struct s3_answer answer;
     char number[16];
+    Meta__Bucket *bucket;
+    struct arena *arena = arena_new();
     (void)state;
     unsigned references = records('R'), parts = records('P');
+    assert_int_equal(meta_get_bucket(fixture.service.meta, arena,
+                                     SLICE_LITERAL("b"), &bucket),
+                     0);
     checksum.algorithm = META__CHECKSUM_ALGORITHM__CRC64NVME;
     checksum.value = fixture_bytes(crc, 8);
     uint64_t first = meta_next_id(fixture.service.meta);
@@ -343,7 +348,8 @@ static void test_ten_thousand_parts(void **state)
         record.size = BIG;
         record.md5 = fixture_bytes(md5, 16);
         record.checksum = &checksum;
-        meta_put_part(batch, slice_from_string(id.s), &record);
+        meta_put_part(batch, bucket->id, slice_from_string(id.s), &record,
+                      NULL);
         meta_add_ref(batch, record.blob, &referrer);
         snprintf(number, sizeof(number), "%u", i);
         add_part(&list, number, "00000000000000000000000000000000", "");
@@ -359,6 +365,7 @@ static void test_ten_thousand_parts(void **state)
     s3_run(&fixture, &answer, on(WIRE__OPERATION__HEAD_OBJECT, "huge", NULL));
     assert_int_equal(answer.length, 10000ull * BIG);
     s3_answer_free(&answer);
+    arena_free(arena);
     buffer_free(&list);
 }
 

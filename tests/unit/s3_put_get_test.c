@@ -292,7 +292,7 @@ static void make_composite(const uint8_t *data)
     object.parts = 3;
     batch = meta_batch_new(meta);
     meta_put_blob(batch, id, &blob, 0);
-    meta_put_object(batch, bucket->id, key, &object);
+    meta_add_object(batch, bucket->id, key, &object);
     assert_int_equal(meta_commit(batch), 0);
     meta_batch_free(batch);
     arena_free(arena);

@@ -1,0 +1,23 @@
+/*
+ * Private to s3/: quotas and limits of requests, docs/limits.md. What is
+ * decided here is decided again, exactly, by meta_commit().
+ */
+#ifndef S3_LIMITS_H
+#define S3_LIMITS_H
+
+#include "s3/call.h"
+
+/* Before bytes are taken: an object of so many under the request's key, or a
+ * part, has room. False: the call has failed. */
+bool limits_check_object(struct s3_call *call, uint64_t size);
+bool limits_check_part(struct s3_call *call, struct slice upload,
+                       unsigned number, uint64_t size);
+/* Counts the request. False: the call has failed with SlowDown. */
+bool limits_count_request(struct s3_call *call);
+/* The call has ended: it does not count if the caller may not do what it asks,
+ * which depends on the object. */
+void limits_end(struct s3_call *call);
+/* Whether each such request has to be counted. */
+bool limits_counts_requests(const struct s3_call *call);
+
+#endif
