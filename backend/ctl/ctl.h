@@ -112,6 +112,10 @@ enum ctl_exit run_misplaced(const struct ctl_given *given, char **words);
 /* reclaim.c */
 void print_reclaim(const json_t *result, const char *argument);
 
+/* usage.c */
+void print_usage_of(const json_t *result, const char *argument);
+void print_recount(const json_t *result, const char *argument);
+
 /* rebalance.c */
 void print_rebalance(const json_t *result, const char *argument);
 

@@ -149,6 +149,9 @@ static void set_options(json_t *arguments, const struct ctl_given *given)
         {"description", given->description}, {"access_key", given->access_key},
         {"bucket", given->bucket},           {"prefix", given->prefix},
         {"suffix", given->suffix},
+        {"bytes", given->bytes},
+        {"objects", given->objects},
+        {"requests", given->requests},
     };
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         if (texts[i][1] != NULL) {

@@ -27,6 +27,7 @@ enum ctl_option {
     CTL_EVENT = 1 << 14,  /* --suffix, --event */
     CTL_CONFIG = 1 << 15, /* -c */
     CTL_NGINX = 1 << 16,  /* --nginx-conf */
+    CTL_LIMITS = 1 << 17, /* --bytes, --objects, --requests */
 };
 
 /* What was given. */
@@ -36,6 +37,7 @@ struct ctl_given {
     const char *account, *path, *description, *policy_file;
     const char *access_key, *secret_key_file;
     const char *bucket, *prefix, *suffix;
+    const char *bytes, *objects, *requests;
     json_t *events;   /* NULL: none */
     json_t *context;  /* NULL: none */
     unsigned options; /* OR of enum ctl_option */

@@ -51,7 +51,7 @@ struct meta;
 
 /* Raised whenever s3d begins to write anything, in the metadata or on drives,
  * that older ones cannot read: they refuse to start then. */
-#define META_FORMAT 1u
+#define META_FORMAT 2u
 
 /* Takes over kv, on success only. Creates the cluster record on a new store.
  * -EPROTONOSUPPORT: a newer s3d wrote there. */

@@ -224,6 +224,7 @@ static const struct admin_command *const tables[] = {
     admin_kms_commands,        admin_policy_commands,  admin_care_commands,
     admin_reclaim_commands,    admin_event_commands,   admin_rebalance_commands,
     admin_backup_commands,
+    admin_quota_commands,      admin_usage_commands,
 };
 
 static const struct admin_command *find(struct slice name)
@@ -244,7 +245,7 @@ static const struct admin_command *find(struct slice name)
 static bool only_looks(const char *command)
 {
     static const char *const words[] = {"durability", "list",   "show",
-                                        "simulate",   "status", "tail"};
+                                        "simulate",   "status", "tail", "verify"};
     const char *dot = strrchr(command, '.');
     const char *last = dot != NULL ? dot + 1 : command;
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {

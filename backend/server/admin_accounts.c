@@ -106,11 +106,15 @@ static int account_show(struct admin_call *call)
 static int account_delete(struct admin_call *call)
 {
     struct iam_account account = {0};
-    const int error = find_account(call, &account);
-    return error != 0
-               ? error
-               : admin_outcome(
-                     call, iam_account_delete(call->iam, account.number), "");
+    int error = find_account(call, &account);
+    if (error != 0) {
+        return error;
+    }
+    error = iam_account_delete(call->iam, account.number);
+    if (error == 0) {
+        error = admin_forget_quota(call->server, &account);
+    }
+    return admin_outcome(call, error, "");
 }
 
 /* "all", "none", or names with commas between them. False: another name. */
