@@ -170,7 +170,7 @@ static void print_status(const json_t *result, const char *argument)
 #define KMS_KEY  {"key", "KEY", false}
 #define DRIVE    {"drive", "N", false}
 #define KEY      {"access_key", "KEY", false}
-#define BUCKET   {"bucket", "[BUCKET]", false}
+#define IN_BUCKET {"bucket", "[BUCKET]", false}
 #define USER     {"user", "[USER]", false}
 #define DIRECTORY {"directory", "DIR", false}
 #define BACKUP   {"backup", "FILE", false}
@@ -305,17 +305,17 @@ const struct ctl_command ctl_commands[] = {
      "follows events as they happen, a line of JSON each"},
     {"backup accept", "backup.accept", {{0}}, CTL_YES, print_done,
      "of what was restored: what came later is reclaimed"},
-    {"quota set", "quota.set", {BUCKET}, CTL_ACCOUNT | CTL_LIMITS, print_done,
+    {"quota set", "quota.set", {IN_BUCKET}, CTL_ACCOUNT | CTL_LIMITS, print_done,
      "limits of a bucket, or of all buckets of --account"},
-    {"quota show", "quota.show", {BUCKET}, CTL_ACCOUNT, print_usage_of,
+    {"quota show", "quota.show", {IN_BUCKET}, CTL_ACCOUNT, print_usage_of,
      "who has limits, and how much of them is used"},
-    {"quota remove", "quota.remove", {BUCKET}, CTL_ACCOUNT, print_done,
+    {"quota remove", "quota.remove", {IN_BUCKET}, CTL_ACCOUNT, print_done,
      "all limits of a bucket, or of --account"},
     {"usage verify", "usage.verify", {{0}}, 0, print_recount,
      "count everything anew, and compare"},
     {"usage repair", "usage.repair", {{0}}, 0, print_recount,
      "the same, and put right what differs"},
-    {"usage", "usage.show", {BUCKET}, CTL_ACCOUNT, print_usage_of,
+    {"usage", "usage.show", {IN_BUCKET}, CTL_ACCOUNT, print_usage_of,
      "what buckets and accounts have stored"},
     {"drive list", "drive.list", {{0}}, 0, print_drives, "and their states"},
     {"drive replace", "drive.replace", {DRIVE}, CTL_YES, print_replaced,

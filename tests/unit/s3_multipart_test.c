@@ -333,7 +333,7 @@ static void test_ten_thousand_parts(void **state)
     (void)state;
     unsigned references = records('R'), parts = records('P');
     assert_int_equal(meta_get_bucket(fixture.service.meta, arena,
-                                     SLICE_LITERAL("b"), &bucket),
+                                     SLICE_LITERAL("bucket"), &bucket),
                      0);
     checksum.algorithm = META__CHECKSUM_ALGORITHM__CRC64NVME;
     checksum.value = fixture_bytes(crc, 8);
