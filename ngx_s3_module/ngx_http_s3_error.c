@@ -37,10 +37,8 @@ ngx_http_s3_set_error(ngx_http_s3_ctx_t *ctx, enum s3_error code)
 ngx_int_t
 ngx_http_s3_send_error(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
 {
-    ngx_int_t     rc;
-    ngx_buf_t    *b;
-    ngx_str_t     document;
-    ngx_chain_t   out;
+    ngx_int_t  rc;
+    ngx_str_t  document;
 
     if (ctx->expect && !ctx->body_seen) {
         /* the client may send its body or not: no telling what comes next */
@@ -59,27 +57,7 @@ ngx_http_s3_send_error(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
 
     r->headers_out.status = s3_error_status(ctx->error.code);
 
-    rc = ngx_http_send_header(r);
-
-    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
-        return rc;
-    }
-
-    b = ngx_calloc_buf(r->pool);
-    if (b == NULL) {
-        return NGX_ERROR;
-    }
-
-    b->pos = document.data;
-    b->last = document.data + document.len;
-    b->memory = 1;
-    b->last_buf = (r == r->main);
-    b->last_in_chain = 1;
-
-    out.buf = b;
-    out.next = NULL;
-
-    return ngx_http_output_filter(r, &out);
+    return ngx_http_s3_send(r, document.data, document.len);
 }
 
 

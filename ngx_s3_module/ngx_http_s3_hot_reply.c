@@ -62,10 +62,8 @@ ngx_int_t
 ngx_http_s3_hot_reply(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
     struct hot_found *found, ngx_http_s3_selection_t *selection)
 {
-    ngx_int_t     rc;
-    ngx_buf_t    *b;
-    ngx_str_t     body;
-    ngx_chain_t   out;
+    ngx_int_t  rc;
+    ngx_str_t  body;
 
     rc = ngx_http_discard_request_body(r);
 
@@ -81,32 +79,7 @@ ngx_http_s3_hot_reply(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
         return NGX_ERROR;
     }
 
-    /* everything is allocated before the header is sent */
-
-    b = ngx_calloc_buf(r->pool);
-    if (b == NULL) {
-        return NGX_ERROR;
-    }
-
-    if (body.len) {
-        b->pos = body.data;
-        b->last = body.data + body.len;
-        b->memory = 1;
-    }
-
-    b->last_buf = 1;
-    b->last_in_chain = 1;
-
-    out.buf = b;
-    out.next = NULL;
-
-    rc = ngx_http_send_header(r);
-
-    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
-        return rc;
-    }
-
-    return ngx_http_output_filter(r, &out);
+    return ngx_http_s3_send(r, body.data, body.len);
 }
 
 

@@ -501,16 +501,15 @@ ngx_http_s3_set_upstream(ngx_conf_t *cf, ngx_http_s3_loc_conf_t *slcf,
 }
 
 
-static char *
-ngx_http_s3_pass(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_http_s3_loc_conf_t *slcf = conf;
+/* Of a directive whose first argument is an upstream. */
 
+char *
+ngx_http_s3_set_handler(ngx_conf_t *cf, ngx_http_s3_loc_conf_t *slcf,
+    ngx_http_handler_pt handler)
+{
     char                      *rv;
     ngx_str_t                 *value;
     ngx_http_core_loc_conf_t  *clcf;
-    ngx_http_core_srv_conf_t  *cscf, **cscfp;
-    ngx_http_s3_main_conf_t   *smcf;
 
     value = cf->args->elts;
 
@@ -520,11 +519,28 @@ ngx_http_s3_pass(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return rv;
     }
 
-    slcf->handler = ngx_http_s3_handler;
+    slcf->handler = handler;
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
-    clcf->handler = slcf->handler;
+    clcf->handler = handler;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_s3_pass(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    char                      *rv;
+    ngx_http_core_srv_conf_t  *cscf, **cscfp;
+    ngx_http_s3_main_conf_t   *smcf;
+
+    rv = ngx_http_s3_set_handler(cf, conf, ngx_http_s3_handler);
+
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
 
     smcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_s3_module);
     cscf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_core_module);

@@ -23,6 +23,7 @@
  *   ngx_http_s3_hot.c        answers without s3d, from shared memory
  *   ngx_http_s3_hot_select.c what of an object is asked for there
  *   ngx_http_s3_hot_reply.c  how such an answer is sent
+ *   ngx_http_s3_send.c       a body that is in memory
  *   ngx_http_s3_error.c      S3's error document
  *   ngx_http_s3_variables.c  $s3_request_id and others
  *   ngx_http_s3_count.c      what all workers count, in shared memory
@@ -289,6 +290,8 @@ typedef struct {
 
 char *ngx_http_s3_set_upstream(ngx_conf_t *cf, ngx_http_s3_loc_conf_t *slcf,
     ngx_str_t *name);
+char *ngx_http_s3_set_handler(ngx_conf_t *cf, ngx_http_s3_loc_conf_t *slcf,
+    ngx_http_handler_pt handler);
 
 /* ngx_http_s3_static_conf.c */
 
@@ -433,6 +436,10 @@ ngx_int_t ngx_http_s3_upstream_start(ngx_http_request_t *r,
 
 ngx_int_t ngx_http_s3_reply(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx);
 ngx_int_t ngx_http_s3_continue(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx);
+
+/* ngx_http_s3_send.c */
+
+ngx_int_t ngx_http_s3_send(ngx_http_request_t *r, u_char *body, size_t len);
 
 /* ngx_http_s3_segments.c */
 

@@ -144,12 +144,9 @@ ngx_http_s3_status_format(ngx_http_request_t *r, s3_exposition_e *format)
 static ngx_int_t
 ngx_http_s3_status_send(ngx_http_request_t *r, Wire__Metrics *s3d)
 {
-    s3_str_t          body, type;
-    ngx_int_t         rc;
-    ngx_buf_t        *b;
-    ngx_str_t         value;
-    ngx_chain_t       out;
-    s3_exposition_e   format;
+    s3_str_t         body, type;
+    ngx_str_t        value;
+    s3_exposition_e  format;
 
     if (ngx_http_s3_status_format(r, &format) != NGX_OK
         || ngx_http_s3_status_body(r, s3d, format, &body) != NGX_OK)
@@ -180,27 +177,7 @@ ngx_http_s3_status_send(ngx_http_request_t *r, Wire__Metrics *s3d)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    rc = ngx_http_send_header(r);
-
-    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
-        return rc;
-    }
-
-    b = ngx_calloc_buf(r->pool);
-    if (b == NULL) {
-        return NGX_ERROR;
-    }
-
-    b->pos = body.data;
-    b->last = body.data + body.len;
-    b->memory = 1;
-    b->last_buf = (r == r->main) ? 1 : 0;
-    b->last_in_chain = 1;
-
-    out.buf = b;
-    out.next = NULL;
-
-    return ngx_http_output_filter(r, &out);
+    return ngx_http_s3_send(r, body.data, body.len);
 }
 
 
@@ -265,25 +242,5 @@ ngx_http_s3_status_free(void *pool, void *p)
 char *
 ngx_http_s3_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_http_s3_loc_conf_t *slcf = conf;
-
-    char                      *rv;
-    ngx_str_t                 *value;
-    ngx_http_core_loc_conf_t  *clcf;
-
-    value = cf->args->elts;
-
-    rv = ngx_http_s3_set_upstream(cf, slcf, &value[1]);
-
-    if (rv != NGX_CONF_OK) {
-        return rv;
-    }
-
-    slcf->handler = ngx_http_s3_status_handler;
-
-    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
-
-    clcf->handler = slcf->handler;
-
-    return NGX_CONF_OK;
+    return ngx_http_s3_set_handler(cf, conf, ngx_http_s3_status_handler);
 }

@@ -130,25 +130,5 @@ ngx_http_s3_website_target(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
 char *
 ngx_http_s3_website(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_http_s3_loc_conf_t *slcf = conf;
-
-    char                      *rv;
-    ngx_str_t                 *value;
-    ngx_http_core_loc_conf_t  *clcf;
-
-    value = cf->args->elts;
-
-    rv = ngx_http_s3_set_upstream(cf, slcf, &value[1]);
-
-    if (rv != NGX_CONF_OK) {
-        return rv;
-    }
-
-    slcf->handler = ngx_http_s3_website_handler;
-
-    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
-
-    clcf->handler = slcf->handler;
-
-    return NGX_CONF_OK;
+    return ngx_http_s3_set_handler(cf, conf, ngx_http_s3_website_handler);
 }

@@ -28,20 +28,6 @@ static struct slice id_text(struct buffer *text, uint64_t generation,
 }
 
 /* --- replies ---------------------------------------------------------------*/
-static struct slice text_of(const redisReply *reply)
-{
-    return reply->type == REDIS_REPLY_STRING ? slice_of(reply->str, reply->len)
-                                             : (struct slice){NULL, 0};
-}
-
-static const redisReply *element(const redisReply *reply, size_t index)
-{
-    return reply != NULL && reply->type == REDIS_REPLY_ARRAY &&
-                   index < reply->elements
-               ? reply->element[index]
-               : NULL;
-}
-
 static bool read_id(struct slice text, struct stream_id *id)
 {
     for (size_t i = 0; i < text.size; i++) {
@@ -80,13 +66,7 @@ static int receive(struct delivery *delivery, redisReply **reply,
 /* --- where the stream ends -------------------------------------------------*/
 static bool find_last_id(const redisReply *info, struct stream_id *id)
 {
-    for (size_t i = 0; element(info, i + 1) != NULL; i += 2) {
-        if (slice_equal_string(text_of(element(info, i)),
-                               "last-generated-id")) {
-            return read_id(text_of(element(info, i + 1)), id);
-        }
-    }
-    return false;
+    return read_id(redis_text(redis_value(info, "last-generated-id")), id);
 }
 
 static bool is_missing(const redisReply *reply)
@@ -124,19 +104,19 @@ int stream_begin(struct delivery *delivery, enum redis_fault *fault)
 static bool is_entry(const redisReply *entry, uint64_t generation,
                      const Meta__Event *event)
 {
-    const redisReply *id = element(entry, 0);
-    const redisReply *fields = element(entry, 1);
-    const redisReply *message = element(fields, 1);
+    const redisReply *id = redis_element(entry, 0);
+    const redisReply *fields = redis_element(entry, 1);
+    const redisReply *message = redis_element(fields, 1);
     struct stream_id seen;
 
-    if (id == NULL || message == NULL || !read_id(text_of(id), &seen) ||
+    if (id == NULL || message == NULL || !read_id(redis_text(id), &seen) ||
         seen.generation != generation || seen.sequence != event->sequence) {
         return false;
     }
     struct buffer expected = {0};
     events_json_message(&expected, event);
-    const bool same =
-        slice_equal(text_of(message), slice_of(expected.data, expected.size));
+    const bool same = slice_equal(redis_text(message),
+                                  slice_of(expected.data, expected.size));
     buffer_free(&expected);
     return same;
 }
@@ -147,8 +127,8 @@ static size_t count_found(const redisReply *entries, uint64_t generation,
 {
     size_t found = 0;
 
-    while (found < count && element(entries, found) != NULL &&
-           is_entry(element(entries, found), generation, events[found])) {
+    while (found < count && redis_element(entries, found) != NULL &&
+           is_entry(redis_element(entries, found), generation, events[found])) {
         found++;
     }
     return found;

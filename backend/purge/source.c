@@ -159,41 +159,19 @@ bool source_is_late(const struct source *source)
                source->asked_us + (BLOCK_MS + COMMAND_MS) * 1000ull;
 }
 
-static const redisReply *element(const redisReply *reply, size_t index)
-{
-    return reply != NULL && reply->type == REDIS_REPLY_ARRAY &&
-                   index < reply->elements
-               ? reply->element[index]
-               : NULL;
-}
-
-static struct slice text_of(const redisReply *reply)
-{
-    return reply != NULL && reply->type == REDIS_REPLY_STRING
-               ? slice_of(reply->str, reply->len)
-               : (struct slice){NULL, 0};
-}
-
 const redisReply *source_entry(const redisReply *reply, size_t index)
 {
-    return element(element(element(reply, 0), 1), index);
+    return redis_element(redis_element(redis_element(reply, 0), 1), index);
 }
 
 struct slice source_field(const redisReply *entry, const char *name)
 {
-    const redisReply *fields = element(entry, 1);
-
-    for (size_t i = 0; element(fields, i + 1) != NULL; i += 2) {
-        if (slice_equal_string(text_of(element(fields, i)), name)) {
-            return text_of(element(fields, i + 1));
-        }
-    }
-    return (struct slice){NULL, 0};
+    return redis_text(redis_value(redis_element(entry, 1), name));
 }
 
 bool source_id(const redisReply *entry, char id[SOURCE_ID_SIZE])
 {
-    const struct slice text = text_of(element(entry, 0));
+    const struct slice text = redis_text(redis_element(entry, 0));
 
     if (text.size == 0 || text.size >= SOURCE_ID_SIZE) {
         return false;
@@ -206,13 +184,14 @@ bool source_id(const redisReply *entry, char id[SOURCE_ID_SIZE])
 /* Pending entries are read until there are none behind the last. */
 static void advance(struct source *source, const redisReply *reply)
 {
-    const redisReply *entries = element(element(reply, 0), 1);
+    const redisReply *entries = redis_element(redis_element(reply, 0), 1);
 
     if (source->cursor[0] == '\0') {
         return;
     }
     if (entries == NULL || entries->elements == 0 ||
-        !source_id(element(entries, entries->elements - 1), source->cursor)) {
+        !source_id(redis_element(entries, entries->elements - 1),
+                   source->cursor)) {
         source->cursor[0] = '\0';
     }
 }

@@ -15,32 +15,6 @@
 #define SILENT_MS  30000u /* an agent reports three times as often */
 
 /* --- replies ---------------------------------------------------------------*/
-static const redisReply *element(const redisReply *reply, size_t index)
-{
-    return reply != NULL && reply->type == REDIS_REPLY_ARRAY &&
-                   index < reply->elements
-               ? reply->element[index]
-               : NULL;
-}
-
-static struct slice text_of(const redisReply *reply)
-{
-    return reply != NULL && reply->type == REDIS_REPLY_STRING
-               ? slice_of(reply->str, reply->len)
-               : (struct slice){NULL, 0};
-}
-
-/* The value behind a name; NULL: there is none. */
-static const redisReply *value_of(const redisReply *map, const char *name)
-{
-    for (size_t i = 0; element(map, i + 1) != NULL; i += 2) {
-        if (slice_equal_string(text_of(element(map, i)), name)) {
-            return element(map, i + 1);
-        }
-    }
-    return NULL;
-}
-
 static uint64_t number_of(const redisReply *value)
 {
     uint64_t number = 0;
@@ -48,7 +22,7 @@ static uint64_t number_of(const redisReply *value)
     if (value != NULL && value->type == REDIS_REPLY_INTEGER) {
         return (uint64_t)value->integer;
     }
-    return slice_to_u64(text_of(value), &number) == 0 ? number : 0;
+    return slice_to_u64(redis_text(value), &number) == 0 ? number : 0;
 }
 
 /* The reply to what was said last; NULL: Redis has gone. One that is an error
@@ -84,7 +58,7 @@ static uint64_t first_time(struct redis *redis, const char *stream,
 {
     redis_say(redis, "XRANGE", stream, start, "+", "COUNT", "1", NULL);
     redisReply *reply = answer(redis);
-    const uint64_t time_ms = event_time(element(reply, 0));
+    const uint64_t time_ms = event_time(redis_element(reply, 0));
 
     if (reply != NULL) {
         freeReplyObject(reply);
@@ -100,8 +74,8 @@ static void first_pending(struct redis *redis, const char *stream,
     redis_say(redis, "XPENDING", stream, name, "-", "+", "1", NULL);
     redisReply *reply = answer(redis);
 
-    if (element(reply, 0) != NULL) {
-        (void)source_id(element(reply, 0), id);
+    if (redis_element(reply, 0) != NULL) {
+        (void)source_id(redis_element(reply, 0), id);
     }
     if (reply != NULL) {
         freeReplyObject(reply);
@@ -111,10 +85,11 @@ static void first_pending(struct redis *redis, const char *stream,
 /* --- an edge ---------------------------------------------------------------*/
 static const redisReply *find_group(const redisReply *groups, const char *name)
 {
-    for (size_t i = 0; element(groups, i) != NULL; i++) {
-        if (slice_equal_string(text_of(value_of(element(groups, i), "name")),
-                               name)) {
-            return element(groups, i);
+    for (size_t i = 0; redis_element(groups, i) != NULL; i++) {
+        if (slice_equal_string(
+                redis_text(redis_value(redis_element(groups, i), "name")),
+                name)) {
+            return redis_element(groups, i);
         }
     }
     return NULL;
@@ -143,8 +118,9 @@ static void set_text(json_t *json, const char *name, struct slice text)
 static void set_group(json_t *json, struct redis *redis, const char *stream,
                       const char *name, const redisReply *group)
 {
-    const redisReply *waiting = value_of(group, "lag");
-    const struct slice last = text_of(value_of(group, "last-delivered-id"));
+    const redisReply *waiting = redis_value(group, "lag");
+    const struct slice last =
+        redis_text(redis_value(group, "last-delivered-id"));
     char start[SOURCE_ID_SIZE];
 
     first_pending(redis, stream, name, start);
@@ -154,7 +130,7 @@ static void set_group(json_t *json, struct redis *redis, const char *stream,
     const uint64_t oldest_ms =
         start[0] != '\0' ? first_time(redis, stream, start) : 0;
     const uint64_t now_ms = clock_wall_ms();
-    set_number(json, "pending", number_of(value_of(group, "pending")));
+    set_number(json, "pending", number_of(redis_value(group, "pending")));
     if (waiting != NULL && waiting->type == REDIS_REPLY_INTEGER) {
         set_number(json, "waiting", number_of(waiting));
     }
@@ -164,10 +140,11 @@ static void set_group(json_t *json, struct redis *redis, const char *stream,
 
 static void set_report(json_t *json, const redisReply *report)
 {
-    const struct slice error = text_of(value_of(report, "error"));
-    const struct slice state = text_of(value_of(report, "state"));
-    const uint64_t written_ms = number_of(value_of(report, "written_ms"));
-    const uint64_t confirmed_ms = number_of(value_of(report, "confirmed_ms"));
+    const struct slice error = redis_text(redis_value(report, "error"));
+    const struct slice state = redis_text(redis_value(report, "state"));
+    const uint64_t written_ms = number_of(redis_value(report, "written_ms"));
+    const uint64_t confirmed_ms =
+        number_of(redis_value(report, "confirmed_ms"));
     char time[32];
 
     if (written_ms + SILENT_MS < clock_wall_ms() &&
@@ -176,9 +153,9 @@ static void set_report(json_t *json, const redisReply *report)
     } else {
         set_text(json, "state", state);
     }
-    set_number(json, "confirmed", number_of(value_of(report, "confirmed")));
-    set_number(json, "retried", number_of(value_of(report, "retried")));
-    set_number(json, "failed", number_of(value_of(report, "failed")));
+    set_number(json, "confirmed", number_of(redis_value(report, "confirmed")));
+    set_number(json, "retried", number_of(redis_value(report, "retried")));
+    set_number(json, "failed", number_of(redis_value(report, "failed")));
     if (confirmed_ms != 0) {
         time_iso8601(time, confirmed_ms);
         set(json, "last_confirmed", json_string(time));

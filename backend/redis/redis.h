@@ -57,6 +57,14 @@ int redis_fault_address(const redisReply *reply,
                         const struct redis_address *from,
                         struct redis_address *address);
 
+/* --- parts of replies: reply.c, pure ---------------------------------------*/
+/* Of an array; NULL: there is no such element. */
+const redisReply *redis_element(const redisReply *reply, size_t index);
+/* Empty if it is no string; valid as long as the reply. */
+struct slice redis_text(const redisReply *reply);
+/* Of an array of names and values in turn; NULL: there is no such name. */
+const redisReply *redis_value(const redisReply *map, const char *name);
+
 /* --- a connection: redis.c -------------------------------------------------*/
 struct redis {
     redisContext *context; /* NULL: it is closed */

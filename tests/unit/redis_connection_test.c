@@ -151,6 +151,14 @@ static void expect_reply(struct redis *redis, int type, const char *text)
     freeReplyObject(reply);
 }
 
+static void connect_to(struct fake *fake, const struct fake_step *steps,
+                       struct redis *redis)
+{
+    fake_serve(fake, steps);
+    const struct redis_address address = fake_address(fake);
+    assert_int_equal(redis_connect(redis, &address), 0);
+}
+
 /* A pipeline whose replies come in pieces, an error among them. */
 static void test_pipeline(void **state)
 {
@@ -195,9 +203,7 @@ static void test_cut_in_pipeline(void **state)
     struct redis redis = client_new();
     redisReply *reply;
     (void)state;
-    fake_serve(&fake, steps);
-    const struct redis_address address = fake_address(&fake);
-    assert_int_equal(redis_connect(&redis, &address), 0);
+    connect_to(&fake, steps, &redis);
     redis_say(&redis, "PING", NULL);
     redis_say(&redis, "PING", NULL);
     expect_reply(&redis, REDIS_REPLY_STATUS, "PONG");
@@ -219,9 +225,7 @@ static void test_not_redis(void **state)
     struct redis redis = client_new();
     redisReply *reply;
     (void)state;
-    fake_serve(&fake, steps);
-    const struct redis_address address = fake_address(&fake);
-    assert_int_equal(redis_connect(&redis, &address), 0);
+    connect_to(&fake, steps, &redis);
     redis_say(&redis, "PING", NULL);
     assert_int_equal(redis_receive(&redis, &reply), -EPROTO);
     client_free(&redis);
@@ -243,9 +247,7 @@ static void test_large(void **state)
         steps[i] = (struct fake_step)COMMAND("SET k vvv*", OK);
     }
     steps[COUNT + 1].kind = STEP_WAIT_CLOSE;
-    fake_serve(&fake, steps);
-    const struct redis_address address = fake_address(&fake);
-    assert_int_equal(redis_connect(&redis, &address), 0);
+    connect_to(&fake, steps, &redis);
     for (size_t i = 0; i < COUNT; i++) {
         const struct slice words[] = {SLICE_LITERAL("SET"), SLICE_LITERAL("k"),
                                       slice_of(value, SIZE)};
@@ -273,9 +275,7 @@ static void test_timeout(void **state)
     redisReply *reply;
     (void)state;
     redis.command_ms = 50;
-    fake_serve(&fake, steps);
-    const struct redis_address address = fake_address(&fake);
-    assert_int_equal(redis_connect(&redis, &address), 0);
+    connect_to(&fake, steps, &redis);
     redis_say(&redis, "PING", NULL);
     assert_int_equal(redis_receive(&redis, &reply), -ETIMEDOUT);
     assert_string_equal(redis.error, "no answer in time");
@@ -306,9 +306,7 @@ static void test_stop(void **state)
     redisReply *reply;
     (void)state;
     redis.command_ms = 60000;
-    fake_serve(&fake, steps);
-    const struct redis_address address = fake_address(&fake);
-    assert_int_equal(redis_connect(&redis, &address), 0);
+    connect_to(&fake, steps, &redis);
     redis_say(&redis, "PING", NULL);
     pthread_create(&thread, NULL, stop_later, &redis);
     assert_int_equal(redis_receive(&redis, &reply), -ECANCELED);
