@@ -145,7 +145,8 @@ def main():
     keepalive_requests 1000000;
     server {{ listen 127.0.0.1:{root_port}; root {directory}/tree; }}
     server {{ listen 127.0.0.1:{bucket_port}; s3_static s3d site; }}
-""", s3d_extra='log_level = "warn";')
+""", s3d_extra='log_level = "warn"; hot_index = {'
+                     ' size = "256M"; slot = "64K"; };')
         stack.bucket_port, stack.root_port = bucket_port, root_port
         tree = stack.directory / "tree"
         tree.mkdir()

@@ -105,7 +105,7 @@ ngx_http_s3_hot_send(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
         return NGX_DECLINED;
     }
 
-    copy = ngx_palloc(r->pool, HOT_PAYLOAD_MAX);
+    copy = ngx_palloc(r->pool, control->hot.payload_max);
     if (copy == NULL) {
         return NGX_ERROR;
     }

@@ -31,7 +31,6 @@ struct hot {
     size_t size;
     struct hot_header *header;
     uint64_t *guards;
-    struct hot_slot *slots;
     struct hot_view view; /* of the same region */
     struct hot_holder holder;
     uint64_t wanted[WANTED_COUNT]; /* who was asked for, and when */
@@ -41,10 +40,9 @@ struct hot {
 
 /* --- the region ------------------------------------------------------------*/
 /* As many sets as fit. */
-static uint32_t sets_of(size_t size)
+static uint32_t sets_of(size_t size, size_t slot_size)
 {
-    const size_t set =
-        HOT_WAYS * (HOT_SLOT_SIZE + HOT_GUARDS * sizeof(uint64_t));
+    const size_t set = HOT_WAYS * (slot_size + HOT_GUARDS * sizeof(uint64_t));
     const size_t sets = size > 2 * HOT_PAGE ? (size - 2 * HOT_PAGE) / set : 0;
 
     if (sets == 0) {
@@ -81,13 +79,21 @@ static void release(struct hot *hot)
     free(hot);
 }
 
-int hot_open(size_t size, struct hot **out)
+static size_t whole_slot(size_t size)
+{
+    size = size < HOT_SLOT_MIN ? HOT_SLOT_MIN : size;
+    size = size > HOT_SLOT_MAX ? HOT_SLOT_MAX : size;
+    return (size + HOT_PAGE - 1) / HOT_PAGE * HOT_PAGE;
+}
+
+int hot_open(size_t size, size_t slot_size, struct hot **out)
 {
     struct hot *hot = xcalloc(1, sizeof(*hot));
-    const uint32_t sets = sets_of(size);
+    const size_t slot = whole_slot(slot_size);
+    const uint32_t sets = sets_of(size, slot);
     int error;
 
-    hot->size = hot_region_size(sets);
+    hot->size = hot_region_size(sets, slot);
     error = map_region(hot);
     if (error == 0) {
         hot->header = (struct hot_header *)(void *)hot->base;
@@ -101,12 +107,11 @@ int hot_open(size_t size, struct hot **out)
     invariant(getrandom(hot->header->hash_key, sizeof(hot->header->hash_key),
                         0) == sizeof(hot->header->hash_key));
     hot->header->sets = sets;
+    hot->header->slot_size = slot;
     hot->header->version = HOT_VERSION;
     hot->header->magic = HOT_MAGIC;
     invariant(hot_view_open(&hot->view, hot->base, hot->size));
     hot->guards = (uint64_t *)(void *)(hot->base + HOT_PAGE);
-    hot->slots = (struct hot_slot *)(void *)(hot->base + HOT_PAGE +
-                                             hot_guards_size(sets));
     *out = hot;
     return 0;
 }
@@ -196,6 +201,11 @@ void hot_look_at_key(struct hot *hot, uint64_t bucket, struct slice key,
     }
 }
 
+size_t hot_body_limit(const struct hot *hot)
+{
+    return hot != NULL ? hot->view.payload_max : 0;
+}
+
 /* --- what is hot -----------------------------------------------------------*/
 bool hot_is_wanted(struct hot *hot, struct slice question)
 {
@@ -216,13 +226,13 @@ bool hot_is_wanted(struct hot *hot, struct slice question)
 /* --- publishing ------------------------------------------------------------*/
 struct writer {
     uint8_t data[HOT_PAYLOAD_MAX] __attribute__((aligned(8)));
-    size_t size;
+    size_t size, max;
     bool full;
 };
 
 static void append(struct writer *writer, const void *data, size_t size)
 {
-    if (writer->full || size > HOT_PAYLOAD_MAX - writer->size) {
+    if (writer->full || size > writer->max - writer->size) {
         writer->full = true;
     } else if (size > 0) {
         memcpy(writer->data + writer->size, data, size);
@@ -341,8 +351,8 @@ static bool write_payload(struct writer *writer, const struct hot_token *token,
     size_t fields;
 
     writer->full = answer->field_count > UINT8_MAX ||
-                   answer->question.size > HOT_PAYLOAD_MAX ||
-                   body.size > HOT_PAYLOAD_MAX;
+                   answer->question.size > writer->max ||
+                   body.size > writer->max;
     append(writer, &entry, sizeof(entry));
     append(writer, token->seen, token->count * sizeof(token->seen[0]));
     append(writer, readers, entry.readers * sizeof(readers[0]));
@@ -355,26 +365,33 @@ static bool write_payload(struct writer *writer, const struct hot_token *token,
     return !writer->full;
 }
 
+static struct hot_slot *slot_of(struct hot *hot, uint64_t hash, uint64_t way)
+{
+    return (struct hot_slot *)hot_slot_of(&hot->view, hash, (unsigned)way);
+}
+
 /* The slot that has it, a free one, or one after the other. */
 static struct hot_slot *choose_slot(struct hot *hot, uint64_t hash)
 {
-    struct hot_slot *set = &hot->slots[hot_slot_of(&hot->view, hash)];
-    struct hot_slot *slot = NULL;
+    struct hot_slot *free_one = NULL;
 
     for (unsigned way = 0; way < HOT_WAYS; way++) {
-        const uint64_t is = __atomic_load_n(&set[way].hash, __ATOMIC_RELAXED);
+        struct hot_slot *slot = slot_of(hot, hash, way);
+        const uint64_t is = __atomic_load_n(&slot->hash, __ATOMIC_RELAXED);
 
         if (is == hash) {
-            return &set[way];
+            return slot;
         }
-        if (is == 0 && slot == NULL) {
-            slot = &set[way];
+        if (is == 0 && free_one == NULL) {
+            free_one = slot;
         }
     }
-    if (slot != NULL) {
-        return slot;
+    if (free_one != NULL) {
+        return free_one;
     }
-    return &set[__atomic_fetch_add(&hot->turn, 1, __ATOMIC_RELAXED) % HOT_WAYS];
+    return slot_of(hot, hash,
+                   __atomic_fetch_add(&hot->turn, 1, __ATOMIC_RELAXED) %
+                       HOT_WAYS);
 }
 
 /* Stores that release stay behind the one that makes the sequence odd. */
@@ -417,6 +434,7 @@ bool hot_publish(struct hot *hot, const struct hot_token *token,
         old = &found;
     }
     writer.size = 0;
+    writer.max = hot->view.payload_max;
     if (!write_payload(&writer, token, answer, old)) {
         return false;
     }

@@ -13,10 +13,11 @@
 
 struct hot;
 
-/* A region of about `size` bytes, in memory that has no name. 0; -ENOTSUP: the
+/* A region of about `size` bytes, in memory that has no name, for answers of
+ * about `slot_size` (clamped to what there can be) and less. 0; -ENOTSUP: the
  * kernel cannot seal it or does not tell who died, and it was logged; -ENOMEM;
  * what the system says. */
-int hot_open(size_t size, struct hot **hot);
+int hot_open(size_t size, size_t slot_size, struct hot **hot);
 /* From here on no worker finds anything. */
 void hot_close(struct hot *hot);
 /* The memory, for workers: nobody can write to it through this. -1: none. */
@@ -59,6 +60,8 @@ struct hot_answer {
     uint64_t generation;     /* of that access key */
 };
 
+/* More bytes of a body than an answer can have. */
+size_t hot_body_limit(const struct hot *hot);
 /* Whether a question has come often enough: to be called for each request that
  * could have been answered by the index. */
 bool hot_is_wanted(struct hot *hot, struct slice question);

@@ -5,7 +5,7 @@
 #include "wire/wire.h"
 
 _Static_assert(sizeof(struct hot_header) <= HOT_PAGE, "one page");
-_Static_assert(sizeof(struct hot_slot) == HOT_SLOT_SIZE, "no padding");
+_Static_assert(sizeof(struct hot_slot) == 24, "no padding");
 _Static_assert(sizeof(struct hot_entry) % 8 == 0, "what follows is aligned");
 _Static_assert(sizeof(struct hot_seen) % 8 == 0, "no padding");
 _Static_assert(sizeof(struct hot_reader) % 8 == 0, "no padding");
@@ -24,10 +24,10 @@ size_t hot_guards_size(uint32_t sets)
     return (size_t)((size + HOT_PAGE - 1) / HOT_PAGE * HOT_PAGE);
 }
 
-size_t hot_region_size(uint32_t sets)
+size_t hot_region_size(uint32_t sets, size_t slot_size)
 {
     return HOT_PAGE + hot_guards_size(sets) +
-           (size_t)sets * HOT_WAYS * HOT_SLOT_SIZE;
+           (size_t)sets * HOT_WAYS * slot_size;
 }
 
 /* --- hashing ---------------------------------------------------------------*/
@@ -102,23 +102,26 @@ bool hot_view_open(struct hot_view *view, const void *base, size_t size)
     const struct hot_header *header = base;
 
     if (size < HOT_PAGE || header->magic != HOT_MAGIC ||
-        header->version != HOT_VERSION || header->sets == 0 ||
-        header->sets > HOT_SETS_MAX) {
+        header->version != HOT_VERSION) {
         return false;
     }
     *view = (struct hot_view){
         .header = header,
         .guards = (const uint64_t *)((const uint8_t *)base + HOT_PAGE),
         .hash_key = {header->hash_key[0], header->hash_key[1]},
+        .slot_size = header->slot_size,
         .sets = header->sets,
     };
     if (view->sets == 0 || view->sets > HOT_SETS_MAX ||
-        size != hot_region_size(view->sets)) {
+        view->slot_size < HOT_SLOT_MIN || view->slot_size > HOT_SLOT_MAX ||
+        view->slot_size % HOT_PAGE != 0 ||
+        size != hot_region_size(view->sets, view->slot_size)) {
         return false;
     }
+    view->payload_max = view->slot_size - sizeof(struct hot_slot);
     view->guard_count = guard_count(view->sets);
-    view->slots = (const struct hot_slot *)((const uint8_t *)base + HOT_PAGE +
-                                            hot_guards_size(view->sets));
+    view->slots =
+        (const uint8_t *)base + HOT_PAGE + hot_guards_size(view->sets);
     return true;
 }
 
@@ -137,9 +140,13 @@ uint64_t hot_question_hash(const struct hot_view *view, const void *question,
     return hash != 0 ? hash : 1;
 }
 
-size_t hot_slot_of(const struct hot_view *view, uint64_t hash)
+const struct hot_slot *hot_slot_of(const struct hot_view *view, uint64_t hash,
+                                   unsigned way)
 {
-    return (size_t)scale(hash, view->sets) * HOT_WAYS;
+    const size_t number = (size_t)scale(hash, view->sets) * HOT_WAYS + way;
+
+    return (const struct hot_slot *)(const void *)(view->slots +
+                                                   number * view->slot_size);
 }
 
 /* --- an entry --------------------------------------------------------------*/
@@ -242,13 +249,13 @@ static void copy_words(uint64_t *to, const uint64_t *from, size_t count)
 
 /* Nothing may be moved across a load that acquires: `sequence` is read before
  * the payload and again after it. */
-static size_t copy_slot(const struct hot_slot *slot, uint64_t *copy)
+static size_t copy_slot(const struct hot_slot *slot, size_t max, uint64_t *copy)
 {
     const uint64_t sequence = load(&slot->sequence);
     const uint32_t size = __atomic_load_n(&slot->size, __ATOMIC_ACQUIRE);
     const uint32_t crc = __atomic_load_n(&slot->crc, __ATOMIC_ACQUIRE);
 
-    if ((sequence & 1) != 0 || size > HOT_PAYLOAD_MAX) {
+    if ((sequence & 1) != 0 || size > max) {
         return 0;
     }
     copy_words(copy, slot->payload, (size + 7) / 8);
@@ -279,15 +286,15 @@ bool hot_find(const struct hot_view *view, const void *question, size_t size,
               void *copy, struct hot_found *found)
 {
     const uint64_t hash = hot_question_hash(view, question, size);
-    const struct hot_slot *slot = &view->slots[hot_slot_of(view, hash)];
 
-    for (unsigned way = 0; way < HOT_WAYS; way++, slot++) {
+    for (unsigned way = 0; way < HOT_WAYS; way++) {
+        const struct hot_slot *slot = hot_slot_of(view, hash, way);
         size_t copied;
 
         if (load(&slot->hash) != hash) {
             continue;
         }
-        copied = copy_slot(slot, copy);
+        copied = copy_slot(slot, view->payload_max, copy);
         if (copied > 0 && hot_parse(copy, copied, found) &&
             answers(found, question, size) && is_current(view, found)) {
             return true;

@@ -6,8 +6,8 @@
  *   offset         what
  *   0              struct hot_header
  *   HOT_PAGE       guards: 64-bit words
- *   behind them    sets of HOT_WAYS slots of HOT_SLOT_SIZE bytes, from the next
- *                  multiple of HOT_PAGE on
+ *   behind them    sets of HOT_WAYS slots of as many bytes as the header says,
+ *                  from the next multiple of HOT_PAGE on
  *
  * A slot holds one answer: to a question (question.h) what a GET says, the
  * bytes included. Numbers are the machine's own: the region never leaves it.
@@ -37,13 +37,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define HOT_VERSION   2u
-#define HOT_MAGIC     UINT64_C(0x31544f4844335331) /* "1S3DHOT1" */
-#define HOT_PAGE      4096u
-#define HOT_SLOT_SIZE 8192u
-#define HOT_WAYS      4u
-#define HOT_GUARDS    16u /* of each slot */
-#define HOT_SETS_MAX  (1u << 22)
+#define HOT_VERSION  3u
+#define HOT_MAGIC    UINT64_C(0x31544f4844335331) /* "1S3DHOT1" */
+#define HOT_PAGE     4096u
+#define HOT_SLOT_MIN 8192u
+#define HOT_SLOT_MAX 65536u
+#define HOT_WAYS     4u
+#define HOT_GUARDS   16u /* of each slot */
+#define HOT_SETS_MAX (1u << 22)
 
 #define HOT_GUARD_STEP (UINT64_C(1) << 16)
 #define HOT_GUARD_BUSY (HOT_GUARD_STEP - 1) /* changes under way */
@@ -69,13 +70,12 @@ struct hot_header {
     uint32_t version;
     uint32_t sets;
     uint64_t hash_key[2];
-    uint64_t unused[4];
+    uint64_t slot_size; /* a multiple of HOT_PAGE */
+    uint64_t unused[3];
     struct hot_robust robust;
     uint64_t unused_too[3];
     uint64_t identities; /* a guard */
 };
-
-#define HOT_PAYLOAD_MAX (HOT_SLOT_SIZE - 24)
 
 /* A seqlock: `sequence` is odd while the rest is written. */
 struct hot_slot {
@@ -83,8 +83,11 @@ struct hot_slot {
     uint64_t hash; /* of the question; 0: free */
     uint32_t size; /* of the payload */
     uint32_t crc;  /* of it */
-    uint64_t payload[HOT_PAYLOAD_MAX / 8];
+    uint64_t payload[];
 };
+
+/* Bytes of the largest payload that any slot has room for. */
+#define HOT_PAYLOAD_MAX (HOT_SLOT_MAX - sizeof(struct hot_slot))
 
 /* What a payload begins with; the parts follow in this order: guards, readers,
  * the question, headers, the body. */
@@ -121,7 +124,7 @@ struct hot_reader {
 
 /* --- sizes -----------------------------------------------------------------*/
 size_t hot_guards_size(uint32_t sets); /* bytes, with padding */
-size_t hot_region_size(uint32_t sets);
+size_t hot_region_size(uint32_t sets, size_t slot_size);
 
 /* --- hashing ---------------------------------------------------------------*/
 /* SipHash-1-3 of `size` bytes, then `number`. */
@@ -132,9 +135,10 @@ uint64_t hot_hash(const uint64_t key[2], uint64_t number, const void *data,
 struct hot_view {
     const struct hot_header *header;
     const uint64_t *guards;
-    const struct hot_slot *slots;
+    const uint8_t *slots;
     uint64_t hash_key[2];
     uint64_t guard_count;
+    size_t slot_size, payload_max; /* bytes */
     uint32_t sets;
 };
 
@@ -148,8 +152,9 @@ size_t hot_guard_of(const struct hot_view *view, uint64_t bucket,
 /* Never 0. */
 uint64_t hot_question_hash(const struct hot_view *view, const void *question,
                            size_t size);
-/* The first slot of its set. */
-size_t hot_slot_of(const struct hot_view *view, uint64_t hash);
+/* One of the HOT_WAYS slots of its set. */
+const struct hot_slot *hot_slot_of(const struct hot_view *view, uint64_t hash,
+                                   unsigned way);
 
 /* An answer that was found: all of it points into the copy. */
 struct hot_found {
@@ -164,7 +169,7 @@ struct hot_field {
     size_t name_size, value_size;
 };
 
-/* Copies the answer to a question to `copy`, HOT_PAYLOAD_MAX bytes aligned to
+/* Copies the answer to a question to `copy`, view->payload_max bytes aligned to
  * 8. True: at this moment s3d knows nothing newer. */
 bool hot_find(const struct hot_view *view, const void *question, size_t size,
               void *copy, struct hot_found *found);

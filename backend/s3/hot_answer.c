@@ -93,7 +93,8 @@ static bool body_of(struct s3_call *call, const Meta__Object *object,
         return true;
     }
     *body = source_primed(call);
-    return body->size == object->size && body->size < HOT_PAYLOAD_MAX;
+    return body->size == object->size &&
+           body->size < hot_body_limit(call->service->hot);
 }
 
 static void publish(struct s3_call *call, const Meta__Object *object,

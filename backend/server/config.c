@@ -4,6 +4,7 @@
  */
 #include "blob/blob.h"
 #include "care/care.h"
+#include "hot/region.h"
 #include "oidc/oidc.h"
 #include "server/config_private.h"
 #include <errno.h>
@@ -90,6 +91,7 @@ static const struct setting reclaim[] = {
 
 static const struct setting hot_index[] = {
     {"size", SIZE, AT(hot_size), "64M", 0, 32ull << 30},
+    {"slot", SIZE, AT(hot_slot), "8K", HOT_SLOT_MIN, HOT_SLOT_MAX},
 };
 
 static const struct setting rebalance[] = {

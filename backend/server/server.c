@@ -301,7 +301,7 @@ static struct hot *open_hot(const struct server_config *config,
     struct hot *hot;
 
     if (config->hot_size == 0 || config->audit_log[0] != '\0' ||
-        hot_open(config->hot_size, &hot) != 0) {
+        hot_open(config->hot_size, config->hot_slot, &hot) != 0) {
         return NULL;
     }
     meta_watch_changes(cluster->meta, on_change, hot);

@@ -110,6 +110,7 @@ struct server_config {
     uint64_t reserve;          /* bytes, of each drive */
     uint64_t metadata_reserve; /* bytes */
     uint64_t hot_size;         /* bytes of the hot index; 0: none */
+    uint64_t hot_slot;         /* bytes of a slot */
     uint64_t may_miss; /* shards of a chunk, when a write is acknowledged */
     struct server_slow_config slow;
     bool core_dumps;

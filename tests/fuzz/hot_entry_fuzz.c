@@ -11,7 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static uint64_t copy[HOT_PAYLOAD_MAX / 8];
     static union {
         struct hot_header header;
-        uint8_t bytes[HOT_PAGE + HOT_PAGE + HOT_WAYS * HOT_SLOT_SIZE];
+        uint8_t bytes[HOT_PAGE + HOT_PAGE + HOT_WAYS * HOT_SLOT_MIN];
     } region __attribute__((aligned(8)));
     struct hot_slot *slot = (struct hot_slot *)&region.bytes[2 * HOT_PAGE];
     struct hot_found found;
@@ -26,14 +26,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         (void)hot_may_read(&found, "AKIA", 4, 1);
     }
     free(exact);
-    if (size > HOT_PAYLOAD_MAX) {
-        return 0;
-    }
     region.header.magic = HOT_MAGIC;
     region.header.version = HOT_VERSION;
     region.header.sets = 1;
+    region.header.slot_size = HOT_SLOT_MIN;
     region.header.robust.alive = 1;
     MUST(hot_view_open(&view, &region, sizeof(region)));
+    if (size > view.payload_max) {
+        return 0;
+    }
     slot->hash = hot_question_hash(&view, "k", 1);
     slot->size = (uint32_t)size;
     slot->crc = crc32c(0, data, size);

@@ -363,6 +363,16 @@ $t->{s3d} = 'audit_log = "' . $t->dir() . '/audit.log";';
 $t->start_s3d();
 is(never('what is logged', @other)->{body}, 'seven', 'though it is read');
 $t->stop('s3d');
+$t->{s3d} = 'hot_index = { slot = "64K"; };';
+$t->start_s3d();
+my @bigger = ('GET', '/other/bigger');
+$t->put('/other/bigger', body => $body{bigger});
+# workers have the new index when they have found the new s3d
+$t->wait_for('a new index', sub { is_hot(warm(@bigger)) });
+ok(is_hot(warm(@bigger)), 'larger slots have room for 20000 bytes');
+is(normal(shown($t->request(@bigger))), normal(shown(asked(@bigger))),
+    'and the answer is the same');
+$t->stop('s3d');
 $t->{s3d} = 'hot_index = { size = "0"; };';
 $t->start_s3d();
 is(never('nothing of an index without room', @other)->{body}, 'seven',

@@ -35,12 +35,13 @@ struct reader {
     struct hot_found found;
 };
 
-static struct hot *open_index(size_t size, struct reader *reader)
+static struct hot *open_index_of(size_t size, size_t slot_size,
+                                 struct reader *reader)
 {
     struct hot_status status;
     struct hot *hot;
 
-    assert_int_equal(hot_open(size, &hot), 0);
+    assert_int_equal(hot_open(size, slot_size, &hot), 0);
     hot_status(hot, &status);
     reader->size = status.size;
     reader->base =
@@ -48,6 +49,11 @@ static struct hot *open_index(size_t size, struct reader *reader)
     assert_true(reader->base != MAP_FAILED);
     assert_true(hot_view_open(&reader->view, reader->base, reader->size));
     return hot;
+}
+
+static struct hot *open_index(size_t size, struct reader *reader)
+{
+    return open_index_of(size, HOT_SLOT_MIN, reader);
 }
 
 static void close_index(struct hot *hot, struct reader *reader)
@@ -354,25 +360,32 @@ static void checksums_are_kept(void **state)
 /* --- what does not fit -----------------------------------------------------*/
 static void bounds_hold(void **state)
 {
-    static char large[HOT_SLOT_SIZE];
+    static char large[HOT_SLOT_MAX];
     struct reader reader;
-    struct hot *hot = open_index(1 << 20, &reader);
+    struct hot *hot;
     const struct hot_header_field broken = {SLICE_LITERAL("a"),
                                             SLICE_LITERAL("b\r\nc: d")};
     struct hot_answer answer;
     struct hot_token token;
 
     (void)state;
-    look(hot, KEY, &token);
-    for (size_t size = 0; size < sizeof(large); size += 7) {
-        answer = answer_of(KEY, slice_of(large, size));
-        if (hot_publish(hot, &token, &answer)) {
-            assert_true(find(&reader));
-            assert_int_equal(reader.found.entry->body_size, size);
-        } else {
-            assert_true(size > 7000);
+    for (size_t slot = HOT_SLOT_MIN; slot <= HOT_SLOT_MAX; slot *= 2) {
+        hot = open_index_of(1 << 20, slot, &reader);
+        look(hot, KEY, &token);
+        for (size_t size = 0; size < slot; size += slot / 500) {
+            answer = answer_of(KEY, slice_of(large, size));
+            if (hot_publish(hot, &token, &answer)) {
+                assert_true(find(&reader));
+                assert_int_equal(reader.found.entry->body_size, size);
+                assert_true(size < hot_body_limit(hot));
+            } else {
+                assert_true(size > slot - 300);
+            }
         }
+        close_index(hot, &reader);
     }
+    hot = open_index(1 << 20, &reader);
+    look(hot, KEY, &token);
     answer = answer_of(KEY, SLICE_LITERAL("bytes"));
     answer.fields = &broken;
     answer.field_count = 1;
@@ -449,22 +462,22 @@ static void survives_garbage(void **state)
     fill(hot, "bytes");
     for (unsigned i = 0; i < 5000; i++) {
         struct hot_slot *slot;
-        size_t which;
 
         memcpy(copy, reader.base, reader.size);
         assert_true(hot_view_open(&view, copy, reader.size));
-        for (which = 0; view.slots[which].hash == 0; which++) {
+        slot = (struct hot_slot *)view.slots;
+        while (slot->hash == 0) {
+            slot = (struct hot_slot *)((uint8_t *)slot + view.slot_size);
         }
-        slot = (struct hot_slot *)&view.slots[which];
         for (unsigned n = 0; n <= i % 4; n++) {
             uint8_t *at = (uint8_t *)slot->payload +
                           random_word() % (sizeof(struct hot_entry) + 64);
             *at = (uint8_t)random_word();
         }
         if (i % 8 == 0) {
-            slot->size = (uint32_t)random_word() % (2 * HOT_SLOT_SIZE);
+            slot->size = (uint32_t)random_word() % (2 * HOT_SLOT_MIN);
         }
-        if (slot->size <= HOT_PAYLOAD_MAX) {
+        if (slot->size <= view.payload_max) {
             slot->crc = crc32c(0, slot->payload, slot->size);
         }
         reader.view = view;
@@ -594,7 +607,7 @@ static void a_killed_one_too(void **state)
     if (child == 0) {
         struct hot *hot;
 
-        if (hot_open(1 << 20, &hot) == 0) {
+        if (hot_open(1 << 20, HOT_SLOT_MIN, &hot) == 0) {
             fill(hot, "bytes");
             descriptor = hot_descriptor(hot);
             (void)!write(tell[1], &descriptor, sizeof(descriptor));
