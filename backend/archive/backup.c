@@ -1,8 +1,10 @@
-/* A backup as it is made: a block of records after the other. */
+/* A backup as it is made: a block after the other, of records or of groups. */
 #include "archive/backup.h"
 #include "archive/private.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -10,13 +12,17 @@
 #define KEY_FIRST "\2" /* no record's key is below */
 
 struct backup {
-    struct kv_iterator *records;
-    struct archive_block block; /* the next one */
+    struct kv_iterator *records; /* of these, or */
+    struct kv_log *log;          /* of its groups */
+    struct archive_block block;  /* the next one */
     struct backup_summary summary;
-    struct buffer made; /* of the file */
-    size_t handed;      /* bytes of it that were handed out */
-    bool complete;      /* its last block is made */
+    struct buffer changes; /* of a block */
+    struct buffer made;    /* of the file */
+    size_t handed;         /* bytes of it that were handed out */
+    bool complete;         /* its last block is made */
 };
+
+/* --- the header ------------------------------------------------------------*/
 
 static int name_cluster(struct meta *meta, uint8_t cluster[DRIVE_UUID_SIZE])
 {
@@ -31,38 +37,86 @@ static int name_cluster(struct meta *meta, uint8_t cluster[DRIVE_UUID_SIZE])
     return error;
 }
 
-static void make_header(struct backup *backup)
+/* What tells a commit from another one of its number; 0: it is not kept. */
+static uint32_t crc_of(struct kv *kv, uint64_t commit)
 {
-    struct archive_header header = {.kind = ARCHIVE_BACKUP};
+    struct kv_position until;
+    struct kv_group group;
+    struct kv_log *log;
+    uint32_t crc = 0;
+
+    if (commit == 0 || kv_log_open(kv, commit - 1, &until, &log) != 0) {
+        return 0;
+    }
+    if (kv_log_next(log, &group) == 0) {
+        crc = crc32c_bytes(group.changes.data, group.changes.size);
+    }
+    kv_log_close(log);
+    return crc;
+}
+
+static int make_header(struct backup *backup, struct meta *meta,
+                       enum archive_kind kind, uint64_t commit)
+{
+    struct backup_summary *summary = &backup->summary;
+    struct archive_header header = {.kind = kind};
+    int error = name_cluster(meta, summary->cluster);
 
     invariant(getrandom(&header.generation, sizeof(header.generation), 0) ==
               sizeof(header.generation));
-    memcpy(header.cluster, backup->summary.cluster, DRIVE_UUID_SIZE);
-    header.created_ms = backup->summary.created_ms;
-    header.position = backup->summary.position;
+    summary->created_ms = clock_wall_ms();
+    memcpy(header.cluster, summary->cluster, DRIVE_UUID_SIZE);
+    header.created_ms = summary->created_ms;
+    header.position = summary->position;
+    header.position.commit = commit;
+    header.crc = crc_of(meta_kv(meta), commit);
     backup->block.generation = header.generation;
     buffer_reserve(&backup->made, ARCHIVE_HEADER_SIZE);
     archive_header_encode(backup->made.data, &header);
     backup->made.size = ARCHIVE_HEADER_SIZE;
+    return error;
 }
+
+/* --- opening ---------------------------------------------------------------*/
 
 int backup_open(struct meta *meta, struct backup **out)
 {
     struct backup *backup = xcalloc(1, sizeof(*backup));
-    struct backup_summary *summary = &backup->summary;
-    int error = name_cluster(meta, summary->cluster);
+    struct kv_position *position = &backup->summary.position;
+    int error = kv_snapshot(meta_kv(meta), position, &backup->records);
 
     if (error == 0) {
-        error =
-            kv_snapshot(meta_kv(meta), &summary->position, &backup->records);
+        kv_seek(backup->records, SLICE_LITERAL(KEY_FIRST));
+        error = make_header(backup, meta, ARCHIVE_BACKUP, position->commit);
     }
     if (error != 0) {
         backup_close(backup);
         return error;
     }
-    summary->created_ms = clock_wall_ms();
-    kv_seek(backup->records, SLICE_LITERAL(KEY_FIRST));
-    make_header(backup);
+    *out = backup;
+    return 0;
+}
+
+int backup_open_journal(struct meta *meta,
+                        const uint8_t store[KV_STORE_ID_SIZE], uint64_t after,
+                        struct backup **out)
+{
+    struct backup *backup = xcalloc(1, sizeof(*backup));
+    struct kv_position *position = &backup->summary.position;
+    int error = kv_log_open(meta_kv(meta), after, position, &backup->log);
+
+    if ((error == 0 || error == -ERANGE) &&
+        memcmp(position->store, store, KV_STORE_ID_SIZE) != 0) {
+        error = -ESTALE;
+    }
+    if (error == 0) {
+        backup->block.mark = after;
+        error = make_header(backup, meta, ARCHIVE_JOURNAL, after);
+    }
+    if (error != 0) {
+        backup_close(backup);
+        return error;
+    }
     *out = backup;
     return 0;
 }
@@ -71,6 +125,8 @@ void backup_close(struct backup *backup)
 {
     if (backup != NULL) {
         kv_iterator_free(backup->records);
+        kv_log_close(backup->log);
+        buffer_free(&backup->changes);
         buffer_free(&backup->made);
         free(backup);
     }
@@ -81,30 +137,82 @@ const struct backup_summary *backup_summary(const struct backup *backup)
     return &backup->summary;
 }
 
-/* Records of about ARCHIVE_BLOCK_GOAL bytes; none: the last block. */
+void backup_piece_name(char out[BACKUP_PIECE_SIZE], uint64_t after,
+                       uint64_t last)
+{
+    int n = snprintf(out, BACKUP_PIECE_SIZE,
+                     "s3d-%016" PRIx64 "-%016" PRIx64 ".journal", after, last);
+
+    invariant(n == BACKUP_PIECE_SIZE - 1);
+}
+
+/* --- blocks: of about ARCHIVE_BLOCK_GOAL bytes -----------------------------*/
+
+static int take_records(struct backup *backup)
+{
+    struct kv_batch *batch = kv_batch_new();
+    struct kv_iterator *records = backup->records;
+
+    while (kv_batch_changes(batch).size < ARCHIVE_BLOCK_GOAL &&
+           kv_valid(records)) {
+        kv_batch_put(batch, kv_key(records), kv_value(records));
+        backup->block.mark = ++backup->summary.records;
+        kv_next(records);
+    }
+    if (kv_batch_changes(batch).size > 0) {
+        buffer_append(&backup->changes, kv_batch_changes(batch).data,
+                      kv_batch_changes(batch).size);
+    }
+    backup->summary.bytes += backup->changes.size;
+    kv_batch_free(batch);
+    return kv_error(records);
+}
+
+static void add_group(struct backup *backup, const struct kv_group *group)
+{
+    uint8_t head[ARCHIVE_GROUP_SIZE];
+
+    put_u64le(head, group->number);
+    put_u64le(head + 8, group->written_s);
+    put_u32le(head + 16, (uint32_t)group->changes.size);
+    buffer_append(&backup->changes, head, sizeof(head));
+    buffer_append(&backup->changes, group->changes.data, group->changes.size);
+    backup->block.mark = group->number;
+    backup->summary.reached_s = group->written_s;
+    backup->summary.groups++;
+}
+
+static int take_groups(struct backup *backup)
+{
+    struct kv_group group;
+    int error = 0;
+
+    while (error == 0 && backup->changes.size < ARCHIVE_BLOCK_GOAL) {
+        error = kv_log_next(backup->log, &group);
+        if (error == 0) {
+            add_group(backup, &group);
+        }
+    }
+    backup->summary.bytes += backup->changes.size;
+    return error == -ENOENT ? 0 : error;
+}
+
+/* The block without anything is the last one. */
 static int make_block(struct backup *backup)
 {
     struct archive_block *block = &backup->block;
-    struct kv_batch *batch = kv_batch_new();
-    size_t size = 0;
     int error;
 
-    while (size < ARCHIVE_BLOCK_GOAL && kv_valid(backup->records)) {
-        kv_batch_put(batch, kv_key(backup->records), kv_value(backup->records));
-        size = kv_batch_changes(batch).size;
-        backup->summary.records++;
-        kv_next(backup->records);
-    }
-    error = kv_error(backup->records);
+    backup->changes.size = 0;
+    error = backup->log != NULL ? take_groups(backup) : take_records(backup);
     if (error == 0) {
-        backup->summary.bytes += size;
         block->written_ms = clock_wall_ms();
-        block->mark = backup->summary.records;
-        block->last = backup->complete = size == 0;
-        archive_block_encode(&backup->made, block, kv_batch_changes(batch));
+        block->last = backup->complete = backup->changes.size == 0;
+        archive_block_encode(
+            &backup->made, block,
+            slice_of(backup->changes.data, backup->changes.size));
         block->number++;
     }
-    kv_batch_free(batch);
     return error;
 }
 

@@ -26,6 +26,7 @@ void archive_header_encode(uint8_t out[ARCHIVE_HEADER_SIZE],
     put_u64le(out + 56, header->created_ms);
     memcpy(out + 64, header->position.store, KV_STORE_ID_SIZE);
     put_u64le(out + 80, header->position.commit);
+    put_u32le(out + 88, header->crc);
     put_u32le(out + ARCHIVE_HEADER_SIZE - 4,
               crc32c_bytes(out, ARCHIVE_HEADER_SIZE - 4));
 }
@@ -35,7 +36,7 @@ int archive_header_decode(const uint8_t in[ARCHIVE_HEADER_SIZE],
 {
     if (memcmp(in, HEADER_MAGIC, 8) != 0 ||
         get_u16le(in + 8) != HEADER_VERSION || in[10] < ARCHIVE_SNAPSHOT ||
-        in[10] > ARCHIVE_BACKUP ||
+        in[10] > ARCHIVE_JOURNAL ||
         get_u32le(in + ARCHIVE_HEADER_SIZE - 4) !=
             crc32c_bytes(in, ARCHIVE_HEADER_SIZE - 4)) {
         return -EBADMSG;
@@ -48,6 +49,7 @@ int archive_header_decode(const uint8_t in[ARCHIVE_HEADER_SIZE],
     header->created_ms = get_u64le(in + 56);
     memcpy(header->position.store, in + 64, KV_STORE_ID_SIZE);
     header->position.commit = get_u64le(in + 80);
+    header->crc = get_u32le(in + 88);
     return 0;
 }
 

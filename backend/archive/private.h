@@ -20,14 +20,17 @@
 #define ARCHIVE_HEADER_SIZE 128u
 #define ARCHIVE_BLOCK_SIZE  56u /* what is before the stored bytes */
 #define ARCHIVE_BLOCK_GOAL  (1u << 20)
-/* Of a block's changes: one group that may not be cut. */
-#define ARCHIVE_BLOCK_MAX KV_BATCH_MAX
+/* Of a block's changes: what is short of the goal, and one group that may not
+ * be cut. */
+#define ARCHIVE_BLOCK_MAX  (KV_BATCH_MAX + 2 * ARCHIVE_BLOCK_GOAL)
+#define ARCHIVE_GROUP_SIZE 20u /* what is before a group, in a journal */
 
 /* Values are on disk: never renumber. */
 enum archive_kind {
     ARCHIVE_SNAPSHOT = 1,
     ARCHIVE_LOG = 2,
     ARCHIVE_BACKUP = 3,
+    ARCHIVE_JOURNAL = 4,
 };
 
 /* --- format.c --------------------------------------------------------------*/
@@ -38,7 +41,9 @@ struct archive_header {
     uint64_t before;        /* the generation whose log this one goes on; 0 */
     uint64_t before_blocks; /* as many as that log has */
     uint64_t created_ms;
-    struct kv_position position; /* of a backup: what it holds */
+    /* Of a backup: what it holds; of a journal: what comes before it. */
+    struct kv_position position;
+    uint32_t crc; /* of the changes of that commit; 0: not known */
 };
 void archive_header_encode(uint8_t out[ARCHIVE_HEADER_SIZE],
                            const struct archive_header *header);
@@ -51,8 +56,9 @@ struct archive_block {
     uint64_t written_ms;
     uint64_t mark; /* of a log: the horizon. Of the last block of a snapshot:
                       blocks of the log that the snapshot needs (A2). Of a
-                      backup: how many records it has so far */
-    bool last;     /* the snapshot or backup is complete */
+                      backup: how many records it has so far; of a journal: the
+                      number of the last group so far */
+    bool last;     /* of the file, but of a log: it is complete */
 };
 /* Appends the block with its changes, deflated. */
 void archive_block_encode(struct buffer *out, const struct archive_block *block,

@@ -1,15 +1,22 @@
 /*
- * s3ctl backup create: s3d hands the file out, and it is written here, where
- * whoever asked for it may write.
+ * s3ctl backup create, journal: s3d hands the files out, and they are written
+ * here, where whoever asked for them may write.
  */
 #include "ctl/ctl.h"
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
+
+#define WATCH_S 10 /* between two looks at the journal */
+/* Of the head of a file: docs/disk-format.md, 'archive/'. */
+#define HEAD_SIZE  128
+#define STORE_AT   64
+#define STORE_SIZE 16
+#define NUMBER     16 /* digits of a commit in a name */
 
 static char *path_in(const char *directory, const char *name)
 {
@@ -19,21 +26,13 @@ static char *path_in(const char *directory, const char *name)
     return (char *)path.data;
 }
 
-/* "s3d-20250102T030405Z-0000000000001234.backup": of the moment and commit. */
-static char *path_for(const char *directory, const json_t *result)
+static const char *text(const json_t *object, const char *name)
 {
-    const time_t at =
-        (time_t)(json_integer_value(json_object_get(result, "created_ms")) /
-                 1000);
-    struct tm utc;
-    char moment[32], name[80];
-    gmtime_r(&at, &utc);
-    strftime(moment, sizeof(moment), "%Y%m%dT%H%M%SZ", &utc);
-    snprintf(name, sizeof(name), "s3d-%s-%016llx.backup", moment,
-             (unsigned long long)json_integer_value(
-                 json_object_get(result, "commit")));
-    return path_in(directory, name);
+    const char *value = json_string_value(json_object_get(object, name));
+    return value != NULL ? value : "";
 }
+
+/* --- a file ----------------------------------------------------------------*/
 
 static int sync_directory(const char *path)
 {
@@ -57,91 +56,226 @@ static int publish(FILE *file, const char *temporary, const char *path,
     return sync_directory(directory);
 }
 
-static void print_created(const char *path, const json_t *result, off_t size,
+static void print_created(const char *path, json_t *result, off_t size,
                           bool json)
 {
     const json_int_t commit =
         json_integer_value(json_object_get(result, "commit"));
     if (!json) {
-        printf("%s: commit %lld, %lld bytes\n", path, (long long)commit,
+        printf("%s: up to commit %lld, %lld bytes\n", path, (long long)commit,
                (long long)size);
         return;
     }
-    json_t *object = json_pack("{s:s,s:I,s:I}", "file", path, "commit", commit,
-                               "size", (json_int_t)size);
-    json_object_update((json_t *)object, (json_t *)result);
-    json_dumpf(object, stdout, JSON_INDENT(2));
+    json_object_set_new(result, "file", json_string(path));
+    json_object_set_new(result, "size", json_integer((json_int_t)size));
+    json_dumpf(result, stdout, JSON_INDENT(2));
     putchar('\n');
-    json_decref(object);
 }
 
-static enum ctl_exit fetch(const char *socket, FILE *file, json_t **result)
+/* What a command gives; *result is NULL, or to be freed. */
+struct order {
+    const char *socket, *command;
+    const json_t *arguments;
+    const char *directory;
+    bool json;
+};
+
+static enum ctl_exit to_file(const struct order *order, FILE *file,
+                             const char *temporary, json_t **result)
 {
-    json_t *arguments = json_object();
-    const enum ctl_exit status =
-        client_fetch(socket, "backup.create", arguments, file, result);
-    const char *why = json_string_value(json_object_get(*result, "error"));
-    if (status == CTL_REFUSED && why != NULL) {
-        fprintf(stderr, "s3ctl: %s\n", why);
+    const enum ctl_exit status = client_fetch(order->socket, order->command,
+                                              order->arguments, file, result);
+    if (status != CTL_OK || !json_is_true(json_object_get(*result, "file"))) {
+        return status;
     }
-    json_decref(arguments);
+    char *path = path_in(order->directory, text(*result, "name"));
+    struct stat st = {0};
+    const int error = publish(file, temporary, path, order->directory);
+    if (error != 0) {
+        fprintf(stderr, "s3ctl: %s: %s\n", path, strerror(-error));
+    } else if (fstat(fileno(file), &st) == 0) {
+        print_created(path, *result, st.st_size, order->json);
+    }
+    free(path);
+    return error == 0 ? CTL_OK : CTL_REFUSED;
+}
+
+static enum ctl_exit to_directory(const struct order *order, json_t **result)
+{
+    char *temporary = path_in(order->directory, ".s3d-backup-XXXXXX");
+    const int fd = mkstemp(temporary); /* 0600 */
+    FILE *file = fd >= 0 ? fdopen(fd, "w") : NULL;
+    enum ctl_exit status = CTL_REFUSED;
+    if (file == NULL) {
+        fprintf(stderr, "s3ctl: %s: %s\n", order->directory, strerror(errno));
+    } else {
+        status = to_file(order, file, temporary, result);
+        fclose(file);
+        unlink(temporary); /* unless it has its name */
+    }
+    free(temporary);
     return status;
 }
 
-static enum ctl_exit to_directory(const char *socket, const char *directory,
-                                  FILE *file, const char *temporary, bool json)
+static void print_refused(const json_t *result)
 {
-    json_t *result = NULL;
-    enum ctl_exit status = fetch(socket, file, &result);
-    if (status == CTL_OK) {
-        char *path = path_for(directory, result);
-        const int error = publish(file, temporary, path, directory);
-        struct stat st = {0};
-        if (error != 0) {
-            fprintf(stderr, "s3ctl: %s: %s\n", path, strerror(-error));
-            status = CTL_REFUSED;
-        } else if (fstat(fileno(file), &st) == 0) {
-            print_created(path, result, st.st_size, json);
-        }
-        free(path);
+    if (text(result, "error")[0] != '\0') {
+        fprintf(stderr, "s3ctl: %s\n", text(result, "error"));
     }
-    json_decref(result);
-    return status;
 }
 
-static enum ctl_exit to_stdout(const char *socket)
+/* --- backup create ---------------------------------------------------------*/
+
+static enum ctl_exit to_stdout(const struct order *order, json_t **result)
 {
-    json_t *result = NULL;
     if (isatty(STDOUT_FILENO)) {
         fprintf(stderr, "s3ctl: stdout is a terminal\n");
         return CTL_USAGE;
     }
-    enum ctl_exit status = fetch(socket, stdout, &result);
+    const enum ctl_exit status = client_fetch(order->socket, order->command,
+                                              order->arguments, stdout, result);
     if (status == CTL_OK && fflush(stdout) != 0) {
         perror("s3ctl: stdout");
-        status = CTL_REFUSED;
+        return CTL_REFUSED;
     }
-    json_decref(result);
     return status;
 }
 
 enum ctl_exit run_backup_create(const struct ctl_given *given, char **words)
 {
-    const char *where = words[0], *socket = ctl_socket(given);
-    if (strcmp(where, "-") == 0) {
-        return to_stdout(socket);
+    json_t *arguments = json_object(), *result = NULL;
+    const struct order order = {ctl_socket(given), "backup.create", arguments,
+                                words[0], given->json};
+    const enum ctl_exit status = strcmp(words[0], "-") == 0
+                                     ? to_stdout(&order, &result)
+                                     : to_directory(&order, &result);
+    print_refused(result);
+    json_decref(result);
+    json_decref(arguments);
+    return status;
+}
+
+/* --- backup journal --------------------------------------------------------*/
+
+/* A file of the directory, and the last commit in it. */
+struct end {
+    char *path; /* NULL: there is none */
+    uint64_t commit;
+};
+
+/* The number before the suffix of a name that is s3d's. */
+static bool ends_with_number(const char *name, const char *suffix,
+                             uint64_t *commit)
+{
+    const size_t size = strlen(name), tail = strlen(suffix);
+    uint8_t number[NUMBER / 2];
+    if (strncmp(name, "s3d-", 4) != 0 || size < 4 + NUMBER + tail ||
+        strcmp(name + size - tail, suffix) != 0 ||
+        hex_decode(number, slice_of(name + size - tail - NUMBER, NUMBER)) !=
+            0) {
+        return false;
     }
-    char *temporary = path_in(where, ".s3d-backup-XXXXXX");
-    const int fd = mkstemp(temporary); /* 0600 */
-    FILE *file = fd >= 0 ? fdopen(fd, "w") : NULL;
-    enum ctl_exit status = CTL_REFUSED;
-    if (file == NULL) {
-        fprintf(stderr, "s3ctl: %s: %s\n", where, strerror(errno));
-    } else {
-        status = to_directory(socket, where, file, temporary, given->json);
+    *commit = get_u64be(number);
+    return true;
+}
+
+static void find_end(const char *directory, const char *suffix, struct end *end)
+{
+    DIR *list = opendir(directory);
+    const struct dirent *entry;
+    uint64_t commit;
+    while (list != NULL && (entry = readdir(list)) != NULL) {
+        if (ends_with_number(entry->d_name, suffix, &commit) &&
+            (end->path == NULL || commit > end->commit)) {
+            free(end->path);
+            end->path = path_in(directory, entry->d_name);
+            end->commit = commit;
+        }
+    }
+    if (list != NULL) {
+        closedir(list);
+    }
+}
+
+/* The store that a file is of, as hex digits. */
+static bool read_store(const char *path, char store[2 * STORE_SIZE + 1])
+{
+    uint8_t head[HEAD_SIZE];
+    FILE *file = fopen(path, "re");
+    const bool read = file != NULL &&
+                      fread(head, 1, sizeof(head), file) == sizeof(head) &&
+                      memcmp(head, "S3DARCHV", 8) == 0;
+    if (file != NULL) {
         fclose(file);
-        unlink(temporary); /* unless it has its name */
     }
-    free(temporary);
+    if (!read) {
+        fprintf(stderr, "s3ctl: %s: it is no file of a backup\n", path);
+        return false;
+    }
+    hex_encode(store, head + STORE_AT, STORE_SIZE);
+    return true;
+}
+
+/* What comes after that file. *gone: it is not in the journal any more. */
+static enum ctl_exit pull_after(struct order *order, const struct end *end,
+                                bool *gone)
+{
+    char store[2 * STORE_SIZE + 1];
+    json_t *result = NULL;
+    if (!read_store(end->path, store)) {
+        return CTL_REFUSED;
+    }
+    json_t *arguments = json_pack("{s:s,s:I}", "store", store, "after",
+                                  (json_int_t)end->commit);
+    order->arguments = arguments;
+    const enum ctl_exit status = to_directory(order, &result);
+    *gone = json_is_true(json_object_get(result, "gone"));
+    if (!*gone) {
+        print_refused(result);
+    }
+    json_decref(result);
+    json_decref(arguments);
+    return status;
+}
+
+/* From the end of the journal there, or if that is too long ago from the newest
+ * backup, which begins a new piece of history. */
+static enum ctl_exit pull(struct order *order)
+{
+    struct end piece = {0}, backup = {0};
+    enum ctl_exit status = CTL_REFUSED;
+    bool gone = true;
+    find_end(order->directory, ".journal", &piece);
+    find_end(order->directory, ".backup", &backup);
+    if (backup.path == NULL) {
+        fprintf(stderr, "s3ctl: %s: it holds no backup to go on from\n",
+                order->directory);
+        gone = false;
+    } else if (piece.path != NULL) {
+        status = pull_after(order, &piece, &gone);
+    }
+    if (gone && (piece.path == NULL || backup.commit > piece.commit)) {
+        status = pull_after(order, &backup, &gone);
+    }
+    if (gone) {
+        fprintf(stderr, "s3ctl: what follows is not in the journal any more: "
+                        "make a new backup\n");
+    }
+    free(piece.path);
+    free(backup.path);
+    return status;
+}
+
+enum ctl_exit run_backup_journal(const struct ctl_given *given, char **words)
+{
+    const bool watch = (given->options & CTL_WATCH) != 0;
+    struct order order = {ctl_socket(given), "backup.journal", NULL, words[0],
+                          given->json};
+    enum ctl_exit status = pull(&order);
+    while (watch && status == CTL_OK) {
+        fflush(stdout);
+        sleep(WATCH_S);
+        status = pull(&order);
+    }
     return status;
 }

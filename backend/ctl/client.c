@@ -236,7 +236,7 @@ enum ctl_exit client_fetch(const char *path, const char *command,
     int fd;
     enum ctl_exit status = ask(path, command, arguments, result, &fd);
     const bool refused = status != CTL_OK;
-    bool end = refused;
+    bool end = refused || !json_is_true(json_object_get(*result, "file"));
 
     while (status == CTL_OK && !end) {
         errno = EIO;

@@ -38,8 +38,9 @@ int client_try(const char *socket, const char *command, const json_t *arguments,
 enum ctl_exit client_follow(const char *socket, const char *command,
                             const json_t *arguments, json_t **result);
 
-/* The same of a command whose reply is followed by a file, which is written to
- * `file` up to its end; what went wrong on the way was reported on stderr. */
+/* The same of a command whose reply is followed by a file, if it says so, which
+ * is written to `file` up to its end; what went wrong on the way was reported
+ * on stderr. */
 enum ctl_exit client_fetch(const char *socket, const char *command,
                            const json_t *arguments, FILE *file,
                            json_t **result);
@@ -96,6 +97,9 @@ enum ctl_exit run_rebuild(const struct ctl_given *given, char **words);
 enum ctl_exit run_backup_verify(const struct ctl_given *given, char **words);
 /* backup.c: a file in a directory, or for "-" on stdout. */
 enum ctl_exit run_backup_create(const struct ctl_given *given, char **words);
+/* What the journal has beyond the files of a directory; watched, again and
+ * again. */
+enum ctl_exit run_backup_journal(const struct ctl_given *given, char **words);
 /* purge.c */
 enum ctl_exit run_purge(const struct ctl_given *given, char **words);
 /* doctor.c */

@@ -18,7 +18,7 @@ enum ctl_option {
     CTL_DESCRIPTION = 1 << 5,
     CTL_POLICY = 1 << 6,  /* --policy-file */
     CTL_CONTEXT = 1 << 7, /* --context, any number of them */
-    CTL_WATCH = 1 << 8,   /* --watch, of healing */
+    CTL_WATCH = 1 << 8,   /* --watch, of healing and backups */
     CTL_YES = 1 << 9,
     CTL_FORCE = 1 << 10,
     CTL_FILTER = 1 << 11, /* --bucket, --prefix */
@@ -28,12 +28,14 @@ enum ctl_option {
     CTL_CONFIG = 1 << 15, /* -c */
     CTL_NGINX = 1 << 16,  /* --nginx-conf */
     CTL_LIMITS = 1 << 17, /* --bytes, --objects, --requests */
+    CTL_POINT = 1 << 18,  /* --journal, --until, of backups */
 };
 
 /* What was given. */
 struct ctl_given {
     const char *socket; /* NULL: not given */
     const char *config, *nginx_conf;
+    const char *journal, *until;
     const char *account, *path, *description, *policy_file;
     const char *access_key, *secret_key_file;
     const char *bucket, *prefix, *suffix;

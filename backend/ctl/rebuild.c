@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define ARGUMENTS_MAX 8
+#define ARGUMENTS_MAX 12
 
 /* A command line that grows. */
 struct line {
@@ -59,10 +59,18 @@ static enum ctl_exit become_s3d(struct line *line, bool json)
     return CTL_UNREACHABLE;
 }
 
+static void add_backup(struct line *line, const struct ctl_given *given,
+                       const char *backup)
+{
+    add_option(line, "-B", backup);
+    add_option(line, "-J", given->journal);
+    add_option(line, "-U", given->until);
+}
+
 enum ctl_exit run_rebuild(const struct ctl_given *given, char **words)
 {
     struct line line = {.arguments = {"s3d", "-R"}, .count = 2};
-    add_option(&line, "-B", words[0]);
+    add_backup(&line, given, words[0]);
     add_option(&line, "-c", given->config);
     return become_s3d(&line, given->json);
 }
@@ -70,6 +78,6 @@ enum ctl_exit run_rebuild(const struct ctl_given *given, char **words)
 enum ctl_exit run_backup_verify(const struct ctl_given *given, char **words)
 {
     struct line line = {.arguments = {"s3d"}, .count = 1};
-    add_option(&line, "-B", words[0]);
+    add_backup(&line, given, words[0]);
     return become_s3d(&line, given->json);
 }

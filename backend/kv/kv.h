@@ -107,6 +107,14 @@ struct kv_position {
  * Commits wait until it is made, not for it. -EIO. */
 int kv_snapshot(struct kv *kv, struct kv_position *position,
                 struct kv_iterator **iterator);
+void kv_iterator_free(struct kv_iterator *iterator);
+void kv_seek(struct kv_iterator *iterator, struct slice key); /* first >= key */
+void kv_next(struct kv_iterator *iterator);
+bool kv_valid(struct kv_iterator *iterator); /* false also after an error */
+struct slice kv_key(struct kv_iterator *iterator); /* until it moves */
+struct slice kv_value(struct kv_iterator *iterator);
+int kv_error(struct kv_iterator *iterator); /* 0, or -EIO: check at the end */
+
 /* Groups of commits, one by one, as the journal keeps them for a while. */
 struct kv_log;
 struct kv_group {
@@ -116,20 +124,14 @@ struct kv_group {
                              kv_batch_settle() where they are put again */
 };
 /* Those after `after`, up to the last one that is committed now, which *until
- * says. -ERANGE: they are kept no more, or the store never got so far; -ENOENT:
- * it keeps none at all; -EIO. The store outlives the log. Of one thread. */
+ * says. -ERANGE, after which it says that too: they are kept no more, or the
+ * store never got so far; -ENOENT: it keeps none at all; -EIO. The store
+ * outlives the log. Of one thread. */
 int kv_log_open(struct kv *kv, uint64_t after, struct kv_position *until,
                 struct kv_log **log);
 /* -ENOENT: that was the last one. */
 int kv_log_next(struct kv_log *log, struct kv_group *group);
 void kv_log_close(struct kv_log *log); /* NULL is allowed */
-void kv_iterator_free(struct kv_iterator *iterator);
-void kv_seek(struct kv_iterator *iterator, struct slice key); /* first >= key */
-void kv_next(struct kv_iterator *iterator);
-bool kv_valid(struct kv_iterator *iterator); /* false also after an error */
-struct slice kv_key(struct kv_iterator *iterator); /* until it moves */
-struct slice kv_value(struct kv_iterator *iterator);
-int kv_error(struct kv_iterator *iterator); /* 0, or -EIO: check at the end */
 
 /* What LevelDB says of itself; of the primary, where there are mirrors. */
 #define KV_LEVELS 7

@@ -29,7 +29,7 @@ struct run {
     struct drive_identity identities[SERVER_DRIVES_MAX]; /* of a drive */
     const char *metadata[KV_MIRRORS_MAX];                /* that are made */
     unsigned metadata_count;
-    const char *backup; /* NULL: the drives' archive is taken */
+    const struct backup_source *backup; /* NULL: the drives' archive is taken */
     struct backup_summary summary;
     struct kv *scratch;
     json_t *told; /* NULL: what is found is printed as it is */
@@ -255,21 +255,12 @@ static int choose_metadata(struct run *run)
 
 /* --- the backup ------------------------------------------------------------*/
 
-static int check_backup(const char *path, struct backup_summary *summary)
-{
-    const int error = backup_check(io_posix(), path, summary);
-    if (error != 0) {
-        log_error("%s: %s", path,
-                  error == -EBADMSG ? "it is no backup, not whole, or damaged"
-                                    : strerror(-error));
-    }
-    return error;
-}
-
-/* The whole of it, before anything is written. */
+/* The whole of it, before anything is written. What is wrong was logged. */
 static int look_at_backup(struct run *run)
 {
-    return run->backup != NULL ? check_backup(run->backup, &run->summary) : 0;
+    return run->backup != NULL
+               ? backup_check(io_posix(), run->backup, &run->summary)
+               : 0;
 }
 
 static int match_backup(const struct run *run)
@@ -278,7 +269,7 @@ static int match_backup(const struct run *run)
         memcmp(run->summary.cluster, run->record.uuid.data, DRIVE_UUID_SIZE) !=
             0) {
         log_error("%s is a backup of another cluster than the drives'",
-                  run->backup);
+                  run->backup->file);
         return -EINVAL;
     }
     return 0;
@@ -300,21 +291,29 @@ static void print_moment(char out[MOMENT_SIZE], uint64_t ms)
     strftime(out, MOMENT_SIZE, "%Y-%m-%d %H:%M:%S", &utc);
 }
 
+/* Of which moment the state is. */
+static uint64_t moment_of(const struct backup_summary *summary)
+{
+    return summary->groups > 0 ? summary->reached_s * 1000
+                               : summary->created_ms;
+}
+
 static json_t *summary_json(const struct backup_summary *summary)
 {
     char cluster[2 * DRIVE_UUID_SIZE + 1];
     hex_encode(cluster, summary->cluster, DRIVE_UUID_SIZE);
-    return json_pack("{s:s,s:I,s:I,s:I,s:I}", "cluster", cluster, "commit",
-                     (json_int_t)summary->position.commit, "created_ms",
-                     (json_int_t)summary->created_ms, "records",
-                     (json_int_t)summary->records, "bytes",
+    return json_pack("{s:s,s:I,s:I,s:I,s:I,s:I}", "cluster", cluster, "commit",
+                     (json_int_t)summary->position.commit, "moment_ms",
+                     (json_int_t)moment_of(summary), "records",
+                     (json_int_t)summary->records, "groups",
+                     (json_int_t)summary->groups, "bytes",
                      (json_int_t)summary->bytes);
 }
 
-int server_check_backup(const char *path, bool json)
+int server_check_backup(const struct backup_source *source, bool json)
 {
     struct backup_summary summary;
-    if (check_backup(path, &summary) != 0) {
+    if (backup_check(io_posix(), source, &summary) != 0) {
         return 1;
     }
     if (json) {
@@ -324,11 +323,12 @@ int server_check_backup(const char *path, bool json)
         json_decref(object);
     } else {
         char moment[MOMENT_SIZE], cluster[2 * DRIVE_UUID_SIZE + 1];
-        print_moment(moment, summary.created_ms);
+        print_moment(moment, moment_of(&summary));
         hex_encode(cluster, summary.cluster, DRIVE_UUID_SIZE);
         printf("whole: cluster %s, commit %" PRIu64 ", %s UTC, %" PRIu64
-               " records\n",
-               cluster, summary.position.commit, moment, summary.records);
+               " records, %" PRIu64 " groups of the journal\n",
+               cluster, summary.position.commit, moment, summary.records,
+               summary.groups);
     }
     return 0;
 }
@@ -423,7 +423,7 @@ static void make_lines(const struct rebuild_report *report,
 static void print_backup(const struct backup_summary *summary)
 {
     char moment[MOMENT_SIZE];
-    print_moment(moment, summary->created_ms);
+    print_moment(moment, moment_of(summary));
     printf("The metadata are those of %s UTC, commit %" PRIu64
            ".\nWhat the drives hold from after that is not reclaimed until "
            "`s3ctl backup\naccept --yes`.\n",
@@ -558,7 +558,8 @@ static void close_drives(struct cluster *cluster)
     }
 }
 
-int server_rebuild(struct server_config *config, const char *backup, bool json)
+int server_rebuild(struct server_config *config,
+                   const struct backup_source *backup, bool json)
 {
     struct run run = {
         .config = config, .backup = backup, .told = json ? json_array() : NULL};

@@ -146,8 +146,10 @@ int server_run(struct server_config *config, const char *config_path);
  * (docs/backup.md); what it did goes to stdout, for people or as JSON. Takes
  * over `config`. Returns the exit status as above.
  */
-int server_rebuild(struct server_config *config, const char *backup, bool json);
-/* s3d -B: whether a file is a whole backup, and of what. As above. */
-int server_check_backup(const char *backup, bool json);
+struct backup_source; /* archive/backup.h */
+int server_rebuild(struct server_config *config,
+                   const struct backup_source *backup, bool json);
+/* s3d -B: whether a backup is whole, and of what. As above. */
+int server_check_backup(const struct backup_source *backup, bool json);
 
 #endif

@@ -2,7 +2,8 @@
 
 # The drill: a backup of the metadata is made under load; then things are
 # overwritten, deleted, reclaimed and added; every mirror is lost; and what was
-# at the moment of the backup is restored, byte for byte.
+# at the moment of the backup is restored, byte for byte; and then, with the
+# journal, what was a moment before the mishap.
 
 use strict;
 use warnings;
@@ -86,7 +87,7 @@ is($?, 0, 'no write failed');
 my $last = writes('done');
 
 my $file = $backup->{file};
-is_deeply([ glob "$dir/backups/{*,.s3d*}" ], [ $file ],
+is_deeply([ glob "$dir/backups/{*,.s3d-*}" ], [ $file ],
     'one file, nothing half done');
 is(sprintf('%o', (stat $file)[2] & 07777), '600', 'which is nobody else\'s');
 is(-s $file, $backup->{size}, 'as large as it was said');
@@ -98,6 +99,13 @@ ok(s3ctl('backup', 'verify', "$dir/piped")->{commit} >= $backup->{commit},
     'the same in a pipe');
 is(s3ctl('backup', 'create', "$dir/nowhere"), undef, 'nowhere');
 
+# --- the journal --------------------------------------------------------------
+
+is($t->put('/bkt/late', body => 'before the mishap')->{status}, 200, 'late');
+my $point = s3ctl('backup', 'journal', "$dir/backups");
+ok($point && $point->{commit} > $backup->{commit}, 'what was committed since')
+    or diag(said());
+
 # --- after it -----------------------------------------------------------------
 
 is($t->put('/bkt/small', body => 'overwritten')->{status}, 200, 'overwritten');
@@ -108,13 +116,20 @@ $t->wait_for('extents to go', sub {
     s3ctl('reclaim', 'start');
     return s3ctl('reclaim', 'status')->{extents_removed} > 0;
 });
+my $pulled = s3ctl('backup', 'journal', "$dir/backups");
+ok($pulled && $pulled->{commit} > $point->{commit}, 'the mishap, too');
+my @journal = ('--journal', "$dir/backups");
+is(s3ctl('backup', 'verify', $file, @journal)->{commit}, $pulled->{commit},
+    'one goes on from the other');
+is(s3ctl('backup', 'verify', $file, @journal, '--until',
+    '2030-01-01T00:00:00Z'), undef, 'not up to a moment that has not come');
 $t->stop('s3d');
 
 # --- what is refused ----------------------------------------------------------
 
 sub restore {
-    my ($from) = @_;
-    return s3ctl('restore', '-c', "$dir/s3d.conf", $from);
+    my ($from, @more) = @_;
+    return s3ctl('restore', '-c', "$dir/s3d.conf", $from, @more);
 }
 
 is(restore($file), undef, 'not over metadata that are there');
@@ -181,6 +196,24 @@ ok($status->{extents_held} > 0, 'extents from before are held');
 is($status->{extents_removed}, 0, 'nothing goes');
 is($t->put('/bkt/small', body => 'again')->{status}, 200, 'writes go on');
 is(body('small'), '200 again', 'and are read');
+
+# --- another point of the same history ----------------------------------------
+
+is(s3ctl('backup', 'journal', "$dir/backups"), undef,
+    'the restored store is another one');
+like(said(), qr/a backup of another store/, 'it says so');
+$t->stop('s3d');
+remove_tree(@lost);
+$report = restore($file, @journal, '--until', $point->{commit});
+ok($report, 'restored to a point of the journal') or diag(said());
+is($report->{backup}{commit}, $point->{commit}, 'that commit');
+$t->start_s3d();
+is(body($_), "200 $before{$_}", "$_ is as it was") for sort keys %before;
+is(body('late'), '200 before the mishap', 'what was written after the backup');
+is(body('new'), '404 NoSuchKey', 'but not what came later');
+is(join(' ', grep { body("load$_") ne "200 " . "load $_ " x 50 } 1 .. $last),
+    '', 'all that was acknowledged');
+is($t->put('/bkt/small', body => 'again')->{status}, 200, 'writes go on');
 
 # An old mirror that comes back is of another store.
 $t->stop('s3d');

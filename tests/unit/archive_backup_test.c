@@ -91,7 +91,7 @@ static int check(struct world *w, struct slice file,
                  struct backup_summary *summary)
 {
     assert_int_equal(io_write_file(w->io, PATH, file.data, file.size), 0);
-    return backup_check(w->io, PATH, summary);
+    return backup_check(w->io, &(struct backup_source){.file = PATH}, summary);
 }
 
 static void expect_restored(struct world *w, const struct buffer *wanted)
@@ -100,7 +100,10 @@ static void expect_restored(struct world *w, const struct buffer *wanted)
     struct backup_summary summary;
     struct buffer found;
 
-    assert_int_equal(backup_restore(w->io, PATH, kv, &summary), 0);
+    assert_int_equal(backup_restore(w->io,
+                                    &(struct backup_source){.file = PATH}, kv,
+                                    &summary),
+                     0);
     found = records_of(kv);
     assert_int_equal(found.size, wanted->size);
     assert_memory_equal(found.data, wanted->data, found.size);
@@ -187,7 +190,9 @@ static void test_refused(void **state)
                      -EBADMSG);
     buffer_free(&file);
     assert_int_equal(io_unlink(w.io, PATH), 0);
-    assert_int_equal(backup_check(w.io, PATH, &summary), -ENOENT);
+    assert_int_equal(
+        backup_check(w.io, &(struct backup_source){.file = PATH}, &summary),
+        -ENOENT);
     teardown(&w);
 }
 
