@@ -73,7 +73,7 @@ const struct ctl_option_row ctl_options[] = {
      "service-account add: narrows what it may"},
     {"bucket", 0, "NAME", CTL_FILTER, AT(bucket), "only what is in this bucket"},
     {"prefix", 0, "TEXT", CTL_FILTER, AT(prefix),
-     "only keys that begin so"},
+     "only keys that begin so; usage, quota show: buckets"},
     {"suffix", 0, "TEXT", CTL_EVENT, AT(suffix),
      "events tail: only keys that end so"},
     {"event", 0, "TYPE", CTL_EVENT, 0, take_event,

@@ -85,6 +85,9 @@ void print_usage_of(const json_t *result, const char *argument)
     (void)argument;
     print_list(result, "buckets", "BUCKET", "account");
     print_list(result, "accounts", "ACCOUNT", "number");
+    if (json_is_true(json_object_get(result, "truncated"))) {
+        puts("There are more: --prefix or --account shows some of them.");
+    }
 }
 
 void print_recount(const json_t *result, const char *argument)

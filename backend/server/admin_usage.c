@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A reply is one frame (FRAME_MESSAGE_MAX): so many entries fit. */
+#define ENTRIES_MAX 500
+
 static json_t *integer(uint64_t value)
 {
     return json_integer((json_int_t)value);
@@ -49,14 +52,24 @@ struct view {
     struct admin_call *call;
     const char *bucket;  /* NULL: all */
     const char *account; /* canonical id; NULL: all */
+    struct slice prefix; /* of the names of buckets */
     bool limited;        /* only who has a limit */
     json_t *list;
+    unsigned entries;
+    bool truncated; /* there are more of them */
 };
 
 static void show(struct view *view, json_t *named,
                  const struct meta_usage *usage, const Meta__Quota *quota)
 {
-    json_t *numbers = usage_json(usage);
+    json_t *numbers;
+    if (view->entries == ENTRIES_MAX) {
+        view->truncated = true;
+        json_decref(named);
+        return;
+    }
+    view->entries++;
+    numbers = usage_json(usage);
     json_object_update(named, numbers);
     json_decref(numbers);
     if (is_limited(quota)) {
@@ -90,9 +103,11 @@ static void show_bucket(struct view *view, const Meta__Bucket *bucket)
 static int show_buckets(struct view *view)
 {
     struct meta_scan *scan =
-        meta_scan_buckets(view->call->server->cluster.meta, SLICE_LITERAL(""));
+        meta_scan_buckets(view->call->server->cluster.meta, view->prefix);
     int error = 0;
-    for (; error == 0 && meta_scan_valid(scan); meta_scan_next(scan)) {
+    for (; error == 0 && !view->truncated && meta_scan_valid(scan) &&
+           slice_has_prefix(meta_scan_key(scan), view->prefix);
+         meta_scan_next(scan)) {
         struct arena *arena = arena_new();
         Meta__Bucket *bucket;
         error = meta_scan_bucket(scan, arena, &bucket);
@@ -126,6 +141,13 @@ static bool show_account(const struct iam_account *account, void *context)
     return true;
 }
 
+/* A bucket's name is a prefix of itself. */
+static struct slice prefix_of(const struct admin_call *call, const char *bucket)
+{
+    const char *prefix = bucket != NULL ? bucket : admin_text(call, "prefix");
+    return slice_from_string(prefix != NULL ? prefix : "");
+}
+
 static int show_all(struct admin_call *call, bool limited)
 {
     struct view view = {.call = call,
@@ -135,6 +157,7 @@ static int show_all(struct admin_call *call, bool limited)
     struct iam_account account = {0};
     json_t *object = json_object();
     int error = 0;
+    view.prefix = prefix_of(call, view.bucket);
     if (admin_text(call, "account") != NULL) {
         error = admin_account(call, &account);
         view.account = account.id;
@@ -155,6 +178,7 @@ static int show_all(struct admin_call *call, bool limited)
         json_decref(object);
         return error;
     }
+    json_object_set_new(object, "truncated", json_boolean(view.truncated));
     return admin_reply(call, object);
 }
 
@@ -229,7 +253,11 @@ static int tell(struct meta *meta, const struct meta_recount *recount,
     } else if (error == -ENOENT) { /* deleted meanwhile */
         error = 0;
     }
-    json_array_append_new(list, entry);
+    if (json_array_size(list) < ENTRIES_MAX) {
+        json_array_append_new(list, entry);
+    } else {
+        json_decref(entry);
+    }
     arena_free(arena);
     return error;
 }

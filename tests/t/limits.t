@@ -78,6 +78,7 @@ is(scalar @{ $t->ctl(qw(quota show))->{buckets} }, 1, 'of who has some');
 like(`$ctl usage`, qr/^bkt +root +2048 of 2048, 100 % +3 of 3, 100 %/m,
     'a table');
 ok($t->ctl(qw(quota set bkt --objects 0)), 'one limit goes');
+is(scalar @{ $t->ctl(qw(usage --prefix b))->{buckets} }, 1, 'of some buckets');
 is_deeply($t->ctl(qw(quota show bkt))->{buckets}[0]{quota},
     { bytes => 2048 }, 'the other stays');
 ok($t->ctl(qw(quota remove bkt)), 'no limits');
