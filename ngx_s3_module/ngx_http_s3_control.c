@@ -36,6 +36,8 @@ static void ngx_http_s3_control_close_fd(ngx_http_s3_control_t *control);
 static ngx_int_t ngx_http_s3_control_process(ngx_http_s3_control_t *control,
     u_char *pos, u_char *last);
 static ngx_int_t ngx_http_s3_control_welcome(ngx_http_s3_control_t *control);
+static ngx_int_t ngx_http_s3_control_trace_set(
+    ngx_http_s3_control_t *control);
 static ngx_int_t ngx_http_s3_control_set_drives(
     ngx_http_s3_control_t *control, Wire__Welcome *welcome);
 static ngx_int_t ngx_http_s3_control_key_reply(
@@ -256,6 +258,7 @@ ngx_http_s3_control_hello(ngx_http_s3_control_t *control)
     wire__hello__init(&hello);
     hello.version = FRAME_VERSION;
     hello.hot = HOT_VERSION;
+    hello.trace = 1;
 
     return ngx_http_s3_control_send(control, FRAME_HELLO, &hello.base);
 }
@@ -337,6 +340,7 @@ ngx_http_s3_control_drop(ngx_http_s3_control_t *control)
         control->out = NULL;
         control->drives = NULL;
         control->status = 0;
+        control->trace = 0;
         control->reader.message = NULL;
     }
 }
@@ -587,6 +591,10 @@ ngx_http_s3_control_process(ngx_http_s3_control_t *control, u_char *pos,
             ngx_http_s3_control_leave(control);
             return NGX_OK;
 
+        case FRAME_TRACE_SET:
+            rc = ngx_http_s3_control_trace_set(control);
+            break;
+
         default:
             rc = NGX_ERROR;
         }
@@ -756,6 +764,25 @@ ngx_http_s3_control_status_reply(ngx_http_s3_control_t *control)
     }
 
     wire__status_reply__free_unpacked(reply, NULL);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_s3_control_trace_set(ngx_http_s3_control_t *control)
+{
+    Wire__TraceSet  *set;
+
+    set = wire__trace_set__unpack(NULL, control->reader.header.length,
+                                  control->reader.message);
+    if (set == NULL) {
+        return NGX_ERROR;
+    }
+
+    control->trace = set->on ? 1 : 0;
+
+    wire__trace_set__free_unpacked(set, NULL);
 
     return NGX_OK;
 }
@@ -1086,6 +1113,32 @@ ngx_http_s3_control_rest(ngx_http_s3_control_t *control)
     if (ngx_exiting && control->nwaiters == 0 && control->peer.connection) {
         ngx_http_s3_control_close(control);
     }
+}
+
+
+/* What is not taken fast enough is left out: keys come first. */
+
+void
+ngx_http_s3_control_trace(ngx_http_s3_control_t *control, Wire__Trace *trace)
+{
+    size_t      size;
+    ngx_buf_t  *b;
+
+    if (control->peer.connection == NULL || !control->trace) {
+        return;
+    }
+
+    b = control->out;
+    size = (b->last - b->pos) + FRAME_HEADER_SIZE
+           + wire__trace__get_packed_size(trace);
+
+    if (size > NGX_HTTP_S3_CONTROL_OUT / 2) {
+        return;
+    }
+
+    /* a lost connection is noticed by the read handler, not here */
+
+    (void) ngx_http_s3_control_send(control, FRAME_TRACE, &trace->base);
 }
 
 

@@ -8,9 +8,15 @@
 #include "ngx_http_s3_module.h"
 
 
+#define NGX_HTTP_S3_TRACE_BUCKET  63
+#define NGX_HTTP_S3_TRACE_KEY     1024
+
+
 static ngx_int_t ngx_http_s3_count_init_zone(ngx_shm_zone_t *zone,
     void *data);
 static ngx_int_t ngx_http_s3_count_handler(ngx_http_request_t *r);
+static void ngx_http_s3_count_trace(ngx_http_request_t *r,
+    ngx_http_s3_ctx_t *ctx, s3_counted_t *counted);
 
 
 ngx_int_t
@@ -96,7 +102,58 @@ ngx_http_s3_count_handler(ngx_http_request_t *r)
 
     s3_counters_count(ngx_http_s3_counters(r), &counted);
 
+    ngx_http_s3_count_trace(r, ctx, &counted);
+
     return NGX_OK;
+}
+
+
+/* Tells s3d of the request, while somebody traces. */
+
+static void
+ngx_http_s3_count_trace(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
+    s3_counted_t *counted)
+{
+    uint64_t                 authenticated;
+    Wire__Trace              trace;
+    ngx_http_s3_loc_conf_t  *slcf;
+
+    slcf = ngx_http_get_module_loc_conf(r, ngx_http_s3_module);
+
+    if (slcf->control == NULL || !slcf->control->trace) {
+        return;
+    }
+
+    wire__trace__init(&trace);
+
+    trace.operation = (Wire__Operation) counted->operation;
+    trace.request_id.data = ctx->request_id.data;
+    trace.request_id.len = ctx->request_id.len;
+    trace.bucket.data = ctx->route.bucket.data;
+    trace.bucket.len = ngx_min(ctx->route.bucket.len,
+                               NGX_HTTP_S3_TRACE_BUCKET);
+    trace.key.data = ctx->route.key.data;
+    trace.key.len = ngx_min(ctx->route.key.len, NGX_HTTP_S3_TRACE_KEY);
+    trace.error.data = ctx->code.data;
+    trace.error.len = ctx->code.len;
+    trace.status = counted->status;
+    trace.hot = counted->hot;
+    trace.received = counted->received;
+    trace.sent = counted->sent;
+
+    authenticated = counted->authenticated ? counted->authenticated
+                                           : counted->ended;
+    trace.auth_us = authenticated - counted->began;
+
+    if (counted->replied) {
+        trace.backend_us = counted->replied - authenticated;
+        trace.send_us = counted->ended - counted->replied;
+
+    } else {
+        trace.send_us = counted->ended - authenticated;
+    }
+
+    ngx_http_s3_control_trace(slcf->control, &trace);
 }
 
 

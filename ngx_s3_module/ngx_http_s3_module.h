@@ -193,6 +193,7 @@ struct ngx_http_s3_control_s {
 
     ngx_array_t                   *drives;    /* ngx_http_s3_drive_t */
     ngx_uint_t                     status;    /* unsigned  status:1; */
+    ngx_uint_t                     trace;     /* unsigned  trace:1; */
 
     struct hot_view                hot;
     void                          *hot_base;  /* NULL: there is none */
@@ -394,6 +395,8 @@ ngx_int_t ngx_http_s3_control_key(ngx_http_s3_control_t *control,
     ngx_http_s3_waiter_t **waiter);
 ngx_int_t ngx_http_s3_control_status(ngx_http_s3_control_t *control,
     ngx_http_request_t *r, ngx_msec_t timeout);
+void ngx_http_s3_control_trace(ngx_http_s3_control_t *control,
+    Wire__Trace *trace);
 ngx_str_t *ngx_http_s3_control_drive(ngx_http_s3_control_t *control,
     uint32_t index);
 

@@ -328,6 +328,10 @@ const struct ctl_command ctl_commands[] = {
      print_removed, "take it out for ever; with --force if it is lost"},
     {"status", "status", {{0}}, 0, print_status,
      "drives, connections, requests"},
+    {"top", NULL, {{0}}, CTL_ONCE, NULL,
+     "requests now, by operation and bucket, and those under way"},
+    {"trace", NULL, {{"request", "[REQUEST-ID]", false}}, CTL_FOLLOW | CTL_FILTER, NULL,
+     "one request's way and times; or --follow, of each"},
     {"doctor", NULL, {{0}}, CTL_CONFIG | CTL_NGINX, NULL,
      "what is wrong on this machine, and how to mend it"},
     {"rebuild", NULL, {{0}}, CTL_CONFIG, NULL,
@@ -353,6 +357,8 @@ const struct ctl_command ctl_commands[] = {
 
 const struct ctl_program ctl_programs[] = {
     {"doctor", run_doctor},
+    {"top", run_top},
+    {"trace", run_trace},
     {"rebuild", run_rebuild},
     {"restore", run_rebuild},
     {"backup create", run_backup_create},

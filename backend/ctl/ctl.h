@@ -28,7 +28,11 @@ const char *ctl_socket(const struct ctl_given *given);
 enum ctl_exit client_ask(const char *socket, const char *command,
                          const json_t *arguments, json_t **result);
 
-/* The same, without a word where s3d does not answer: 0, or a negative errno.
+/* Prints the result's JSON if that is wanted, and why it was refused if it was.
+ * True: it is to be shown to people. */
+bool ctl_show(const json_t *result, enum ctl_exit status, bool json);
+
+/* Asks without a word where s3d does not answer: 0, or a negative errno.
  * The result of a command that is refused is an error, too: -EPROTO. */
 int client_try(const char *socket, const char *command, const json_t *arguments,
                json_t **result);
@@ -102,6 +106,10 @@ enum ctl_exit run_backup_create(const struct ctl_given *given, char **words);
 enum ctl_exit run_backup_journal(const struct ctl_given *given, char **words);
 /* purge.c */
 enum ctl_exit run_purge(const struct ctl_given *given, char **words);
+/* trace.c */
+enum ctl_exit run_trace(const struct ctl_given *given, char **words);
+/* top.c */
+enum ctl_exit run_top(const struct ctl_given *given, char **words);
 /* doctor.c */
 enum ctl_exit run_doctor(const struct ctl_given *given, char **words);
 

@@ -206,19 +206,25 @@ static json_t *make_arguments(const struct ctl_command *command, int count,
     return arguments;
 }
 
-static void print(const struct ctl_command *command, const json_t *result,
-                  const char *argument, const struct ctl_given *given,
-                  enum ctl_exit status)
+bool ctl_show(const json_t *result, enum ctl_exit status, bool json)
 {
-    if (given->json) {
+    if (json) {
         json_dumpf(result, stdout, JSON_INDENT(2));
         putchar('\n');
-    } else if (status == CTL_OK) {
-        command->print(result, argument);
     }
     if (status == CTL_REFUSED) {
         const char *why = json_string_value(json_object_get(result, "error"));
         fprintf(stderr, "s3ctl: %s\n", why != NULL ? why : "refused");
+    }
+    return status == CTL_OK && !json;
+}
+
+static void print(const struct ctl_command *command, const json_t *result,
+                  const char *argument, const struct ctl_given *given,
+                  enum ctl_exit status)
+{
+    if (ctl_show(result, status, given->json)) {
+        command->print(result, argument);
     }
 }
 

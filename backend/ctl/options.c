@@ -92,6 +92,8 @@ const struct ctl_option_row ctl_options[] = {
     {"test", 0, NULL, CTL_TEST, ONLY, "purge: only read the configuration"},
     {"status", 0, NULL, CTL_STATUS, ONLY,
      "purge: what its edges have confirmed"},
+    {"follow", 0, NULL, CTL_FOLLOW, ONLY, "trace: each request as it ends"},
+    {"once", 0, NULL, CTL_ONCE, ONLY, "top: of one second, then end"},
     {"nginx-conf", 0, "FILE", CTL_NGINX, AT(nginx_conf),
      "doctor: instead of the one that nginx -V names"},
     {"config", 'c', "FILE", CTL_CONFIG, AT(config),

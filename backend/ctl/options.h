@@ -29,6 +29,8 @@ enum ctl_option {
     CTL_NGINX = 1 << 16,  /* --nginx-conf */
     CTL_LIMITS = 1 << 17, /* --bytes, --objects, --requests */
     CTL_POINT = 1 << 18,  /* --journal, --until, of backups */
+    CTL_FOLLOW = 1 << 19, /* --follow, of traces */
+    CTL_ONCE = 1 << 20,   /* --once, of top */
 };
 
 /* What was given. */

@@ -223,8 +223,8 @@ static const struct admin_command *const tables[] = {
     admin_durability_commands, admin_entity_commands,  admin_key_commands,
     admin_kms_commands,        admin_policy_commands,  admin_care_commands,
     admin_reclaim_commands,    admin_event_commands,   admin_rebalance_commands,
-    admin_backup_commands,
-    admin_quota_commands,      admin_usage_commands,
+    admin_request_commands,    admin_backup_commands,  admin_quota_commands,
+    admin_usage_commands,
 };
 
 static const struct admin_command *find(struct slice name)
@@ -244,8 +244,8 @@ static const struct admin_command *find(struct slice name)
 /* By the last word of its name, as new ones have such names too. */
 static bool only_looks(const char *command)
 {
-    static const char *const words[] = {"durability", "list",   "show",
-                                        "simulate",   "status", "tail", "verify"};
+    static const char *const words[] = {
+        "durability", "list", "show", "simulate", "status", "tail", "verify"};
     const char *dot = strrchr(command, '.');
     const char *last = dot != NULL ? dot + 1 : command;
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {

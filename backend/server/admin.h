@@ -40,6 +40,7 @@ extern const struct admin_command admin_event_commands[];
 extern const struct admin_command admin_policy_commands[];
 extern const struct admin_command admin_quota_commands[];
 extern const struct admin_command admin_usage_commands[];
+extern const struct admin_command admin_request_commands[];
 
 /* NULL if it is missing or not a string. */
 const char *admin_text(const struct admin_call *call, const char *name);

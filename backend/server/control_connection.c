@@ -3,6 +3,7 @@
  * may overlap.
  */
 #include "server/private.h"
+#include "server/requests.h"
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -12,6 +13,7 @@
 struct control_connection {
     struct connection base;
     bool greeted;
+    bool traces; /* it can tell of its requests */
 };
 
 struct key_job {
@@ -97,6 +99,39 @@ void control_push_welcome(struct server *server)
             send_welcome(connection);
         }
     }
+}
+
+/* --- traces ----------------------------------------------------------------*/
+static void send_trace_set(struct connection *base)
+{
+    Wire__TraceSet message = WIRE__TRACE_SET__INIT;
+    struct buffer output = {0};
+    message.on = base->server->traced;
+    frame_append_message(&output, FRAME_TRACE_SET, &message);
+    connection_send(base, &output, (struct slice){0}, (struct slice){0});
+}
+
+void control_push_trace(struct server *server)
+{
+    struct connection *connection = server->connections;
+    for (; connection != NULL; connection = connection->next) {
+        if (connection->kind == &control_kind && !connection->closing &&
+            from_base(connection)->traces) {
+            send_trace_set(connection);
+        }
+    }
+}
+
+static bool take_trace(struct control_connection *control,
+                       const uint8_t *payload, size_t size)
+{
+    Wire__Trace *trace = wire__trace__unpack(NULL, size, payload);
+    if (trace == NULL) {
+        return false;
+    }
+    requests_worker(control->base.server->requests, trace);
+    wire__trace__free_unpacked(trace, NULL);
+    return true;
 }
 
 /* --- keys ------------------------------------------------------------------*/
@@ -246,6 +281,9 @@ static bool take_frame(struct control_connection *control, unsigned type,
     if (type == FRAME_STATUS_REQUEST && control->greeted) {
         return take_status_request(control, payload, size);
     }
+    if (type == FRAME_TRACE && control->traces) {
+        return take_trace(control, payload, size);
+    }
     if (type != FRAME_HELLO || control->greeted) {
         return false;
     }
@@ -255,6 +293,10 @@ static bool take_frame(struct control_connection *control, unsigned type,
     }
     control->greeted =
         hello->version == FRAME_VERSION && greet(&control->base, hello->hot);
+    control->traces = control->greeted && hello->trace;
+    if (control->traces && control->base.server->traced) {
+        send_trace_set(&control->base);
+    }
     wire__hello__free_unpacked(hello, NULL);
     return control->greeted;
 }

@@ -42,6 +42,20 @@ static void count(struct counters *counters, const struct exchange *x,
                    x->steps_us > waited_us ? x->steps_us - waited_us : 0);
 }
 
+/* Bytes of the request's body, and of the reply's. */
+static uint64_t received_of(const struct exchange *x)
+{
+    return x->request->has_body ? x->request->content_length : 0;
+}
+
+static uint64_t sent_of(const struct exchange *x)
+{
+    const Wire__Reply *reply = x->replied ? s3_call_reply(x->call) : NULL;
+    return reply != NULL && reply->body != WIRE__REPLY__BODY__NONE
+               ? reply->content_length
+               : 0;
+}
+
 static void account(struct exchange *x, unsigned status, const char *error)
 {
     char id[80] = "", name[OPERATION_NAME_SIZE];
@@ -63,6 +77,8 @@ static void account(struct exchange *x, unsigned status, const char *error)
         .phases = x->phases,
     };
     log_request(&line, is_slow(x));
+    requests_end(x->requests, &x->live, x->request, &line, received_of(x),
+                 sent_of(x));
 }
 
 /* The part of a step that is over: its time is the request's. */
@@ -115,6 +131,7 @@ static bool take_request(struct exchange *x, struct slice payload)
     }
     s3_wipe_frame(x->request, (uint8_t *)payload.data, payload.size);
     atomic_fetch_add_explicit(&x->counters->in_flight, 1, memory_order_relaxed);
+    requests_begin(x->requests, &x->live, x->request, x->started_us);
     x->call = s3_call_begin(x->service, x->request);
     return true;
 }

@@ -9,11 +9,14 @@
 #define SERVER_EXCHANGE_H
 
 #include "server/private.h"
+#include "server/requests.h"
 
 struct exchange {
     struct s3_service *service;
     struct counters *counters;
-    struct arena *arena; /* NULL: no request is under way */
+    struct requests *requests;
+    struct request_live live; /* while there is a call */
+    struct arena *arena;      /* NULL: no request is under way */
     Wire__Request *request;
     struct s3_call *call;  /* NULL after the last piece */
     uint64_t submitted_us; /* when a thread was asked for, for the next step */

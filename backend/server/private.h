@@ -19,6 +19,7 @@
 
 struct server;
 struct connection;
+struct requests;
 struct backup;
 struct feed_listener;
 
@@ -234,6 +235,8 @@ ssize_t connection_peek(struct connection *connection,
 void connection_consume(struct connection *connection, size_t size);
 
 void control_push_welcome(struct server *server);
+/* Tells the workers whether to tell of each request: server->traced. */
+void control_push_trace(struct server *server);
 
 /* --- counters
  * ------------------------------------------------------------------*/
@@ -345,6 +348,7 @@ struct server {
     struct listener listeners[2];
     struct connection *connections;
     struct counters counters;
+    struct requests *requests;
     uv_signal_t signals[SERVER_SIGNALS];
     uv_timer_t sweep, deadline;
     uv_async_t feed; /* of events: it has something for somebody */
@@ -353,6 +357,7 @@ struct server {
     struct care_seen care_seen;
     uint64_t started_ms;
     uint32_t usable; /* drives, as last told to the workers */
+    bool traced; /* as the workers were last told */
     bool stopping, reloading;
 };
 void server_stop(struct server *server);

@@ -294,6 +294,7 @@ static void request_open(struct connection *base)
     struct request_connection *rc = from_base(base);
     rc->exchange.service = &base->server->service;
     rc->exchange.counters = &base->server->counters;
+    rc->exchange.requests = base->server->requests;
 }
 
 const struct connection_kind request_kind = {

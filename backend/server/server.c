@@ -7,6 +7,7 @@
 #include "events/feed.h"
 #include "oidc/oidc.h"
 #include "server/private.h"
+#include "server/requests.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -135,6 +136,11 @@ static void on_sweep(uv_timer_t *timer)
     if (usable != server->usable) {
         server->usable = usable;
         control_push_welcome(server);
+    }
+    const bool traced = requests_are_traced(server->requests);
+    if (traced != server->traced) {
+        server->traced = traced;
+        control_push_trace(server);
     }
 }
 
@@ -350,6 +356,7 @@ int server_run(struct server_config *config, const char *config_path)
     server->config_path = config_path;
     server->started_ms = clock_wall_ms();
     server->counters.slow_ms = config->slow_request_ms;
+    server->requests = requests_new();
     care_seen_open(&server->care_seen);
     struct s3_audit *audit = NULL, *changes = NULL;
     log_set_level(config->log_level);
@@ -415,6 +422,7 @@ int server_run(struct server_config *config, const char *config_path)
     hot_close(server->service.hot); /* while no other s3d can be there */
     cluster_close(&server->cluster);
     care_seen_close(&server->care_seen);
+    requests_free(server->requests);
     s3_audit_close(audit);
     s3_audit_close(changes);
     if (error == 0) {

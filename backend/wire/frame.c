@@ -45,6 +45,8 @@ static int type_limit(uint8_t type, uint32_t *limit)
     case FRAME_KEY_REPLY:
     case FRAME_STATUS_REQUEST:
     case FRAME_STATUS_REPLY:
+    case FRAME_TRACE_SET:
+    case FRAME_TRACE:
     case FRAME_REQUEST:
     case FRAME_CHUNK:
     case FRAME_TRAILERS:

@@ -35,6 +35,8 @@ enum frame_type {
     FRAME_KEY_REPLY = 4,
     FRAME_STATUS_REQUEST = 5, /* if WELCOME says that it is answered */
     FRAME_STATUS_REPLY = 6,
+    FRAME_TRACE_SET = 7, /* s3d to worker: if HELLO says that it is known */
+    FRAME_TRACE = 8,     /* worker to s3d: if TRACE_SET says so */
 
     FRAME_REQUEST = 10, /* worker to s3d */
     FRAME_DATA = 11,    /* both ways */
