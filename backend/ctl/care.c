@@ -119,7 +119,7 @@ void print_scrub(const json_t *result, const char *argument)
 }
 
 /* On a terminal the line is drawn over. */
-bool watch_heal(const json_t *result)
+bool watch_heal(const json_t *result, bool json)
 {
     const json_t *ledger = json_object_get(result, "ledger");
     const json_t *heal = json_object_get(result, "heal");
@@ -128,6 +128,12 @@ bool watch_heal(const json_t *result)
     const int filled =
         rest + done > 0 ? (int)(BAR_WIDTH * done / (rest + done)) : BAR_WIDTH;
     char bar[BAR_WIDTH + 1];
+    if (json) {
+        json_dumpf(result, stdout, JSON_COMPACT);
+        putchar('\n');
+        fflush(stdout);
+        return rest == 0;
+    }
     memset(bar, '.', BAR_WIDTH);
     memset(bar, '#', (size_t)filled);
     bar[BAR_WIDTH] = '\0';

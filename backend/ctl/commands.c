@@ -334,6 +334,8 @@ const struct ctl_command ctl_commands[] = {
      "one request's way and times; or --follow, of each"},
     {"doctor", NULL, {{0}}, CTL_CONFIG | CTL_NGINX, NULL,
      "what is wrong on this machine, and how to mend it"},
+    {"completion bash", NULL, {{0}}, 0, NULL,
+     "a script that completes s3ctl's command line"},
     {"rebuild", NULL, {{0}}, CTL_CONFIG, NULL,
      "the metadata from the drives, when all mirrors are lost; s3d must not run"},
     {"backup create", NULL, {DIRECTORY}, 0, NULL,
@@ -357,6 +359,7 @@ const struct ctl_command ctl_commands[] = {
 
 const struct ctl_program ctl_programs[] = {
     {"doctor", run_doctor},
+    {"completion bash", run_completion},
     {"top", run_top},
     {"trace", run_trace},
     {"rebuild", run_rebuild},

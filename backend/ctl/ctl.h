@@ -5,6 +5,7 @@
 #define CTL_H
 
 #include "ctl/options.h"
+#include <getopt.h>
 #include <stdio.h>
 
 /* Exit codes: also in --help. */
@@ -110,12 +111,15 @@ enum ctl_exit run_purge(const struct ctl_given *given, char **words);
 enum ctl_exit run_trace(const struct ctl_given *given, char **words);
 /* top.c */
 enum ctl_exit run_top(const struct ctl_given *given, char **words);
+/* completion.c */
+enum ctl_exit run_completion(const struct ctl_given *given, char **words);
 /* doctor.c */
 enum ctl_exit run_doctor(const struct ctl_given *given, char **words);
 
 /* transfer.c: "import", "export" or "migrate" and what follows it, with options
  * of their own. */
 bool is_transfer(const char *word);
+extern const struct option transfer_options[];
 enum ctl_exit run_transfer(int argc, char **argv);
 /* main.c: of these, where they are not the first word. */
 enum ctl_exit run_misplaced(const struct ctl_given *given, char **words);
@@ -134,7 +138,7 @@ void print_rebalance(const json_t *result, const char *argument);
 /* care.c */
 void print_heal(const json_t *result, const char *argument);
 void print_scrub(const json_t *result, const char *argument);
-/* A line in brief; true when nothing is left to be healed. */
-bool watch_heal(const json_t *result);
+/* A line in brief, or of JSON; true when nothing is left to be healed. */
+bool watch_heal(const json_t *result, bool json);
 
 #endif

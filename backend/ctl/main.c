@@ -148,10 +148,8 @@ static void set_options(json_t *arguments, const struct ctl_given *given)
         {"account", given->account},         {"path", given->path},
         {"description", given->description}, {"access_key", given->access_key},
         {"bucket", given->bucket},           {"prefix", given->prefix},
-        {"suffix", given->suffix},
-        {"bytes", given->bytes},
-        {"objects", given->objects},
-        {"requests", given->requests},
+        {"suffix", given->suffix},           {"bytes", given->bytes},
+        {"objects", given->objects},         {"requests", given->requests},
     };
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         if (texts[i][1] != NULL) {
@@ -244,7 +242,7 @@ static enum ctl_exit run(const struct ctl_command *command,
         status =
             client_ask(ctl_socket(given), command->command, arguments, &result);
         if (status == CTL_OK && watch) {
-            done = watch_heal(result);
+            done = watch_heal(result, given->json);
         } else if (status != CTL_UNREACHABLE) {
             print(command, result, argument, given, status);
         }

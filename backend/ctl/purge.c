@@ -88,7 +88,11 @@ enum ctl_exit run_purge(const struct ctl_given *given, char **words)
         fprintf(stderr, "s3ctl: %.*s\n", (int)error.size,
                 (const char *)error.data);
     } else if (given->options & CTL_TEST) {
-        printf("%s: good\n", config);
+        json_t *good = json_pack("{s:s}", "good", config);
+        if (ctl_show(good, status, given->json)) {
+            printf("%s: good\n", config);
+        }
+        json_decref(good);
     }
     buffer_free(&error);
     return status;

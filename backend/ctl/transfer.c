@@ -62,7 +62,7 @@ enum {
     OPTION_VERSIONS,
 };
 
-static const struct option long_options[] = {
+const struct option transfer_options[] = {
     {"endpoint", required_argument, NULL, OPTION_ENDPOINT},
     {"profile", required_argument, NULL, OPTION_PROFILE},
     {"region", required_argument, NULL, OPTION_REGION},
@@ -295,8 +295,8 @@ enum ctl_exit run_transfer(int argc, char **argv)
     };
     int option;
 
-    while ((option = getopt_long(argc, argv, "j:nvh", long_options, NULL)) !=
-           -1) {
+    while ((option = getopt_long(argc, argv, "j:nvh", transfer_options,
+                                 NULL)) != -1) {
         take_option(&options, &show, mode, option);
     }
     if (argc - optind != 2) {
