@@ -313,7 +313,9 @@ bool admin_execute(struct server *server, unsigned uid, struct slice name,
     const int error = call.command->run(&call);
     *sequel = call.sequel;
     if (error == 0) {
-        log_info("admin: %s", call.command->name);
+        log_at(only_looks(call.command->name) ? LOG_LEVEL_DEBUG
+                                              : LOG_LEVEL_INFO,
+               "admin: %s", call.command->name);
     } else if (result->size == 0) {
         admin_outcome(&call, error, "");
     }
