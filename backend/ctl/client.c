@@ -222,8 +222,8 @@ static enum ctl_exit receive_piece(int fd, FILE *file, bool *end)
         return CTL_UNREACHABLE;
     }
     *end = reply->result.len == 0;
-    if (!reply->ok || fwrite(reply->result.data, 1, reply->result.len, file) !=
-                          reply->result.len) {
+    if (!reply->ok || (!*end && fwrite(reply->result.data, 1, reply->result.len,
+                                       file) != reply->result.len)) {
         status = CTL_REFUSED;
     }
     wire__admin_reply__free_unpacked(reply, NULL);
