@@ -19,6 +19,7 @@ static const char magic[] = "S3DMSET";
 #define MEMBERS_AT 24u
 #define EPOCH_SIZE 160u
 #define SET_SIZE   (EPOCH_AT + 2 * EPOCH_SIZE)
+#define READ_SIZE  4096 /* a newer version may be longer */
 #define PATH_SIZE  4096
 
 _Static_assert(EPOCH_SIZE >= MEMBERS_AT + KV_MIRRORS_MAX * MIRROR_ID_SIZE,
@@ -84,7 +85,7 @@ int mirror_set_read(struct io *io, const char *directory,
     int error;
 
     set_path(directory, path);
-    error = io_read_file(io, path, SET_SIZE, &data);
+    error = io_read_file(io, path, READ_SIZE, &data);
     if (error == 0) {
         error = decode(data.data, data.size, set);
     } else if (error == -EFBIG) {
