@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 
 #define SWEEP_MS 1000
-#define LEAVE_MS 1000 /* for a worker to hear of LEAVE */
+#define LEAVE_MS 10000 /* for a worker to hear of LEAVE */
 
 /* --- the end ---------------------------------------------------------------*/
 /* Closing is asynchronous: the list does not change here. */
