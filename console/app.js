@@ -10,7 +10,7 @@ import {showBuckets} from "./buckets.js";
 import {button, el, fill, problem} from "./dom.js";
 import {showObjects} from "./objects.js";
 import {showOverview} from "./overview.js";
-import {close, session} from "./session.js";
+import {forget, session} from "./session.js";
 import {showSettings} from "./settings.js";
 import {resume, showSignIn} from "./signin.js";
 import {watch} from "./status.js";
@@ -58,8 +58,8 @@ function showBar(title) {
         el("span", {class: "dim", title: identity.arn},
             identity.arn.split(":").at(-1)),
         button("Sign out", () => {
-            close();
-            location.reload();
+            forget();
+            location.reload(); // asks first, if there are uploads
         }, "quiet")));
 }
 

@@ -1,6 +1,7 @@
 // One object: what it looks like, its headers, tags and versions, a link.
 
-import {link, listVersions, readTags, send, writeTags} from "./s3.js";
+import {deleteObject, link, listVersions, readTags, send,
+    writeTags} from "./s3.js";
 import {attempt, button, el, field, fill, problem, toast} from "./dom.js";
 import {confirm, copyable, dialog} from "./dialog.js";
 import {tabs} from "./tabs.js";
@@ -125,8 +126,7 @@ async function versions({bucket, key}, changed) {
                 button("Delete", () => confirm("Delete this version",
                     `The version ${object.version} is gone for good then.`,
                     "Delete", async () => {
-                        await send("DELETE", {bucket, key,
-                            query: {versionId: object.version}});
+                        await deleteObject(bucket, object);
                         changed();
                         await refresh();
                     }), "quiet")))));

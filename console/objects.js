@@ -8,7 +8,7 @@ import {dropped, enqueue} from "./upload.js";
 import {showObject} from "./object.js";
 import {bytes, date} from "./format.js";
 
-const DELETE_MAX = 1000; // keys in one request
+const PAGE = 1000; // objects of a list that is not shown
 
 function crumbs(bucket, prefix) {
     const parts = prefix.split("/").slice(0, -1);
@@ -26,17 +26,12 @@ async function deleteAll(bucket, objects, prefixes, versions) {
         let next = null;
         do {
             const page = await (versions ? listVersions : listObjects)(
-                bucket, {prefix, delimiter: "", next, size: DELETE_MAX});
+                bucket, {prefix, delimiter: "", next, size: PAGE});
             gather.push(...page.objects);
             next = page.next;
         } while (next);
     }
-    const failed = [];
-    for (let i = 0; i < gather.length; i += DELETE_MAX) {
-        failed.push(...await deleteObjects(bucket,
-            gather.slice(i, i + DELETE_MAX).map(({key, version}) =>
-                ({key, version: versions ? version : null}))));
-    }
+    const failed = await deleteObjects(bucket, gather);
     if (failed.length) {
         throw new S3Error(200, failed[0].code, `${failed[0].message} `
             + `(${failed[0].key}; ${failed.length} of ${gather.length} `
@@ -84,6 +79,7 @@ class Listing {
                 el("label", {class: "check"}, el("input", {type: "checkbox",
                     onchange: event => {
                         this.versions = event.target.checked;
+                        this.clear(); // no row is of the other list
                         this.load();
                     }}), "All versions"), this.remove),
             el("section", {class: "card drop"},
@@ -135,6 +131,15 @@ class Listing {
         this.typing = setTimeout(() => this.load(), 200);
     }
 
+    /** No rows, and nothing selected. */
+    clear() {
+        this.rows.replaceChildren();
+        this.more.replaceChildren();
+        this.selected.clear();
+        this.all.checked = false;
+        this.changed();
+    }
+
     /** The first page, or the one that `next` names. */
     async load(next = null) {
         if (this.signal.aborted) {
@@ -148,7 +153,7 @@ class Listing {
                     signal: this.signal});
         } catch (error) {
             if (generation === this.generation && error.name !== "AbortError") {
-                this.rows.replaceChildren();
+                this.clear();
                 fill(this.more, problem(error));
             }
             return;
@@ -157,16 +162,16 @@ class Listing {
             return; // another one has been asked for since
         }
         if (!next) {
-            this.rows.replaceChildren();
-            this.selected.clear();
-            this.all.checked = false;
-            this.changed();
+            this.clear();
         }
         this.rows.append(
             ...page.prefixes.map(prefix => this.prefixRow(prefix)),
             ...page.objects.map(object => this.objectRow(object)));
         fill(this.more, page.next
-            ? button("Show more", () => this.load(page.next))
+            ? button("Show more", ({target}) => {
+                target.disabled = true; // the page is appended once
+                this.load(page.next);
+            })
             : !this.rows.childElementCount && el("p", {class: "empty"},
                 "Nothing here. Drop files to upload them."));
     }

@@ -3,7 +3,10 @@
 import {canonicalQuery, digest, presign, sha256, signHeaders,
     uriEncode} from "./sign.js";
 import {now, session} from "./session.js";
-import {parse, all, children, escape, text} from "./xml.js";
+import {parse, all, children, escape, fitsXml, text} from "./xml.js";
+
+const DELETE_MAX = 1000; // keys in one request
+const SKEW_MAX = 600000; // milliseconds; S3 bears 15 minutes
 
 /** What S3 has said no with. */
 export class S3Error extends Error {
@@ -31,15 +34,15 @@ function pairs(query) {
 
 export async function failure(answer) {
     const body = await answer.text().catch(() => "");
+    const date = answer.headers.get("date");
     let root = null;
     try {
         root = parse(body);
     } catch {
-        return new S3Error(answer.status, "", "");
+        return new S3Error(answer.status, "", "", {date});
     }
     return new S3Error(answer.status, text(root, "Code"),
-        text(root, "Message"), {region: text(root, "Region"),
-            date: answer.headers.get("date")});
+        text(root, "Message"), {region: text(root, "Region"), date});
 }
 
 /** What an error teaches: the region, the time. True: try once more. */
@@ -50,11 +53,11 @@ function learn(error) {
         who.region = error.details.region;
         return true;
     }
-    if (error.code === "RequestTimeTooSkewed" && error.details.date) {
-        const skew = Date.parse(error.details.date) - Date.now();
-        const learnt = Math.abs(skew - who.skew) > 60000;
+    // The code does not tell: to STS, skew is a signature that does not match.
+    const skew = Date.parse(error.details.date) - Date.now();
+    if (error.status === 403 && Math.abs(skew - who.skew) > SKEW_MAX) {
         who.skew = skew;
-        return learnt;
+        return true;
     }
     return false;
 }
@@ -183,8 +186,12 @@ export async function listUploads(bucket, signal) {
     return found;
 }
 
-/** Deletes up to 1000 of [{key, version}]; returns single keys' errors. */
-export async function deleteObjects(bucket, objects) {
+/** One object, or one version of it. */
+export async function deleteObject(bucket, {key, version}) {
+    await send("DELETE", {bucket, key, query: {versionId: version || null}});
+}
+
+async function deleteTogether(bucket, objects) {
     const body = "<Delete><Quiet>true</Quiet>" + objects.map(
         ({key, version}) => `<Object><Key>${escape(key)}</Key>`
             + (version ? `<VersionId>${escape(version)}</VersionId>` : "")
@@ -193,6 +200,21 @@ export async function deleteObjects(bucket, objects) {
         headers: await checksum(body)});
     return all(root, "Error").map(error => ({key: text(error, "Key"),
         code: text(error, "Code"), message: text(error, "Message")}));
+}
+
+/** Deletes [{key, version}], in few requests; returns single keys' errors. */
+export async function deleteObjects(bucket, objects) {
+    const failed = [];
+    const together = objects.filter(({key}) => fitsXml(key));
+    for (let i = 0; i < together.length; i += DELETE_MAX) {
+        failed.push(...await deleteTogether(bucket,
+            together.slice(i, i + DELETE_MAX)));
+    }
+    for (const object of objects.filter(({key}) => !fitsXml(key))) {
+        await deleteObject(bucket, object).catch(({code, message}) =>
+            failed.push({key: object.key, code, message}));
+    }
+    return failed;
 }
 
 export async function readTags(bucket, key, version) {

@@ -32,7 +32,12 @@ export function kept() {
     return JSON.parse(sessionStorage.getItem(STORE));
 }
 
+/** What this tab has kept; what is in memory goes with the page. */
+export function forget() {
+    sessionStorage.removeItem(STORE);
+}
+
 export function close() {
     current = null;
-    sessionStorage.removeItem(STORE);
+    forget();
 }

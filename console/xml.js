@@ -34,6 +34,12 @@ export function escape(value) {
     return String(value).replace(/[&<>"\r]/g, c => `&#${c.charCodeAt(0)};`);
 }
 
+/** Whether XML 1.0 has all of these characters; it cannot even escape others. */
+export function fitsXml(value) {
+    return !/[^\t\n\r\u{20}-\u{d7ff}\u{e000}-\u{fffd}\u{10000}-\u{10ffff}]/u
+        .test(value);
+}
+
 /** One element per line, indented; text stays as it is. */
 export function pretty(source) {
     const lines = [];
