@@ -28,6 +28,7 @@ ngx_http_s3_send(ngx_http_request_t *r, u_char *body, size_t len)
 
     b->last_buf = (r == r->main) ? 1 : 0;
     b->last_in_chain = 1;
+    b->sync = (b->last_buf || b->memory) ? 0 : 1;
 
     out.buf = b;
     out.next = NULL;
