@@ -79,7 +79,8 @@ static const char *plain_word(struct reader *reader, struct text *text)
             variable = true;
         } else if (c == '}' && variable) {
             variable = false;
-        } else if (isspace((unsigned char)c) || strchr("{};", c) != NULL) {
+        } else if (isspace((unsigned char)c) || c == '{' || c == '}' ||
+                   c == ';') {
             break;
         }
         if (c == '\\' && text->at + 1 < text->end) {

@@ -12,6 +12,8 @@
 
 #define LINES_MAX (64u << 10)  /* bytes of events in a frame */
 #define PIECE_MAX (128u << 10) /* bytes of a file in a frame */
+/* Bytes of a result: the rest of its message takes less than that. */
+#define RESULT_MAX (FRAME_MESSAGE_MAX - 64)
 
 struct admin_connection {
     struct connection base;
@@ -47,22 +49,34 @@ static void admin_run(struct job *job)
                       &admin->result, &admin->sequel);
 }
 
-/* Sends the result, and wipes it. */
+static void wipe_result(struct admin_connection *admin)
+{
+    if (admin->result.size > 0) {
+        explicit_bzero(admin->result.data, admin->result.size);
+    }
+    buffer_free(&admin->result);
+}
+
+/* Sends the result, and wipes it. A reply is one frame: what does not fit is
+ * an error of the command, whichever it was. */
 static void send_result(struct admin_connection *admin)
 {
     Wire__AdminReply reply = WIRE__ADMIN_REPLY__INIT;
     struct buffer output = {0};
 
+    if (admin->result.size > RESULT_MAX) {
+        wipe_result(admin);
+        buffer_printf(&admin->result,
+                      "{\"error\": \"the answer is too large\"}");
+        admin->ok = false;
+    }
     reply.ok = admin->ok;
     reply.result.data = admin->result.data;
     reply.result.len = admin->result.size;
     frame_append_message(&output, FRAME_ADMIN_REPLY, &reply);
     connection_send(&admin->base, &output, (struct slice){0},
                     (struct slice){0});
-    if (admin->result.size > 0) {
-        explicit_bzero(admin->result.data, admin->result.size);
-    }
-    buffer_free(&admin->result);
+    wipe_result(admin);
 }
 
 /* Sends events while the other side takes them. */

@@ -7,7 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LINES_MAX 500 /* requests in one reply */
+/* A reply is one frame (FRAME_MESSAGE_MAX); one request takes less than 4 KiB
+ * of it. */
+#define TAIL_MAX (192u << 10) /* bytes of requests that have ended */
+#define LIVE_MAX (96u << 10)  /* of those under way; sums come with them */
 
 static void set(json_t *object, const char *name, uint64_t value)
 {
@@ -35,6 +38,14 @@ static json_t *name_json(const struct request_name *name)
     set_name(object, "bucket", name->bucket);
     set_name(object, "key", name->key);
     return object;
+}
+
+/* Returns the bytes that it takes. */
+static size_t add_to(json_t *list, json_t *object)
+{
+    const size_t size = json_dumpb(object, NULL, 0, JSON_COMPACT);
+    json_array_append_new(list, object);
+    return size + 1; /* the comma */
 }
 
 /* --- one that has ended ----------------------------------------------------*/
@@ -117,16 +128,17 @@ static int tail(struct admin_call *call)
     uint64_t sequence =
         json_is_integer(after) ? (uint64_t)json_integer_value(after) : newest;
     uint64_t lost = 0;
+    size_t size = 0;
     struct request_ended ended;
     json_t *list = json_array();
 
     if (sequence > newest) { /* of an s3d that ran before */
         sequence = 0;
     }
-    while (json_array_size(list) < LINES_MAX &&
+    while (size < TAIL_MAX &&
            requests_next(requests, &sequence, &lost, &ended)) {
         if (is_wanted(call, &ended)) {
-            json_array_append_new(list, ended_json(&ended));
+            size += add_to(list, ended_json(&ended));
         }
     }
     json_t *object = json_pack("{s:o}", "requests", list);
@@ -142,12 +154,14 @@ static json_t *live_json(struct requests *requests, uint64_t now_us,
     struct request_live *live =
         xcalloc(REQUESTS_LIVE_MAX, sizeof(struct request_live));
     json_t *list = json_array();
+    size_t size = 0;
     *count = requests_live(requests, live, REQUESTS_LIVE_MAX);
-    for (size_t i = 0; i < *count && i < REQUESTS_LIVE_MAX; i++) {
+    for (size_t i = 0; i < *count && i < REQUESTS_LIVE_MAX && size < LIVE_MAX;
+         i++) {
         json_t *object = name_json(&live[i].name);
         set(object, "us",
             now_us > live[i].began_us ? now_us - live[i].began_us : 0);
-        json_array_append_new(list, object);
+        size += add_to(list, object);
     }
     free(live);
     return list;

@@ -14,8 +14,8 @@
 
 #define REQUESTS_KEPT       4096 /* that have ended */
 #define REQUESTS_OPERATIONS 256
-#define REQUESTS_BUCKETS    1024 /* with a sum of their own */
-#define REQUESTS_LIVE_MAX   256  /* that are shown */
+#define REQUESTS_BUCKETS    512 /* with a sum of their own */
+#define REQUESTS_LIVE_MAX   256 /* that are shown */
 
 /* What is too long is cut. */
 struct request_name {

@@ -154,6 +154,20 @@ static void test_values(void **state)
     assert_false(nginx_conf_time("auto", &value));
 }
 
+static void test_zero_bytes(void **state)
+{
+    static const char text[] = "a\0 \0 b; \0;";
+    struct files *files = *state;
+    FILE *file = fopen(path_of(files, "nginx.conf"), "w");
+    assert_non_null(file);
+    assert_int_equal(fwrite(text, 1, sizeof(text) - 1, file), sizeof(text) - 1);
+    assert_int_equal(fclose(file), 0);
+    const struct nginx_directive *root = load(files);
+    assert_non_null(root);
+    assert_string_equal(nginx_conf_next(root)->name, "a");
+    assert_int_equal(nginx_conf_next(root)->word_count, 2);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make, clean)
 
 int main(void)
@@ -162,6 +176,7 @@ int main(void)
         TEST(test_words),
         TEST(test_includes),
         TEST(test_malformed),
+        TEST(test_zero_bytes),
         cmocka_unit_test(test_values),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
