@@ -164,7 +164,7 @@ ngx_http_s3_hot_fields(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
         {
             rc = ngx_http_s3_hot_content_type(r, ctx, &value);
 
-        } else if (!ngx_http_s3_hot_hidden(r, &name)) {
+        } else {
             rc = ngx_http_s3_hot_header(r, &name, &value);
         }
     }
@@ -344,8 +344,9 @@ ngx_http_s3_hot_hidden(ngx_http_request_t *r, ngx_str_t *name)
 
 
 /*
- * S3's clients get it as it is stored; that of a file is taken apart as
- * upstream does it, which wants a text with an end.
+ * S3's clients get it as it is stored, and always; that of a file can be
+ * hidden, and is taken apart as upstream does it, which wants a text with an
+ * end.
  */
 
 static ngx_int_t
@@ -357,6 +358,10 @@ ngx_http_s3_hot_content_type(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
     ngx_http_upstream_main_conf_t  *umcf;
 
     static ngx_str_t  name = ngx_string("content-type");
+
+    if (ctx->file && ngx_http_s3_hot_hidden(r, &name)) {
+        return NGX_OK;
+    }
 
     r->headers_out.content_type = *value;
     r->headers_out.content_type_len = value->len;
@@ -392,6 +397,10 @@ ngx_http_s3_hot_header(ngx_http_request_t *r, ngx_str_t *name,
     ngx_str_t *value)
 {
     ngx_table_elt_t  *h;
+
+    if (ngx_http_s3_hot_hidden(r, name)) {
+        return NGX_OK;
+    }
 
     h = ngx_list_push(&r->headers_out.headers);
     if (h == NULL) {

@@ -31,7 +31,9 @@ my $site = <<'EOF2';
         location /folders/ { s3_try $uri $uri/ /try/index.html; }
         location /list/ { s3_autoindex on; }
         location /whole/ { max_ranges 0; }
-        location /hide/ { s3_hide_header Cache-Control; s3_hide_header etag; }
+        location /hide/ {
+            s3_hide_header Cache-Control; s3_hide_header etag;
+            s3_hide_header Content-Type; s3_hide_header Content-Range; }
         location /expires/ { expires 1h; add_header X-Hot $s3_hot; }
         location /since/ { expires modified +1h; }
         location /gzip/ { gzip on; gzip_types *; gzip_min_length 0; gzip_http_version 1.0; }
