@@ -183,7 +183,10 @@ ngx_http_s3_hot_range(ngx_http_s3_ctx_t *ctx, struct slice etag,
     } else {
         result = range_parse(range, entry->content_length,
                              &ranges.ranges[0].offset, &last);
-        ranges.ranges[0].size = last - ranges.ranges[0].offset + 1;
+
+        if (result == RANGE_OK) {
+            ranges.ranges[0].size = last - ranges.ranges[0].offset + 1;
+        }
     }
 
     switch (result) {
