@@ -113,8 +113,7 @@ static void publish(struct s3_call *call, const Meta__Object *object,
         .generation = request->key_generation,
     };
 
-    if (!may_be_given_again(call, object) ||
-        !body_of(call, object, with_body, &answer.body) ||
+    if (!body_of(call, object, with_body, &answer.body) ||
         !hot_ask(&question, request->operation, call->bucket_name,
                  pb_slice(request->key), request->file)) {
         return;
@@ -138,7 +137,7 @@ static void publish(struct s3_call *call, const Meta__Object *object,
 void hot_answer_publish(struct s3_call *call, const Meta__Object *object,
                         bool with_body)
 {
-    if (call->reply.status == 200) {
+    if (call->reply.status == 200 && may_be_given_again(call, object)) {
         publish(call, object, with_body);
     }
 }
@@ -150,6 +149,9 @@ void hot_answer_publish_head(struct s3_call *call, const Meta__Object *object,
     const Wire__Reply reply = call->reply;
     const size_t capacity = call->header_capacity;
 
+    if (!may_be_given_again(call, object)) {
+        return;
+    }
     call->reply.headers = NULL;
     call->reply.n_headers = call->header_capacity = 0;
     describe(call, argument);
