@@ -37,26 +37,33 @@ static int name_cluster(struct meta *meta, uint8_t cluster[DRIVE_UUID_SIZE])
     return error;
 }
 
-/* What tells a commit from another one of its number; 0: it is not kept. */
-static uint32_t crc_of(struct kv *kv, uint64_t commit)
+/* What tells a commit from another one of its number. -ERANGE: it is kept no
+ * more. */
+static int find_crc(struct kv *kv, uint64_t commit, uint32_t *crc)
 {
     struct kv_position until;
     struct kv_group group;
     struct kv_log *log;
-    uint32_t crc = 0;
+    int error;
 
-    if (commit == 0 || kv_log_open(kv, commit - 1, &until, &log) != 0) {
-        return 0;
+    *crc = 0;
+    if (commit == 0) {
+        return 0; /* nothing comes before */
     }
-    if (kv_log_next(log, &group) == 0) {
-        crc = crc32c_bytes(group.changes.data, group.changes.size);
+    error = kv_log_open(kv, commit - 1, &until, &log);
+    if (error != 0) {
+        return error;
+    }
+    error = kv_log_next(log, &group);
+    if (error == 0) {
+        *crc = crc32c_bytes(group.changes.data, group.changes.size);
     }
     kv_log_close(log);
-    return crc;
+    return error;
 }
 
 static int make_header(struct backup *backup, struct meta *meta,
-                       enum archive_kind kind, uint64_t commit)
+                       enum archive_kind kind, uint64_t commit, uint32_t crc)
 {
     struct backup_summary *summary = &backup->summary;
     struct archive_header header = {.kind = kind};
@@ -64,12 +71,11 @@ static int make_header(struct backup *backup, struct meta *meta,
 
     invariant(getrandom(&header.generation, sizeof(header.generation), 0) ==
               sizeof(header.generation));
-    summary->created_ms = clock_wall_ms();
     memcpy(header.cluster, summary->cluster, DRIVE_UUID_SIZE);
     header.created_ms = summary->created_ms;
     header.position = summary->position;
     header.position.commit = commit;
-    header.crc = crc_of(meta_kv(meta), commit);
+    header.crc = crc;
     backup->block.generation = header.generation;
     buffer_reserve(&backup->made, ARCHIVE_HEADER_SIZE);
     archive_header_encode(backup->made.data, &header);
@@ -83,11 +89,15 @@ int backup_open(struct meta *meta, struct backup **out)
 {
     struct backup *backup = xcalloc(1, sizeof(*backup));
     struct kv_position *position = &backup->summary.position;
+    uint32_t crc;
     int error = kv_snapshot(meta_kv(meta), position, &backup->records);
 
+    backup->summary.created_ms = clock_wall_ms(); /* nothing in it is later */
     if (error == 0) {
         kv_seek(backup->records, SLICE_LITERAL(KEY_FIRST));
-        error = make_header(backup, meta, ARCHIVE_BACKUP, position->commit);
+        find_crc(meta_kv(meta), position->commit, &crc); /* it does without */
+        error =
+            make_header(backup, meta, ARCHIVE_BACKUP, position->commit, crc);
     }
     if (error != 0) {
         backup_close(backup);
@@ -103,15 +113,21 @@ int backup_open_journal(struct meta *meta,
 {
     struct backup *backup = xcalloc(1, sizeof(*backup));
     struct kv_position *position = &backup->summary.position;
-    int error = kv_log_open(meta_kv(meta), after, position, &backup->log);
+    uint32_t crc;
+    int error;
 
+    backup->summary.created_ms = clock_wall_ms(); /* all before is in it */
+    error = kv_log_open(meta_kv(meta), after, position, &backup->log);
     if ((error == 0 || error == -ERANGE) &&
         memcmp(position->store, store, KV_STORE_ID_SIZE) != 0) {
         error = -ESTALE;
     }
+    if (error == 0) { /* without it, it could go on from any history */
+        error = find_crc(meta_kv(meta), after, &crc);
+    }
     if (error == 0) {
         backup->block.mark = after;
-        error = make_header(backup, meta, ARCHIVE_JOURNAL, after);
+        error = make_header(backup, meta, ARCHIVE_JOURNAL, after, crc);
     }
     if (error != 0) {
         backup_close(backup);

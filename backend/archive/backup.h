@@ -18,6 +18,8 @@
 struct backup_summary {
     uint8_t cluster[DRIVE_UUID_SIZE];
     struct kv_position position; /* the last commit in it */
+    /* Of a backup: nothing in it is later. Of the journal: it has all that was
+     * committed by then. */
     uint64_t created_ms;
     uint64_t records, bytes; /* bytes: of the records, as changes */
     uint64_t groups;         /* of the journal */
@@ -29,8 +31,8 @@ struct backup;
 /* Of the store as it is now. */
 int backup_open(struct meta *meta, struct backup **backup);
 /* Of the groups after the one of that number, up to the last one now. -ESTALE:
- * it is another store; -ERANGE: they are kept no more, or it never got so far.
- */
+ * it is another store; -ERANGE: they, or that one, are kept no more, or it never
+ * got so far. */
 int backup_open_journal(struct meta *meta,
                         const uint8_t store[KV_STORE_ID_SIZE], uint64_t after,
                         struct backup **backup);
@@ -52,7 +54,9 @@ struct backup_source {
     const char *file;      /* a backup */
     const char *journal;   /* a directory; NULL: there is none */
     uint64_t until_commit; /* as far as this one; 0: as far as there is */
-    uint64_t until_s;      /* and no further than this second; 0: the same */
+    /* And no further than this second, which must be over when the last file
+     * was begun; 0: the same. */
+    uint64_t until_s;
 };
 /* Reads all that a restore would, without one. -EBADMSG: a file is not what it
  * should be, not whole, or damaged; -ERANGE: the point is not within them; both

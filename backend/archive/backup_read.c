@@ -91,13 +91,19 @@ static bool is_beyond(const struct backup_source *source,
            (source->until_s != 0 && group->written_s > source->until_s);
 }
 
-/* One that is not had yet, and wanted. */
+/* One that is not had yet, and wanted. The last one that is had shows whether
+ * both are of one history. */
 static int take_group(struct reading *reading, const struct kv_group *group)
 {
     struct backup_summary *summary = reading->summary;
-    struct slice changes = group->changes;
+    const struct slice changes = group->changes;
+    const uint32_t crc = crc32c_bytes(changes.data, changes.size);
     int error = 0;
 
+    if (group->number == summary->position.commit && reading->crc != 0 &&
+        crc != reading->crc) {
+        return -EBADMSG;
+    }
     if (group->number <= summary->position.commit || reading->reached) {
         return 0;
     }
@@ -109,7 +115,7 @@ static int take_group(struct reading *reading, const struct kv_group *group)
     summary->reached_s = group->written_s;
     summary->groups++;
     summary->bytes += changes.size;
-    reading->crc = crc32c_bytes(changes.data, changes.size);
+    reading->crc = crc;
     if (reading->pending.size + changes.size > KV_BATCH_MAX) {
         error = put_pending(reading);
     }
@@ -354,14 +360,17 @@ static int check_begin(const struct reading *reading)
     return 0;
 }
 
-/* Nor behind what there is: what the last file has not, it was made before. */
+/* Nor behind what there is: what the last file has not was committed after it
+ * was begun, so it has all of every second before that one. */
 static int check_end(const struct reading *reading)
 {
     const struct backup_source *source = reading->source;
     const struct backup_summary *summary = reading->summary;
+    const uint64_t begun_s = summary->created_ms / 1000;
 
-    if (reading->reached || (source->until_commit <= summary->position.commit &&
-                             source->until_s <= summary->created_ms / 1000)) {
+    if (reading->reached ||
+        (source->until_commit <= summary->position.commit &&
+         (source->until_s == 0 || source->until_s < begun_s))) {
         return 0;
     }
     log_error("there is nothing after commit %" PRIu64 ", which is before the "

@@ -35,7 +35,7 @@ static int remove_one(const char *path, const struct stat *st, int type,
     return remove(path);
 }
 
-static void setup(struct world *w, uint64_t segment_bytes)
+static void open_store(struct world *w, uint64_t segment_bytes)
 {
     const char *directories[] = {w->store};
     const struct kv_mirror_options options = {
@@ -47,13 +47,18 @@ static void setup(struct world *w, uint64_t segment_bytes)
     };
     struct kv *kv;
 
+    assert_int_equal(kv_open_mirrors(&options, &kv), 0);
+    assert_int_equal(meta_open(kv, &w->meta), 0);
+}
+
+static void setup(struct world *w, uint64_t segment_bytes)
+{
     *w = (struct world){.random = 7};
     strcpy(w->directory, "/tmp/archive-journal-XXXXXX");
     assert_non_null(mkdtemp(w->directory));
     snprintf(w->store, sizeof(w->store), "%s/store", w->directory);
     snprintf(w->backup, sizeof(w->backup), "%s/backup", w->directory);
-    assert_int_equal(kv_open_mirrors(&options, &kv), 0);
-    assert_int_equal(meta_open(kv, &w->meta), 0);
+    open_store(w, segment_bytes);
 }
 
 static void teardown(struct world *w)
@@ -227,11 +232,26 @@ static void test_every_commit(void **state)
     teardown(&w);
 }
 
+/* By one second. */
+static void made_later(const char *path)
+{
+    struct archive_header header;
+    struct buffer file = {0};
+
+    assert_int_equal(io_read_file(io_posix(), path, 1u << 20, &file), 0);
+    assert_int_equal(archive_header_decode(file.data, &header), 0);
+    header.created_ms += 1000;
+    archive_header_encode(file.data, &header);
+    assert_int_equal(io_write_file(io_posix(), path, file.data, file.size), 0);
+    buffer_free(&file);
+}
+
 static void test_every_second(void **state)
 {
     struct backup_source source;
     struct backup_summary summary;
     uint64_t now = clock_wall_ms() / 1000;
+    char path[160];
     struct world w;
     uint32_t found;
     (void)state;
@@ -246,7 +266,11 @@ static void test_every_second(void **state)
     source.until_s = 0;
     assert_int_equal(restore(&source, &found, &summary), 0);
     assert_in_range(summary.reached_s, now, clock_wall_ms() / 1000);
+    /* More may have been committed in the second in which it was made. */
     source.until_s = summary.created_ms / 1000;
+    expect_error(&source, -ERANGE);
+    piece_path(&w, path, w.first + 35, w.first + COMMITS);
+    made_later(path);
     assert_int_equal(restore(&source, &found, &summary), 0);
     assert_int_equal(found, w.states[COMMITS]);
     teardown(&w);
@@ -299,6 +323,42 @@ static void test_refused(void **state)
     assert_int_equal(save_piece(&w, w.first + 3), w.first + COMMITS);
     assert_int_equal(restore(&source, &found, &summary), 0);
     assert_int_equal(found, w.states[COMMITS]);
+    teardown(&w);
+}
+
+static void changes(struct world *w, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        change(w->meta, &w->random, 100);
+    }
+}
+
+/* Set back by its operator the store goes on with numbers that it had given
+ * already: a piece of that reaches over the end of the backup. */
+static void test_set_back(void **state)
+{
+    struct backup_source source;
+    char command[300];
+    struct world w;
+    (void)state;
+
+    setup(&w, 0);
+    changes(&w, 3);
+    meta_close(w.meta);
+    snprintf(command, sizeof(command), "cp -r %s %s/old", w.store, w.directory);
+    assert_int_equal(system(command), 0);
+    open_store(&w, 0);
+    changes(&w, 5);
+    w.first = save_backup(&w);
+    meta_close(w.meta);
+    snprintf(command, sizeof(command), "rm -r %s && mv %s/old %s", w.store,
+             w.directory, w.store);
+    assert_int_equal(system(command), 0);
+    open_store(&w, 0);
+    changes(&w, 8);
+    assert_int_equal(save_piece(&w, w.first - 2), w.first + 3);
+    source = source_of(&w);
+    expect_error(&source, -EBADMSG);
     teardown(&w);
 }
 
@@ -388,6 +448,7 @@ int main(void)
         cmocka_unit_test(test_every_commit),
         cmocka_unit_test(test_every_second),
         cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_set_back),
         cmocka_unit_test(test_gone),
         cmocka_unit_test(test_concurrent),
     };
