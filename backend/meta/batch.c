@@ -175,6 +175,11 @@ void meta_batch_unlimited(struct meta_batch *batch)
     batch->unlimited = true;
 }
 
+void batch_essential(struct meta_batch *batch)
+{
+    kv_batch_essential(batch->changes);
+}
+
 static void count(struct meta_batch *batch, uint64_t bucket, int64_t bytes,
                   int64_t objects)
 {

@@ -270,6 +270,7 @@ void limits_set_bucket(struct limits *limits, const Meta__Bucket *record)
 void limits_forget_bucket(struct limits *limits, uint64_t id)
 {
     struct bucket *bucket;
+    struct meta_usage left; /* of a record that says too much */
     size_t at;
 
     pthread_mutex_lock(&limits->lock);
@@ -277,6 +278,8 @@ void limits_forget_bucket(struct limits *limits, uint64_t id)
     if (bucket != NULL) {
         at = bucket_place(limits, id);
         invariant(!bucket->changed);
+        left = bucket->account.used;
+        use(bucket, -(int64_t)left.bytes, -(int64_t)left.objects);
         set_quota(limits, &bucket->account, NULL);
         limits->bucket_count--;
         memmove(limits->buckets + at, limits->buckets + at + 1,

@@ -129,6 +129,7 @@ static int put_cluster(struct meta *meta, const Meta__Cluster *cluster)
     int rc;
 
     meta_put_cluster(batch, cluster);
+    batch_essential(batch); /* else an upgrade could not start when full */
     rc = meta_commit(batch);
     meta_batch_free(batch);
     return rc;

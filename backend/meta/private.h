@@ -128,6 +128,8 @@ void limits_put(void *limits, struct kv_batch *batch);
 /* A part whose upload is gone: it is not counted any more. */
 void batch_drop_part(struct meta_batch *batch, struct slice upload,
                      unsigned number);
+/* It is committed whatever the reserve: kv_batch_essential(). */
+void batch_essential(struct meta_batch *batch);
 /* Reads what is kept, or counts all there is, once. */
 int usage_load(struct meta *meta);
 

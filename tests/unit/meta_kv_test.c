@@ -361,6 +361,33 @@ static void test_reserve_leaves_ids(void **state)
     meta_close(meta);
 }
 
+/* Of an older s3d, a full store is taken over all the same. */
+static void test_reserve_leaves_upgrades(void **state)
+{
+    struct fixture *f = *state;
+    struct arena *arena = arena_new();
+    struct meta_batch *batch;
+    Meta__Cluster *cluster;
+    struct meta *meta;
+
+    assert_int_equal(meta_open(f->kv, &meta), 0);
+    assert_int_equal(meta_get_cluster(meta, arena, &cluster), 0);
+    cluster->format = 0;
+    batch = meta_batch_new(meta);
+    meta_put_cluster(batch, cluster);
+    assert_int_equal(meta_commit(batch), 0);
+    meta_batch_free(batch);
+    meta_close(meta);
+    open_store(f);
+    set_reserve(f, f->kv, NO_DISK);
+    assert_int_equal(meta_open(f->kv, &meta), 0);
+    f->kv = NULL;
+    assert_int_equal(meta_get_cluster(meta, arena, &cluster), 0);
+    assert_int_equal(cluster->format, META_FORMAT);
+    meta_close(meta);
+    arena_free(arena);
+}
+
 static void test_many_keys(void **state)
 {
     struct fixture *f = *state;
@@ -493,6 +520,7 @@ int main(void)
         BOTH(test_many_keys),
         BOTH(test_reserve),
         ONE(test_reserve_leaves_ids, memory),
+        ONE(test_reserve_leaves_upgrades, leveldb),
         ONE(test_reopen, leveldb),
         ONE(test_second_open_is_refused, leveldb),
         ONE(test_damaged_store_is_refused, leveldb),

@@ -532,6 +532,24 @@ static void test_a_wrong_record_is_found(void **state)
     expect_usage(2, 200, 1);
 }
 
+static void test_a_wrong_record_goes_with_its_bucket(void **state)
+{
+    const Meta__Bucket bucket = bucket_of("one", 1, ALICE);
+    struct meta_batch *batch;
+
+    (void)state;
+    put_bucket("one", 1, ALICE, NULL);
+    put_bucket("two", 2, ALICE, NULL);
+    assert_int_equal(add(2, "k", 10, 200), 0);
+    change_record(1, false);
+    reopen();
+    expect_owner(ALICE, 205, 78);
+    batch = meta_batch_new(meta);
+    meta_delete_bucket(batch, &bucket);
+    assert_int_equal(commit(batch), 0);
+    expect_owner(ALICE, 200, 1);
+}
+
 /* --- requests --------------------------------------------------------------*/
 
 static void test_requests(void **state)
@@ -590,6 +608,7 @@ int main(void)
         TEST(test_racers),
         TEST(test_an_old_store_is_counted),
         TEST(test_a_wrong_record_is_found),
+        TEST(test_a_wrong_record_goes_with_its_bucket),
         TEST(test_requests),
     };
 
