@@ -31,8 +31,8 @@ struct backup;
 /* Of the store as it is now. */
 int backup_open(struct meta *meta, struct backup **backup);
 /* Of the groups after the one of that number, up to the last one now. -ESTALE:
- * it is another store; -ERANGE: they, or that one, are kept no more, or it never
- * got so far. */
+ * it is another store; -ERANGE: they, or that one, are kept no more, or it
+ * never got so far. */
 int backup_open_journal(struct meta *meta,
                         const uint8_t store[KV_STORE_ID_SIZE], uint64_t after,
                         struct backup **backup);

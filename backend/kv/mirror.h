@@ -114,6 +114,7 @@ struct mirror {
     bool failed;        /* whoever leads next expels it */
     bool stop;          /* its threads end */
     bool applies;       /* false while its database is being copied */
+    bool settles;       /* mirror_db_settle() is asked of its second thread */
     uint64_t journaled; /* last group in the journal, durable */
     uint64_t applied;   /* last group in the database */
     uint64_t replayed;  /* groups up to it may have been there before (D2) */
@@ -190,7 +191,8 @@ int mirrors_snapshot(struct kv *kv, struct kv_position *position,
 int mirrors_journal(struct kv *kv, struct kv_position *until, struct io **io,
                     char **directory);
 bool mirrors_statistics(struct kv *kv, struct kv_statistics *statistics);
-/* Lock held, there is a primary: what passed its database by goes there. */
+/* The leader, lock held, there is a primary, which has applied all: what passed
+ * its database by goes there. -EIO: it is not the primary any more. */
 int mirrors_settle_primary(struct mirrors *all);
 /* Lock held: the first member alive becomes the primary, or nobody. */
 void mirrors_choose_primary(struct mirrors *all);

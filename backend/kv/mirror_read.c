@@ -191,14 +191,17 @@ struct kv_iterator *mirrors_iterate_all(struct kv *kv)
     return iterate_db(all, db);
 }
 
+/* Its own thread writes, so that a drive that hangs can be given up. */
 int mirrors_settle_primary(struct mirrors *all)
 {
-    const int error = mirror_db_settle(all->primary->db);
+    struct mirror *primary = all->primary;
 
-    if (error != 0) {
-        mirror_fail(all->primary, "its database", error);
+    primary->settles = true;
+    pthread_cond_broadcast(&all->apply);
+    while (all->primary == primary && primary->settles) {
+        pthread_cond_wait(&all->progress, &all->lock);
     }
-    return error;
+    return all->primary == primary ? 0 : -EIO;
 }
 
 /* As long as we lead nothing is committed, and the primary applies no more than

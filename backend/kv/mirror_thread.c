@@ -120,6 +120,21 @@ static int checkpoint(struct applier *applier)
     return 0;
 }
 
+static void settle(struct mirror *mirror)
+{
+    struct mirrors *all = mirror->all;
+    int error;
+
+    pthread_mutex_unlock(&all->lock);
+    error = mirror_db_settle(mirror->db);
+    pthread_mutex_lock(&all->lock);
+    mirror->settles = false;
+    pthread_cond_broadcast(&all->progress);
+    if (error != 0) {
+        mirror_fail(mirror, "its database", error);
+    }
+}
+
 /* J2: no further than what is committed. */
 static bool may_apply(const struct mirror *mirror)
 {
@@ -143,6 +158,10 @@ static void *apply_main(void *argument)
     while (!mirror->stop) {
         uint64_t seq = 0;
 
+        if (mirror->settles) {
+            settle(mirror);
+            continue;
+        }
         if (!may_apply(mirror)) {
             pthread_cond_wait(&all->apply, &all->lock);
             continue;
@@ -177,6 +196,7 @@ void mirror_start(struct mirror *mirror)
 {
     mirror->failed = false;
     mirror->stop = false;
+    mirror->settles = false;
     mirror->running = true;
     invariant(pthread_create(&mirror->threads[0], NULL, journal_main, mirror) ==
               0);

@@ -810,6 +810,47 @@ static void test_a_second_late_primary_is_waited_for(void **state)
     check_late(fixture);
 }
 
+static void *snapshot_main(void *kv)
+{
+    struct kv_position position;
+    struct kv_iterator *iterator = NULL;
+
+    assert_int_equal(kv_snapshot(kv, &position, &iterator), -EIO);
+    return NULL;
+}
+
+/* A snapshot waits for the primary's drive; reads do not, and it is given up
+ * like any other. */
+static void test_a_snapshot_of_a_silent_primary(void **state)
+{
+    struct fixture *fixture = *state;
+    struct mirrors *all = (struct mirrors *)fixture->kv;
+    struct kv_position position;
+    struct kv_iterator *iterator;
+    pthread_t thread;
+    bool settles = false;
+
+    changes(fixture, 5);
+    commit_one(fixture->kv, "q", 4, NULL);
+    gate_set('b');
+    assert_int_equal(pthread_create(&thread, NULL, snapshot_main, fixture->kv),
+                     0);
+    while (!settles) {
+        sched_yield();
+        pthread_mutex_lock(&all->lock);
+        settles = all->mirrors[0].settles;
+        pthread_mutex_unlock(&all->lock);
+    }
+    kv_mirror_silent(fixture->kv, 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    commit_one(fixture->kv, NULL, 0, "q");
+    changes(fixture, 5);
+    check(fixture);
+    assert_int_equal(kv_snapshot(fixture->kv, &position, &iterator), 0);
+    kv_iterator_free(iterator);
+    gate_set('\0');
+}
+
 /* --- threads ---------------------------------------------------------------*/
 
 #define THREADS 8
@@ -895,6 +936,7 @@ int main(void)
         TEST(test_power_goes_at_any_call),
         TEST(test_a_late_primary_is_waited_for),
         TEST(test_a_second_late_primary_is_waited_for),
+        TEST(test_a_snapshot_of_a_silent_primary),
         TEST(test_threads),
     };
 
