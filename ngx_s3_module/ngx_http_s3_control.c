@@ -1,8 +1,8 @@
 
 /*
- * The control connection: one per worker and s3d.  It fetches derived keys
- * and s3d's metrics, whose requests wait here, and learns where the drives
- * are.
+ * The control connection: one per worker and s3d.  It learns where the drives
+ * are; the questions on it, and who waits for their answers, are
+ * ngx_http_s3_control_wait.c's.
  *
  * It is opened when a worker starts, and again when it is lost: after a
  * growing delay, or at once when a request needs a key, or when s3d has said
@@ -14,16 +14,13 @@
 
 
 #define NGX_HTTP_S3_CONTROL_OUT      65536  /* bytes not yet sent, at most */
-#define NGX_HTTP_S3_CONTROL_WAITERS  4096
 #define NGX_HTTP_S3_CONTROL_DELAY    100    /* milliseconds */
 #define NGX_HTTP_S3_CONTROL_DELAY_MAX  5000
 #define NGX_HTTP_S3_DRIVES_MAX       4096
 
 
-static ngx_int_t ngx_http_s3_control_connect(ngx_http_s3_control_t *control);
 static ngx_int_t ngx_http_s3_control_hello(ngx_http_s3_control_t *control);
 static void ngx_http_s3_control_reconnect(ngx_event_t *ev);
-static void ngx_http_s3_control_close(ngx_http_s3_control_t *control);
 static void ngx_http_s3_control_drop(ngx_http_s3_control_t *control);
 static void ngx_http_s3_control_leave(ngx_http_s3_control_t *control);
 static void ngx_http_s3_control_read_handler(ngx_event_t *ev);
@@ -40,29 +37,7 @@ static ngx_int_t ngx_http_s3_control_trace_set(
     ngx_http_s3_control_t *control);
 static ngx_int_t ngx_http_s3_control_set_drives(
     ngx_http_s3_control_t *control, Wire__Welcome *welcome);
-static ngx_int_t ngx_http_s3_control_key_reply(
-    ngx_http_s3_control_t *control);
-static ngx_int_t ngx_http_s3_control_status_reply(
-    ngx_http_s3_control_t *control);
-static ngx_http_s3_waiter_t *ngx_http_s3_control_find(
-    ngx_http_s3_control_t *control, uint64_t id);
-static void ngx_http_s3_control_answer(ngx_http_s3_waiter_t *waiter,
-    void *answer);
-static ngx_http_s3_waiter_t *ngx_http_s3_control_waiter(
-    ngx_http_s3_control_t *control, ngx_http_request_t *r,
-    ngx_http_s3_ready_pt ready);
-static ngx_int_t ngx_http_s3_control_ask(ngx_http_s3_waiter_t *waiter);
-static ngx_int_t ngx_http_s3_control_ask_key(ngx_http_s3_waiter_t *waiter);
-static ngx_int_t ngx_http_s3_control_ask_status(ngx_http_s3_waiter_t *waiter);
-static void ngx_http_s3_control_wait(ngx_http_s3_waiter_t *waiter,
-    ngx_msec_t timeout);
-static ngx_int_t ngx_http_s3_control_send(ngx_http_s3_control_t *control,
-    enum frame_type type, const ProtobufCMessage *message);
 static ngx_int_t ngx_http_s3_control_flush(ngx_http_s3_control_t *control);
-static void ngx_http_s3_control_timeout(ngx_event_t *ev);
-static void ngx_http_s3_control_cleanup(void *data);
-static void ngx_http_s3_control_remove(ngx_http_s3_waiter_t *waiter);
-static void ngx_http_s3_control_rest(ngx_http_s3_control_t *control);
 
 
 /* whether the connection is still the one of that number */
@@ -177,7 +152,7 @@ ngx_http_s3_control_start(ngx_cycle_t *cycle, ngx_http_s3_control_t *control)
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_s3_control_connect(ngx_http_s3_control_t *control)
 {
     ngx_int_t          rc;
@@ -273,12 +248,9 @@ ngx_http_s3_control_reconnect(ngx_event_t *ev)
 }
 
 
-static void
+void
 ngx_http_s3_control_close(ngx_http_s3_control_t *control)
 {
-    ngx_queue_t            waiters, *q;
-    ngx_http_s3_waiter_t  *waiter;
-
     ngx_http_s3_control_drop(control);
 
     if (!ngx_exiting && !ngx_terminate && !control->reconnect.timer_set) {
@@ -287,22 +259,7 @@ ngx_http_s3_control_close(ngx_http_s3_control_t *control)
                                  NGX_HTTP_S3_CONTROL_DELAY_MAX);
     }
 
-    if (ngx_queue_empty(&control->waiters)) {
-        return;
-    }
-
-    /* what is run here may come back with new waiters */
-
-    ngx_queue_init(&waiters);
-    ngx_queue_add(&waiters, &control->waiters);
-    ngx_queue_init(&control->waiters);
-
-    while (!ngx_queue_empty(&waiters)) {
-        q = ngx_queue_head(&waiters);
-        waiter = ngx_queue_data(q, ngx_http_s3_waiter_t, queue);
-
-        ngx_http_s3_control_answer(waiter, NULL);
-    }
+    ngx_http_s3_control_disappoint(control);
 }
 
 
@@ -354,8 +311,12 @@ ngx_http_s3_control_drop(ngx_http_s3_control_t *control)
 static void
 ngx_http_s3_control_leave(ngx_http_s3_control_t *control)
 {
-    ngx_queue_t           *q;
-    ngx_http_s3_waiter_t  *waiter;
+    if (control->left) {
+        ngx_log_error(NGX_LOG_ERR, &control->log, 0,
+                      "s3d ends before it has begun");
+        ngx_http_s3_control_close(control);
+        return;
+    }
 
     ngx_log_error(NGX_LOG_NOTICE, &control->log, 0,
                   "s3d ends, the next one is asked");
@@ -366,20 +327,14 @@ ngx_http_s3_control_leave(ngx_http_s3_control_t *control)
         return;
     }
 
+    control->left = 1;
+
     if (ngx_http_s3_control_connect(control) != NGX_OK) {
         return;
     }
 
-    for (q = ngx_queue_head(&control->waiters);
-         q != ngx_queue_sentinel(&control->waiters);
-         q = ngx_queue_next(q))
-    {
-        waiter = ngx_queue_data(q, ngx_http_s3_waiter_t, queue);
-
-        if (ngx_http_s3_control_ask(waiter) != NGX_OK) {
-            ngx_http_s3_control_close(control);
-            return;
-        }
+    if (ngx_http_s3_control_ask_waiting(control) != NGX_OK) {
+        ngx_http_s3_control_close(control);
     }
 }
 
@@ -545,7 +500,9 @@ ngx_http_s3_control_write_handler(ngx_event_t *ev)
     c = ev->data;
     control = c->data;
 
-    if (ngx_http_s3_control_flush(control) != NGX_OK) {
+    if (ngx_http_s3_control_flush(control) != NGX_OK
+        || ngx_http_s3_control_ask_waiting(control) != NGX_OK)
+    {
         ngx_http_s3_control_close(control);
     }
 }
@@ -637,6 +594,7 @@ ngx_http_s3_control_welcome(ngx_http_s3_control_t *control)
 
     if (rc == NGX_OK) {
         control->delay = NGX_HTTP_S3_CONTROL_DELAY;
+        control->left = 0;
     }
 
     return rc;
@@ -699,77 +657,6 @@ ngx_http_s3_control_set_drives(ngx_http_s3_control_t *control,
 
 
 static ngx_int_t
-ngx_http_s3_control_key_reply(ngx_http_s3_control_t *control)
-{
-    Wire__KeyReply        *reply;
-    ngx_http_s3_key_t      key;
-    ngx_http_s3_waiter_t  *waiter;
-
-    reply = wire__key_reply__unpack(NULL, control->reader.header.length,
-                                    control->reader.message);
-    if (reply == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_memzero(&key, sizeof(ngx_http_s3_key_t));
-
-    key.found = reply->found ? 1 : 0;
-    key.generation = reply->generation;
-
-    if (key.found) {
-        if (reply->signing_key.len != S3_SIGV4_KEY_LEN) {
-            wire__key_reply__free_unpacked(reply, NULL);
-            return NGX_ERROR;
-        }
-
-        ngx_memcpy(key.key, reply->signing_key.data, S3_SIGV4_KEY_LEN);
-        ngx_explicit_memzero(reply->signing_key.data, S3_SIGV4_KEY_LEN);
-    }
-
-    ngx_explicit_memzero(control->reader.message,
-                         control->reader.header.length);
-
-    waiter = ngx_http_s3_control_find(control, reply->id);
-
-    wire__key_reply__free_unpacked(reply, NULL);
-
-    if (waiter) {
-        ngx_http_s3_control_answer(waiter, &key);
-        ngx_http_s3_control_rest(control);
-    }
-
-    ngx_explicit_memzero(&key, sizeof(ngx_http_s3_key_t));
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_s3_control_status_reply(ngx_http_s3_control_t *control)
-{
-    Wire__StatusReply     *reply;
-    ngx_http_s3_waiter_t  *waiter;
-
-    reply = wire__status_reply__unpack(NULL, control->reader.header.length,
-                                       control->reader.message);
-    if (reply == NULL) {
-        return NGX_ERROR;
-    }
-
-    waiter = ngx_http_s3_control_find(control, reply->id);
-
-    if (waiter) {
-        ngx_http_s3_control_answer(waiter, reply->metrics);
-        ngx_http_s3_control_rest(control);
-    }
-
-    wire__status_reply__free_unpacked(reply, NULL);
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
 ngx_http_s3_control_trace_set(ngx_http_s3_control_t *control)
 {
     Wire__TraceSet  *set;
@@ -788,212 +675,9 @@ ngx_http_s3_control_trace_set(ngx_http_s3_control_t *control)
 }
 
 
-/* NULL: it has gone: its client left, or it waited too long. */
-
-static ngx_http_s3_waiter_t *
-ngx_http_s3_control_find(ngx_http_s3_control_t *control, uint64_t id)
-{
-    ngx_queue_t           *q;
-    ngx_http_s3_waiter_t  *waiter;
-
-    for (q = ngx_queue_head(&control->waiters);
-         q != ngx_queue_sentinel(&control->waiters);
-         q = ngx_queue_next(q))
-    {
-        waiter = ngx_queue_data(q, ngx_http_s3_waiter_t, queue);
-
-        if (waiter->id == id) {
-            return waiter;
-        }
-    }
-
-    return NULL;
-}
-
-
-static void
-ngx_http_s3_control_answer(ngx_http_s3_waiter_t *waiter, void *answer)
-{
-    ngx_http_request_t    *r;
-    ngx_http_s3_ready_pt   ready;
-
-    r = waiter->request;
-    ready = waiter->ready;
-
-    ngx_http_s3_control_remove(waiter);
-
-    ready(r, answer);
-}
-
-
-/*
- * Asks for a key.  On NGX_OK ngx_http_s3_key_ready() is called later, or the
- * request ends before.  NGX_DECLINED: s3d cannot be asked.
- */
+/* NGX_AGAIN: there is no room yet; the write handler asks who waits. */
 
 ngx_int_t
-ngx_http_s3_control_key(ngx_http_s3_control_t *control,
-    ngx_http_request_t *r, s3_sigv4_t *auth, ngx_msec_t timeout,
-    ngx_http_s3_waiter_t **result)
-{
-    ngx_http_s3_waiter_t  *waiter;
-
-    if (ngx_http_s3_control_connect(control) != NGX_OK
-        || control->nwaiters >= NGX_HTTP_S3_CONTROL_WAITERS)
-    {
-        return NGX_DECLINED;
-    }
-
-    waiter = ngx_http_s3_control_waiter(control, r, ngx_http_s3_key_ready);
-    if (waiter == NULL) {
-        return NGX_ERROR;
-    }
-
-    waiter->auth = auth;
-
-    /* a lost connection is noticed by the read handler, not here */
-
-    if (ngx_http_s3_control_ask(waiter) != NGX_OK) {
-        return NGX_DECLINED;
-    }
-
-    ngx_http_s3_control_wait(waiter, timeout);
-
-    *result = waiter;
-
-    return NGX_OK;
-}
-
-
-/*
- * Asks for s3d's metrics.  On NGX_OK ngx_http_s3_status_ready() is called
- * later, or the request ends before.  NGX_DECLINED: s3d cannot be asked.
- */
-
-ngx_int_t
-ngx_http_s3_control_status(ngx_http_s3_control_t *control,
-    ngx_http_request_t *r, ngx_msec_t timeout)
-{
-    ngx_http_s3_waiter_t  *waiter;
-
-    if (ngx_http_s3_control_connect(control) != NGX_OK
-        || control->nwaiters >= NGX_HTTP_S3_CONTROL_WAITERS)
-    {
-        return NGX_DECLINED;
-    }
-
-    if (control->drives && !control->status) {
-        /* WELCOME is there, of an s3d that would not know the question */
-        return NGX_DECLINED;
-    }
-
-    waiter = ngx_http_s3_control_waiter(control, r, ngx_http_s3_status_ready);
-    if (waiter == NULL) {
-        return NGX_ERROR;
-    }
-
-    if (ngx_http_s3_control_ask(waiter) != NGX_OK) {
-        return NGX_DECLINED;
-    }
-
-    ngx_http_s3_control_wait(waiter, timeout);
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_s3_control_ask(ngx_http_s3_waiter_t *waiter)
-{
-    return waiter->auth ? ngx_http_s3_control_ask_key(waiter)
-                        : ngx_http_s3_control_ask_status(waiter);
-}
-
-
-static ngx_int_t
-ngx_http_s3_control_ask_key(ngx_http_s3_waiter_t *waiter)
-{
-    s3_sigv4_t        *auth;
-    Wire__KeyRequest   request;
-
-    auth = waiter->auth;
-
-    wire__key_request__init(&request);
-
-    request.id = waiter->id;
-    request.access_key.data = auth->access_key.data;
-    request.access_key.len = auth->access_key.len;
-    request.date.data = auth->date.data;
-    request.date.len = auth->date.len;
-    request.region.data = auth->region.data;
-    request.region.len = auth->region.len;
-    request.service.data = auth->service.data;
-    request.service.len = auth->service.len;
-
-    return ngx_http_s3_control_send(waiter->control, FRAME_KEY_REQUEST,
-                                    &request.base);
-}
-
-
-static ngx_int_t
-ngx_http_s3_control_ask_status(ngx_http_s3_waiter_t *waiter)
-{
-    Wire__StatusRequest  request;
-
-    wire__status_request__init(&request);
-
-    request.id = waiter->id;
-
-    return ngx_http_s3_control_send(waiter->control, FRAME_STATUS_REQUEST,
-                                    &request.base);
-}
-
-
-static ngx_http_s3_waiter_t *
-ngx_http_s3_control_waiter(ngx_http_s3_control_t *control,
-    ngx_http_request_t *r, ngx_http_s3_ready_pt ready)
-{
-    ngx_http_cleanup_t    *cln;
-    ngx_http_s3_waiter_t  *waiter;
-
-    waiter = ngx_pcalloc(r->pool, sizeof(ngx_http_s3_waiter_t));
-    if (waiter == NULL) {
-        return NULL;
-    }
-
-    cln = ngx_http_cleanup_add(r, 0);
-    if (cln == NULL) {
-        return NULL;
-    }
-
-    waiter->request = r;
-    waiter->control = control;
-    waiter->ready = ready;
-    waiter->id = ++control->last_id;
-
-    waiter->timer.handler = ngx_http_s3_control_timeout;
-    waiter->timer.data = waiter;
-    waiter->timer.log = r->connection->log;
-
-    cln->handler = ngx_http_s3_control_cleanup;
-    cln->data = waiter;
-
-    return waiter;
-}
-
-
-static void
-ngx_http_s3_control_wait(ngx_http_s3_waiter_t *waiter, ngx_msec_t timeout)
-{
-    ngx_queue_insert_tail(&waiter->control->waiters, &waiter->queue);
-    waiter->queued = 1;
-    waiter->control->nwaiters++;
-
-    ngx_add_timer(&waiter->timer, timeout);
-}
-
-
-static ngx_int_t
 ngx_http_s3_control_send(ngx_http_s3_control_t *control,
     enum frame_type type, const ProtobufCMessage *message)
 {
@@ -1011,9 +695,7 @@ ngx_http_s3_control_send(ngx_http_s3_control_t *control,
         b->pos = b->start;
 
         if ((size_t) (b->end - b->last) < FRAME_HEADER_SIZE + size) {
-            ngx_log_error(NGX_LOG_ERR, &control->log, 0,
-                          "s3d does not read its control connection");
-            return NGX_ERROR;
+            return NGX_AGAIN;
         }
     }
 
@@ -1059,60 +741,6 @@ ngx_http_s3_control_flush(ngx_http_s3_control_t *control)
     }
 
     return ngx_handle_write_event(c->write, 0);
-}
-
-
-static void
-ngx_http_s3_control_timeout(ngx_event_t *ev)
-{
-    ngx_http_s3_waiter_t   *waiter;
-    ngx_http_s3_control_t  *control;
-
-    waiter = ev->data;
-    control = waiter->control;
-
-    ngx_log_error(NGX_LOG_ERR, ev->log, NGX_ETIMEDOUT,
-                  "s3d did not answer on its control connection");
-
-    ngx_http_s3_control_answer(waiter, NULL);
-    ngx_http_s3_control_rest(control);
-}
-
-
-static void
-ngx_http_s3_control_cleanup(void *data)
-{
-    ngx_http_s3_waiter_t *waiter = data;
-
-    if (waiter->queued) {
-        ngx_http_s3_control_remove(waiter);
-        ngx_http_s3_control_rest(waiter->control);
-    }
-}
-
-
-static void
-ngx_http_s3_control_remove(ngx_http_s3_waiter_t *waiter)
-{
-    ngx_queue_remove(&waiter->queue);
-
-    waiter->queued = 0;
-    waiter->control->nwaiters--;
-
-    if (waiter->timer.timer_set) {
-        ngx_del_timer(&waiter->timer);
-    }
-}
-
-
-/* In a worker that shuts down, nothing may stay open when nobody waits. */
-
-static void
-ngx_http_s3_control_rest(ngx_http_s3_control_t *control)
-{
-    if (ngx_exiting && control->nwaiters == 0 && control->peer.connection) {
-        ngx_http_s3_control_close(control);
-    }
 }
 
 

@@ -8,6 +8,7 @@
  *   ngx_http_s3_query.c      the form of a request of IAM or STS
  *   ngx_http_s3_zone.c       derived keys in shared memory
  *   ngx_http_s3_control.c    a worker's control connection to s3d
+ *   ngx_http_s3_control_wait.c  questions on it, and who waits for answers
  *   ngx_http_s3_frame.c      frames out of a stream of bytes
  *   ngx_http_s3_request.c    the REQUEST frame
  *   ngx_http_s3_request_headers.c  what of arguments and headers is in it
@@ -170,6 +171,7 @@ struct ngx_http_s3_waiter_s {
     ngx_http_s3_ready_pt           ready;
     s3_sigv4_t                    *auth;      /* NULL: of s3d's metrics */
     uint64_t                       id;
+    ngx_atomic_uint_t              asked;     /* on which connection */
     unsigned                       queued:1;
 };
 
@@ -194,6 +196,7 @@ struct ngx_http_s3_control_s {
     ngx_array_t                   *drives;    /* ngx_http_s3_drive_t */
     ngx_uint_t                     status;    /* unsigned  status:1; */
     ngx_uint_t                     trace;     /* unsigned  trace:1; */
+    ngx_uint_t                     left;      /* LEAVE, no WELCOME since */
 
     struct hot_view                hot;
     void                          *hot_base;  /* NULL: there is none */
@@ -390,15 +393,26 @@ ngx_int_t ngx_http_s3_control_check(ngx_conf_t *cf,
     ngx_http_s3_control_t *control);
 void ngx_http_s3_control_start(ngx_cycle_t *cycle,
     ngx_http_s3_control_t *control);
+ngx_int_t ngx_http_s3_control_connect(ngx_http_s3_control_t *control);
+void ngx_http_s3_control_close(ngx_http_s3_control_t *control);
+ngx_int_t ngx_http_s3_control_send(ngx_http_s3_control_t *control,
+    enum frame_type type, const ProtobufCMessage *message);
+void ngx_http_s3_control_trace(ngx_http_s3_control_t *control,
+    Wire__Trace *trace);
+ngx_str_t *ngx_http_s3_control_drive(ngx_http_s3_control_t *control,
+    uint32_t index);
+
+/* ngx_http_s3_control_wait.c */
+
 ngx_int_t ngx_http_s3_control_key(ngx_http_s3_control_t *control,
     ngx_http_request_t *r, s3_sigv4_t *auth, ngx_msec_t timeout,
     ngx_http_s3_waiter_t **waiter);
 ngx_int_t ngx_http_s3_control_status(ngx_http_s3_control_t *control,
     ngx_http_request_t *r, ngx_msec_t timeout);
-void ngx_http_s3_control_trace(ngx_http_s3_control_t *control,
-    Wire__Trace *trace);
-ngx_str_t *ngx_http_s3_control_drive(ngx_http_s3_control_t *control,
-    uint32_t index);
+ngx_int_t ngx_http_s3_control_ask_waiting(ngx_http_s3_control_t *control);
+void ngx_http_s3_control_disappoint(ngx_http_s3_control_t *control);
+ngx_int_t ngx_http_s3_control_key_reply(ngx_http_s3_control_t *control);
+ngx_int_t ngx_http_s3_control_status_reply(ngx_http_s3_control_t *control);
 
 /* ngx_http_s3_frame.c */
 

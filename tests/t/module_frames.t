@@ -115,6 +115,12 @@ sub read_frame {
 
 sub serve_control {
     my ($s) = @_;
+    if (-e "$dir/broken") {
+        $t->write_file("left.$$", '');
+        syswrite $s, frame($LEAVE);
+        read_frame($s);
+        return;
+    }
     syswrite $s, frame($WELCOME, number(1, 1)
         . bytes(2, number(1, 0) . bytes(2, "$dir/fake")));
     while (my ($type, $payload) = read_frame($s)) {
@@ -123,6 +129,11 @@ sub serve_control {
         next if $m->{2} eq 'AKSLOW';
         if ($m->{2} eq 'AKLEFT' && !-e "$dir/left") {
             $t->write_file('left', '');
+            syswrite $s, frame($LEAVE);
+            next;
+        }
+        if ($m->{2} eq 'AKBROKEN' && !-e "$dir/broken") {
+            $t->write_file('broken', '');
             syswrite $s, frame($LEAVE);
             next;
         }
@@ -389,6 +400,13 @@ $r = $t->get('/bkt/plain', access_key => 'AKNEW');
 is("$r->{status} $r->{body}", '200 hello', 'and opened again');
 $r = $t->get('/bkt/plain', access_key => 'AKLEFT');
 is("$r->{status} $r->{body}", '200 hello', 'left by s3d: the next one is asked');
+$r = $t->get('/bkt/plain', access_key => 'AKBROKEN');
+unlink "$dir/broken";
+is("$r->{status} $r->{code}", '503 ServiceUnavailable', 'an s3d that only ends');
+my @left = glob "$dir/left.*";
+cmp_ok(@left, '<', 20, 'is not asked again and again');
+$r = $t->get('/bkt/plain', access_key => 'AKMENDED');
+is("$r->{status} $r->{body}", '200 hello', 'but later');
 $r = $t->get('/bkt/plain', access_key => 'A' x 2000);
 is("$r->{status} $r->{code}", '403 InvalidAccessKeyId', 'a key of absurd size');
 $r = $t->get('/bkt/plain', secret_key => 'wrong');

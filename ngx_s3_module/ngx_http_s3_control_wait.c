@@ -1,0 +1,429 @@
+
+/*
+ * Questions on the control connection: derived keys and s3d's metrics, and the
+ * requests that wait for them.
+ *
+ * A question that finds no room in what is to be sent is asked when there is,
+ * and one that s3d leaves open when it ends is asked on the next connection.
+ */
+
+
+#include "ngx_http_s3_module.h"
+
+
+#define NGX_HTTP_S3_CONTROL_WAITERS  4096
+
+
+static ngx_http_s3_waiter_t *ngx_http_s3_control_find(
+    ngx_http_s3_control_t *control, uint64_t id);
+static void ngx_http_s3_control_answer(ngx_http_s3_waiter_t *waiter,
+    void *answer);
+static ngx_http_s3_waiter_t *ngx_http_s3_control_waiter(
+    ngx_http_s3_control_t *control, ngx_http_request_t *r,
+    ngx_http_s3_ready_pt ready);
+static ngx_int_t ngx_http_s3_control_ask(ngx_http_s3_waiter_t *waiter);
+static ngx_int_t ngx_http_s3_control_ask_key(ngx_http_s3_waiter_t *waiter);
+static ngx_int_t ngx_http_s3_control_ask_status(ngx_http_s3_waiter_t *waiter);
+static void ngx_http_s3_control_wait(ngx_http_s3_waiter_t *waiter,
+    ngx_msec_t timeout);
+static void ngx_http_s3_control_timeout(ngx_event_t *ev);
+static void ngx_http_s3_control_cleanup(void *data);
+static void ngx_http_s3_control_remove(ngx_http_s3_waiter_t *waiter);
+static void ngx_http_s3_control_rest(ngx_http_s3_control_t *control);
+
+
+/*
+ * Asks for a key.  On NGX_OK ngx_http_s3_key_ready() is called later, or the
+ * request ends before.  NGX_DECLINED: s3d cannot be asked.
+ */
+
+ngx_int_t
+ngx_http_s3_control_key(ngx_http_s3_control_t *control,
+    ngx_http_request_t *r, s3_sigv4_t *auth, ngx_msec_t timeout,
+    ngx_http_s3_waiter_t **result)
+{
+    ngx_http_s3_waiter_t  *waiter;
+
+    if (ngx_http_s3_control_connect(control) != NGX_OK
+        || control->nwaiters >= NGX_HTTP_S3_CONTROL_WAITERS)
+    {
+        return NGX_DECLINED;
+    }
+
+    waiter = ngx_http_s3_control_waiter(control, r, ngx_http_s3_key_ready);
+    if (waiter == NULL) {
+        return NGX_ERROR;
+    }
+
+    waiter->auth = auth;
+
+    /* a lost connection is noticed by the read handler, not here */
+
+    if (ngx_http_s3_control_ask(waiter) == NGX_ERROR) {
+        return NGX_DECLINED;
+    }
+
+    ngx_http_s3_control_wait(waiter, timeout);
+
+    *result = waiter;
+
+    return NGX_OK;
+}
+
+
+/*
+ * Asks for s3d's metrics.  On NGX_OK ngx_http_s3_status_ready() is called
+ * later, or the request ends before.  NGX_DECLINED: s3d cannot be asked.
+ */
+
+ngx_int_t
+ngx_http_s3_control_status(ngx_http_s3_control_t *control,
+    ngx_http_request_t *r, ngx_msec_t timeout)
+{
+    ngx_http_s3_waiter_t  *waiter;
+
+    if (ngx_http_s3_control_connect(control) != NGX_OK
+        || control->nwaiters >= NGX_HTTP_S3_CONTROL_WAITERS)
+    {
+        return NGX_DECLINED;
+    }
+
+    if (control->drives && !control->status) {
+        /* WELCOME is there, of an s3d that would not know the question */
+        return NGX_DECLINED;
+    }
+
+    waiter = ngx_http_s3_control_waiter(control, r, ngx_http_s3_status_ready);
+    if (waiter == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_s3_control_ask(waiter) == NGX_ERROR) {
+        return NGX_DECLINED;
+    }
+
+    ngx_http_s3_control_wait(waiter, timeout);
+
+    return NGX_OK;
+}
+
+
+/* NGX_AGAIN: ngx_http_s3_control_ask_waiting() does it later. */
+
+static ngx_int_t
+ngx_http_s3_control_ask(ngx_http_s3_waiter_t *waiter)
+{
+    ngx_int_t  rc;
+
+    rc = waiter->auth ? ngx_http_s3_control_ask_key(waiter)
+                      : ngx_http_s3_control_ask_status(waiter);
+
+    if (rc == NGX_OK) {
+        waiter->asked = waiter->control->peer.connection->number;
+    }
+
+    return rc;
+}
+
+
+/* Asks what was not asked on this connection yet, as far as there is room. */
+
+ngx_int_t
+ngx_http_s3_control_ask_waiting(ngx_http_s3_control_t *control)
+{
+    ngx_int_t              rc;
+    ngx_queue_t           *q;
+    ngx_http_s3_waiter_t  *waiter;
+
+    for (q = ngx_queue_head(&control->waiters);
+         q != ngx_queue_sentinel(&control->waiters);
+         q = ngx_queue_next(q))
+    {
+        waiter = ngx_queue_data(q, ngx_http_s3_waiter_t, queue);
+
+        if (waiter->asked == control->peer.connection->number) {
+            continue;
+        }
+
+        rc = ngx_http_s3_control_ask(waiter);
+
+        if (rc != NGX_OK) {
+            return (rc == NGX_AGAIN) ? NGX_OK : NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_s3_control_ask_key(ngx_http_s3_waiter_t *waiter)
+{
+    s3_sigv4_t        *auth;
+    Wire__KeyRequest   request;
+
+    auth = waiter->auth;
+
+    wire__key_request__init(&request);
+
+    request.id = waiter->id;
+    request.access_key.data = auth->access_key.data;
+    request.access_key.len = auth->access_key.len;
+    request.date.data = auth->date.data;
+    request.date.len = auth->date.len;
+    request.region.data = auth->region.data;
+    request.region.len = auth->region.len;
+    request.service.data = auth->service.data;
+    request.service.len = auth->service.len;
+
+    return ngx_http_s3_control_send(waiter->control, FRAME_KEY_REQUEST,
+                                    &request.base);
+}
+
+
+static ngx_int_t
+ngx_http_s3_control_ask_status(ngx_http_s3_waiter_t *waiter)
+{
+    Wire__StatusRequest  request;
+
+    wire__status_request__init(&request);
+
+    request.id = waiter->id;
+
+    return ngx_http_s3_control_send(waiter->control, FRAME_STATUS_REQUEST,
+                                    &request.base);
+}
+
+
+static ngx_http_s3_waiter_t *
+ngx_http_s3_control_waiter(ngx_http_s3_control_t *control,
+    ngx_http_request_t *r, ngx_http_s3_ready_pt ready)
+{
+    ngx_http_cleanup_t    *cln;
+    ngx_http_s3_waiter_t  *waiter;
+
+    waiter = ngx_pcalloc(r->pool, sizeof(ngx_http_s3_waiter_t));
+    if (waiter == NULL) {
+        return NULL;
+    }
+
+    cln = ngx_http_cleanup_add(r, 0);
+    if (cln == NULL) {
+        return NULL;
+    }
+
+    waiter->request = r;
+    waiter->control = control;
+    waiter->ready = ready;
+    waiter->id = ++control->last_id;
+
+    waiter->timer.handler = ngx_http_s3_control_timeout;
+    waiter->timer.data = waiter;
+    waiter->timer.log = r->connection->log;
+
+    cln->handler = ngx_http_s3_control_cleanup;
+    cln->data = waiter;
+
+    return waiter;
+}
+
+
+static void
+ngx_http_s3_control_wait(ngx_http_s3_waiter_t *waiter, ngx_msec_t timeout)
+{
+    ngx_queue_insert_tail(&waiter->control->waiters, &waiter->queue);
+    waiter->queued = 1;
+    waiter->control->nwaiters++;
+
+    ngx_add_timer(&waiter->timer, timeout);
+}
+
+
+ngx_int_t
+ngx_http_s3_control_key_reply(ngx_http_s3_control_t *control)
+{
+    Wire__KeyReply        *reply;
+    ngx_http_s3_key_t      key;
+    ngx_http_s3_waiter_t  *waiter;
+
+    reply = wire__key_reply__unpack(NULL, control->reader.header.length,
+                                    control->reader.message);
+    if (reply == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(&key, sizeof(ngx_http_s3_key_t));
+
+    key.found = reply->found ? 1 : 0;
+    key.generation = reply->generation;
+
+    if (key.found) {
+        if (reply->signing_key.len != S3_SIGV4_KEY_LEN) {
+            wire__key_reply__free_unpacked(reply, NULL);
+            return NGX_ERROR;
+        }
+
+        ngx_memcpy(key.key, reply->signing_key.data, S3_SIGV4_KEY_LEN);
+        ngx_explicit_memzero(reply->signing_key.data, S3_SIGV4_KEY_LEN);
+    }
+
+    ngx_explicit_memzero(control->reader.message,
+                         control->reader.header.length);
+
+    waiter = ngx_http_s3_control_find(control, reply->id);
+
+    wire__key_reply__free_unpacked(reply, NULL);
+
+    if (waiter) {
+        ngx_http_s3_control_answer(waiter, &key);
+        ngx_http_s3_control_rest(control);
+    }
+
+    ngx_explicit_memzero(&key, sizeof(ngx_http_s3_key_t));
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_s3_control_status_reply(ngx_http_s3_control_t *control)
+{
+    Wire__StatusReply     *reply;
+    ngx_http_s3_waiter_t  *waiter;
+
+    reply = wire__status_reply__unpack(NULL, control->reader.header.length,
+                                       control->reader.message);
+    if (reply == NULL) {
+        return NGX_ERROR;
+    }
+
+    waiter = ngx_http_s3_control_find(control, reply->id);
+
+    if (waiter) {
+        ngx_http_s3_control_answer(waiter, reply->metrics);
+        ngx_http_s3_control_rest(control);
+    }
+
+    wire__status_reply__free_unpacked(reply, NULL);
+
+    return NGX_OK;
+}
+
+
+/* NULL: it has gone: its client left, or it waited too long. */
+
+static ngx_http_s3_waiter_t *
+ngx_http_s3_control_find(ngx_http_s3_control_t *control, uint64_t id)
+{
+    ngx_queue_t           *q;
+    ngx_http_s3_waiter_t  *waiter;
+
+    for (q = ngx_queue_head(&control->waiters);
+         q != ngx_queue_sentinel(&control->waiters);
+         q = ngx_queue_next(q))
+    {
+        waiter = ngx_queue_data(q, ngx_http_s3_waiter_t, queue);
+
+        if (waiter->id == id) {
+            return waiter;
+        }
+    }
+
+    return NULL;
+}
+
+
+static void
+ngx_http_s3_control_answer(ngx_http_s3_waiter_t *waiter, void *answer)
+{
+    ngx_http_request_t    *r;
+    ngx_http_s3_ready_pt   ready;
+
+    r = waiter->request;
+    ready = waiter->ready;
+
+    ngx_http_s3_control_remove(waiter);
+
+    ready(r, answer);
+}
+
+
+/* No answer will come. */
+
+void
+ngx_http_s3_control_disappoint(ngx_http_s3_control_t *control)
+{
+    ngx_queue_t            waiters, *q;
+    ngx_http_s3_waiter_t  *waiter;
+
+    if (ngx_queue_empty(&control->waiters)) {
+        return;
+    }
+
+    /* what is run here may come back with new waiters */
+
+    ngx_queue_init(&waiters);
+    ngx_queue_add(&waiters, &control->waiters);
+    ngx_queue_init(&control->waiters);
+
+    while (!ngx_queue_empty(&waiters)) {
+        q = ngx_queue_head(&waiters);
+        waiter = ngx_queue_data(q, ngx_http_s3_waiter_t, queue);
+
+        ngx_http_s3_control_answer(waiter, NULL);
+    }
+}
+
+
+static void
+ngx_http_s3_control_timeout(ngx_event_t *ev)
+{
+    ngx_http_s3_waiter_t   *waiter;
+    ngx_http_s3_control_t  *control;
+
+    waiter = ev->data;
+    control = waiter->control;
+
+    ngx_log_error(NGX_LOG_ERR, ev->log, NGX_ETIMEDOUT,
+                  "s3d did not answer on its control connection");
+
+    ngx_http_s3_control_answer(waiter, NULL);
+    ngx_http_s3_control_rest(control);
+}
+
+
+static void
+ngx_http_s3_control_cleanup(void *data)
+{
+    ngx_http_s3_waiter_t *waiter = data;
+
+    if (waiter->queued) {
+        ngx_http_s3_control_remove(waiter);
+        ngx_http_s3_control_rest(waiter->control);
+    }
+}
+
+
+static void
+ngx_http_s3_control_remove(ngx_http_s3_waiter_t *waiter)
+{
+    ngx_queue_remove(&waiter->queue);
+
+    waiter->queued = 0;
+    waiter->control->nwaiters--;
+
+    if (waiter->timer.timer_set) {
+        ngx_del_timer(&waiter->timer);
+    }
+}
+
+
+/* In a worker that shuts down, nothing may stay open when nobody waits. */
+
+static void
+ngx_http_s3_control_rest(ngx_http_s3_control_t *control)
+{
+    if (ngx_exiting && control->nwaiters == 0 && control->peer.connection) {
+        ngx_http_s3_control_close(control);
+    }
+}
