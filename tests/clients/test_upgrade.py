@@ -343,6 +343,28 @@ def test_drain(stack):
     assert idle.ask("GET", "/bkt/new")[1] == b"new"
 
 
+def test_many_questions(tmp_path):
+    """More questions for keys than fit into what a worker keeps to be sent wait
+    for the next s3d as well."""
+    stack = Behind(tmp_path, workers=1)
+    stack.start()
+    stack.stop_s3d()
+    wait_for(lambda: stack.waiting() == 1, "the worker waits for the next")
+    unknown = Signer(stack, {"access_key": "A" * 128, "secret_key": "x"})
+    request = (f"GET {unknown.url('GET', '/bkt/k')} HTTP/1.1\r\n"
+               f"Host: {unknown.host}\r\n\r\n").encode()
+    clients = [socket.create_connection(("127.0.0.1", stack.port), 60)
+               for _ in range(1000)]
+    for client in clients:
+        client.sendall(request)
+    stack.start_s3d()
+    answers = {client.recv(12) for client in clients}
+    for client in clients:
+        client.close()
+    stack.stop()
+    assert answers == {b"HTTP/1.1 403"}
+
+
 def test_bound(stack):
     """A client that is slower than shutdown_timeout is told to come again, and
     nothing of what it sent is there."""
