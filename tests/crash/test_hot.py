@@ -6,6 +6,7 @@ is that of a register (linearizable.py). S3D_LONG_RUN=10: ten times as long.
 
 import hashlib
 import math
+import operator
 import os
 import random
 import signal
@@ -103,8 +104,10 @@ class Run:
         return all(reader.hits for reader in self.readers)
 
     def hits(self, what):
-        return sum(reader.hits for reader in self.readers
-                   if reader.what == what)
+        return [reader.hits for reader in self.readers if reader.what == what]
+
+    def all_hot_since(self, what, hits):
+        return all(map(operator.gt, self.hits(what), hits))
 
 
 class Client(threading.Thread):
@@ -249,8 +252,8 @@ class Writer(Client):
         self.note(what, kind, start, value=value)
         time.sleep(PAUSE)
         heated = time.monotonic() + HEATING
-        while (value is not None and self.shared.hits(what) == hits
-               and time.monotonic() < heated):
+        while (value is not None and time.monotonic() < heated
+               and not self.shared.all_hot_since(what, hits)):
             time.sleep(0.002)
 
 
