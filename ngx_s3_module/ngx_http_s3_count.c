@@ -138,6 +138,7 @@ ngx_http_s3_count_trace(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
     trace.error.len = ctx->code.len;
     trace.status = counted->status;
     trace.hot = counted->hot;
+    trace.alone = (r->upstream_states == NULL);
     trace.received = counted->received;
     trace.sent = counted->sent;
 

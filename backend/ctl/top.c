@@ -41,6 +41,9 @@ static json_t *rates_of(json_t *before, json_t *now, double seconds)
     json_object_foreach(now, name, sum)
     {
         const json_t *old = json_object_get(before, name);
+        if (number(old, "count") > number(sum, "count")) {
+            old = NULL; /* the sum was started anew */
+        }
         const double count = number(sum, "count") - number(old, "count");
         if (count <= 0) {
             continue;

@@ -125,6 +125,7 @@ static int tail(struct admin_call *call)
     const json_t *after = json_object_get(call->arguments, "after");
     struct requests *requests = call->server->requests;
     const uint64_t newest = requests_newest(requests);
+    const uint64_t now_us = clock_monotonic_us();
     uint64_t sequence =
         json_is_integer(after) ? (uint64_t)json_integer_value(after) : newest;
     uint64_t lost = 0;
@@ -136,7 +137,7 @@ static int tail(struct admin_call *call)
         sequence = 0;
     }
     while (size < TAIL_MAX &&
-           requests_next(requests, &sequence, &lost, &ended)) {
+           requests_next(requests, now_us, &sequence, &lost, &ended)) {
         if (is_wanted(call, &ended)) {
             size += add_to(list, ended_json(&ended));
         }

@@ -4,26 +4,31 @@
 #include <string.h>
 
 #define TRACED_US  UINT64_C(5000000) /* after somebody has looked */
-#define COMES_US   UINT64_C(1000000) /* the worker's part, or not at all */
-#define JUST_ENDED 1024 /* requests, among which a worker's is looked for */
+#define COMES_US   UINT64_C(1000000) /* the other part, or not at all */
+#define JUST_ENDED 1024 /* requests, among which the other part is looked for  \
+                         */
 
 struct requests {
-    pthread_mutex_t lock; /* of all below */
-    struct request_live *live;
+    pthread_mutex_t lock;                      /* of all below */
+    struct request_live *live, **live_end;     /* the oldest first */
     struct request_ended ended[REQUESTS_KEPT]; /* at sequence % REQUESTS_KEPT */
     uint64_t newest;
+    uint64_t early; /* the newest that a worker told of before s3d's part */
     uint64_t looked_us;
     struct request_sum operations[REQUESTS_OPERATIONS];
     struct request_sum buckets[REQUESTS_BUCKETS]; /* [0]: all others */
     size_t bucket_count;
-    /* Of a name's hash, open addressing: an index of `buckets`; 0: free. */
-    uint16_t places[2 * REQUESTS_BUCKETS];
+    uint64_t uses, used[REQUESTS_BUCKETS]; /* the bucket's last of all uses */
+    /* Indexes of `buckets`: of a hash the first, of a bucket the next; 0: none.
+     */
+    uint16_t chains[REQUESTS_BUCKETS], next[REQUESTS_BUCKETS];
 };
 
 struct requests *requests_new(void)
 {
     struct requests *requests = xcalloc(1, sizeof(*requests));
     invariant(pthread_mutex_init(&requests->lock, NULL) == 0);
+    requests->live_end = &requests->live;
     requests->bucket_count = 1;
     return requests;
 }
@@ -60,42 +65,78 @@ static void copy_name(struct request_name *name, unsigned operation,
 
 /* --- sums ------------------------------------------------------------------*/
 /* FNV-1a */
-static size_t hash_of(const char *name)
+static uint16_t *chain_of(struct requests *requests, const char *name)
 {
     uint32_t hash = 2166136261u;
     for (; *name != '\0'; name++) {
         hash = (hash ^ (uint8_t)*name) * 16777619u;
     }
-    return hash % (2 * REQUESTS_BUCKETS);
+    return &requests->chains[hash % REQUESTS_BUCKETS];
 }
 
-static struct request_sum *sum_of(struct requests *requests, const char *bucket)
+/* A place for another bucket: if all are taken, that of the one that was
+ * unused for longest. */
+static uint16_t free_place(struct requests *requests)
 {
-    size_t at = hash_of(bucket);
-    while (requests->places[at] != 0) {
-        struct request_sum *sum = &requests->buckets[requests->places[at]];
-        if (strcmp(sum->name, bucket) == 0) {
-            return sum;
-        }
-        at = (at + 1) % (2 * REQUESTS_BUCKETS);
+    if (requests->bucket_count < REQUESTS_BUCKETS) {
+        return (uint16_t)requests->bucket_count++;
     }
-    if (requests->bucket_count == REQUESTS_BUCKETS) {
+    uint16_t place = 1;
+    for (uint16_t i = 2; i < REQUESTS_BUCKETS; i++) {
+        place = requests->used[i] < requests->used[place] ? i : place;
+    }
+    uint16_t *link = chain_of(requests, requests->buckets[place].name);
+    while (*link != place) {
+        link = &requests->next[*link];
+    }
+    *link = requests->next[place];
+    return place;
+}
+
+/* Any name can be asked for: only what has succeeded takes a place. */
+static struct request_sum *sum_of(struct requests *requests, const char *bucket,
+                                  bool succeeded)
+{
+    uint16_t *chain = chain_of(requests, bucket);
+    uint16_t place = *chain;
+    while (place != 0 && strcmp(requests->buckets[place].name, bucket) != 0) {
+        place = requests->next[place];
+    }
+    if (place == 0 && !succeeded) {
         return &requests->buckets[0];
     }
-    struct request_sum *sum = &requests->buckets[requests->bucket_count];
-    requests->places[at] = (uint16_t)requests->bucket_count++;
-    copy_string(sum->name, sizeof(sum->name), bucket);
-    return sum;
+    if (place == 0) {
+        place = free_place(requests);
+        requests->buckets[place] = (struct request_sum){0};
+        copy_string(requests->buckets[place].name,
+                    sizeof(requests->buckets[place].name), bucket);
+        requests->next[place] = *chain;
+        *chain = place;
+    }
+    requests->used[place] = ++requests->uses;
+    return &requests->buckets[place];
 }
 
-static void add(struct request_sum *sum, const struct request_ended *ended,
+static void add(struct request_sum *sum, const struct log_request *line,
                 uint64_t received, uint64_t sent)
 {
     sum->count++;
-    sum->errors += ended->status >= 500;
-    sum->us += ended->us;
+    sum->errors += line->status >= 500;
+    sum->us += line->us;
     sum->received += received;
     sum->sent += sent;
+}
+
+static void add_to_sums(struct requests *requests, unsigned operation,
+                        const char *bucket, const struct log_request *line,
+                        uint64_t received, uint64_t sent)
+{
+    if (operation < REQUESTS_OPERATIONS) {
+        add(&requests->operations[operation], line, received, sent);
+    }
+    if (bucket[0] != '\0') {
+        add(sum_of(requests, bucket, line->status < 400), line, received, sent);
+    }
 }
 
 /* --- telling ---------------------------------------------------------------*/
@@ -106,20 +147,20 @@ void requests_begin(struct requests *requests, struct request_live *live,
               &request->bucket, &request->key);
     live->began_us = began_us;
     pthread_mutex_lock(&requests->lock);
-    live->next = requests->live;
-    live->link = &requests->live;
-    if (live->next != NULL) {
-        live->next->link = &live->next;
-    }
-    requests->live = live;
+    live->next = NULL;
+    live->link = requests->live_end;
+    *live->link = live;
+    requests->live_end = &live->next;
     pthread_mutex_unlock(&requests->lock);
 }
 
-static void unlink_live(struct request_live *live)
+static void unlink_live(struct requests *requests, struct request_live *live)
 {
     *live->link = live->next;
     if (live->next != NULL) {
         live->next->link = live->link;
+    } else {
+        requests->live_end = live->link;
     }
 }
 
@@ -132,7 +173,7 @@ static struct request_ended *append(struct requests *requests)
     ended->told_us = clock_monotonic_us();
     ended->ended_ms = clock_wall_ms();
     ended->error[0] = '\0';
-    ended->stored = ended->worker = ended->hot = false;
+    ended->stored = ended->worker = ended->hot = ended->alone = false;
     return ended;
 }
 
@@ -151,28 +192,46 @@ static struct request_ended *find(struct requests *requests, const char *id,
     return NULL;
 }
 
+/* There is no other part that could come. */
+static bool is_whole(const struct request_ended *ended)
+{
+    return ended->worker && (ended->stored || ended->hot || ended->alone);
+}
+
+/* What the worker has told of already; NULL: nothing. */
+static struct request_ended *find_early(struct requests *requests,
+                                        const char *id)
+{
+    const uint64_t since = requests->newest - requests->early;
+    struct request_ended *ended = requests->early > 0 && since < JUST_ENDED
+                                      ? find(requests, id, JUST_ENDED)
+                                      : NULL;
+    return ended != NULL && !ended->stored && !is_whole(ended) ? ended : NULL;
+}
+
 void requests_end(struct requests *requests, struct request_live *live,
                   const Wire__Request *request, const struct log_request *line,
                   uint64_t received, uint64_t sent)
 {
-    const unsigned operation = (unsigned)request->operation;
+    struct request_name name;
+    copy_name(&name, (unsigned)request->operation, &request->request_id,
+              &request->bucket, &request->key);
     pthread_mutex_lock(&requests->lock);
-    unlink_live(live);
-    struct request_ended *ended = append(requests);
-    copy_name(&ended->name, operation, &request->request_id, &request->bucket,
-              &request->key);
-    ended->status = line->status;
-    strncat(ended->error, line->error, sizeof(ended->error) - 1);
+    unlink_live(requests, live);
+    struct request_ended *ended = find_early(requests, name.id);
+    if (ended == NULL) {
+        ended = append(requests);
+        ended->name = name;
+        ended->status = line->status;
+    }
+    if (ended->error[0] == '\0') {
+        strncat(ended->error, line->error, sizeof(ended->error) - 1);
+    }
     ended->stored = true;
     ended->us = line->us;
     ended->steps_us = line->steps_us;
     ended->phases = line->phases;
-    if (operation < REQUESTS_OPERATIONS) {
-        add(&requests->operations[operation], ended, received, sent);
-    }
-    if (ended->name.bucket[0] != '\0') {
-        add(sum_of(requests, ended->name.bucket), ended, received, sent);
-    }
+    add_to_sums(requests, name.operation, name.bucket, line, received, sent);
     pthread_mutex_unlock(&requests->lock);
 }
 
@@ -181,18 +240,21 @@ void requests_worker(struct requests *requests, const Wire__Trace *trace)
     struct request_name name;
     copy_name(&name, (unsigned)trace->operation, &trace->request_id,
               &trace->bucket, &trace->key);
+    const bool asked = !trace->hot && !trace->alone;
     pthread_mutex_lock(&requests->lock);
     struct request_ended *ended =
-        trace->hot ? NULL : find(requests, name.id, JUST_ENDED);
-    if (ended == NULL || ended->worker) { /* s3d has not heard of it */
+        asked ? find(requests, name.id, JUST_ENDED) : NULL;
+    if (ended == NULL || ended->worker) {
         ended = append(requests);
         ended->name = name;
+        requests->early = asked ? requests->newest : requests->early;
         copy(ended->error, sizeof(ended->error), &trace->error);
     }
     ended->name.operation = name.operation; /* not REFUSED, but of what */
     ended->status = trace->status;          /* what the client has got */
     ended->worker = true;
     ended->hot = trace->hot;
+    ended->alone = trace->alone;
     ended->auth_us = trace->auth_us;
     ended->backend_us = trace->backend_us;
     ended->send_us = trace->send_us;
@@ -201,11 +263,11 @@ void requests_worker(struct requests *requests, const Wire__Trace *trace)
     pthread_mutex_unlock(&requests->lock);
 }
 
-bool requests_are_traced(struct requests *requests)
+bool requests_are_traced(struct requests *requests, uint64_t now_us)
 {
     pthread_mutex_lock(&requests->lock);
-    const bool traced = requests->looked_us != 0 &&
-                        clock_monotonic_us() - requests->looked_us < TRACED_US;
+    const bool traced =
+        requests->looked_us != 0 && now_us < requests->looked_us + TRACED_US;
     pthread_mutex_unlock(&requests->lock);
     return traced;
 }
@@ -239,10 +301,10 @@ bool requests_find(struct requests *requests, const char *id,
     return ended != NULL;
 }
 
-bool requests_next(struct requests *requests, uint64_t *sequence,
-                   uint64_t *lost, struct request_ended *out)
+bool requests_next(struct requests *requests, uint64_t now_us,
+                   uint64_t *sequence, uint64_t *lost,
+                   struct request_ended *out)
 {
-    const uint64_t now_us = clock_monotonic_us();
     bool found = false;
     pthread_mutex_lock(&requests->lock);
     requests->looked_us = now_us;
@@ -253,7 +315,7 @@ bool requests_next(struct requests *requests, uint64_t *sequence,
     const struct request_ended *ended =
         &requests->ended[(*sequence + 1) % REQUESTS_KEPT];
     if (*sequence < requests->newest &&
-        (ended->worker || now_us - ended->told_us > COMES_US)) {
+        (is_whole(ended) || now_us > ended->told_us + COMES_US)) {
         *sequence += 1;
         *out = *ended;
         found = true;

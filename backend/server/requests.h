@@ -3,8 +3,10 @@
  * ended, and sums by operation and by bucket: what `s3ctl top` and `s3ctl
  * trace` show.
  *
- * Of a fixed size, and thread-safe: one lock that is held while some hundred
- * bytes are copied.
+ * Of a fixed size, and thread-safe by one lock. Telling holds it while some
+ * hundred bytes are copied; while somebody traces, also while the ids of the
+ * requests that have just ended are compared, the newest first. Looking holds
+ * it longer, for a person: up to all ids are compared, or all sums copied.
  */
 #ifndef SERVER_REQUESTS_H
 #define SERVER_REQUESTS_H
@@ -43,6 +45,7 @@ struct request_ended {
     struct phases phases;
     bool worker; /* the worker has told of it: */
     bool hot;    /* it was answered without s3d */
+    bool alone;  /* s3d was not asked */
     uint64_t auth_us, backend_us, send_us;
     uint64_t received, sent; /* bytes, with headers */
 };
@@ -63,27 +66,31 @@ void requests_begin(struct requests *requests, struct request_live *live,
 void requests_end(struct requests *requests, struct request_live *live,
                   const Wire__Request *request, const struct log_request *line,
                   uint64_t received, uint64_t sent);
-/* What a worker says of one that has ended. */
+/* What a worker says of one that has ended: before s3d has ended it, or after.
+ */
 void requests_worker(struct requests *requests, const Wire__Trace *trace);
-/* Somebody has read what ended within the last seconds. */
-bool requests_are_traced(struct requests *requests);
+/* Somebody has read what ended within the last seconds (now_us: monotonic). */
+bool requests_are_traced(struct requests *requests, uint64_t now_us);
 
 /* --- looking ---------------------------------------------------------------*/
-/* Up to `max`, the oldest last; returns how many there are. */
+/* Up to `max`, the oldest first; returns how many there are. */
 size_t requests_live(struct requests *requests, struct request_live *out,
                      size_t max);
 /* The last one of that id, if it is known. */
 bool requests_find(struct requests *requests, const char *id,
                    struct request_ended *out);
 /* The next one after *sequence, which it moves on; *lost counts those that
- * came too fast. One that the worker has not told of yet is kept back for a
- * second. False: there is no other now. */
-bool requests_next(struct requests *requests, uint64_t *sequence,
-                   uint64_t *lost, struct request_ended *out);
+ * came too fast. One of which a part is missing, the worker's or s3d's, is
+ * kept back for a second. False: there is no other at now_us (monotonic). */
+bool requests_next(struct requests *requests, uint64_t now_us,
+                   uint64_t *sequence, uint64_t *lost,
+                   struct request_ended *out);
 /* The sequence of the newest one. */
 uint64_t requests_newest(struct requests *requests);
-/* Copies the sums; those of buckets without a place of their own are in the
- * first, whose name is "". Returns how many buckets there are. */
+/* Copies the sums. A bucket has a place of its own since a request to it has
+ * succeeded; if all are taken, it is that of the bucket unused for longest,
+ * which starts anew when it comes back. What belongs to no place is in the
+ * first, whose name is "". Returns how many there are. */
 size_t requests_sums(struct requests *requests,
                      struct request_sum operations[REQUESTS_OPERATIONS],
                      struct request_sum buckets[REQUESTS_BUCKETS]);

@@ -137,7 +137,8 @@ static void on_sweep(uv_timer_t *timer)
         server->usable = usable;
         control_push_welcome(server);
     }
-    const bool traced = requests_are_traced(server->requests);
+    const bool traced =
+        requests_are_traced(server->requests, clock_monotonic_us());
     if (traced != server->traced) {
         server->traced = traced;
         control_push_trace(server);
