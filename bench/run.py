@@ -86,7 +86,8 @@ def median(values, digits=0):
     return round(statistics.median(values), digits or None)
 
 
-def compare_get(stack, options, report, what, url, key, connections):
+def compare_get(stack, options, report, what, url, key, connections,
+                script=None):
     """A URL beside the same bytes as a static file."""
     pids = stack.worker_pids() + [stack.s3d.pid]
     rows = []
@@ -94,7 +95,7 @@ def compare_get(stack, options, report, what, url, key, connections):
         row = []
         for of in (f"http://127.0.0.1:{stack.static_port}/{key}", url):
             before = cpu_seconds(pids)
-            got = wrk(of, connections, options.seconds)
+            got = wrk(of, connections, options.seconds, script)
             spent = (cpu_seconds(pids) - before) / got["requests"] * 1e6
             row += [got["rate"], spent, got["p99_ms"]]
         rows.append(row)
@@ -111,6 +112,15 @@ READ_BY_ALL = json.dumps({"Version": "2012-10-17", "Statement": [{
     "Resource": "arn:aws:s3:::bench/*"}]})
 
 
+RANGES = """
+request = function()
+  local first = math.random(0, %d)
+  return wrk.format("GET", nil,
+                    {Range = "bytes=" .. first .. "-" .. first + %d})
+end
+"""
+
+
 def bench_get(stack, options, report):
     client = stack.client()
     client.create_bucket(Bucket="bench")
@@ -125,12 +135,13 @@ def bench_get(stack, options, report):
         (static / f"o{size}").write_bytes(data)
         client.put_object(Bucket="bench", Key=f"o{size}", Body=data)
 
-    def compare(what, size, port, connections, signed=True):
+    def compare(what, size, port, connections, signed=True, script=None):
         signer.host = f"127.0.0.1:{port}"
         path = f"/bench/o{size}"
         target = signer.url("GET", path) if signed else path
         compare_get(stack, options, report, f"GET {what}",
-                    f"http://{signer.host}{target}", f"o{size}", connections)
+                    f"http://{signer.host}{target}", f"o{size}", connections,
+                    script)
 
     store(4 * KIB)
     compare("4 KiB, public, hot", 4 * KIB, stack.port, 32, signed=False)
@@ -141,6 +152,10 @@ def bench_get(stack, options, report):
     store(64 * MIB)
     compare("64 MiB, pre-signed, verified", 64 * MIB, stack.port, 4)
     compare("64 MiB, pre-signed, s3_verify off", 64 * MIB, stack.unverified, 4)
+    store(1024 * MIB)
+    script = stack.directory / "ranges.lua"
+    script.write_text(RANGES % (1023 * MIB, MIB - 1))
+    compare("1 MiB of 1 GiB, random", 1024 * MIB, stack.port, 16, script=script)
 
 
 def raw_fdatasync(directory, seconds):
