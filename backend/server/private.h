@@ -357,7 +357,7 @@ struct server {
     struct care_seen care_seen;
     uint64_t started_ms;
     uint32_t usable; /* drives, as last told to the workers */
-    bool traced; /* as the workers were last told */
+    bool traced;     /* as the workers were last told */
     bool stopping, reloading;
 };
 void server_stop(struct server *server);

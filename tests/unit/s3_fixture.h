@@ -221,8 +221,8 @@ static inline void fixture_compare_usage(void *context,
  * can be read after a crash. */
 static inline void s3_fixture_detach(struct s3_fixture *fixture)
 {
-    int rc = meta_recount_usage(fixture->service.meta, fixture_compare_usage,
-                                NULL);
+    int rc =
+        meta_recount_usage(fixture->service.meta, fixture_compare_usage, NULL);
 
     assert_true(rc == 0 || rc == -EIO);
     s3_policy_cache_free(fixture->service.policies);
