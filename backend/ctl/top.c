@@ -98,18 +98,20 @@ static void print_rates(const char *title, const json_t *list)
 {
     size_t i;
     json_t *rate;
+    struct buffer safe = {0};
     printf("\n%-28s %12s %10s %10s %12s %12s\n", title, "REQUESTS/S", "5XX/S",
            "MEAN MS", "IN MIB/S", "OUT MIB/S");
     json_array_foreach(list, i, rate)
     {
         if (i < ROWS_MAX) {
             printf("%-28s %12.1f %10.1f %10.2f %12.2f %12.2f\n",
-                   text(rate, "name"), real(rate, "requests"),
+                   safe_text(&safe, text(rate, "name")), real(rate, "requests"),
                    real(rate, "errors"), real(rate, "mean_ms"),
                    real(rate, "received") / (1 << 20),
                    real(rate, "sent") / (1 << 20));
         }
     }
+    buffer_free(&safe);
 }
 
 static int older_first(const void *a, const void *b)
@@ -131,9 +133,10 @@ static void print_live(const json_t *list)
     printf("\n%-16s %12s %-24s %s\n", "UNDER WAY", "SINCE MS", "OPERATION",
            "BUCKET/KEY");
     for (size_t i = 0; i < count && i < ROWS_MAX; i++) {
-        printf("%-16s %12.1f %-24s %s/", text(sorted[i], "request"),
-               number(sorted[i], "us") / 1000, text(sorted[i], "operation"),
-               safe_text(&safe, text(sorted[i], "bucket")));
+        printf("%-16s %12.1f %-24s ",
+               safe_text(&safe, text(sorted[i], "request")),
+               number(sorted[i], "us") / 1000, text(sorted[i], "operation"));
+        printf("%s/", safe_text(&safe, text(sorted[i], "bucket")));
         printf("%s\n", safe_text(&safe, text(sorted[i], "key")));
     }
     buffer_free(&safe);
@@ -170,6 +173,9 @@ enum ctl_exit run_top(const struct ctl_given *given, char **words)
     (void)words;
     do {
         status = client_ask(ctl_socket(given), "request.list", arguments, &now);
+        if (status == CTL_REFUSED) {
+            ctl_show(now, status, false);
+        }
         if (status == CTL_OK && before != NULL) {
             json_t *view = view_of(before, now);
             print_view(view, given->json);

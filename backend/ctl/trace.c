@@ -81,13 +81,13 @@ static void print_trace(const json_t *result)
 {
     const json_t *nginx = json_object_get(result, "nginx");
     struct buffer safe = {0};
-    printf("request      %s, ended %s\n", text(result, "request"),
-           text(result, "time"));
+    printf("request      %s", safe_text(&safe, text(result, "request")));
+    printf(", ended %s\n", text(result, "time"));
     printf("operation    %s %s/", text(result, "operation"),
            safe_text(&safe, text(result, "bucket")));
     printf("%s\n", safe_text(&safe, text(result, "key")));
     printf("status       %lld %s\n", number(result, "status"),
-           text(result, "error"));
+           safe_text(&safe, text(result, "error")));
     if (nginx != NULL) {
         printf("bytes        %lld received, %lld sent%s\n",
                number(nginx, "received"), number(nginx, "sent"),
@@ -116,8 +116,8 @@ static void print_line(const json_t *request)
     struct buffer safe = {0};
     const char *time = text(request, "time"); /* 2026-01-02T03:04:05.678Z */
     printf("%.12s %-16s %3lld %-20s", strlen(time) == 24 ? time + 11 : time,
-           text(request, "request"), number(request, "status"),
-           text(request, "operation"));
+           safe_text(&safe, text(request, "request")),
+           number(request, "status"), text(request, "operation"));
     for (size_t i = 0; i < PARTS; i++) {
         const long long us = time_of(request, &parts[i]);
         if (us < 0) {
@@ -172,6 +172,9 @@ static enum ctl_exit follow(const struct ctl_given *given)
     for (;;) {
         status =
             client_ask(ctl_socket(given), "request.tail", arguments, &result);
+        if (status == CTL_REFUSED) {
+            ctl_show(result, status, false);
+        }
         if (status != CTL_OK) {
             break;
         }

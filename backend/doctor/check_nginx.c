@@ -59,6 +59,28 @@ static const char *socket_of(const struct nginx_directive *conf,
     return strncmp(address, "unix:", 5) == 0 ? address + 5 : NULL;
 }
 
+/* The line that says why nginx does not start, or else the first one. */
+static const char *reason_of(const char *said)
+{
+    const char *at = strstr(said, "[emerg]");
+    while (at != NULL && at > said && at[-1] != '\n') {
+        at--;
+    }
+    return at != NULL ? at : said;
+}
+
+/* Who may not read all of it cannot say whether it is valid. */
+static void mend_conf(const struct doctor_facts *facts, json_t *findings,
+                      const char *reason)
+{
+    if (!facts->is_root && strstr(reason, "Permission denied") != NULL) {
+        doctor_mend(findings, "run s3ctl doctor as root");
+    } else {
+        doctor_mend(findings, "correct %s; `nginx -t` tests it",
+                    facts->nginx.path);
+    }
+}
+
 /* --- checks ----------------------------------------------------------------*/
 static void check_conf(const struct doctor_facts *facts, json_t *findings)
 {
@@ -69,11 +91,12 @@ static void check_conf(const struct doctor_facts *facts, json_t *findings)
                               "its configuration with --nginx-conf");
     } else if (nginx->conf == NULL) {
         doctor_problem(findings, "%s", nginx->error);
-        doctor_mend(findings, "correct it; `nginx -t` tests it");
+        mend_conf(facts, findings, nginx->error);
     } else if (nginx->test != NULL) {
-        doctor_problem(findings, "nginx -t: %.*s",
-                       (int)strcspn(nginx->test, "\n"), nginx->test);
-        doctor_mend(findings, "correct %s; `nginx -t` tests it", nginx->path);
+        const char *reason = reason_of(nginx->test);
+        doctor_problem(findings, "nginx -t: %.*s", (int)strcspn(reason, "\n"),
+                       reason);
+        mend_conf(facts, findings, reason);
     }
 }
 

@@ -76,6 +76,7 @@ struct doctor_facts {
     unsigned drive_count;
     uint64_t root_device;
 
+    bool is_root; /* who looks */
     uint64_t now_ms;
     bool clock_synchronized;
     uint64_t memory;       /* bytes of RAM */

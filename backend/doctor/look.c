@@ -161,6 +161,7 @@ static void look_at_machine(struct doctor_facts *facts)
     struct timex clock = {0};
     struct stat root;
     const long pages = sysconf(_SC_PHYS_PAGES);
+    facts->is_root = geteuid() == 0;
     facts->now_ms = clock_wall_ms();
     facts->clock_synchronized =
         adjtimex(&clock) != TIME_ERROR && (clock.status & STA_UNSYNC) == 0;

@@ -68,7 +68,23 @@ static const char *built_with(struct arena *arena, const char *said,
     return arena_string(arena, slice_of(at, strcspn(at, " \n")));
 }
 
+/* Both as nginx itself has them if it was built without the option. */
+static const char *prefix_of(struct arena *arena, const char *said)
+{
+    const char *prefix = built_with(arena, said, "--prefix=");
+    return prefix != NULL ? prefix : "/usr/local/nginx";
+}
+
+static const char *conf_path_of(struct arena *arena, const char *said)
+{
+    const char *path = built_with(arena, said, "--conf-path=");
+    return path != NULL ? path
+                        : arena_printf(arena, "%s/conf/nginx.conf",
+                                       prefix_of(arena, said));
+}
+
 /* --- the module ------------------------------------------------------------*/
+/* Whether the file holds the text, with the zero at its end. */
 static bool holds(const char *path, const char *text, int *error)
 {
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -81,7 +97,7 @@ static bool holds(const char *path, const char *text, int *error)
         void *bytes = size > 0 ? mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0)
                                : MAP_FAILED;
         if (bytes != MAP_FAILED) {
-            found = memmem(bytes, size, text, strlen(text)) != NULL;
+            found = memmem(bytes, size, text, strlen(text) + 1) != NULL;
             munmap(bytes, size);
         }
     }
@@ -139,9 +155,9 @@ void doctor_look_at_nginx(struct arena *arena,
     struct doctor_nginx *nginx = &facts->nginx;
     const char *built, *said;
     const bool there = run_nginx(arena, ask_version, &built) == 0;
-    nginx->path = options->nginx_conf != NULL
-                      ? options->nginx_conf
-                      : built_with(arena, built, "--conf-path=");
+    nginx->path = options->nginx_conf != NULL ? options->nginx_conf
+                  : there                     ? conf_path_of(arena, built)
+                                              : NULL;
     if (nginx->path == NULL) {
         return;
     }
@@ -154,8 +170,7 @@ void doctor_look_at_nginx(struct arena *arena,
     if (nginx->conf == NULL) {
         return;
     }
-    const char *prefix = built_with(arena, built, "--prefix=");
-    look_at_module(arena, prefix != NULL ? prefix : "/usr/share/nginx", nginx);
+    look_at_module(arena, prefix_of(arena, built), nginx);
     doctor_look_at_user(
         arena, user_of(nginx->conf, built_with(arena, built, "--user=")),
         &nginx->user);

@@ -5,8 +5,7 @@
 
 #define TRACED_US  UINT64_C(5000000) /* after somebody has looked */
 #define COMES_US   UINT64_C(1000000) /* the other part, or not at all */
-#define JUST_ENDED 1024 /* requests, among which the other part is looked for  \
-                         */
+#define JUST_ENDED 1024 /* requests: among them is the other part */
 
 struct requests {
     pthread_mutex_t lock;                      /* of all below */

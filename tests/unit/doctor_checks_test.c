@@ -171,6 +171,24 @@ static void assert_found(const struct doctor_facts *facts, const char *begin,
     }
 }
 
+static void assert_mend(const struct doctor_facts *facts, const char *name,
+                        const char *mend)
+{
+    json_t *report = doctor_judge(facts), *check;
+    size_t i;
+    json_array_foreach(json_object_get(report, "checks"), i, check)
+    {
+        if (strcmp(json_string_value(json_object_get(check, "check")), name) ==
+            0) {
+            const json_t *finding =
+                json_array_get(json_object_get(check, "findings"), 0);
+            assert_string_equal(
+                json_string_value(json_object_get(finding, "mend")), mend);
+        }
+    }
+    json_decref(report);
+}
+
 static void test_healthy(void **state)
 {
     struct machine *machine = *state;
@@ -341,6 +359,24 @@ static void test_module(void **state)
     assert_found(facts, "worker user problem", "no user www-data");
 }
 
+/* Of all that nginx says, what stops it; and who may not look is told so. */
+static void test_nginx_conf(void **state)
+{
+    struct doctor_facts *facts = &((struct machine *)*state)->facts;
+    facts->nginx.test = "nginx: [alert] could not open error log\n"
+                        "2026/01/02 [warn] 1#1: \"user\" is ignored\n"
+                        "2026/01/02 [emerg] 1#1: open() \"/k\" failed (13: "
+                        "Permission denied)\nnginx: test failed\n";
+    assert_found(facts, "nginx problem: nginx -t: 2026/01/02 [emerg]",
+                 "Permission denied)\n");
+    assert_mend(facts, "nginx", "run s3ctl doctor as root");
+    facts->is_root = true;
+    assert_mend(facts, "nginx",
+                "correct /etc/nginx/nginx.conf; `nginx -t` tests it");
+    facts->nginx.test = "nginx: it fails\nmore";
+    assert_found(facts, "nginx problem: nginx -t: nginx: it fails\n", "");
+}
+
 static void test_directives(void **state)
 {
     static const struct {
@@ -420,6 +456,7 @@ int main(void)
         TEST(test_s3d),
         TEST(test_nothing_is_there),
         TEST(test_module),
+        TEST(test_nginx_conf),
         TEST(test_directives),
         cmocka_unit_test(test_permissions),
     };
