@@ -266,7 +266,9 @@ static void test_redundancy(void **state)
     facts->drive_count = 1;
     assert_found(facts, "redundancy warning", "there is 1 drive");
     facts->drive_count = 6;
-    facts->config->metadata_count = 1;
+    while (facts->config->metadata_count > 1) {
+        free(facts->config->metadata[--facts->config->metadata_count]);
+    }
     assert_found(facts, "redundancy warning", "have 1 mirror:");
 }
 
