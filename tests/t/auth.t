@@ -11,7 +11,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::S3;
 
-my $t = Test::S3->new()->run();
+my $t = Test::S3->new(location => 's3_key_timeout 5s;')->run();
 my $r;
 
 is($t->put('/bkt')->{status}, 200, 'signed in the header');
