@@ -43,6 +43,7 @@ static inline bool slice_equal(struct slice a, struct slice b)
 bool slice_equal_string(struct slice a, const char *text);
 int slice_compare(struct slice a, struct slice b); /* bytewise, as memcmp */
 bool slice_has_prefix(struct slice a, struct slice prefix);
+struct slice slice_trim(struct slice text); /* no blanks and tabs around it */
 /* Decimal, no sign, no blanks: returns 0, or -EINVAL. */
 int slice_to_u64(struct slice a, uint64_t *value);
 

@@ -13,6 +13,19 @@ bool slice_equal_string(struct slice a, const char *text)
     return slice_equal(a, slice_from_string(text));
 }
 
+struct slice slice_trim(struct slice text)
+{
+    while (text.size > 0 && (text.data[0] == ' ' || text.data[0] == '\t')) {
+        text.data++;
+        text.size--;
+    }
+    while (text.size > 0 && (text.data[text.size - 1] == ' ' ||
+                             text.data[text.size - 1] == '\t')) {
+        text.size--;
+    }
+    return text;
+}
+
 int slice_compare(struct slice a, struct slice b)
 {
     size_t common = a.size < b.size ? a.size : b.size;

@@ -28,19 +28,6 @@ static bool number(struct slice text, uint64_t *value)
     return true;
 }
 
-static struct slice trim(struct slice text)
-{
-    while (text.size > 0 && (text.data[0] == ' ' || text.data[0] == '\t')) {
-        text.data++;
-        text.size--;
-    }
-    while (text.size > 0 && (text.data[text.size - 1] == ' ' ||
-                             text.data[text.size - 1] == '\t')) {
-        text.size--;
-    }
-    return text;
-}
-
 /* "bytes=a-b" into the parts around the dash. */
 static bool split(struct slice text, struct slice *from, struct slice *to)
 {
@@ -50,15 +37,15 @@ static bool split(struct slice text, struct slice *from, struct slice *to)
         strncasecmp((const char *)text.data, "bytes=", 6) != 0) {
         return false;
     }
-    text = trim(slice_of(text.data + 6, text.size - 6));
+    text = slice_trim(slice_of(text.data + 6, text.size - 6));
     while (dash < text.size && text.data[dash] != '-') {
         dash++;
     }
     if (dash == text.size) {
         return false;
     }
-    *from = trim(slice_of(text.data, dash));
-    *to = trim(slice_of(text.data + dash + 1, text.size - dash - 1));
+    *from = slice_trim(slice_of(text.data, dash));
+    *to = slice_trim(slice_of(text.data + dash + 1, text.size - dash - 1));
     return true;
 }
 

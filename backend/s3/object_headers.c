@@ -35,19 +35,6 @@ static bool listed(struct slice name, const char *const *names, size_t count)
 }
 #define LISTED(name, names) listed(name, names, sizeof(names) / sizeof(*names))
 
-static struct slice trim(struct slice text)
-{
-    while (text.size > 0 && (text.data[0] == ' ' || text.data[0] == '\t')) {
-        text.data++;
-        text.size--;
-    }
-    while (text.size > 0 && (text.data[text.size - 1] == ' ' ||
-                             text.data[text.size - 1] == '\t')) {
-        text.size--;
-    }
-    return text;
-}
-
 /* Content-Encoding less "aws-chunked", which is the transport's. */
 static struct slice without_aws_chunked(struct s3_call *call,
                                         struct slice value)
@@ -63,7 +50,7 @@ static struct slice without_aws_chunked(struct s3_call *call,
         while (end < value.size && value.data[end] != ',') {
             end++;
         }
-        token = trim(slice_of(value.data + start, end - start));
+        token = slice_trim(slice_of(value.data + start, end - start));
         start = end + 1;
         if (token.size == 0 ||
             (token.size == 11 &&

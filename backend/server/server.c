@@ -350,6 +350,49 @@ static int open_audit(const char *path, struct s3_audit **audit)
     return error;
 }
 
+static void open_service(struct server *server, struct s3_audit *audit,
+                         struct s3_audit *changes)
+{
+    const struct server_config *config = server->config;
+    const struct cluster *cluster = &server->cluster;
+    server->service = (struct s3_service){
+        .meta = cluster->meta,
+        .blobs = cluster->blobs,
+        .iam = cluster->iam,
+        .keyring = cluster->keyring,
+        .kms = cluster->vault != NULL ? cluster->vault : cluster->keyring,
+        .encrypt_by_default = config->encrypt_by_default,
+        .region = config->region,
+        .hot = open_hot(config, cluster),
+        .policies = s3_policy_cache_new(),
+        .audit = audit,
+        .changes = changes,
+        .oidc = open_providers(config),
+        .events = config_open_events(config, cluster->meta),
+        .extensions = config->extensions};
+    server->service.access_log =
+        s3_access_log_open(&server->service, config->logging_interval_s * 1000);
+    server->usable = cluster_usable(&server->cluster);
+    server->archive = open_archive(server);
+    server->reclaim = open_reclaim(server);
+    server->care = open_care(server);
+    server->publisher = publisher_open(server->service.events);
+    server->rebalance = open_rebalance(server);
+}
+
+static void close_service(struct server *server)
+{
+    rebalance_close(server->rebalance);
+    care_close(server->care);
+    reclaim_close(server->reclaim);
+    s3_access_log_close(server->service.access_log);
+    publisher_close(server->publisher); /* it commits: before archive */
+    archive_close(server->archive);
+    s3_policy_cache_free(server->service.policies);
+    oidc_free(server->service.oidc);
+    events_close(server->service.events);
+}
+
 int server_run(struct server_config *config, const char *config_path)
 {
     struct server *server = xcalloc(1, sizeof(*server));
@@ -379,30 +422,7 @@ int server_run(struct server_config *config, const char *config_path)
         error = cluster_open(config, &server->cluster);
     }
     if (error == 0) {
-        const struct cluster *cluster = &server->cluster;
-        server->service = (struct s3_service){
-            .meta = cluster->meta,
-            .blobs = cluster->blobs,
-            .iam = cluster->iam,
-            .keyring = cluster->keyring,
-            .kms = cluster->vault != NULL ? cluster->vault : cluster->keyring,
-            .encrypt_by_default = config->encrypt_by_default,
-            .region = config->region,
-            .hot = open_hot(config, cluster),
-            .policies = s3_policy_cache_new(),
-            .audit = audit,
-            .changes = changes,
-            .oidc = open_providers(config),
-            .events = config_open_events(config, cluster->meta),
-            .extensions = config->extensions};
-        server->service.access_log = s3_access_log_open(
-            &server->service, config->logging_interval_s * 1000);
-        server->usable = cluster_usable(&server->cluster);
-        server->archive = open_archive(server);
-        server->reclaim = open_reclaim(server);
-        server->care = open_care(server);
-        server->publisher = publisher_open(server->service.events);
-        server->rebalance = open_rebalance(server);
+        open_service(server, audit, changes);
         error = s3_rewrap_open(&server->service, &server->rewrap);
         if (error == 0) {
             error = serve(server);
@@ -410,15 +430,7 @@ int server_run(struct server_config *config, const char *config_path)
             log_error("the progress of rewrap: %s", strerror(-error));
         }
         s3_rewrap_close(server->rewrap);
-        rebalance_close(server->rebalance);
-        care_close(server->care);
-        reclaim_close(server->reclaim);
-        s3_access_log_close(server->service.access_log);
-        publisher_close(server->publisher); /* it commits: before archive */
-        archive_close(server->archive);
-        s3_policy_cache_free(server->service.policies);
-        oidc_free(server->service.oidc);
-        events_close(server->service.events);
+        close_service(server);
     }
     hot_close(server->service.hot); /* while no other s3d can be there */
     cluster_close(&server->cluster);
