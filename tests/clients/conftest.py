@@ -3,6 +3,13 @@
 import subprocess
 
 import pytest
+from redis_server import Redis
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory):
+    with Redis(tmp_path_factory.mktemp("redis") / "redis.sock") as redis:
+        yield redis
 
 
 @pytest.fixture

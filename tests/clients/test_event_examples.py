@@ -9,19 +9,13 @@ import threading
 
 import pytest
 
-from redis_server import INSTALLED, Redis
+from redis_server import INSTALLED
 from stack import TOP, Stack, wait_for
 
 pytestmark = pytest.mark.skipif(
     not INSTALLED, reason="redis-server is not installed")
 
 EXAMPLES = TOP / "docs/examples"
-
-
-@pytest.fixture(scope="module")
-def redis(tmp_path_factory):
-    with Redis(tmp_path_factory.mktemp("redis") / "redis.sock") as redis:
-        yield redis
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 import boto3
 import pytest
 
-from redis_server import INSTALLED, Redis
+from redis_server import INSTALLED
 from stack import Stack, pattern, wait_for
 
 pytestmark = pytest.mark.skipif(
@@ -20,12 +20,6 @@ HELLO = "5d41402abc4b2a76b9719d911017c592"
 NOTHING = "d41d8cd98f00b204e9800998ecf8427e"
 EVENTS = ["s3:ObjectCreated:*", "s3:ObjectRemoved:*", "s3:ObjectTagging:*",
           "s3:ObjectAcl:Put"]
-
-
-@pytest.fixture(scope="module")
-def redis(tmp_path_factory):
-    with Redis(tmp_path_factory.mktemp("redis") / "redis.sock") as redis:
-        yield redis
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 
 import pytest
-from redis_server import INSTALLED, Redis
+from redis_server import INSTALLED
 from stack import Stack
 
 PLUGINS = pathlib.Path(os.environ.get("TF_PLUGINS", "/opt/tf-plugins"))
@@ -92,12 +92,6 @@ resource "aws_s3_object" "o" {
   depends_on   = [aws_s3_bucket_notification.b, aws_s3_bucket_versioning.b]
 }
 """
-
-
-@pytest.fixture(scope="module")
-def redis(tmp_path_factory):
-    with Redis(tmp_path_factory.mktemp("redis") / "redis.sock") as redis:
-        yield redis
 
 
 @pytest.fixture(scope="module")
