@@ -1,5 +1,6 @@
 /*
- * The admin protocol from the client's side: one frame out, one frame in.
+ * The admin protocol from the client's side: one frame out, a reply of one or
+ * more frames in.
  */
 #include "ctl/ctl.h"
 #include "wire.pb-c.h"
@@ -11,6 +12,14 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#define RESULT_MAX (64u << 20) /* bytes of a reply: s3d sends no more */
+
+/* One, of all its frames. */
+struct reply {
+    bool ok;
+    struct buffer result;
+};
 
 static int dial(const char *path)
 {
@@ -88,7 +97,7 @@ static bool send_request(int fd, const char *command, const json_t *arguments)
     return sent;
 }
 
-static Wire__AdminReply *receive_reply(int fd)
+static Wire__AdminReply *receive_frame(int fd)
 {
     uint8_t head[FRAME_HEADER_SIZE];
     struct frame_header header;
@@ -112,16 +121,46 @@ static Wire__AdminReply *receive_reply(int fd)
     return reply;
 }
 
+/* What it told may be a secret. */
+static void reply_free(struct reply *reply)
+{
+    if (reply->result.size > 0) {
+        explicit_bzero(reply->result.data, reply->result.size);
+    }
+    buffer_free(&reply->result);
+}
+
+/* False, and errno: there is none. To be freed in any case. */
+static bool receive_reply(int fd, struct reply *reply)
+{
+    bool more = true;
+    while (more) {
+        Wire__AdminReply *frame = receive_frame(fd);
+        if (frame == NULL) {
+            return false;
+        }
+        reply->ok = frame->ok;
+        more = frame->more;
+        buffer_append(&reply->result, frame->result.data, frame->result.len);
+        wire__admin_reply__free_unpacked(frame, NULL);
+        if (more && reply->result.size > RESULT_MAX) {
+            errno = EPROTO;
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Lines of JSON. False: the other side has ended. */
 static bool print_lines(int fd)
 {
-    Wire__AdminReply *reply = receive_reply(fd);
-    if (reply == NULL) {
-        return false;
+    struct reply reply = {0};
+    const bool came = receive_reply(fd, &reply);
+    if (came) {
+        fwrite(reply.result.data, 1, reply.result.size, stdout);
     }
-    fwrite(reply->result.data, 1, reply->result.len, stdout);
-    wire__admin_reply__free_unpacked(reply, NULL);
-    return fflush(stdout) == 0;
+    reply_free(&reply);
+    return came && fflush(stdout) == 0;
 }
 
 /* The reply; *fd is the connection, or negative. Where s3d does not answer
@@ -129,22 +168,22 @@ static bool print_lines(int fd)
 static enum ctl_exit begin(const char *path, const char *command,
                            const json_t *arguments, json_t **result, int *fd)
 {
-    Wire__AdminReply *reply = NULL;
+    struct reply reply = {0};
     enum ctl_exit status = CTL_UNREACHABLE;
 
     *fd = dial(path);
-    if (*fd >= 0 && send_request(*fd, command, arguments)) {
-        reply = receive_reply(*fd);
-    }
-    if (reply != NULL) {
+    if (*fd >= 0 && send_request(*fd, command, arguments) &&
+        receive_reply(*fd, &reply)) {
+        *result = json_loadb((const char *)reply.result.data, reply.result.size,
+                             0, NULL);
         errno = EPROTO;
-        *result = json_loadb((const char *)reply->result.data,
-                             reply->result.len, 0, NULL);
         if (json_is_object(*result)) {
-            status = reply->ok ? CTL_OK : CTL_REFUSED;
+            status = reply.ok ? CTL_OK : CTL_REFUSED;
         }
-        wire__admin_reply__free_unpacked(reply, NULL);
     }
+    const int error = errno;
+    reply_free(&reply);
+    errno = error;
     return status;
 }
 
@@ -215,18 +254,20 @@ enum ctl_exit client_follow(const char *path, const char *command,
 /* A piece; *end: it was the empty one, which is the last. */
 static enum ctl_exit receive_piece(int fd, FILE *file, bool *end)
 {
-    Wire__AdminReply *reply = receive_reply(fd);
-    enum ctl_exit status = CTL_OK;
+    struct reply reply = {0};
+    enum ctl_exit status = CTL_UNREACHABLE;
 
-    if (reply == NULL) {
-        return CTL_UNREACHABLE;
+    if (receive_reply(fd, &reply)) {
+        const size_t size = reply.result.size;
+        *end = size == 0;
+        status = reply.ok && (*end ||
+                              fwrite(reply.result.data, 1, size, file) == size)
+                     ? CTL_OK
+                     : CTL_REFUSED;
     }
-    *end = reply->result.len == 0;
-    if (!reply->ok || (!*end && fwrite(reply->result.data, 1, reply->result.len,
-                                       file) != reply->result.len)) {
-        status = CTL_REFUSED;
-    }
-    wire__admin_reply__free_unpacked(reply, NULL);
+    const int error = errno;
+    reply_free(&reply);
+    errno = error;
     return status;
 }
 

@@ -12,8 +12,10 @@
 
 #define LINES_MAX (64u << 10)  /* bytes of events in a frame */
 #define PIECE_MAX (128u << 10) /* bytes of a file in a frame */
-/* Bytes of a result: the rest of its message takes less than that. */
-#define RESULT_MAX (FRAME_MESSAGE_MAX - 64)
+/* Bytes of a result in a frame: the rest of its message takes less than that.
+ */
+#define PART_MAX   (FRAME_MESSAGE_MAX - 64)
+#define RESULT_MAX (64u << 20) /* bytes of a result in all its frames */
 
 struct admin_connection {
     struct connection base;
@@ -57,11 +59,27 @@ static void wipe_result(struct admin_connection *admin)
     buffer_free(&admin->result);
 }
 
-/* Sends the result, and wipes it. A reply is one frame: what does not fit is
- * an error of the command, whichever it was. */
+/* In as many frames as it takes. */
+static void append_frames(struct buffer *output,
+                          const struct admin_connection *admin)
+{
+    size_t sent = 0;
+
+    do {
+        Wire__AdminReply reply = WIRE__ADMIN_REPLY__INIT;
+        const size_t left = admin->result.size - sent;
+        reply.ok = admin->ok;
+        reply.more = left > PART_MAX;
+        reply.result.len = reply.more ? PART_MAX : left;
+        reply.result.data = left > 0 ? admin->result.data + sent : NULL;
+        frame_append_message(output, FRAME_ADMIN_REPLY, &reply);
+        sent += reply.result.len;
+    } while (sent < admin->result.size);
+}
+
+/* Sends the result, and wipes it. */
 static void send_result(struct admin_connection *admin)
 {
-    Wire__AdminReply reply = WIRE__ADMIN_REPLY__INIT;
     struct buffer output = {0};
 
     if (admin->result.size > RESULT_MAX) {
@@ -70,10 +88,7 @@ static void send_result(struct admin_connection *admin)
                       "{\"error\": \"the answer is too large\"}");
         admin->ok = false;
     }
-    reply.ok = admin->ok;
-    reply.result.data = admin->result.data;
-    reply.result.len = admin->result.size;
-    frame_append_message(&output, FRAME_ADMIN_REPLY, &reply);
+    append_frames(&output, admin);
     connection_send(&admin->base, &output, (struct slice){0},
                     (struct slice){0});
     wipe_result(admin);

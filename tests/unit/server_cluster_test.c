@@ -230,6 +230,44 @@ static void test_admin(void **state)
     assert_int_equal(info.st_mode & 0777, 0660);
 }
 
+/* What is larger than a frame comes in some; the next command's answer is
+ * whole again. */
+static void test_admin_frames(void **state)
+{
+    enum { POLICIES = 140, DESCRIPTION = 1000 /* tabs: two bytes in JSON */ };
+    struct fixture *fixture = *state;
+    const int fd = dial(fixture, "admin.sock");
+    char result[FIXTURE_RESULT], arguments[2 * DESCRIPTION + 256];
+    char tabs[2 * DESCRIPTION + 1];
+    struct buffer whole = {0};
+    bool ok = false;
+    for (unsigned i = 0; i < DESCRIPTION; i++) {
+        memcpy(tabs + (size_t)2 * i, "\\t", 3);
+    }
+    for (unsigned i = 0; i < POLICIES; i++) {
+        snprintf(arguments, sizeof(arguments),
+                 "{\"name\":\"many-%03u\",\"description\":\"%s\","
+                 "\"document\":\"{\\\"Statement\\\":{\\\"Effect\\\":"
+                 "\\\"Deny\\\",\\\"Action\\\":\\\"s3:*\\\","
+                 "\\\"Resource\\\":\\\"*\\\"}}\"}",
+                 i, tabs);
+        assert_true(ask_admin(fd, "policy.add", arguments, result));
+    }
+    assert_int_equal(ask_admin_whole(fd, "policy.list", "{}", &ok, &whole), 2);
+    assert_true(ok);
+    buffer_append(&whole, "", 1);
+    const char *at = (const char *)whole.data;
+    for (unsigned i = 0; i < POLICIES; i++) {
+        snprintf(arguments, sizeof(arguments), "\"name\":\"many-%03u\"", i);
+        at = strstr(at, arguments);
+        assert_non_null(at);
+    }
+    assert_string_equal(whole.data + whole.size - 3, "]}");
+    buffer_free(&whole);
+    assert_true(ask_admin(fd, "account.list", "{}", result));
+    close(fd);
+}
+
 /* --- a cluster's life ------------------------------------------------------*/
 static void test_second_instance(void **state)
 {
@@ -446,6 +484,7 @@ int main(void)
         cmocka_unit_test(test_control),
         cmocka_unit_test(test_bad_control),
         cmocka_unit_test(test_admin),
+        cmocka_unit_test(test_admin_frames),
         cmocka_unit_test(test_second_instance),
         cmocka_unit_test(test_kill_and_restart),
         cmocka_unit_test(test_lost_drives),

@@ -315,26 +315,45 @@ UNUSED static void expect_answer(int fd, unsigned status, const void *data,
 }
 
 /* --- administration --------------------------------------------------------*/
-UNUSED static bool ask_admin(int fd, const char *command, const char *arguments,
-                             char result[FIXTURE_RESULT])
+/* The result, of all frames of the reply; returns how many there were. */
+UNUSED static unsigned ask_admin_whole(int fd, const char *command,
+                                       const char *arguments, bool *ok,
+                                       struct buffer *result)
 {
     struct buffer out = {0};
     Wire__AdminRequest request = WIRE__ADMIN_REQUEST__INIT;
+    unsigned frames = 0;
+    bool more = true;
     request.command = bytes_of(command);
     request.arguments = bytes_of(arguments);
     put_message(&out, FRAME_ADMIN_REQUEST, &request);
     send_buffer(fd, &out);
-    struct frame frame = receive_frame(fd);
-    assert_int_equal(frame.header.type, FRAME_ADMIN_REPLY);
-    Wire__AdminReply *reply =
-        wire__admin_reply__unpack(NULL, frame.header.length, frame.payload);
-    assert_non_null(reply);
-    const bool ok = reply->ok;
-    assert_true(reply->result.len < FIXTURE_RESULT);
-    memcpy(result, reply->result.data, reply->result.len);
-    result[reply->result.len] = '\0';
-    wire__admin_reply__free_unpacked(reply, NULL);
-    free(frame.payload);
+    while (more) {
+        struct frame frame = receive_frame(fd);
+        assert_int_equal(frame.header.type, FRAME_ADMIN_REPLY);
+        Wire__AdminReply *reply =
+            wire__admin_reply__unpack(NULL, frame.header.length, frame.payload);
+        assert_non_null(reply);
+        buffer_append(result, reply->result.data, reply->result.len);
+        *ok = reply->ok;
+        more = reply->more;
+        frames++;
+        wire__admin_reply__free_unpacked(reply, NULL);
+        free(frame.payload);
+    }
+    return frames;
+}
+
+UNUSED static bool ask_admin(int fd, const char *command, const char *arguments,
+                             char result[FIXTURE_RESULT])
+{
+    struct buffer whole = {0};
+    bool ok;
+    assert_int_equal(ask_admin_whole(fd, command, arguments, &ok, &whole), 1);
+    assert_true(whole.size < FIXTURE_RESULT);
+    memcpy(result, whole.data, whole.size);
+    result[whole.size] = '\0';
+    buffer_free(&whole);
     return ok;
 }
 
