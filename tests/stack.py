@@ -21,13 +21,21 @@ TOP = pathlib.Path(__file__).resolve().parent.parent
 BUILD = TOP / os.environ.get("S3D_BUILD", "build/release")
 
 
+held = []
+
+
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """Ours until the tests end: a socket that is bound and does not listen
+    keeps the port from every other test, not from a server that sets
+    SO_REUSEADDR."""
+    s = socket.socket()
+    s.bind(("127.0.0.1", 0))
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.append(s)
+    return s.getsockname()[1]
 
 
-def wait_for(condition, what, seconds=30):
+def wait_for(condition, what, seconds=60):
     """Waits for an event; the short pause is a poll, not a guess."""
     deadline = time.monotonic() + seconds
     while not condition():

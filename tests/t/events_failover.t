@@ -8,7 +8,6 @@ use warnings;
 
 use FindBin;
 use lib "$FindBin::Bin/lib";
-use IO::Socket::INET;
 use Test::More;
 use Test::Redis;
 use Test::S3;
@@ -19,21 +18,10 @@ plan(skip_all => 'redis-server is not installed')
 my $t = Test::S3->new();
 my $dir = $t->dir();
 
-# Ports of a cluster's bus are 10000 above.
-sub low_port {
-    for (1 .. 100) {
-        my $port = 20000 + int rand 20000;
-        my @free = grep { IO::Socket::INET->new(Listen => 1,
-            LocalAddr => '127.0.0.1', LocalPort => $_) } $port, $port + 10000;
-        return $port if @free == 2;
-    }
-    die 'no free ports';
-}
-
 sub redis {
     my ($name, @conf) = @_;
-    return Test::Redis->new($t, $name, port => low_port(), conf => \@conf)
-        ->start();
+    return Test::Redis->new($t, $name, port => Test::S3::free_port(),
+        conf => \@conf)->start();
 }
 
 sub password {
@@ -41,21 +29,23 @@ sub password {
     chmod 0600, $t->write_file('password', "$word\n");
 }
 
+my %bus = map { $_ => Test::S3::free_port() } qw(one two);
 my ($one, $two) = map {
     redis($_, 'cluster-enabled yes', "cluster-config-file $dir/$_/nodes",
-        'cluster-require-full-coverage no')
+        "cluster-port $bus{$_}", 'cluster-require-full-coverage no')
 } qw(one two);
 my $main = redis('main', 'repl-diskless-sync-delay 0');
 my $replica = redis('replica', "replicaof 127.0.0.1 $main->{port}");
-my $sentinel = Test::Redis->new($t, 'sentinel', port => low_port(),
+my $sentinel = Test::Redis->new($t, 'sentinel', port => Test::S3::free_port(),
     sentinel => 1, password => 'sentinels', conf => [
         "sentinel monitor main 127.0.0.1 $main->{port} 1",
-        'sentinel down-after-milliseconds main 500',
+        'sentinel down-after-milliseconds main 60000',
         'sentinel failover-timeout main 3000' ])->start();
 
 # Only the second node has slots; the first one sends there.
 is($two->ask(qw(CLUSTER ADDSLOTSRANGE 0 16383)), 'OK', 'slots');
-is($one->ask('CLUSTER', 'MEET', '127.0.0.1', $two->{port}), 'OK', 'meet');
+is($one->ask('CLUSTER', 'MEET', '127.0.0.1', $two->{port}, $bus{two}), 'OK',
+    'meet');
 $t->wait_for('the cluster', sub {
     $one->ask('XLEN', 'cluster')
         =~ /^error: MOVED \d+ 127.0.0.1:$two->{port}$/;
@@ -103,6 +93,8 @@ is($t->put('/bucket/main/1')->{status}, 200, 'put');
 is($main->wait_told('main', '', 1), told(1), 'the master');
 is($replica->wait_told('main', '', 1), told(1), 'the replica');
 $main->stop();
+is($sentinel->ask(qw(SENTINEL SET main down-after-milliseconds 500)), 'OK',
+    'which is missed soon');
 is($t->put('/bucket/main/2')->{status}, 200, 'put, without a master');
 is($replica->wait_told('main', '', 2), told(1, 2), 'the new master');
 is($t->put('/bucket/main/3')->{status}, 200, 'put');

@@ -24,7 +24,7 @@ use IO::Socket::INET;
 use IO::Socket::UNIX;
 use JSON::PP;
 use POSIX qw(strftime WNOHANG);
-use Socket qw(SOCK_STREAM);
+use Socket qw(SOCK_STREAM SOL_SOCKET SO_REUSEADDR);
 use Test::More;
 use Time::HiRes qw(sleep time);
 
@@ -60,13 +60,16 @@ sub port { return $_[0]{port} }
 sub host { return '127.0.0.1:' . $_[0]{port} }
 sub build { return $build } # where s3d and s3ctl are
 
+# Ours until the test ends: a socket that is bound and does not listen keeps the
+# port from every other test, not from a server that sets SO_REUSEADDR.
+my @held;
+
 sub free_port {
-    my $s = IO::Socket::INET->new(
-        Listen => 1, LocalAddr => '127.0.0.1', Proto => 'tcp')
+    my $s = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Proto => 'tcp')
         or die "no free port: $!";
-    my $port = $s->sockport();
-    close $s;
-    return $port;
+    setsockopt $s, SOL_SOCKET, SO_REUSEADDR, 1 or die "SO_REUSEADDR: $!";
+    push @held, $s;
+    return $s->sockport();
 }
 
 # --- configuration ----------------------------------------------------------
@@ -162,7 +165,7 @@ sub spawn {
 # Waits for an event; the short pause is a poll, not a guess.
 sub wait_for {
     my ($self, $what, $condition, $seconds) = @_;
-    my $deadline = time() + ($seconds || 30);
+    my $deadline = time() + ($seconds || 60);
     until ($condition->()) {
         if (time() > $deadline) {
             diag($self->read_file('s3d.out'), $self->read_file('nginx.out'),
@@ -519,7 +522,7 @@ sub over_h2 {
     for my $i (0 .. $#requests) {
         my ($method, $authority, $target, @headers) = @{ $requests[$i] };
         push @parts, join '', map { "$_\n" } 'silent', 'insecure', 'http2',
-            'path-as-is', 'globoff', 'max-time=30',
+            'path-as-is', 'globoff', 'max-time=60',
             qq(connect-to="::127.0.0.1:$port"),
             'url="https://' . $quote->("$authority$target") . '"',
             ($method eq 'HEAD' ? 'head' : qq(request="$method")),
@@ -569,9 +572,9 @@ sub read_body {
 
 sub fill {
     my ($socket, $buffer) = @_;
-    die 'no answer within 30 s'
+    die 'no answer within 60 s'
         unless $socket->isa('IO::Socket::SSL') && $socket->pending()
-        || IO::Select->new($socket)->can_read(30);
+        || IO::Select->new($socket)->can_read(60);
     my $n = sysread $socket, $$buffer, 65536, length $$buffer;
     return $n;
 }
