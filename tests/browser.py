@@ -18,7 +18,7 @@ OPTIONS = (
     "--ignore-certificate-errors",
     "--host-resolver-rules=MAP * 127.0.0.1",  # every name is this machine
 )
-TIMEOUT = 30  # seconds that anything may take
+TIMEOUT = 60  # seconds that anything may take
 
 
 class Browser:

@@ -9,6 +9,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use JSON::PP;
+use List::Util qw(max);
 use Test::More;
 use Test::Redis qw(read_reply);
 use Test::S3;
@@ -104,10 +105,13 @@ is(decode_json($message->[2])->{Records}[0]{s3}{object}{key}, 'talk/a', 'heard')
 # --- Redis does not answer: nobody waits for it
 $t->wait_for('test event of stalled', sub { $other->events('stalled') });
 $other->kill('STOP');
-my $began = time();
-is($t->put("/bucket/stalled/$_", body => $_)->{status}, 200, "stalled/$_")
-    for 1 .. 20;
-cmp_ok(time() - $began, '<', 4, 'in less time than a timeout');
+my $longest = 0;
+for (1 .. 20) {
+    my $began = time();
+    is($t->put("/bucket/stalled/$_", body => $_)->{status}, 200, "stalled/$_");
+    $longest = max($longest, time() - $began);
+}
+cmp_ok($longest, '<', 4, 'each in less time than a timeout');
 is($t->put('/bucket/main/b', body => 'x')->{status}, 200, 'another target');
 is($redis->wait_told('main', 'main/b', 1), 'ObjectCreated:Put main/b', 'goes on');
 my $status = status('stalled');

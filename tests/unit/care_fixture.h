@@ -119,11 +119,11 @@ static inline struct care_status care_now(struct care_fixture *f,
     return status;
 }
 
-/* Waits for what the status shows; false after half a minute. */
+/* Waits for what the status shows; false after a minute. */
 static inline bool care_until(struct care_fixture *f,
                               bool (*seen)(const struct care_status *status))
 {
-    for (unsigned i = 0; i < 30000; i++) {
+    for (unsigned i = 0; i < 60000; i++) {
         struct arena *arena = arena_new();
         struct care_status status = care_now(f, arena);
         bool is = seen(&status);

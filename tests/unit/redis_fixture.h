@@ -240,8 +240,8 @@ static inline struct redis_address fake_address(const struct fake *fake)
 static inline struct redis client_new(void)
 {
     return (struct redis){.stop_fd = eventfd(0, EFD_CLOEXEC),
-                          .connect_ms = 3000,
-                          .command_ms = 3000};
+                          .connect_ms = 30000,
+                          .command_ms = 30000};
 }
 
 static inline void client_free(struct redis *redis)

@@ -31,7 +31,7 @@
 #include <cmocka.h>
 
 #define UNUSED         __attribute__((unused))
-#define WAIT_S         30    /* for anything that must happen */
+#define WAIT_S         60    /* for anything that must happen */
 #define FIXTURE_RESULT 65536 /* bytes of an answer to s3ctl, with NUL */
 
 struct fixture {
