@@ -8,6 +8,7 @@
  *   ngx_http_s3_query.c      the form of a request of IAM or STS
  *   ngx_http_s3_zone.c       derived keys in shared memory
  *   ngx_http_s3_control.c    a worker's control connection to s3d
+ *   ngx_http_s3_control_message.c  what s3d says on it
  *   ngx_http_s3_control_wait.c  questions on it, and who waits for answers
  *   ngx_http_s3_frame.c      frames out of a stream of bytes
  *   ngx_http_s3_request.c    the REQUEST frame
@@ -387,6 +388,13 @@ ngx_int_t ngx_http_s3_hot_reply(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
 
 /* ngx_http_s3_control.c */
 
+#define NGX_HTTP_S3_CONTROL_DELAY  100  /* milliseconds to the next attempt */
+
+/* whether the connection is still the one of that number */
+
+#define ngx_http_s3_control_is(control, n)                                    \
+    ((control)->peer.connection && (control)->peer.connection->number == n)
+
 ngx_http_s3_control_t *ngx_http_s3_control_add(ngx_conf_t *cf,
     ngx_http_upstream_srv_conf_t *upstream);
 ngx_int_t ngx_http_s3_control_check(ngx_conf_t *cf,
@@ -395,10 +403,17 @@ void ngx_http_s3_control_start(ngx_cycle_t *cycle,
     ngx_http_s3_control_t *control);
 ngx_int_t ngx_http_s3_control_connect(ngx_http_s3_control_t *control);
 void ngx_http_s3_control_close(ngx_http_s3_control_t *control);
+void ngx_http_s3_control_close_fd(ngx_http_s3_control_t *control);
+void ngx_http_s3_control_leave(ngx_http_s3_control_t *control);
 ngx_int_t ngx_http_s3_control_send(ngx_http_s3_control_t *control,
     enum frame_type type, const ProtobufCMessage *message);
 void ngx_http_s3_control_trace(ngx_http_s3_control_t *control,
     Wire__Trace *trace);
+
+/* ngx_http_s3_control_message.c */
+
+ngx_int_t ngx_http_s3_control_process(ngx_http_s3_control_t *control,
+    u_char *pos, u_char *last);
 ngx_str_t *ngx_http_s3_control_drive(ngx_http_s3_control_t *control,
     uint32_t index);
 
