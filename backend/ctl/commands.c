@@ -332,6 +332,10 @@ const struct ctl_command ctl_commands[] = {
      "requests now, by operation and bucket, and those under way"},
     {"trace", NULL, {{"request", "[REQUEST-ID]", false}}, CTL_FOLLOW | CTL_FILTER, NULL,
      "one request's way and times; or --follow, of each"},
+    {"bench drives", NULL, {{0}}, CTL_BENCH, NULL,
+     "how fast each drive is, and which is slow; --size of a file"},
+    {"bench", NULL, {{0}}, CTL_ENDPOINT | CTL_BENCH, NULL,
+     "how fast an endpoint is, in a bucket that is made and removed"},
     {"doctor", NULL, {{0}}, CTL_CONFIG | CTL_NGINX, NULL,
      "what is wrong on this machine, and how to mend it"},
     {"completion bash", NULL, {{0}}, 0, NULL,
@@ -358,6 +362,8 @@ const struct ctl_command ctl_commands[] = {
 /* clang-format on */
 
 const struct ctl_program ctl_programs[] = {
+    {"bench", run_bench},
+    {"bench drives", run_bench_drives},
     {"doctor", run_doctor},
     {"completion bash", run_completion},
     {"top", run_top},

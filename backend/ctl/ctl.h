@@ -5,17 +5,19 @@
 #define CTL_H
 
 #include "ctl/options.h"
+#include "transfer/transfer.h"
 #include <getopt.h>
 #include <stdio.h>
 
-/* Exit codes: also in --help. */
+/* Exit codes: also in --help and docs/s3ctl.md. */
 enum ctl_exit {
     CTL_OK = 0,
     CTL_REFUSED = 1,     /* s3d said no, and why */
     CTL_USAGE = 2,       /* the command line is wrong */
     CTL_UNREACHABLE = 3, /* s3d does not answer on the socket */
-    CTL_INCOMPLETE = 4,  /* import, export: some files could not be moved */
-    CTL_PROBLEMS = 5,    /* doctor: there is something to mend */
+    CTL_INCOMPLETE = 4,  /* import, export, migrate: some files could not be
+                            moved; bench: requests failed, or a signal came */
+    CTL_PROBLEMS = 5,    /* doctor, bench drives: there is something to mend */
 };
 
 #define CTL_SOCKET     "/run/s3d/admin.sock"
@@ -50,6 +52,9 @@ enum ctl_exit client_fetch(const char *socket, const char *command,
                            const json_t *arguments, FILE *file,
                            json_t **result);
 
+/* Of what a transfer has come to. */
+enum ctl_exit ctl_exit_of(enum transfer_result result);
+
 #define CTL_ARGUMENTS_MAX 3
 
 /* In the order of the command line. */
@@ -78,6 +83,12 @@ struct ctl_program {
     enum ctl_exit (*run)(const struct ctl_given *given, char **words);
 };
 extern const struct ctl_program ctl_programs[];
+
+/* help.c: of the commands that the words begin, of all if none does. */
+void ctl_help(FILE *out, int count, char **words);
+/* The same on stderr, of a command line that is wrong; only a hint if it names
+ * no command. */
+void ctl_wrong(int count, char **words);
 
 /* drives.c */
 void print_drives(const json_t *result, const char *argument);
@@ -111,6 +122,17 @@ enum ctl_exit run_purge(const struct ctl_given *given, char **words);
 enum ctl_exit run_trace(const struct ctl_given *given, char **words);
 /* top.c */
 enum ctl_exit run_top(const struct ctl_given *given, char **words);
+/* bench.c: how long it takes, as was given; `usual_seconds` if nothing was.
+ * False, and it was said: something is malformed. */
+struct ctl_bench {
+    double seconds; /* 0: only `count` ends it */
+    uint64_t count; /* 0: only time does */
+};
+bool ctl_bench_take(const struct ctl_given *given, double usual_seconds,
+                    struct ctl_bench *bench);
+enum ctl_exit run_bench(const struct ctl_given *given, char **words);
+/* bench_drives.c */
+enum ctl_exit run_bench_drives(const struct ctl_given *given, char **words);
 /* completion.c */
 enum ctl_exit run_completion(const struct ctl_given *given, char **words);
 /* doctor.c */

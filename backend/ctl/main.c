@@ -2,7 +2,10 @@
  * s3ctl: the command line.
  */
 #include "ctl/ctl.h"
+#include "ctl/safe_text.h"
+#include "ctl/show.h"
 #include <getopt.h>
+#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,47 +13,10 @@
 
 #define FILE_MAX (64u << 10) /* bytes of a policy */
 
-/* --- usage -----------------------------------------------------------------*/
-#define COLUMN 42 /* where what a command does begins */
-
-static void print_option(FILE *out, const struct ctl_option_row *row)
+/* Of the command that is meant, as far as that is known. */
+static _Noreturn void exit_usage(int count, char **words)
 {
-    char letter[8] = "    ";
-    if (row->letter != '\0') {
-        snprintf(letter, sizeof(letter), "-%c, ", row->letter);
-    }
-    const int width = fprintf(out, "  %s--%s%s%s", letter, row->name,
-                              row->value != NULL ? " " : "",
-                              row->value != NULL ? row->value : "");
-    fprintf(out, "%*s%s\n", width < 30 ? 30 - width : 1, "", row->help);
-}
-
-static void print_usage(FILE *out)
-{
-    fputs("usage: s3ctl [-s SOCKET] [--json] COMMAND\n", out);
-    for (const struct ctl_command *command = ctl_commands;
-         command->words != NULL; command++) {
-        int width = fprintf(out, "  %s", command->words);
-        for (const struct ctl_argument *argument = command->arguments;
-             argument->name != NULL; argument++) {
-            width += fprintf(out, " %s", argument->shown);
-        }
-        fprintf(out, "%*s%s\n", width < COLUMN ? COLUMN - width : 1, "",
-                command->help);
-    }
-    fputs("\n", out);
-    for (const struct ctl_option_row *row = ctl_options; row->name != NULL;
-         row++) {
-        print_option(out, row);
-    }
-    fputs("exit: 0 done, 1 refused, 2 usage, 3 no answer, 4 some files not "
-          "moved,\n5 doctor has found problems\n",
-          out);
-}
-
-static _Noreturn void exit_usage(void)
-{
-    print_usage(stderr);
+    ctl_wrong(count, words);
     exit(CTL_USAGE);
 }
 
@@ -138,7 +104,8 @@ static json_t *read_secret(const char *path)
 static void set(json_t *arguments, const char *name, json_t *value)
 {
     if (json_object_set_new(arguments, name, value) != 0) {
-        exit_usage(); /* not UTF-8 */
+        fprintf(stderr, "s3ctl: %s: not UTF-8\n", name);
+        exit(CTL_USAGE);
     }
 }
 
@@ -179,26 +146,17 @@ static void set_options(json_t *arguments, const struct ctl_given *given)
     }
 }
 
-/* `words` are what follows the command's own. */
+/* `words` are what follows the command's own: as many as it takes. */
 static json_t *make_arguments(const struct ctl_command *command, int count,
                               char **words, const struct ctl_given *given)
 {
     json_t *arguments = json_object();
     const struct ctl_argument *argument = command->arguments;
-    for (; argument->name != NULL; argument++) {
-        if (count == 0 && argument->shown[0] == '[') {
-            continue;
-        }
-        if (count == 0) {
-            exit_usage();
-        }
+    for (; argument->name != NULL && count > 0; argument++) {
         set(arguments, argument->name,
             argument->file ? read_file(*words) : json_string(*words));
         words++;
         count--;
-    }
-    if (count > 0) {
-        exit_usage();
     }
     set_options(arguments, given);
     return arguments;
@@ -207,12 +165,14 @@ static json_t *make_arguments(const struct ctl_command *command, int count,
 bool ctl_show(const json_t *result, enum ctl_exit status, bool json)
 {
     if (json) {
-        json_dumpf(result, stdout, JSON_INDENT(2));
-        putchar('\n');
+        show_json(result, JSON_INDENT(2));
     }
     if (status == CTL_REFUSED) {
         const char *why = json_string_value(json_object_get(result, "error"));
-        fprintf(stderr, "s3ctl: %s\n", why != NULL ? why : "refused");
+        struct buffer safe = {0};
+        fprintf(stderr, "s3ctl: %s\n",
+                safe_text(&safe, why != NULL ? why : "refused"));
+        buffer_free(&safe);
     }
     return status == CTL_OK && !json;
 }
@@ -279,7 +239,7 @@ static enum ctl_exit ask(const struct ctl_command *command, int count,
     return status;
 }
 
-/* How many words a command of our own may take. */
+/* As many words as the command takes. */
 static bool arguments_fit(const struct ctl_command *command, int count)
 {
     int least = 0, most = 0;
@@ -298,31 +258,33 @@ static const struct ctl_program *find_program(const char *words)
     return program;
 }
 
-int main(int argc, char **argv)
+static enum ctl_exit run_command(int argc, char **argv)
 {
     struct ctl_given given = {0};
     int used = 0;
-    if (argc > 1 && is_transfer(argv[1])) {
-        return run_transfer(argc - 1, argv + 1);
-    }
-    if (!ctl_options_parse(argc, argv, &given)) {
-        exit_usage();
-    }
-    if (given.help) {
-        print_usage(stdout);
-        return CTL_OK;
-    }
+    const bool parsed = ctl_options_parse(argc, argv, &given);
     char **words = argv + optind;
     const int count = argc - optind;
+    if (!parsed) {
+        exit_usage(count, words);
+    }
+    if (given.help) {
+        ctl_help(stdout, count, words);
+        return CTL_OK;
+    }
     const struct ctl_command *command = find(count, words, &used);
-    if (command == NULL || !ctl_options_fit(command->options, &given)) {
-        exit_usage();
+    if (command == NULL || !ctl_options_fit(command->options, &given) ||
+        !arguments_fit(command, count - used)) {
+        exit_usage(count, words);
     }
-    if (command->command != NULL) {
-        return ask(command, count - used, words + used, &given);
-    }
-    if (!arguments_fit(command, count - used)) {
-        exit_usage();
-    }
-    return find_program(command->words)->run(&given, words + used);
+    return command->command != NULL
+               ? ask(command, count - used, words + used, &given)
+               : find_program(command->words)->run(&given, words + used);
+}
+
+int main(int argc, char **argv)
+{
+    setlocale(LC_CTYPE, "C.UTF-8"); /* how wide characters are */
+    return argc > 1 && is_transfer(argv[1]) ? run_transfer(argc - 1, argv + 1)
+                                            : run_command(argc, argv);
 }

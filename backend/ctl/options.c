@@ -1,11 +1,29 @@
 #include "ctl/options.h"
 #include "ctl/ctl.h"
 #include <getopt.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define ROWS_MAX 64
 #define FIRST    256 /* of getopt's numbers for the rows: no letter is one */
+
+/* --- values ----------------------------------------------------------------*/
+bool ctl_parse_size(const char *text, uint64_t *bytes)
+{
+    static const char units[] = "KMG";
+    const size_t size = strlen(text);
+    const char *unit = size > 0 ? strchr(units, text[size - 1]) : NULL;
+    const unsigned shift = unit != NULL ? 10 * (unsigned)(unit - units + 1) : 0;
+    uint64_t count;
+    if (slice_to_u64(slice_of(text, size - (unit != NULL ? 1 : 0)), &count) !=
+            0 ||
+        count > UINT64_MAX >> shift) {
+        return false;
+    }
+    *bytes = count << shift;
+    return true;
+}
 
 /* --- options with a meaning of their own -----------------------------------*/
 /* KEY=VALUE */
@@ -32,6 +50,12 @@ static bool take_event(struct ctl_given *given, const char *value)
         given->events = json_array();
     }
     return json_array_append_new(given->events, json_string(value)) == 0;
+}
+
+static bool take_size(struct ctl_given *given, const char *value)
+{
+    return given->size_count < CTL_SIZES_MAX &&
+           ctl_parse_size(value, &given->sizes[given->size_count++]);
 }
 
 static bool take_json(struct ctl_given *given, const char *value)
@@ -94,6 +118,22 @@ const struct ctl_option_row ctl_options[] = {
      "purge: what its edges have confirmed"},
     {"follow", 0, NULL, CTL_FOLLOW, ONLY, "trace: each request as it ends"},
     {"once", 0, NULL, CTL_ONCE, ONLY, "top: of one second, then end"},
+    {"endpoint", 0, "URL", CTL_ENDPOINT, AT(endpoint),
+     "bench: ($AWS_ENDPOINT_URL_S3, $AWS_ENDPOINT_URL)"},
+    {"profile", 0, "NAME", CTL_ENDPOINT, AT(profile),
+     "bench: of ~/.aws/credentials (AWS's variables)"},
+    {"region", 0, "NAME", CTL_ENDPOINT, AT(region),
+     "bench: ($AWS_REGION, or us-east-1)"},
+    {"ca-file", 0, "FILE", CTL_ENDPOINT, AT(ca_file),
+     "bench: of the endpoint's certificate ($AWS_CA_BUNDLE)"},
+    {"concurrency", 0, "N", CTL_ENDPOINT, AT(concurrency),
+     "bench: requests at once, 1 to 256 (8)"},
+    {"size", 0, "SIZE", CTL_BENCH, 0, take_size,
+     "bench: of objects, with K, M or G, repeatable (4K and 64M)"},
+    {"duration", 0, "SECONDS", CTL_BENCH, AT(duration),
+     "bench: of each operation (5; of drives: 2)"},
+    {"count", 0, "N", CTL_BENCH, AT(count),
+     "bench: requests of each operation; of drives: syncs"},
     {"nginx-conf", 0, "FILE", CTL_NGINX, AT(nginx_conf),
      "doctor: instead of the one that nginx -V names"},
     {"config", 'c', "FILE", CTL_CONFIG, AT(config),
@@ -156,15 +196,18 @@ bool ctl_options_parse(int argc, char **argv, struct ctl_given *given)
 {
     struct option names[ROWS_MAX + 1];
     char letters[2 * ROWS_MAX + 1];
+    bool good = true;
     int option;
     describe(names, letters);
     while ((option = getopt_long(argc, argv, letters, names, NULL)) != -1) {
         const struct ctl_option_row *row = find(option);
-        if (row == NULL || !take(row, given)) {
-            return false;
+        if (row != NULL && !take(row, given)) {
+            fprintf(stderr, "s3ctl: --%s: not a %s\n", row->name, row->value);
+            row = NULL;
         }
+        good = good && row != NULL;
     }
-    return true;
+    return good;
 }
 
 bool ctl_options_fit(unsigned options, const struct ctl_given *given)

@@ -21,17 +21,21 @@ enum ctl_option {
     CTL_WATCH = 1 << 8,   /* --watch, of healing and backups */
     CTL_YES = 1 << 9,
     CTL_FORCE = 1 << 10,
-    CTL_FILTER = 1 << 11, /* --bucket, --prefix */
-    CTL_STATUS = 1 << 12, /* --status, of purge */
-    CTL_TEST = 1 << 13,   /* --test, of purge */
-    CTL_EVENT = 1 << 14,  /* --suffix, --event */
-    CTL_CONFIG = 1 << 15, /* -c */
-    CTL_NGINX = 1 << 16,  /* --nginx-conf */
-    CTL_LIMITS = 1 << 17, /* --bytes, --objects, --requests */
-    CTL_POINT = 1 << 18,  /* --journal, --until, of backups */
-    CTL_FOLLOW = 1 << 19, /* --follow, of traces */
-    CTL_ONCE = 1 << 20,   /* --once, of top */
+    CTL_FILTER = 1 << 11,   /* --bucket, --prefix */
+    CTL_STATUS = 1 << 12,   /* --status, of purge */
+    CTL_TEST = 1 << 13,     /* --test, of purge */
+    CTL_EVENT = 1 << 14,    /* --suffix, --event */
+    CTL_CONFIG = 1 << 15,   /* -c */
+    CTL_NGINX = 1 << 16,    /* --nginx-conf */
+    CTL_LIMITS = 1 << 17,   /* --bytes, --objects, --requests */
+    CTL_POINT = 1 << 18,    /* --journal, --until, of backups */
+    CTL_FOLLOW = 1 << 19,   /* --follow, of traces */
+    CTL_ONCE = 1 << 20,     /* --once, of top */
+    CTL_ENDPOINT = 1 << 24, /* --endpoint and what belongs to it */
+    CTL_BENCH = 1 << 25,    /* --size, --duration, --count */
 };
+
+#define CTL_SIZES_MAX 8
 
 /* What was given. */
 struct ctl_given {
@@ -42,6 +46,10 @@ struct ctl_given {
     const char *access_key, *secret_key_file;
     const char *bucket, *prefix, *suffix;
     const char *bytes, *objects, *requests;
+    const char *endpoint, *profile, *region, *ca_file, *concurrency;
+    const char *duration, *count;
+    uint64_t sizes[CTL_SIZES_MAX]; /* bytes */
+    unsigned size_count;
     json_t *events;   /* NULL: none */
     json_t *context;  /* NULL: none */
     unsigned options; /* OR of enum ctl_option */
@@ -61,7 +69,11 @@ struct ctl_option_row {
 /* Ends with an entry without a name. */
 extern const struct ctl_option_row ctl_options[];
 
-/* False: an option is wrong. What is left of the arguments begins at optind. */
+/* "16M": bytes, or KiB, MiB or GiB. False: malformed, or too large. */
+bool ctl_parse_size(const char *text, uint64_t *bytes);
+
+/* False: an option is wrong, which was said. What is left of the arguments
+ * begins at optind. */
 bool ctl_options_parse(int argc, char **argv, struct ctl_given *given);
 /* Whether a command that takes `options` takes what was given. A key that is
  * given has a secret; a secret alone is for who may have it. */

@@ -110,28 +110,15 @@ static uint64_t take_number(const char *text, uint64_t least, uint64_t most,
     return value;
 }
 
-/* "16M" */
 static uint64_t take_size(const char *text)
 {
-    static const char why[] = "--part-size is from 5M to 5G";
-    static const char units[] = "KMG";
-    char number[24];
-    size_t size = strlen(text);
-    const char *unit = size > 0 ? strchr(units, text[size - 1]) : NULL;
-    const unsigned shift = unit != NULL ? 10 * (unsigned)(unit - units + 1) : 0;
+    uint64_t size;
 
-    size -= unit != NULL ? 1 : 0;
-    if (size >= sizeof(number)) {
-        exit_usage(why);
+    if (!ctl_parse_size(text, &size) || size < TRANSFER_PART_MIN ||
+        size > TRANSFER_PART_MAX) {
+        exit_usage("--part-size is from 5M to 5G");
     }
-    memcpy(number, text, size);
-    number[size] = '\0';
-    const uint64_t count = take_number(number, 1, TRANSFER_PART_MAX, why);
-    if (count << shift < TRANSFER_PART_MIN ||
-        count << shift > TRANSFER_PART_MAX) {
-        exit_usage(why);
-    }
-    return count << shift;
+    return size;
 }
 
 /* A header's value that every side signs alike. */
@@ -234,8 +221,7 @@ static void take_option(struct transfer_options *options,
 }
 
 /* --- the command -----------------------------------------------------------*/
-static enum ctl_exit exit_of(enum transfer_result result,
-                             const struct transfer_counts *counts)
+enum ctl_exit ctl_exit_of(enum transfer_result result)
 {
     switch (result) {
     case TRANSFER_REFUSED:
@@ -247,7 +233,7 @@ static enum ctl_exit exit_of(enum transfer_result result,
     case TRANSFER_DONE:
         break;
     }
-    return counts->failed > 0 ? CTL_INCOMPLETE : CTL_OK;
+    return CTL_OK;
 }
 
 static enum ctl_exit run(const struct transfer_options *options,
@@ -268,7 +254,8 @@ static enum ctl_exit run(const struct transfer_options *options,
         : mode == MODE_EXPORT ? transfer_export(options, &watch, &counts, why)
                               : transfer_migrate(options, &watch, &counts, why);
     transfer_show_end(show, &counts, result == TRANSFER_DONE ? NULL : why);
-    return exit_of(result, &counts);
+    return result == TRANSFER_DONE && counts.failed > 0 ? CTL_INCOMPLETE
+                                                        : ctl_exit_of(result);
 }
 
 static void take_sides(struct transfer_options *options, enum mode mode,

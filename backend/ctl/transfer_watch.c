@@ -3,6 +3,7 @@
  */
 #include "ctl/transfer_watch.h"
 #include "ctl/safe_text.h"
+#include "ctl/show.h"
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,24 +15,6 @@
 #define FILE_COST (64ull << 10)
 
 /* --- text ------------------------------------------------------------------*/
-static const char *bytes_text(uint64_t bytes, char text[32])
-{
-    static const char *const units[] = {"KiB", "MiB", "GiB", "TiB", "PiB"};
-    double value = (double)bytes / 1024;
-    size_t unit = 0;
-
-    if (bytes < 1024) {
-        snprintf(text, 32, "%llu B", (unsigned long long)bytes);
-        return text;
-    }
-    while (value >= 1024 && unit + 1 < sizeof(units) / sizeof(units[0])) {
-        value /= 1024;
-        unit++;
-    }
-    snprintf(text, 32, "%.1f %s", value, units[unit]);
-    return text;
-}
-
 static const char *time_text(double seconds, char text[32])
 {
     const uint64_t whole = (uint64_t)seconds;
@@ -71,10 +54,10 @@ static void append_state(struct buffer *line, const struct transfer_show *show,
 
     buffer_printf(
         line, "%3.0f%%  %s of %s  %llu of %llu files  %s/s",
-        total > 0 ? 100 * done / total : 100, bytes_text(bytes, a),
-        bytes_text(counts->bytes_total, b), (unsigned long long)files,
+        total > 0 ? 100 * done / total : 100, show_bytes(bytes, a),
+        show_bytes(counts->bytes_total, b), (unsigned long long)files,
         (unsigned long long)counts->files_total,
-        bytes_text((uint64_t)((double)counts->wire_bytes / elapsed), c));
+        show_bytes((uint64_t)((double)counts->wire_bytes / elapsed), c));
     if (moved > 0 && elapsed > 1 && total >= done) {
         buffer_printf(line, "  %s left",
                       time_text(elapsed * (total - done) / moved, d));
@@ -231,7 +214,7 @@ static void print_summary(const struct transfer_show *show,
 
     printf("%s%s %llu files, %s, in %s", show->dry_run ? "would have " : "",
            show->done, (unsigned long long)counts->moved,
-           bytes_text(counts->moved_bytes, a),
+           show_bytes(counts->moved_bytes, a),
            time_text(seconds_since(show->begun_us), b));
     print_count("; %llu were there already", counts->same);
     print_count("; %llu left out", counts->left_out);

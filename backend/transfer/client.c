@@ -75,7 +75,7 @@ struct attempt {
     uint64_t sent;     /* of request->size */
     uint64_t received; /* by request->receive */
     uint64_t header_bytes;
-    bool refused;   /* by request->receive */
+    bool refused;   /* by request->receive, or stopped */
     bool too_large; /* the headers, or the body */
     int read_error; /* of the file */
 };
@@ -148,8 +148,13 @@ static size_t on_read(char *data, size_t one, size_t size, void *context)
     struct attempt *attempt = context;
     const struct request *request = attempt->request;
     const uint64_t left = request->size - attempt->sent;
+    const atomic_bool *stop = attempt->client->stop;
     ssize_t n;
 
+    if (stop != NULL && atomic_load(stop)) {
+        attempt->refused = true;
+        return CURL_READFUNC_ABORT;
+    }
     size = one * size;
     size = left < size ? (size_t)left : size;
     do {
@@ -440,6 +445,14 @@ static int try_once(struct client *client, const struct request *request,
     curl_slist_free_all(attempt.headers);
     free(attempt.url);
     return error;
+}
+
+int client_send_once(struct client *client, const struct request *request,
+                     struct answer *answer)
+{
+    bool again;
+
+    return try_once(client, request, answer, &again);
 }
 
 /* Doubled each time, and up to half of it by chance: many threads wait. */

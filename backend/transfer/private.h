@@ -1,6 +1,7 @@
 /*
  * Private to transfer/.
  *
+ *   bench.c              how fast an endpoint is
  *   import.c, export.c, migrate.c   what is done with one file or object
  *     upload.c, download.c, fetch.c
  *     work.c             threads, counts, notes
@@ -127,6 +128,7 @@ struct client {
     struct endpoint *endpoint;
     CURL *handle;
     atomic_ullong *wire_bytes;
+    const atomic_bool *stop;    /* NULL, or breaks off what is being sent */
     char why[TRANSFER_WHY_MAX]; /* of the last failure */
 };
 
@@ -137,6 +139,9 @@ void client_close(struct client *client);
  * The answer is to be freed, also after a failure. */
 int client_send(struct client *client, const struct request *request,
                 struct answer *answer);
+/* One attempt. */
+int client_send_once(struct client *client, const struct request *request,
+                     struct answer *answer);
 /* The error that a 200 may hold too: into client->why and answer->code. */
 void client_read_error(struct client *client, const struct request *request,
                        struct answer *answer);
