@@ -199,6 +199,16 @@ static void encode_header(struct piece *piece)
     record_header_encode(piece->own, &header);
 }
 
+/* Large bytes amid a record go past the page cache. Those at its ends do not:
+ * the neighbours' headers and descriptors may be in one folio with them, and a
+ * folio that is written to while the drive is written beside it fails. */
+static bool is_inner(const struct piece *piece)
+{
+    return piece->memory != NULL && piece->position >= DIRECT_MARGIN &&
+           piece->place.payload - piece->position >=
+               piece->size + DIRECT_MARGIN;
+}
+
 /* The header goes with the bytes, unless these are elsewhere. */
 static int write_bytes(struct io_file *file, struct piece *piece)
 {
@@ -210,6 +220,9 @@ static int write_bytes(struct io_file *file, struct piece *piece)
     if (piece->memory == NULL) {
         return io_pwrite(file, piece->data - header, header + piece->size,
                          offset - header);
+    }
+    if (is_inner(piece)) {
+        return io_pwrite_direct(file, piece->data, piece->size, offset);
     }
     int r = 0;
     if (header > 0) {

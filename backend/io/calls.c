@@ -42,6 +42,12 @@ int io_pwrite(struct io_file *file, const void *data, size_t size,
     return file->io->operations->pwrite(file, data, size, offset);
 }
 
+int io_pwrite_direct(struct io_file *file, const void *data, size_t size,
+                     uint64_t offset)
+{
+    return file->io->operations->pwrite_direct(file, data, size, offset);
+}
+
 void io_write_back(struct io_file *file, uint64_t offset, uint64_t size)
 {
     file->io->operations->write_back(file, offset, size);

@@ -60,6 +60,8 @@ struct io_operations {
                      uint64_t offset);
     int (*pwrite)(struct io_file *file, const void *data, size_t size,
                   uint64_t offset);
+    int (*pwrite_direct)(struct io_file *file, const void *data, size_t size,
+                         uint64_t offset);
     void (*write_back)(struct io_file *file, uint64_t offset, uint64_t size);
     int (*fdatasync)(struct io_file *file);
     int (*size)(struct io_file *file, uint64_t *size);
@@ -99,6 +101,12 @@ int io_pread_now(struct io_file *file, void *data, size_t size,
                  uint64_t offset);
 int io_pwrite(struct io_file *file, const void *data, size_t size,
               uint64_t offset);
+/* The same, past the page cache where the file system, `data` and `offset` (4
+ * KiB) allow it: nothing is copied, and nothing is in memory to be read again.
+ * Nobody writes near to it meanwhile in another way. As volatile as io_pwrite().
+ */
+int io_pwrite_direct(struct io_file *file, const void *data, size_t size,
+                     uint64_t offset);
 /* What was written there may go to the drive now, so that the next
  * io_fdatasync() has less to do. Promises nothing and hides no error. */
 void io_write_back(struct io_file *file, uint64_t offset, uint64_t size);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,9 +25,14 @@ struct posix_file {
     struct io_file base;
     int fd;
     bool direct;
+    atomic_int past_cache; /* a descriptor for writing with O_DIRECT */
 };
 
-/* Of O_DIRECT: that of all drives in use. */
+/* Of past_cache: */
+#define NOT_OPENED (-1)
+#define NOT_THERE  (-2)
+
+/* Of O_DIRECT, in bytes: that of all drives in use. */
 #define DIRECT_ALIGN 4096u
 
 static int fd_of(struct io_file *file)
@@ -53,6 +59,7 @@ static struct io_file *new_file(struct io *io, int fd)
     opened->base.io = io;
     opened->fd = fd;
     opened->direct = false;
+    atomic_init(&opened->past_cache, NOT_OPENED);
     return &opened->base;
 }
 
@@ -106,6 +113,11 @@ static int posix_open(struct io *io, const char *path, unsigned flags,
 
 static void posix_close(struct io_file *file)
 {
+    int past_cache = atomic_load(&((struct posix_file *)file)->past_cache);
+
+    if (past_cache >= 0) {
+        close(past_cache);
+    }
     close(fd_of(file));
     free(file);
 }
@@ -209,12 +221,11 @@ static ssize_t write_some(int fd, const void *data, size_t size, off_t offset)
     return n;
 }
 
-static int posix_pwrite(struct io_file *file, const void *data, size_t size,
-                        uint64_t offset)
+static int write_all(int fd, const void *data, size_t size, uint64_t offset)
 {
     const uint8_t *in = data;
     while (size > 0) {
-        ssize_t n = write_some(fd_of(file), in, size, (off_t)offset);
+        ssize_t n = write_some(fd, in, size, (off_t)offset);
         if (n < 0 && errno == EINTR) {
             continue;
         }
@@ -226,6 +237,45 @@ static int posix_pwrite(struct io_file *file, const void *data, size_t size,
         offset += (uint64_t)n;
     }
     return 0;
+}
+
+static int posix_pwrite(struct io_file *file, const void *data, size_t size,
+                        uint64_t offset)
+{
+    return write_all(fd_of(file), data, size, offset);
+}
+
+/* Of the open file, whatever its path names by now. */
+static int past_cache(struct posix_file *file)
+{
+    int known = atomic_load(&file->past_cache);
+    char path[32];
+
+    if (known != NOT_OPENED) {
+        return known;
+    }
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", file->fd);
+    int fd = open(path, O_WRONLY | O_CLOEXEC | O_DIRECT);
+    int opened = fd >= 0 ? fd : NOT_THERE;
+    if (atomic_compare_exchange_strong(&file->past_cache, &known, opened)) {
+        return opened;
+    }
+    if (fd >= 0) { /* another thread was first */
+        close(fd);
+    }
+    return known;
+}
+
+/* What the file system does not take is written as always. */
+static int posix_pwrite_direct(struct io_file *file, const void *data,
+                               size_t size, uint64_t offset)
+{
+    bool fits = size % DIRECT_ALIGN == 0 && offset % DIRECT_ALIGN == 0 &&
+                (uintptr_t)data % DIRECT_ALIGN == 0;
+    int fd = fits ? past_cache((struct posix_file *)file) : NOT_THERE;
+    int r = fd >= 0 ? write_all(fd, data, size, offset) : -EINVAL;
+
+    return r == -EINVAL ? posix_pwrite(file, data, size, offset) : r;
 }
 
 /* Without the flags that wait, which would take an error that fdatasync is to
@@ -384,6 +434,7 @@ static const struct io_operations posix_operations = {
     .pread = posix_pread,
     .pread_now = posix_pread_now,
     .pwrite = posix_pwrite,
+    .pwrite_direct = posix_pwrite_direct,
     .write_back = posix_write_back,
     .fdatasync = posix_fdatasync,
     .size = posix_size,

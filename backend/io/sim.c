@@ -407,6 +407,7 @@ static const struct io_operations sim_operations = {
     .pread = sim_pread,
     .pread_now = sim_pread_now,
     .pwrite = sim_pwrite,
+    .pwrite_direct = sim_pwrite,
     .write_back = sim_write_back,
     .fdatasync = sim_fdatasync,
     .size = sim_size,

@@ -242,11 +242,76 @@ static void space(void **state)
     io_free(io_posix());
 }
 
+static unsigned resident_pages(const char *path, size_t size, bool drop)
+{
+    unsigned char resident[16] = {0};
+    unsigned count = 0;
+    int fd = open(path, O_RDONLY);
+    assert_true(fd >= 0 && size / 4096 <= sizeof(resident));
+    if (drop) {
+        assert_int_equal(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+    }
+    void *map = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+    assert_true(map != MAP_FAILED);
+    assert_int_equal(mincore(map, size, resident), 0);
+    for (size_t i = 0; i < size / 4096; i++) {
+        count += resident[i] & 1;
+    }
+    munmap(map, size);
+    close(fd);
+    return count;
+}
+
+static bool has_direct(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_DIRECT);
+    if (fd >= 0) {
+        close(fd);
+    }
+    return fd >= 0;
+}
+
+/* Past the page cache what fits, and all of it whether it fits or not. */
+static void direct_writes(void **state)
+{
+    (void)state;
+    enum { PAGES = 4, SIZE = PAGES * 4096 };
+    struct io *io = io_posix();
+    struct io_file *file;
+    static _Alignas(4096) uint8_t data[SIZE + 4096];
+    static uint8_t want[SIZE], got[SIZE];
+    for (size_t i = 0; i < sizeof(data); i++) {
+        data[i] = (uint8_t)(i * 31 >> 3);
+    }
+    assert_int_equal(io_open(io, at("w"), IO_WRITE | IO_CREATE, &file), 0);
+    assert_int_equal(io_pwrite_direct(file, data, SIZE, 0), 0);
+    assert_int_equal(io_fdatasync(file), 0);
+    if (has_direct(at("w"))) {
+        unsigned left = resident_pages(at("w"), SIZE, false);
+        assert_int_equal(left, resident_pages(at("w"), SIZE, true));
+    }
+    memcpy(want, data, SIZE);
+    static const size_t writes[][3] = {/* of data, at, bytes */
+                                       {4096, 0, 4096}, {4096, 8192, 8192},
+                                       {1, 4096, 4096}, {8192, 100, 4096},
+                                       {0, 4096, 5000}, {0, 7, 1}};
+    for (size_t i = 0; i < sizeof(writes) / sizeof(writes[0]); i++) {
+        const size_t *w = writes[i];
+        assert_int_equal(io_pwrite(file, data + w[0] / 2, w[2], w[1]), 0);
+        assert_int_equal(io_pwrite_direct(file, data + w[0], w[2], w[1]), 0);
+        memcpy(want + w[1], data + w[0], w[2]);
+        assert_int_equal(io_pread(file, got, SIZE, 0), 0);
+        assert_memory_equal(got, want, SIZE);
+    }
+    io_close(file);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(files, setup, teardown),
         cmocka_unit_test_setup_teardown(direct, setup, teardown),
+        cmocka_unit_test_setup_teardown(direct_writes, setup, teardown),
         cmocka_unit_test_setup_teardown(directories, setup, teardown),
         cmocka_unit_test_setup_teardown(small_files, setup, teardown),
         cmocka_unit_test_setup_teardown(locks, setup, teardown),
