@@ -20,8 +20,15 @@ my $LEAVE = 40;
 my ($BODY_NONE, $BODY_DATA, $BODY_SEGMENTS) = 0 .. 2;
 
 my $secret = 'secret';
-my $t = Test::S3->new(location =>
-    's3_read_timeout 1s; s3_key_timeout 1s; s3_buffer_size 4k;');
+# Only what is asked for below /slow comes too late.
+my $t = Test::S3->new(location => 's3_buffer_size 4k;', server => <<'EOF_SERVER');
+    location /slow {
+        s3_pass s3d;
+        s3_read_timeout 1s;
+        s3_key_timeout 1s;
+        s3_buffer_size 4k;
+    }
+EOF_SERVER
 my $dir = $t->dir();
 my $file = join '', map { pack 'N', $_ } 1 .. 500_000;    # 2,000,000 bytes
 
@@ -342,10 +349,11 @@ for (1 .. 3) {
     ok($r->{body} eq $file, "segments and data in their order, time $_");
 }
 
-for my $key (qw(garbage crc early_data status huge close version stall)) {
-    $r = $t->get("/bkt/$key");
+for my $path (qw(bkt/garbage bkt/crc bkt/early_data bkt/status bkt/huge bkt/close
+    bkt/version slow/stall)) {
+    $r = $t->get("/$path");
     is("$r->{status} " . ($r->{code} // ''), '503 ServiceUnavailable',
-        "$key: a clear error");
+        "$path: a clear error");
     is($t->get('/bkt/plain')->{body}, 'hello', 'and the next is served');
 }
 for my $key (qw(newline name)) {
@@ -392,7 +400,7 @@ for (1, 2) {
     $r = $t->get('/bkt/plain', access_key => 'AKNONE');
     is("$r->{status} $r->{code}", '403 InvalidAccessKeyId', "no key, time $_");
 }
-$r = $t->get('/bkt/plain', access_key => 'AKSLOW');
+$r = $t->get('/slow/plain', access_key => 'AKSLOW');
 is("$r->{status} $r->{code}", '503 ServiceUnavailable', 'a key that does not come');
 $r = $t->get('/bkt/plain', access_key => 'AKCUT');
 is("$r->{status} $r->{code}", '503 ServiceUnavailable', 'control connection lost');
@@ -400,7 +408,7 @@ $r = $t->get('/bkt/plain', access_key => 'AKNEW');
 is("$r->{status} $r->{body}", '200 hello', 'and opened again');
 $r = $t->get('/bkt/plain', access_key => 'AKLEFT');
 is("$r->{status} $r->{body}", '200 hello', 'left by s3d: the next one is asked');
-$r = $t->get('/bkt/plain', access_key => 'AKBROKEN');
+$r = $t->get('/slow/plain', access_key => 'AKBROKEN');
 unlink "$dir/broken";
 is("$r->{status} $r->{code}", '503 ServiceUnavailable', 'an s3d that only ends');
 my @left = glob "$dir/left.*";
@@ -416,7 +424,7 @@ is($r->{headers}{'x-refused'}, 'SignatureDoesNotMatch', 's3d was told');
 # A client that leaves while its request waits for a key.
 for (1 .. 5) {
     $socket = $t->connect();
-    $t->write_all($socket, $t->compose('GET', '/bkt/plain', access_key => 'AKSLOW'));
+    $t->write_all($socket, $t->compose('GET', '/slow/plain', access_key => 'AKSLOW'));
     close $socket;
 }
 is($t->get('/bkt/plain')->{body}, 'hello', 'others are served');

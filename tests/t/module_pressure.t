@@ -11,8 +11,8 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::S3;
 
-my $t = Test::S3->new(location => 's3_key_timeout 1s;',
-    server => 'location /stream { s3_segments off; s3_pass s3d; }')->run();
+my $t = Test::S3->new(server => 'location /stream { s3_segments off; s3_pass s3d; }
+    location /hasty { s3_key_timeout 1s; s3_pass s3d; }')->run();
 my $size = 64 << 20;
 my $big = pack('N', 0x01020304) x ($size / 4);
 
@@ -60,7 +60,7 @@ is($t->put('/stream/k', body => $big)->{status}, 200, 'put');
 for my $target ('/bkt/k', '/stream/k') {
     $socket = $t->connect();
     $t->write_all($socket, $t->compose('GET', $target));
-    IO::Select->new($socket)->can_read(10);
+    IO::Select->new($socket)->can_read(60);
     is($t->get('/bkt/nosuch')->{status}, 404, "others are served: $target");
     my $r = $t->read_response($socket);
     ok($r->{body} eq $big, "complete: $target");
@@ -92,7 +92,7 @@ my $third = $t->ctl('account', 'add', 'third', '--operator');
 @keys = (access_key => $third->{access_key}, secret_key => $third->{secret_key});
 kill 'STOP', $t->{pids}{s3d};
 @sockets = map { $t->connect() } 1 .. 10;
-$t->write_all($_, $t->compose('GET', '/bkt/nosuch', @keys)) for @sockets;
+$t->write_all($_, $t->compose('GET', '/hasty/nosuch', @keys)) for @sockets;
 # A worker that is to end closes what it has not read.
 $t->wait_for('the requests are read', sub { unread() == 0 });
 close $_ for splice @sockets, 0, 5;
