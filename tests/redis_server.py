@@ -1,6 +1,8 @@
 """A real redis-server for the Python tests, on a Unix socket."""
 
+import os
 import shutil
+import signal
 import socket
 import subprocess
 
@@ -32,6 +34,11 @@ class Redis:
     def kill(self):
         self.process.kill()
         self.process.wait()
+
+    def pause(self):
+        """It stands still when this returns, until its next SIGCONT."""
+        self.process.send_signal(signal.SIGSTOP)
+        os.waitpid(self.process.pid, os.WUNTRACED)
 
     def __enter__(self):
         return self.start()

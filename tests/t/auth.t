@@ -116,7 +116,7 @@ refused($t->get('/bkt/k', @as), '403 SignatureDoesNotMatch', 'the old one does n
 is($t->get('/bkt/k', @new)->{status}, 200, 'which does not hurt the new one');
 
 # Wrong signatures do not become questions to s3d: only one a second would wait.
-kill 'STOP', $t->{pids}{s3d};
+$t->pause('s3d');
 my @sockets = map { $t->connect() } 1 .. 20;
 $t->write_all($_, $t->compose('GET', '/', @as)) for @sockets;
 my %statuses = (403 => 0, 503 => 0);

@@ -48,7 +48,7 @@ my $start = peak_kib();
 # An s3d that stands still in an upload.
 my $socket = $t->connect();
 $t->write_all($socket, $t->compose('PUT', '/bkt/k', body => $big));
-kill 'STOP', $t->{pids}{s3d};
+$t->pause('s3d');
 my $sent = write_some($socket, $big);
 cmp_ok($sent, '<', $size / 2, 'the client has to wait');
 kill 'CONT', $t->{pids}{s3d};
@@ -90,7 +90,7 @@ sub unread {
 # Requests that wait for a key when s3d stands still, and a reload meanwhile.
 my $third = $t->ctl('account', 'add', 'third', '--operator');
 @keys = (access_key => $third->{access_key}, secret_key => $third->{secret_key});
-kill 'STOP', $t->{pids}{s3d};
+$t->pause('s3d');
 @sockets = map { $t->connect() } 1 .. 10;
 $t->write_all($_, $t->compose('GET', '/hasty/nosuch', @keys)) for @sockets;
 # A worker that is to end closes what it has not read.

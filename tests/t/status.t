@@ -145,12 +145,7 @@ like($t->read_file('id.log'), qr{^[0-9A-F]{16} 200 /instead.html$}m,
     'and where another location does');
 
 # --- without s3d --------------------------------------------------------------
-sub is_stopped {
-    return !grep { `cat $_ 2>/dev/null` =~ /^State:\s+[^T]/m }
-        glob "/proc/$t->{pids}{s3d}/task/*/status";
-}
-kill 'STOP', $t->{pids}{s3d};
-$t->wait_for('s3d stops', \&is_stopped);
+$t->pause('s3d');
 my %hangs = metrics();
 is($hangs{s3_up}, 0, 's3d hangs: 0');
 is($hangs{'s3_requests_total{operation="PutObject",code="200"}'}, 3,

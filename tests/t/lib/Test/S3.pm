@@ -23,7 +23,7 @@ use IO::Select;
 use IO::Socket::INET;
 use IO::Socket::UNIX;
 use JSON::PP;
-use POSIX qw(strftime WNOHANG);
+use POSIX qw(strftime WNOHANG WUNTRACED);
 use Socket qw(SOCK_STREAM SOL_SOCKET SO_REUSEADDR);
 use Test::More;
 use Time::HiRes qw(sleep time);
@@ -282,6 +282,14 @@ sub stop {
     waitpid $pid, 0;
     delete $self->{pids}{$name};
     return $?;
+}
+
+# A process stands still until its next signal CONT.  On a busy machine some of
+# its threads run on for a while after the signal.
+sub pause {
+    my ($self, $name) = @_;
+    kill 'STOP', $self->{pids}{$name};
+    waitpid $self->{pids}{$name}, WUNTRACED;
 }
 
 sub reload_nginx {
