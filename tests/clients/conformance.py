@@ -71,7 +71,7 @@ class Raw:
         if sign:
             headers = self._signed(method, target, body, headers)
         connection = http.client.HTTPConnection("127.0.0.1", self.stack.port,
-                                                timeout=30)
+                                                timeout=60)
         connection.putrequest(method, target, skip_accept_encoding=True)
         if body or method in ("PUT", "POST"):
             headers.setdefault("Content-Length", str(len(body)))

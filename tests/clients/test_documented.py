@@ -204,7 +204,7 @@ class Place:
             yield
         finally:
             process.terminate()
-            assert process.wait(timeout=30) == 0
+            assert process.wait(timeout=60) == 0
 
     def ask(self, host, path):
         """The plain server, if it is of that name or there is none with TLS."""

@@ -38,7 +38,7 @@ class Vault:
     def tell(self, **wish):
         request = urllib.request.Request(
             f"{self.url}/test", json.dumps(wish).encode(), method="POST")
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return json.load(answer)
 
     def asked(self):
@@ -50,7 +50,7 @@ class Vault:
 
     def stop(self):
         self.process.stdin.close()
-        self.process.wait(timeout=30)
+        self.process.wait(timeout=60)
 
 
 @pytest.fixture(scope="module")

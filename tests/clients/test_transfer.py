@@ -91,7 +91,7 @@ class Log:
         """A line comes after its answer: when no more have come for long."""
         size = None
         while size != (size := self.path.stat().st_size):
-            time.sleep(0.1)
+            time.sleep(0.3)
         return size
 
     def done(self, method):
@@ -106,7 +106,7 @@ class Log:
 def kill(arguments, environment, interrupter, until=lambda: True):
     process = subprocess.Popen(arguments, env=environment,
                                stdout=subprocess.DEVNULL)
-    assert interrupter.held.wait(30)
+    assert interrupter.held.wait(60)
     wait_for(until, "something to be kept")
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
