@@ -6,48 +6,22 @@
  * time, what is signed, x-amz-content-sha256.
  */
 
-#include "s3_sigv4.h"
+#include "s3_sigv4_private.h"
 #include "s3_string.h"
-#include "s3_time.h"
 #include "s3_uri.h"
 #include "s3_xml.h"
 
 
 #define S3_SIGV4_ALGORITHM       "AWS4-HMAC-SHA256"
-#define S3_SIGV4_ECDSA           "AWS4-ECDSA-P256-SHA256"
 
 #define S3_SIGV4_ACCESS_KEY_MAX  128
 #define S3_SIGV4_REGION_MAX      64
 
 
-typedef struct {
-    s3_memory_t               *memory;
-    const s3_sigv4_request_t  *request;
-    s3_sigv4_t                *auth;
-    s3_error_t                *error;
-    s3_str_t                   credential;
-    s3_str_t                   date;      /* as sent, in whatever form */
-} s3_sigv4_ctx_t;
-
-
-typedef struct {
-    s3_str_t                   name;
-    s3_payload_e               payload;
-} s3_sigv4_payload_t;
-
-
-static enum s3_error s3_sigv4_fail(s3_sigv4_ctx_t *ctx, enum s3_error code,
-    const char *message);
 static enum s3_error s3_sigv4_fail_joined(s3_sigv4_ctx_t *ctx,
     enum s3_error code, const s3_str_t *parts, size_t n);
-static enum s3_error s3_sigv4_fail_credential(s3_sigv4_ctx_t *ctx,
-    const char *before, const s3_str_t *value, const char *after);
 static enum s3_error s3_sigv4_fail_scheme(s3_sigv4_ctx_t *ctx,
     const char *message);
-static s3_str_t s3_sigv4_text(const char *text);
-static const s3_str_t *s3_sigv4_arg(s3_sigv4_ctx_t *ctx, const char *name);
-static const s3_str_t *s3_sigv4_header(s3_sigv4_ctx_t *ctx, const char *name);
-
 static enum s3_error s3_sigv4_mechanism(s3_sigv4_ctx_t *ctx);
 static enum s3_error s3_sigv4_parse_header(s3_sigv4_ctx_t *ctx);
 static enum s3_error s3_sigv4_parse_components(s3_sigv4_ctx_t *ctx,
@@ -57,31 +31,6 @@ static enum s3_error s3_sigv4_parse_expires(s3_sigv4_ctx_t *ctx);
 static enum s3_error s3_sigv4_parse_credential(s3_sigv4_ctx_t *ctx);
 static enum s3_error s3_sigv4_check_service(s3_sigv4_ctx_t *ctx);
 static enum s3_error s3_sigv4_check_region(s3_sigv4_ctx_t *ctx);
-static enum s3_error s3_sigv4_parse_date(s3_sigv4_ctx_t *ctx);
-static enum s3_error s3_sigv4_check_date(s3_sigv4_ctx_t *ctx);
-static enum s3_error s3_sigv4_check_skew(s3_sigv4_ctx_t *ctx);
-static enum s3_error s3_sigv4_check_expiry(s3_sigv4_ctx_t *ctx);
-static enum s3_error s3_sigv4_add_time(s3_sigv4_ctx_t *ctx, const char *name,
-    time_t time);
-static enum s3_error s3_sigv4_check_signed_list(s3_sigv4_ctx_t *ctx);
-static int s3_sigv4_in_list(const s3_str_t *list, const s3_str_t *name);
-static enum s3_error s3_sigv4_check_signed(s3_sigv4_ctx_t *ctx);
-static enum s3_error s3_sigv4_parse_payload(s3_sigv4_ctx_t *ctx);
-static enum s3_error s3_sigv4_payload_error(s3_sigv4_ctx_t *ctx,
-    const s3_str_t *value);
-static enum s3_error s3_sigv4_parse_query_payload(s3_sigv4_ctx_t *ctx);
-static int s3_sigv4_is_sha256(const s3_str_t *value);
-
-
-static const s3_sigv4_payload_t  s3_sigv4_payloads[] = {
-    { s3_string("UNSIGNED-PAYLOAD"), S3_PAYLOAD_UNSIGNED },
-    { s3_string("STREAMING-AWS4-HMAC-SHA256-PAYLOAD"),
-      S3_PAYLOAD_STREAMING_SIGNED },
-    { s3_string("STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"),
-      S3_PAYLOAD_STREAMING_SIGNED_TRAILER },
-    { s3_string("STREAMING-UNSIGNED-PAYLOAD-TRAILER"),
-      S3_PAYLOAD_STREAMING_UNSIGNED_TRAILER }
-};
 
 
 enum s3_error
@@ -137,7 +86,7 @@ s3_sigv4_parse(s3_memory_t *memory, const s3_sigv4_request_t *request,
 }
 
 
-static enum s3_error
+enum s3_error
 s3_sigv4_fail(s3_sigv4_ctx_t *ctx, enum s3_error code, const char *message)
 {
     s3_error_init(ctx->error, code);
@@ -166,7 +115,7 @@ s3_sigv4_fail_joined(s3_sigv4_ctx_t *ctx, enum s3_error code,
 
 /* The code and the start of the message depend on where it was sent. */
 
-static enum s3_error
+enum s3_error
 s3_sigv4_fail_credential(s3_sigv4_ctx_t *ctx, const char *before,
     const s3_str_t *value, const char *after)
 {
@@ -218,7 +167,7 @@ s3_sigv4_fail_scheme(s3_sigv4_ctx_t *ctx, const char *message)
 }
 
 
-static s3_str_t
+s3_str_t
 s3_sigv4_text(const char *text)
 {
     s3_str_t  str;
@@ -230,7 +179,7 @@ s3_sigv4_text(const char *text)
 }
 
 
-static const s3_str_t *
+const s3_str_t *
 s3_sigv4_arg(s3_sigv4_ctx_t *ctx, const char *name)
 {
     s3_field_t  *field;
@@ -241,7 +190,7 @@ s3_sigv4_arg(s3_sigv4_ctx_t *ctx, const char *name)
 }
 
 
-static const s3_str_t *
+const s3_str_t *
 s3_sigv4_header(s3_sigv4_ctx_t *ctx, const char *name)
 {
     s3_field_t  *field;
@@ -600,452 +549,4 @@ s3_sigv4_check_region(s3_sigv4_ctx_t *ctx)
     }
 
     return rc;
-}
-
-
-static enum s3_error
-s3_sigv4_parse_date(s3_sigv4_ctx_t *ctx)
-{
-    s3_sigv4_t      *auth;
-    const s3_str_t  *text;
-    unsigned char   *p;
-
-    auth = ctx->auth;
-
-    if (auth->presigned) {
-        auth->amz_date = ctx->date;
-        auth->time = s3_time_parse_amz(&ctx->date);
-
-        if (auth->time == -1) {
-            return s3_sigv4_fail(ctx,
-                       S3_ERR_AuthorizationQueryParametersError,
-                       "X-Amz-Date must be in the ISO8601 Long Format "
-                       "\"yyyyMMdd'T'HHmmss'Z'\"");
-        }
-
-        return S3_OK;
-    }
-
-    text = s3_sigv4_header(ctx, "x-amz-date");
-
-    if (text == NULL) {
-        text = s3_sigv4_header(ctx, "date");
-    }
-
-    auth->time = -1;
-
-    if (text) {
-        ctx->date = s3_str_trim(text);
-
-        auth->amz_date = ctx->date;
-        auth->time = s3_time_parse_amz(&ctx->date);
-
-        if (auth->time != -1) {
-            return S3_OK;
-        }
-
-        auth->time = s3_time_parse_http(&ctx->date);
-    }
-
-    if (auth->time == -1) {
-        return s3_sigv4_fail(ctx, S3_ERR_AccessDenied,
-                   "AWS authentication requires a valid Date or x-amz-date "
-                   "header");
-    }
-
-    p = s3_alloc(ctx->memory, S3_TIME_AMZ_LEN);
-    if (p == NULL) {
-        return s3_sigv4_fail(ctx, S3_ERR_InternalError, NULL);
-    }
-
-    s3_time_format_amz(auth->time, p);
-
-    auth->amz_date.data = p;
-    auth->amz_date.len = S3_TIME_AMZ_LEN;
-
-    return S3_OK;
-}
-
-
-static enum s3_error
-s3_sigv4_check_date(s3_sigv4_ctx_t *ctx)
-{
-    s3_str_t     parts[4], text;
-    s3_sigv4_t  *auth;
-
-    auth = ctx->auth;
-
-    if (memcmp(auth->amz_date.data, auth->date.data, 8) != 0) {
-        parts[0] = auth->date;
-        parts[1] = s3_sigv4_text("\". This date is not the same as "
-                                 "X-Amz-Date: \"");
-        parts[2] = auth->amz_date;
-        parts[2].len = 8;
-        parts[3] = s3_sigv4_text("\".");
-
-        if (s3_str_join(ctx->memory, &text, parts, 4) != 0) {
-            return s3_sigv4_fail(ctx, S3_ERR_InternalError, NULL);
-        }
-
-        return s3_sigv4_fail_credential(ctx, "Invalid credential date \"",
-                                        &text, "");
-    }
-
-    return auth->presigned ? s3_sigv4_check_expiry(ctx)
-                           : s3_sigv4_check_skew(ctx);
-}
-
-
-static enum s3_error
-s3_sigv4_check_skew(s3_sigv4_ctx_t *ctx)
-{
-    time_t     skew;
-    s3_str_t   max;
-
-    skew = ctx->request->now - ctx->auth->time;
-
-    if (skew <= S3_SIGV4_SKEW && skew >= -S3_SIGV4_SKEW) {
-        return S3_OK;
-    }
-
-    s3_sigv4_fail(ctx, S3_ERR_RequestTimeTooSkewed, NULL);
-
-    s3_error_add(ctx->error, "RequestTime", &ctx->date);
-
-    if (s3_sigv4_add_time(ctx, "ServerTime", ctx->request->now) != S3_OK) {
-        return S3_ERR_InternalError;
-    }
-
-    s3_str_set(&max, "900000");
-    s3_error_add(ctx->error, "MaxAllowedSkewMilliseconds", &max);
-
-    return S3_ERR_RequestTimeTooSkewed;
-}
-
-
-static enum s3_error
-s3_sigv4_check_expiry(s3_sigv4_ctx_t *ctx)
-{
-    time_t       now;
-    s3_sigv4_t  *auth;
-
-    auth = ctx->auth;
-    now = ctx->request->now;
-
-    if (auth->time > now + S3_SIGV4_SKEW) {
-        s3_sigv4_fail(ctx, S3_ERR_AccessDenied, "Request is not yet valid");
-        s3_error_add(ctx->error, "X-Amz-Date", &ctx->date);
-
-    } else if (now > auth->time + auth->expires) {
-        s3_sigv4_fail(ctx, S3_ERR_AccessDenied, "Request has expired");
-        s3_error_add(ctx->error, "X-Amz-Expires",
-                     s3_sigv4_arg(ctx, "X-Amz-Expires"));
-
-        if (s3_sigv4_add_time(ctx, "Expires", auth->time + auth->expires)
-            != S3_OK)
-        {
-            return S3_ERR_InternalError;
-        }
-
-    } else {
-        return S3_OK;
-    }
-
-    if (s3_sigv4_add_time(ctx, "ServerTime", now) != S3_OK) {
-        return S3_ERR_InternalError;
-    }
-
-    return S3_ERR_AccessDenied;
-}
-
-
-static enum s3_error
-s3_sigv4_add_time(s3_sigv4_ctx_t *ctx, const char *name, time_t time)
-{
-    s3_str_t  text;
-
-    text.data = s3_alloc(ctx->memory, S3_TIME_ISO_LEN);
-    if (text.data == NULL) {
-        return s3_sigv4_fail(ctx, S3_ERR_InternalError, NULL);
-    }
-
-    text.len = S3_TIME_ISO_LEN;
-    s3_time_format_iso(time, text.data);
-
-    s3_error_add(ctx->error, name, &text);
-
-    return S3_OK;
-}
-
-
-/*
- * Names in lower case, each once, not too many: the size of the canonical
- * request depends on it.
- */
-
-static enum s3_error
-s3_sigv4_check_signed_list(s3_sigv4_ctx_t *ctx)
-{
-    size_t    i, n;
-    s3_str_t  rest, name;
-
-    rest = ctx->auth->signed_headers;
-
-    if (rest.len == 0 || rest.data[rest.len - 1] == ';') {
-        goto malformed;
-    }
-
-    for (n = 0; rest.len; n++) {
-        name = s3_str_token(&rest, ';');
-
-        if (name.len == 0 || n == S3_SIGV4_HEADERS_MAX) {
-            goto malformed;
-        }
-
-        for (i = 0; i < name.len; i++) {
-            if (name.data[i] <= ' ' || name.data[i] >= 0x7f
-                || (name.data[i] >= 'A' && name.data[i] <= 'Z'))
-            {
-                goto malformed;
-            }
-        }
-
-        if (s3_sigv4_in_list(&rest, &name)) {
-            goto malformed;
-        }
-    }
-
-    return S3_OK;
-
-malformed:
-
-    return s3_sigv4_fail_credential(ctx, "the SignedHeaders are mal-formed.",
-                                    NULL, "");
-}
-
-
-static int
-s3_sigv4_in_list(const s3_str_t *list, const s3_str_t *name)
-{
-    s3_str_t  rest, token;
-
-    rest = *list;
-
-    while (rest.len) {
-        token = s3_str_token(&rest, ';');
-
-        if (s3_str_same(&token, name)) {
-            return 1;
-        }
-    }
-
-    return 0;
-}
-
-
-static enum s3_error
-s3_sigv4_check_signed(s3_sigv4_ctx_t *ctx)
-{
-    size_t           i, size;
-    s3_str_t         missing, host;
-    const s3_str_t  *name, *list;
-    unsigned char   *p;
-
-    s3_str_set(&host, "host");
-
-    list = &ctx->auth->signed_headers;
-    size = host.len;
-
-    for (i = 0; i < ctx->request->nheaders; i++) {
-        size += ctx->request->headers[i].name.len + sizeof(", ") - 1;
-    }
-
-    missing.data = NULL;
-    p = NULL;
-
-    for (i = 0; i <= ctx->request->nheaders; i++) {
-
-        if (i == 0) {
-            name = &host;
-
-        } else {
-            name = &ctx->request->headers[i - 1].name;
-
-            if (!s3_str_starts(name, "x-amz-")) {
-                continue;
-            }
-        }
-
-        if (s3_sigv4_in_list(list, name)) {
-            continue;
-        }
-
-        if (p == NULL) {
-            p = s3_alloc(ctx->memory, size);
-            if (p == NULL) {
-                return s3_sigv4_fail(ctx, S3_ERR_InternalError, NULL);
-            }
-
-            missing.data = p;
-
-        } else {
-            *p++ = ',';
-            *p++ = ' ';
-        }
-
-        p = s3_str_copy(p, name);
-    }
-
-    if (p == NULL) {
-        return S3_OK;
-    }
-
-    missing.len = (size_t) (p - missing.data);
-
-    s3_sigv4_fail(ctx, S3_ERR_AccessDenied,
-                  "There were headers present in the request which were not "
-                  "signed");
-    s3_error_add(ctx->error, "HeadersNotSigned", &missing);
-
-    return S3_ERR_AccessDenied;
-}
-
-
-static enum s3_error
-s3_sigv4_parse_payload(s3_sigv4_ctx_t *ctx)
-{
-    size_t           i;
-    s3_sigv4_t      *auth;
-    const s3_str_t  *value;
-
-    auth = ctx->auth;
-
-    value = s3_sigv4_header(ctx, "x-amz-content-sha256");
-
-    if (value == NULL && auth->presigned) {
-        value = s3_sigv4_arg(ctx, "X-Amz-Content-Sha256");
-    }
-
-    if (value == NULL) {
-
-        if (!auth->presigned && !auth->anonymous) {
-            return s3_sigv4_fail(ctx, S3_ERR_InvalidRequest,
-                       "Missing required header for this request: "
-                       "x-amz-content-sha256");
-        }
-
-        auth->payload = S3_PAYLOAD_UNSIGNED;
-        s3_str_set(&auth->content_sha256, "UNSIGNED-PAYLOAD");
-
-        return S3_OK;
-    }
-
-    auth->content_sha256 = s3_str_trim(value);
-    value = &auth->content_sha256;
-
-    for (i = 0; i < s3_nelts(s3_sigv4_payloads); i++) {
-
-        if (!s3_str_same(value, &s3_sigv4_payloads[i].name)) {
-            continue;
-        }
-
-        auth->payload = s3_sigv4_payloads[i].payload;
-
-        if (auth->anonymous
-            && (auth->payload == S3_PAYLOAD_STREAMING_SIGNED
-                || auth->payload == S3_PAYLOAD_STREAMING_SIGNED_TRAILER))
-        {
-            /* there is no seed for the signatures of chunks */
-
-            return s3_sigv4_fail(ctx, S3_ERR_AccessDenied, NULL);
-        }
-
-        return S3_OK;
-    }
-
-    if (s3_sigv4_is_sha256(value)) {
-        auth->payload = S3_PAYLOAD_SIGNED;
-        return S3_OK;
-    }
-
-    return s3_sigv4_payload_error(ctx, value);
-}
-
-
-static enum s3_error
-s3_sigv4_payload_error(s3_sigv4_ctx_t *ctx, const s3_str_t *value)
-{
-    s3_str_t  name;
-
-    s3_str_set(&name, "x-amz-content-sha256");
-
-    if (s3_str_is(value, "STREAMING-" S3_SIGV4_ECDSA "-PAYLOAD")
-        || s3_str_is(value, "STREAMING-" S3_SIGV4_ECDSA "-PAYLOAD-TRAILER"))
-    {
-        s3_sigv4_fail(ctx, S3_ERR_NotImplemented, NULL);
-        s3_error_add(ctx->error, "Header", &name);
-
-        return S3_ERR_NotImplemented;
-    }
-
-    s3_sigv4_fail(ctx, S3_ERR_InvalidArgument,
-                  "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, "
-                  "STREAMING-UNSIGNED-PAYLOAD-TRAILER, "
-                  "STREAMING-AWS4-HMAC-SHA256-PAYLOAD, "
-                  "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER, "
-                  "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD, "
-                  "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD-TRAILER or a "
-                  "valid sha256 value.");
-
-    s3_error_add(ctx->error, "ArgumentName", &name);
-    s3_error_add(ctx->error, "ArgumentValue", value);
-
-    return S3_ERR_InvalidArgument;
-}
-
-
-/* The body is there, and what is said of it is compared at once. */
-
-static enum s3_error
-s3_sigv4_parse_query_payload(s3_sigv4_ctx_t *ctx)
-{
-    s3_str_t         text;
-    s3_sigv4_t      *auth;
-    const s3_str_t  *value;
-
-    auth = ctx->auth;
-
-    auth->content_sha256 = ctx->request->body_sha256;
-    auth->payload = auth->anonymous ? S3_PAYLOAD_UNSIGNED : S3_PAYLOAD_SIGNED;
-
-    value = s3_sigv4_header(ctx, "x-amz-content-sha256");
-
-    if (value == NULL) {
-        return S3_OK;
-    }
-
-    text = s3_str_trim(value);
-
-    return s3_str_same(&text, &auth->content_sha256)
-           ? S3_OK
-           : s3_sigv4_fail(ctx, S3_ERR_XAmzContentSHA256Mismatch, NULL);
-}
-
-
-static int
-s3_sigv4_is_sha256(const s3_str_t *value)
-{
-    size_t  i;
-
-    if (value->len != 64) {
-        return 0;
-    }
-
-    for (i = 0; i < value->len; i++) {
-        if (s3_hex_digit(value->data[i]) < 0) {
-            return 0;
-        }
-    }
-
-    return 1;
 }
