@@ -345,26 +345,34 @@ void kv_seek(struct kv_iterator *iterator, struct slice key)
 
 void kv_next(struct kv_iterator *iterator)
 {
-    invariant(kv_valid(iterator));
+    invariant(iterator->here.valid);
     iterator->ops->next(iterator);
 }
 
 bool kv_valid(struct kv_iterator *iterator)
 {
-    return iterator->ops->valid(iterator);
+    return iterator->here.valid;
 }
 
 struct slice kv_key(struct kv_iterator *iterator)
 {
-    return iterator->ops->key(iterator);
+    return iterator->here.key;
 }
 
 struct slice kv_value(struct kv_iterator *iterator)
 {
-    return iterator->ops->value(iterator);
+    return iterator->here.value;
 }
 
 int kv_error(struct kv_iterator *iterator)
 {
-    return iterator->ops->error(iterator);
+    if (iterator->ops->ask != NULL) {
+        iterator->ops->ask(iterator);
+    }
+    return iterator->error;
+}
+
+void kv_ask_late(struct kv_iterator *iterator)
+{
+    iterator->asks_late = true;
 }

@@ -31,7 +31,6 @@ struct leveldb_kv {
 struct leveldb_kv_iterator {
     struct kv_iterator iterator;
     leveldb_iterator_t *it;
-    int error; /* of any move so far */
 };
 
 static void leveldb_kv_close(struct kv *kv)
@@ -109,20 +108,38 @@ static void leveldb_kv_iterator_free(struct kv_iterator *iterator)
 }
 
 /* LevelDB steps over a block that it cannot read and goes on with the next:
- * what is gone would look as if it had never been. */
-static void note_error(struct leveldb_kv_iterator *self)
+ * what is gone would look as if it had never been. Its error stays. */
+static void note_error(struct kv_iterator *iterator)
 {
+    struct leveldb_kv_iterator *self = (struct leveldb_kv_iterator *)iterator;
     char *error = NULL;
 
     leveldb_iter_get_error(self->it, &error);
     if (error == NULL) {
         return;
     }
-    if (self->error == 0) {
+    if (iterator->error == 0) {
         log_error("metadata: scan failed: %s", error);
     }
-    self->error = -EIO;
+    iterator->error = -EIO;
+    iterator->here.valid = false;
     leveldb_free(error);
+}
+
+static void settle(struct leveldb_kv_iterator *self)
+{
+    struct kv_here *here = &self->iterator.here;
+
+    if (!self->iterator.asks_late) {
+        note_error(&self->iterator);
+    }
+    here->valid = self->iterator.error == 0 && leveldb_iter_valid(self->it);
+    if (here->valid) {
+        here->key.data =
+            (const uint8_t *)leveldb_iter_key(self->it, &here->key.size);
+        here->value.data =
+            (const uint8_t *)leveldb_iter_value(self->it, &here->value.size);
+    }
 }
 
 static void leveldb_kv_seek(struct kv_iterator *iterator, struct slice key)
@@ -130,7 +147,7 @@ static void leveldb_kv_seek(struct kv_iterator *iterator, struct slice key)
     struct leveldb_kv_iterator *self = (struct leveldb_kv_iterator *)iterator;
 
     leveldb_iter_seek(self->it, (const char *)key.data, key.size);
-    note_error(self);
+    settle(self);
 }
 
 static void leveldb_kv_next(struct kv_iterator *iterator)
@@ -138,37 +155,7 @@ static void leveldb_kv_next(struct kv_iterator *iterator)
     struct leveldb_kv_iterator *self = (struct leveldb_kv_iterator *)iterator;
 
     leveldb_iter_next(self->it);
-    note_error(self);
-}
-
-static bool leveldb_kv_valid(struct kv_iterator *iterator)
-{
-    struct leveldb_kv_iterator *self = (struct leveldb_kv_iterator *)iterator;
-
-    return self->error == 0 && leveldb_iter_valid(self->it);
-}
-
-static struct slice leveldb_kv_key(struct kv_iterator *iterator)
-{
-    struct leveldb_kv_iterator *self = (struct leveldb_kv_iterator *)iterator;
-    size_t size;
-    const char *key = leveldb_iter_key(self->it, &size);
-
-    return slice_of(key, size);
-}
-
-static struct slice leveldb_kv_value(struct kv_iterator *iterator)
-{
-    struct leveldb_kv_iterator *self = (struct leveldb_kv_iterator *)iterator;
-    size_t size;
-    const char *value = leveldb_iter_value(self->it, &size);
-
-    return slice_of(value, size);
-}
-
-static int leveldb_kv_error(struct kv_iterator *iterator)
-{
-    return ((struct leveldb_kv_iterator *)iterator)->error;
+    settle(self);
 }
 
 static struct kv_iterator *leveldb_kv_iterate(struct kv *kv)
@@ -177,10 +164,7 @@ static struct kv_iterator *leveldb_kv_iterate(struct kv *kv)
         .free = leveldb_kv_iterator_free,
         .seek = leveldb_kv_seek,
         .next = leveldb_kv_next,
-        .valid = leveldb_kv_valid,
-        .key = leveldb_kv_key,
-        .value = leveldb_kv_value,
-        .error = leveldb_kv_error,
+        .ask = note_error,
     };
     struct leveldb_kv *self = (struct leveldb_kv *)kv;
     struct leveldb_kv_iterator *iterator = xcalloc(1, sizeof(*iterator));

@@ -309,39 +309,28 @@ static void memory_iterator_free(struct kv_iterator *iterator)
     free(self);
 }
 
+static void move_to(struct memory_iterator *self, struct node *at)
+{
+    self->at = at;
+    self->iterator.here.valid = at != NULL;
+    if (at != NULL) {
+        self->iterator.here.key = at->entry->key;
+        self->iterator.here.value = at->entry->value;
+    }
+}
+
 static void memory_seek(struct kv_iterator *iterator, struct slice key)
 {
     struct memory_iterator *self = (struct memory_iterator *)iterator;
 
-    self->at = tree_find(self->root, key, false);
+    move_to(self, tree_find(self->root, key, false));
 }
 
 static void memory_next(struct kv_iterator *iterator)
 {
     struct memory_iterator *self = (struct memory_iterator *)iterator;
 
-    self->at = tree_find(self->root, self->at->entry->key, true);
-}
-
-static bool memory_valid(struct kv_iterator *iterator)
-{
-    return ((struct memory_iterator *)iterator)->at != NULL;
-}
-
-static struct slice memory_key(struct kv_iterator *iterator)
-{
-    return ((struct memory_iterator *)iterator)->at->entry->key;
-}
-
-static struct slice memory_value(struct kv_iterator *iterator)
-{
-    return ((struct memory_iterator *)iterator)->at->entry->value;
-}
-
-static int memory_error(struct kv_iterator *iterator)
-{
-    (void)iterator;
-    return 0;
+    move_to(self, tree_find(self->root, self->at->entry->key, true));
 }
 
 /* Takes over the root. */
@@ -351,10 +340,6 @@ static struct kv_iterator *iterate_root(struct node *root)
         .free = memory_iterator_free,
         .seek = memory_seek,
         .next = memory_next,
-        .valid = memory_valid,
-        .key = memory_key,
-        .value = memory_value,
-        .error = memory_error,
     };
     struct memory_iterator *iterator = xcalloc(1, sizeof(*iterator));
 

@@ -100,9 +100,11 @@ static void iterator_free(struct kv_iterator *iterator)
     free(self);
 }
 
-static void note_error(struct mirror_iterator *self)
+static void settle(struct mirror_iterator *self)
 {
-    if (kv_error(self->inner) != 0) {
+    self->iterator.here = self->inner->here;
+    if (self->inner->error != 0) {
+        self->iterator.error = self->inner->error;
         give_up(self->all, self->db);
     }
 }
@@ -112,8 +114,9 @@ static void iterator_seek(struct kv_iterator *iterator, struct slice key)
     struct mirror_iterator *self = (struct mirror_iterator *)iterator;
 
     if (self->inner != NULL) {
+        self->inner->asks_late = iterator->asks_late;
         self->inner->ops->seek(self->inner, key); /* timed once */
-        note_error(self);
+        settle(self);
     }
 }
 
@@ -121,32 +124,18 @@ static void iterator_next(struct kv_iterator *iterator)
 {
     struct mirror_iterator *self = (struct mirror_iterator *)iterator;
 
-    kv_next(self->inner);
-    note_error(self);
+    self->inner->asks_late = iterator->asks_late;
+    self->inner->ops->next(self->inner);
+    settle(self);
 }
 
-static bool iterator_valid(struct kv_iterator *iterator)
+static void iterator_ask(struct kv_iterator *iterator)
 {
     struct mirror_iterator *self = (struct mirror_iterator *)iterator;
 
-    return self->inner != NULL && kv_valid(self->inner);
-}
-
-static struct slice iterator_key(struct kv_iterator *iterator)
-{
-    return kv_key(((struct mirror_iterator *)iterator)->inner);
-}
-
-static struct slice iterator_value(struct kv_iterator *iterator)
-{
-    return kv_value(((struct mirror_iterator *)iterator)->inner);
-}
-
-static int iterator_error(struct kv_iterator *iterator)
-{
-    struct mirror_iterator *self = (struct mirror_iterator *)iterator;
-
-    return self->inner != NULL ? kv_error(self->inner) : -EIO;
+    if (self->inner != NULL && kv_error(self->inner) != 0) {
+        settle(self);
+    }
 }
 
 /* Takes over the reference; NULL: there is no primary. */
@@ -156,10 +145,7 @@ static struct kv_iterator *iterate_db(struct mirrors *all, struct mirror_db *db)
         .free = iterator_free,
         .seek = iterator_seek,
         .next = iterator_next,
-        .valid = iterator_valid,
-        .key = iterator_key,
-        .value = iterator_value,
-        .error = iterator_error,
+        .ask = iterator_ask,
     };
     struct mirror_iterator *iterator = xcalloc(1, sizeof(*iterator));
 
@@ -168,6 +154,8 @@ static struct kv_iterator *iterate_db(struct mirrors *all, struct mirror_db *db)
     iterator->db = db;
     if (db != NULL) {
         iterator->inner = kv_iterate(db->kv);
+    } else {
+        iterator->iterator.error = -EIO;
     }
     return &iterator->iterator;
 }

@@ -33,14 +33,14 @@ struct kv_ops {
     bool (*statistics)(struct kv *kv, struct kv_statistics *statistics);
 };
 
+/* Both moves leave `here` and `error` as they are after it. */
 struct kv_iterator_ops {
     void (*free)(struct kv_iterator *iterator);
     void (*seek)(struct kv_iterator *iterator, struct slice key);
     void (*next)(struct kv_iterator *iterator);
-    bool (*valid)(struct kv_iterator *iterator);
-    struct slice (*key)(struct kv_iterator *iterator);
-    struct slice (*value)(struct kv_iterator *iterator);
-    int (*error)(struct kv_iterator *iterator);
+    /* Sets `error` if a move with `asks_late` has passed over something; NULL:
+     * none does. */
+    void (*ask)(struct kv_iterator *iterator);
 };
 
 struct kv_reserve {
@@ -72,8 +72,16 @@ void kv_group_end(struct kv *kv, struct buffer *payload);
 /* By an implementation, of each commit in its order: kv_follow(). */
 void kv_tell(struct kv *kv, struct slice changes);
 
+/* What an iterator is at. */
+struct kv_here {
+    bool valid;
+    struct slice key, value; /* until it moves */
+};
 struct kv_iterator {
     const struct kv_iterator_ops *ops;
+    struct kv_here here;
+    int error;      /* of any move so far: `here` is not valid */
+    bool asks_late; /* kv_ask_late() */
 };
 
 /* Values are on disk, but for the last. */

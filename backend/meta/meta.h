@@ -156,6 +156,8 @@ void meta_scan_skip_prefix(struct meta_scan *scan, struct slice prefix);
 void meta_scan_next(struct meta_scan *scan); /* next record, maybe same key */
 bool meta_scan_valid(struct meta_scan *scan);
 int meta_scan_error(struct meta_scan *scan);
+/* kv_ask_late(): meta_scan_error() must be asked before anything is shown. */
+void meta_scan_ask_late(struct meta_scan *scan);
 struct slice meta_scan_key(struct meta_scan *scan); /* object key or bucket
                                         name, unescaped; until it moves */
 int meta_scan_bucket(struct meta_scan *scan, struct arena *arena,

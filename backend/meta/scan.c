@@ -190,6 +190,11 @@ int meta_scan_error(struct meta_scan *scan)
     return scan->error != 0 ? scan->error : kv_error(scan->it);
 }
 
+void meta_scan_ask_late(struct meta_scan *scan)
+{
+    kv_ask_late(scan->it);
+}
+
 struct slice meta_scan_key(struct meta_scan *scan)
 {
     return buffer_slice(&scan->key);

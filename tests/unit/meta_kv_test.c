@@ -455,7 +455,7 @@ static void test_damaged_block_ends_a_scan(void **state)
     struct kv_batch *batch = kv_batch_new();
     struct kv_iterator *it;
     char key[9], value[101];
-    unsigned i, seen = 0, hidden = 0;
+    unsigned i, seen = 0, passed = 0, hidden = 0;
 
     memset(value, 'v', 100);
     value[100] = '\0';
@@ -481,6 +481,18 @@ static void test_damaged_block_ends_a_scan(void **state)
     assert_int_equal(kv_error(it), -EIO);
     kv_iterator_free(it);
     assert_in_range(seen, 1, 1999);
+
+    it = kv_iterate(f->kv);
+    kv_ask_late(it);
+    for (kv_seek(it, SLICE_LITERAL("0")); kv_valid(it); kv_next(it)) {
+        passed++;
+    }
+    assert_in_range(passed, seen + 1, 1999);
+    kv_seek(it, SLICE_LITERAL("0")); /* does not forget it */
+    assert_true(kv_valid(it));
+    assert_int_equal(kv_error(it), -EIO);
+    assert_false(kv_valid(it));
+    kv_iterator_free(it);
 
     /* A key is found or its block is bad: none is taken for the next. */
     for (i = 0; i < 2000; i++) {
