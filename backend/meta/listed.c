@@ -24,82 +24,83 @@ struct field {
     struct slice bytes; /* BYTES */
 };
 
-/* What is left of a message. */
-struct rest {
-    const uint8_t *at, *end;
-};
-
-static bool take_long_varint(struct rest *rest, uint64_t *value)
+/* These return the byte behind what they took; NULL: there is none of it. */
+static const uint8_t *take_long_varint(const uint8_t *at, const uint8_t *end,
+                                       uint64_t *value)
 {
     uint64_t sum = 0;
 
-    for (unsigned shift = 0; shift < 64 && rest->at < rest->end; shift += 7) {
-        const uint8_t byte = *rest->at++;
+    for (unsigned shift = 0; shift < 64 && at < end; shift += 7) {
+        const uint8_t byte = *at++;
 
         sum |= (uint64_t)(byte & 0x7f) << shift;
         if (byte < 0x80) {
             *value = sum;
-            return true;
+            return at;
         }
     }
-    return false;
+    return NULL;
 }
 
 /* Most have one byte. */
-static inline bool take_varint(struct rest *rest, uint64_t *value)
+static inline const uint8_t *take_varint(const uint8_t *at, const uint8_t *end,
+                                         uint64_t *value)
 {
-    if (rest->at < rest->end && *rest->at < 0x80) {
-        *value = *rest->at++;
-        return true;
+    if (at < end && *at < 0x80) {
+        *value = *at;
+        return at + 1;
     }
-    return take_long_varint(rest, value);
+    return take_long_varint(at, end, value);
 }
 
-static inline bool take_bytes(struct rest *rest, uint64_t size,
-                              struct slice *bytes)
+static inline const uint8_t *take_bytes(const uint8_t *at, const uint8_t *end,
+                                        uint64_t size, struct slice *bytes)
 {
-    if (size > (uint64_t)(rest->end - rest->at)) {
-        return false;
+    if (size > (uint64_t)(end - at)) {
+        return NULL;
     }
-    *bytes = slice_of(rest->at, (size_t)size);
-    rest->at += size;
-    return true;
+    *bytes = slice_of(at, (size_t)size);
+    return at + size;
 }
 
-static inline bool take_field(struct rest *rest, struct field *field)
+/* Inline, a field stays in registers. */
+static inline __attribute__((always_inline)) const uint8_t *take_field(
+    const uint8_t *at, const uint8_t *end, struct field *field)
 {
     uint64_t tag;
 
-    if (!take_varint(rest, &tag)) {
-        return false;
+    at = take_varint(at, end, &tag);
+    if (at == NULL) {
+        return NULL;
     }
-    field->number = tag >> 3;
-    field->type = (enum wire_type)(tag & 7);
+    *field = (struct field){.number = tag >> 3, .type = tag & 7};
     switch (field->type) {
     case WIRE_VARINT:
-        return take_varint(rest, &field->value);
+        return take_varint(at, end, &field->value);
     case WIRE_FIXED64:
-        if (!take_bytes(rest, 8, &field->bytes)) {
-            return false;
+        at = take_bytes(at, end, 8, &field->bytes);
+        if (at != NULL) {
+            field->value = get_u64le(field->bytes.data);
         }
-        field->value = get_u64le(field->bytes.data);
-        return true;
+        return at;
     case WIRE_BYTES:
-        return take_varint(rest, &field->value) &&
-               take_bytes(rest, field->value, &field->bytes);
+        at = take_varint(at, end, &field->value);
+        return at != NULL ? take_bytes(at, end, field->value, &field->bytes)
+                          : NULL;
     case WIRE_FIXED32:
-        return take_bytes(rest, 4, &field->bytes);
+        return take_bytes(at, end, 4, &field->bytes);
     }
-    return false;
+    return NULL;
 }
 
 static bool read_checksum(struct slice in, struct meta_listed *listed)
 {
-    struct rest rest = {in.data, in.data + in.size};
+    const uint8_t *at = in.data, *end = in.data + in.size;
     struct field field;
 
-    while (rest.at < rest.end) {
-        if (!take_field(&rest, &field)) {
+    while (at < end) {
+        at = take_field(at, end, &field);
+        if (at == NULL) {
             return false;
         }
         if (field.number == 1 && field.type == WIRE_VARINT) {
@@ -167,7 +168,7 @@ int record_listed(struct slice value, struct slice key_rest,
                   struct meta_listed *listed)
 {
     struct slice payload;
-    struct rest rest;
+    const uint8_t *at, *end;
     struct field field;
     int rc = record_open(META_RECORD_OBJECT, value, &payload);
 
@@ -175,9 +176,11 @@ int record_listed(struct slice value, struct slice key_rest,
     if (rc != 0) {
         return rc;
     }
-    rest = (struct rest){payload.data, payload.data + payload.size};
-    while (rest.at < rest.end) {
-        if (!take_field(&rest, &field) || !note_field(&field, listed)) {
+    at = payload.data;
+    end = payload.data + payload.size;
+    while (at < end) {
+        at = take_field(at, end, &field);
+        if (at == NULL || !note_field(&field, listed)) {
             return -EBADMSG;
         }
     }

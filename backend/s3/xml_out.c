@@ -34,14 +34,30 @@ static const char *xml_entity(uint32_t character)
     }
 }
 
+/* The first from `at` on that is not plain. */
+static inline size_t pass_plain(struct slice text, size_t at)
+{
+    const uint8_t *p = text.data;
+
+    while (text.size - at >= 4 &&
+           (xml_plain[p[at]] & xml_plain[p[at + 1]] & xml_plain[p[at + 2]] &
+            xml_plain[p[at + 3]])) {
+        at += 4;
+    }
+    while (at < text.size && xml_plain[p[at]]) {
+        at++;
+    }
+    return at;
+}
+
 void xml_escape(struct buffer *out, struct slice text)
 {
     size_t at = 0, plain = 0; /* [plain, at) is copied as it is */
 
-    while (at < text.size) {
-        if (xml_plain[text.data[at]]) {
-            at++;
-            continue;
+    for (;;) {
+        at = pass_plain(text, at);
+        if (at == text.size) {
+            break;
         }
         uint32_t character = 0;
         size_t length = utf8_decode(text.data + at, text.size - at, &character);
