@@ -81,6 +81,7 @@ static int fill(struct s3_call *call, struct page *page)
         meta_scan_objects(call->service->meta, call->bucket->id);
     int rc = 0;
     list_start(scan, &page->query);
+    meta_scan_ask_late(scan);
     while (rc == 0 && !page->truncated) {
         struct slice name;
         enum list_step step = list_here(scan, &page->query, &name);
@@ -113,10 +114,7 @@ static void reply(struct s3_call *call, struct page *page, struct buffer *out)
         xml_string(out, "EncodingType", "url");
     }
     xml_bool(out, "IsTruncated", page->truncated);
-    buffer_append(out, page->contents.data, page->contents.size);
-    buffer_append(out, page->prefixes.data, page->prefixes.size);
-    xml_close(out, "ListBucketResult");
-    call_reply_xml(call, 200, out);
+    list_reply(call, out, &page->contents, &page->prefixes, "ListBucketResult");
 }
 
 void s3_list_objects_run(struct s3_call *call)

@@ -60,6 +60,12 @@ void list_common_prefix(struct buffer *out, const struct list_query *query,
 void list_owner(struct s3_call *call, struct buffer *out, const char *element,
                 struct slice user);
 
+/* Ends the call: what `head` begins, the entries, the common prefixes, and the
+ * end of `root`. Takes over both buffers. */
+void list_reply(struct s3_call *call, struct buffer *head,
+                struct buffer *entries, const struct buffer *prefixes,
+                const char *root);
+
 /* --- what is shown of a version (list_entry.c) -------------------------------
  * A page has a thousand of them: nothing here allocates but for `out`. */
 void entry_key(struct buffer *out, const struct list_query *query,

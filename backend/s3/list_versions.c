@@ -184,6 +184,7 @@ static int fill(struct s3_call *call, struct page *page)
     struct meta_scan *scan =
         meta_scan_objects(call->service->meta, call->bucket->id);
     int rc = start(call, page, scan);
+    meta_scan_ask_late(scan);
     while (rc == 0 && !page->truncated) {
         struct slice name;
         enum list_step step = list_here(scan, &page->query, &name);
@@ -197,7 +198,7 @@ static int fill(struct s3_call *call, struct page *page)
     return rc;
 }
 
-static void reply(struct s3_call *call, const struct page *page)
+static void reply(struct s3_call *call, struct page *page)
 {
     const struct list_query *query = &page->query;
     struct buffer out = {NULL, 0, 0};
@@ -221,14 +222,8 @@ static void reply(struct s3_call *call, const struct page *page)
         xml_string(&out, "EncodingType", "url");
     }
     xml_bool(&out, "IsTruncated", page->truncated);
-    if (page->versions.size > 0) {
-        buffer_append(&out, page->versions.data, page->versions.size);
-    }
-    if (page->prefixes.size > 0) {
-        buffer_append(&out, page->prefixes.data, page->prefixes.size);
-    }
-    xml_close(&out, "ListVersionsResult");
-    call_reply_xml(call, 200, &out);
+    list_reply(call, &out, &page->versions, &page->prefixes,
+               "ListVersionsResult");
 }
 
 void s3_list_versions_run(struct s3_call *call)

@@ -242,7 +242,7 @@ static int fill(struct s3_call *call, struct uploads_page *page)
     return rc;
 }
 
-static void reply_uploads(struct s3_call *call, const struct uploads_page *page)
+static void reply_uploads(struct s3_call *call, struct uploads_page *page)
 {
     struct buffer out = {NULL, 0, 0};
 
@@ -263,10 +263,8 @@ static void reply_uploads(struct s3_call *call, const struct uploads_page *page)
     }
     xml_number(&out, "MaxUploads", page->query.max);
     xml_bool(&out, "IsTruncated", page->truncated);
-    buffer_append(&out, page->uploads.data, page->uploads.size);
-    buffer_append(&out, page->prefixes.data, page->prefixes.size);
-    xml_close(&out, "ListMultipartUploadsResult");
-    call_reply_xml(call, 200, &out);
+    list_reply(call, &out, &page->uploads, &page->prefixes,
+               "ListMultipartUploadsResult");
 }
 
 void s3_list_uploads_run(struct s3_call *call)
