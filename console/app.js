@@ -4,16 +4,20 @@
 //   #/buckets                    buckets.js
 //   #/objects/BUCKET/PREFIX      objects.js
 //   #/settings/BUCKET            settings.js
-//   #/users                      users.js
+//   #/users, #/groups ...        users.js, groups.js, roles.js, policies.js
 
 import {showBuckets} from "./buckets.js";
-import {button, el, fill, problem} from "./dom.js";
+import {button, el, fill, loading, problem} from "./dom.js";
 import {showObjects} from "./objects.js";
 import {showOverview} from "./overview.js";
 import {forget, session} from "./session.js";
 import {showSettings} from "./settings.js";
-import {resume, showSignIn} from "./signin.js";
+import {signIn} from "./signin.js";
 import {watch} from "./status.js";
+import {uploading} from "./upload.js";
+import {showGroups} from "./groups.js";
+import {showPolicies} from "./policies.js";
+import {showRoles} from "./roles.js";
 import {showUsers} from "./users.js";
 
 const VIEWS = {
@@ -21,11 +25,16 @@ const VIEWS = {
     buckets: {show: showBuckets, title: "Buckets"},
     objects: {show: showObjects, title: "Buckets", names: ["bucket", "prefix"]},
     settings: {show: showSettings, title: "Buckets", names: ["bucket"]},
-    users: {show: showUsers, title: "Users"},
+    users: {show: showUsers, title: "Access"},
+    groups: {show: showGroups, title: "Access"},
+    roles: {show: showRoles, title: "Access"},
+    policies: {show: showPolicies, title: "Access"},
 };
 
 const LINKS = [["#/", "Cluster"], ["#/buckets", "Buckets"],
-    ["#/users", "Users"]];
+    ["#/users", "Access"]];
+
+const SANDBOX = "add_header Content-Security-Policy sandbox always;";
 
 const bar = document.getElementById("bar");
 const main = document.getElementById("main");
@@ -63,6 +72,14 @@ function showBar(title) {
         }, "quiet")));
 }
 
+/** What a stranger has stored could act for who opens it. */
+function unguarded() {
+    return el("p", {class: "problem note", role: "note"}, "Pages and scripts "
+        + "that are stored here can run as a part of this console when they "
+        + "are opened by their links. The operator should add to the location "
+        + "of s3_pass: ", el("code", {}, SANDBOX));
+}
+
 async function show() {
     leave.abort();
     leave = new AbortController();
@@ -70,13 +87,13 @@ async function show() {
     const {view, parameters} = route();
     showBar(view.title);
     document.title = `${parameters.bucket ?? view.title} – S3 console`;
-    const page = el("div", {class: "page"});
-    fill(main, page);
+    const page = el("div", {class: "page"}, loading());
+    fill(main, session().identity.sandbox ? null : unguarded(), page);
     try {
         await view.show(page, parameters, signal);
     } catch (error) {
         if (error.name !== "AbortError") {
-            fill(page, problem(error));
+            fill(page, problem(error), button("Try again", show));
         }
     }
 }
@@ -87,7 +104,7 @@ function start() {
         show();
     });
     addEventListener("beforeunload", event => {
-        if (document.querySelector("#tasks .task:not(.bad)")) {
+        if (uploading()) {
             event.preventDefault(); // an upload would be lost
         }
     });
@@ -104,8 +121,4 @@ document.querySelector(".skip").addEventListener("click", event => {
     main.focus();
 });
 
-if (await resume()) {
-    start();
-} else {
-    showSignIn(main, start);
-}
+signIn(main, start);

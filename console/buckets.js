@@ -2,7 +2,7 @@
 
 import {checksum, listBuckets, send} from "./s3.js";
 import {ask, confirm} from "./dialog.js";
-import {button, el, field, fill, problem, table, toast} from "./dom.js";
+import {button, el, field, fill, live, loading, table, toast} from "./dom.js";
 import {session} from "./session.js";
 import {date} from "./format.js";
 
@@ -58,28 +58,24 @@ function openByName() {
 }
 
 export async function showBuckets(main, parameters, signal) {
-    const list = el("div", {}, el("p", {class: "dim"}, "…"));
-    const refresh = async () => {
-        try {
-            const buckets = await listBuckets(signal);
-            fill(list, buckets.length ? table("Buckets",
-                ["Name", ["Created", "minor"], ["", "end"]],
-                buckets.map(({name, created}) => [
-                    el("a", {href: objectsLink(name)}, name),
-                    el("span", {class: "dim"}, date(created)),
-                    el("span", {class: "buttons"},
-                        el("a", {class: "button", href: settingsLink(name)},
-                            "Rules"),
-                        button("Delete", () => remove(name, refresh), "quiet")),
-                ])) : el("p", {class: "empty"}, "There is no bucket yet."));
-        } catch (error) {
-            fill(list, problem(error));
-        }
-    };
+    const card = el("section", {class: "card"}, loading());
+    let refresh = () => {};
     fill(main,
         el("div", {class: "title"}, el("h1", {}, "Buckets"),
-            button("New bucket", () => create(refresh), "primary")),
-        el("section", {class: "card"}, list),
-        el("section", {class: "card"}, openByName()));
-    await refresh();
+            button("New bucket", () => create(() => refresh()), "primary")),
+        card, el("section", {class: "card"}, openByName()));
+    fill(card, await live(async again => {
+        refresh = again;
+        const buckets = await listBuckets(signal);
+        return buckets.length ? table("Buckets",
+            ["Name", ["Created", "minor"], ["", "end"]],
+            buckets.map(({name, created}) => [
+                el("a", {href: objectsLink(name)}, name),
+                el("span", {class: "dim"}, date(created)),
+                el("span", {class: "buttons"},
+                    el("a", {class: "button", href: settingsLink(name)},
+                        "Rules"),
+                    button("Delete", () => remove(name, again), "quiet")),
+            ])) : el("p", {class: "empty"}, "There is no bucket yet.");
+    }));
 }

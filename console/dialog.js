@@ -20,25 +20,30 @@ export function dialog(title, children, {wide = false} = {}) {
     return box;
 }
 
-/** Asks; `act` runs when it is confirmed, and the dialog shows its error. */
+/** Asks; `act` runs when it is confirmed, and the dialog shows its error. What
+ * takes long may tell() how far it is, and ends when the signal aborts: the
+ * dialog was closed. */
 export function ask(title, children, label, act, kind = "primary") {
-    const errors = el("div");
+    const outcome = el("div", {role: "status"});
+    const closed = new AbortController();
+    const tell = text => outcome.replaceChildren(el("p", {}, text));
     const form = el("form", {onsubmit: async event => {
         event.preventDefault();
-        errors.replaceChildren();
+        outcome.replaceChildren();
         const submit = form.querySelector("[type=submit]");
         submit.disabled = true;
         try {
-            await act(new FormData(form));
+            await act(new FormData(form), {signal: closed.signal, tell});
             box.close();
         } catch (error) {
-            errors.replaceChildren(problem(error));
+            outcome.replaceChildren(problem(error));
         }
         submit.disabled = false;
-    }}, children, errors, el("div", {class: "actions"},
+    }}, children, outcome, el("div", {class: "actions"},
         button("Cancel", () => box.close()),
         el("button", {type: "submit", class: kind}, label)));
     const box = dialog(title, form);
+    box.addEventListener("close", () => closed.abort());
     return box;
 }
 

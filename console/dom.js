@@ -33,8 +33,29 @@ export function svg(name, attributes = {}, ...children) {
     return node;
 }
 
-export function button(label, onclick, kind = "") {
-    return el("button", {type: "button", class: kind, onclick}, label);
+export function button(label, onclick, kind = "", more = {}) {
+    return el("button", {type: "button", class: kind, onclick, ...more}, label);
+}
+
+/** Content that can be made anew: make(refresh) returns it, or a promise. */
+export async function live(make) {
+    const box = el("div");
+    const refresh = async () => {
+        try {
+            fill(box, await make(refresh));
+        } catch (error) {
+            if (error.name !== "AbortError") {
+                fill(box, problem(error), el("div", {class: "actions"},
+                    button("Try again", refresh)));
+            }
+        }
+    };
+    await refresh();
+    return box;
+}
+
+export function loading() {
+    return el("p", {class: "loading", role: "status"}, "Loading …");
 }
 
 /** A labelled input; attributes go to the <input>, or to the `control`. */

@@ -1,24 +1,29 @@
 // The query APIs of IAM and STS: a form goes to "/", signed for the service.
 
-import {sendXml} from "./s3.js";
-import {all, children, text} from "./xml.js";
+import {send} from "./s3.js";
+import {all, children, parse, text} from "./xml.js";
 
 const VERSIONS = {iam: "2010-05-08", sts: "2011-06-15"};
 
 async function ask(service, action, fields = {}) {
     const body = new URLSearchParams(
         {Action: action, Version: VERSIONS[service], ...fields}).toString();
-    return sendXml("POST", {service, body, headers:
+    const answer = await send("POST", {service, body, headers:
         {"content-type": "application/x-www-form-urlencoded; charset=utf-8"}});
+    return {root: parse(await answer.text()), headers: answer.headers};
 }
 
-export const iam = (action, fields) => ask("iam", action, fields);
+export async function iam(action, fields) {
+    return (await ask("iam", action, fields)).root;
+}
 
-/** {arn, account, id}: whose keys these are. Anybody may ask that. */
+/** {arn, account, sandbox}: whose keys these are, which anybody may ask; and
+ * whether objects that are opened by their links have an origin of their own. */
 export async function whoAmI() {
-    const root = await ask("sts", "GetCallerIdentity");
+    const {root, headers} = await ask("sts", "GetCallerIdentity");
     return {arn: text(root, "Arn"), account: text(root, "Account"),
-        id: text(root, "UserId")};
+        sandbox: /\bsandbox\b(?!.*allow-same-origin)/.test(
+            headers.get("content-security-policy") ?? "")};
 }
 
 /** All of a list, page by page: the <member>s of its element. */

@@ -1,8 +1,9 @@
 // One object: what it looks like, its headers, tags and versions, a link.
 
-import {deleteObject, link, listVersions, readTags, send,
+import {deleteObject, everything, link, listVersions, readTags, send,
     writeTags} from "./s3.js";
-import {attempt, button, el, field, fill, problem, toast} from "./dom.js";
+import {attempt, button, el, field, fill, live, loading, problem, toast}
+    from "./dom.js";
 import {confirm, copyable, dialog} from "./dialog.js";
 import {tabs} from "./tabs.js";
 import {uriEncode} from "./sign.js";
@@ -92,46 +93,42 @@ async function restore(bucket, {key, version}) {
 
 async function versionsOf(bucket, key) {
     const found = [];
-    let next = null;
-    do {
-        const page = await listVersions(bucket,
-            {prefix: key, delimiter: "", next, size: 1000});
-        found.push(...page.objects.filter(object => object.key === key));
-        next = page.objects.at(-1)?.key === key ? page.next : null;
-    } while (next);
+    for await (const page of everything(listVersions, bucket, key)) {
+        found.push(...page.filter(object => object.key === key));
+        if (page.at(-1)?.key !== key) {
+            break; // what begins with it follows
+        }
+    }
     return found;
 }
 
-async function versions({bucket, key}, changed) {
-    const box = el("div");
-    const act = (done, action) => attempt(async () => {
-        await action();
-        toast(done);
-        changed();
-        await refresh();
+function versions({bucket, key}, changed) {
+    return live(async refresh => {
+        const act = async (done, action) => {
+            await action();
+            toast(done);
+            changed();
+            await refresh();
+        };
+        const remove = object => confirm("Delete this version",
+            `The version ${object.version} is gone for good then.`, "Delete",
+            () => act("The version was deleted.",
+                () => deleteObject(bucket, object)));
+        return (await versionsOf(bucket, key)).map(object =>
+            el("div", {class: "version"},
+                el("div", {}, el("strong", {}, date(object.modified)), " ",
+                    object.latest && el("span", {class: "badge good"}, "newest"),
+                    object.deleted && el("span", {class: "badge"}, "deleted"),
+                    el("small", {class: "dim"}, object.version,
+                        object.deleted ? "" : `, ${bytes(object.size)}`)),
+                el("span", {class: "buttons"},
+                    !object.deleted && button("Download", () => attempt(
+                        () => download(bucket, key, object.version)), "quiet"),
+                    !object.deleted && !object.latest && button("Restore",
+                        () => attempt(() => act("It is the newest again.",
+                            () => restore(bucket, object))), "quiet"),
+                    button("Delete", () => remove(object), "quiet"))));
     });
-    const refresh = async () => fill(box, (await versionsOf(bucket, key)).map(
-        object => el("div", {class: "version"},
-            el("div", {}, el("strong", {}, date(object.modified)), " ",
-                object.latest && el("span", {class: "badge good"}, "newest"),
-                object.deleted && el("span", {class: "badge"}, "deleted"),
-                el("small", {class: "dim"}, object.version,
-                    object.deleted ? "" : `, ${bytes(object.size)}`)),
-            el("span", {class: "buttons"},
-                !object.deleted && button("Download",
-                    () => download(bucket, key, object.version), "quiet"),
-                !object.deleted && !object.latest && button("Restore",
-                    () => act("It is the newest again.",
-                        () => restore(bucket, object)), "quiet"),
-                button("Delete", () => confirm("Delete this version",
-                    `The version ${object.version} is gone for good then.`,
-                    "Delete", async () => {
-                        await deleteObject(bucket, object);
-                        changed();
-                        await refresh();
-                    }), "quiet")))));
-    await refresh();
-    return box;
 }
 
 // --- links ------------------------------------------------------------------
@@ -170,7 +167,7 @@ function share({bucket, key, version}) {
 export async function showObject(bucket, object, changed) {
     const {key} = object;
     const version = object.version ?? null;
-    const body = el("div", {}, el("p", {class: "dim"}, "…"));
+    const body = el("div", {}, loading());
     const title = key.split("/").filter(Boolean).at(-1) ?? key;
     dialog(title, body, {wide: true});
     const mine = {bucket, key, version, headers: null};

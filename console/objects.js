@@ -1,14 +1,14 @@
 // The objects of a bucket, by prefix, page by page.
 
-import {deleteObjects, listObjects, listVersions, S3Error} from "./s3.js";
+import {listObjects, listVersions} from "./s3.js";
 import {objectsLink, settingsLink} from "./buckets.js";
-import {attempt, button, el, fill, problem, toast} from "./dom.js";
+import {attempt, button, el, fill, problem} from "./dom.js";
 import {confirm} from "./dialog.js";
-import {dropped, enqueue} from "./upload.js";
+import {deleteAll} from "./deletion.js";
+import {dropped} from "./dropped.js";
+import {enqueue} from "./upload.js";
 import {showObject} from "./object.js";
 import {bytes, date} from "./format.js";
-
-const PAGE = 1000; // objects of a list that is not shown
 
 function crumbs(bucket, prefix) {
     const parts = prefix.split("/").slice(0, -1);
@@ -17,27 +17,6 @@ function crumbs(bucket, prefix) {
         el("a", {href: objectsLink(bucket)}, bucket),
         parts.map((part, i) => [" / ", el("a", {href: objectsLink(bucket,
             `${parts.slice(0, i + 1).join("/")}/`)}, part || "(empty)")]));
-}
-
-/** Everything below some prefixes, and these objects, is deleted. */
-async function deleteAll(bucket, objects, prefixes, versions) {
-    const gather = [...objects];
-    for (const prefix of prefixes) {
-        let next = null;
-        do {
-            const page = await (versions ? listVersions : listObjects)(
-                bucket, {prefix, delimiter: "", next, size: PAGE});
-            gather.push(...page.objects);
-            next = page.next;
-        } while (next);
-    }
-    const failed = await deleteObjects(bucket, gather);
-    if (failed.length) {
-        throw new S3Error(200, failed[0].code, `${failed[0].message} `
-            + `(${failed[0].key}; ${failed.length} of ${gather.length} `
-            + "were not deleted)");
-    }
-    return gather.length;
 }
 
 class Listing {
@@ -51,13 +30,18 @@ class Listing {
     }
 
     build() {
-        const chooser = el("input", {type: "file", multiple: true, id: "files",
-            class: "hidden", tabindex: "-1", "aria-hidden": "true",
-            onchange: () => {
-                this.upload([...chooser.files].map(
-                    file => ({path: file.name, file})));
-                chooser.value = "";
-            }});
+        const chooser = (id, more) => {
+            const input = el("input", {type: "file", multiple: true, id,
+                class: "hidden", tabindex: "-1", "aria-hidden": "true",
+                onchange: () => {
+                    this.upload([...input.files].map(file => ({file,
+                        path: file.webkitRelativePath || file.name})));
+                    input.value = "";
+                }, ...more});
+            return input;
+        };
+        const files = chooser("files");
+        const folder = chooser("folder", {webkitdirectory: true});
         this.rows = el("tbody");
         this.more = el("div", {class: "more"});
         this.all = el("input", {type: "checkbox", "aria-label": "Select all",
@@ -70,8 +54,9 @@ class Listing {
             el("div", {class: "title"}, crumbs(this.bucket, this.prefix),
                 el("span", {class: "buttons"},
                     el("a", {class: "button", href: settingsLink(this.bucket)},
-                        "Rules"), chooser,
-                    button("Upload", () => chooser.click(), "primary"))),
+                        "Rules"), files, folder,
+                    button("Upload folder", () => folder.click()),
+                    button("Upload", () => files.click(), "primary"))),
             el("div", {class: "row"},
                 el("input", {type: "search", placeholder: "Filter by prefix",
                     "aria-label": "Filter by prefix", autocomplete: "off",
@@ -93,6 +78,13 @@ class Listing {
                         el("th", {scope: "col", class: "end"}, "Modified"))),
                     this.rows)), this.more));
         this.acceptDrops();
+        // Who scrolls on sees more; who moves by keys presses the button.
+        this.seen = new IntersectionObserver(entries => entries.filter(
+            ({isIntersecting}) => isIntersecting).forEach(({target}) => {
+            this.seen.unobserve(target);
+            target.click();
+        }));
+        this.signal.addEventListener("abort", () => this.seen.disconnect());
     }
 
     acceptDrops() {
@@ -121,8 +113,7 @@ class Listing {
     }
 
     upload(files) {
-        files.forEach(({path, file}) =>
-            enqueue(this.bucket, this.prefix + path, file));
+        enqueue(this.bucket, this.prefix, files);
     }
 
     search(filter) {
@@ -153,8 +144,11 @@ class Listing {
                     signal: this.signal});
         } catch (error) {
             if (generation === this.generation && error.name !== "AbortError") {
-                this.clear();
-                fill(this.more, problem(error));
+                if (!next) {
+                    this.clear();
+                }
+                fill(this.more, problem(error),
+                    button("Try again", () => this.load(next)));
             }
             return;
         }
@@ -167,12 +161,15 @@ class Listing {
         this.rows.append(
             ...page.prefixes.map(prefix => this.prefixRow(prefix)),
             ...page.objects.map(object => this.objectRow(object)));
-        fill(this.more, page.next
-            ? button("Show more", ({target}) => {
-                target.disabled = true; // the page is appended once
-                this.load(page.next);
-            })
-            : !this.rows.childElementCount && el("p", {class: "empty"},
+        const more = page.next && button("Show more", () => {
+            more.disabled = true; // the page is appended once
+            this.load(page.next);
+        });
+        if (more) {
+            this.seen.observe(more);
+        }
+        fill(this.more, more || !this.rows.childElementCount
+            && el("p", {class: "empty"},
                 "Nothing here. Drop files to upload them."));
     }
 
@@ -223,11 +220,10 @@ class Listing {
             .filter(Boolean).join(" and ");
         confirm("Delete", `Delete ${what}?` + (this.versions
             ? " These versions are gone for good." : ""), "Delete",
-        async () => {
+        async (form, work) => {
             try {
-                const count = await deleteAll(this.bucket, objects, prefixes,
-                    this.versions);
-                toast(`Deleted: ${count}.`);
+                await deleteAll(this.bucket, {objects, prefixes,
+                    list: this.versions ? listVersions : listObjects}, work);
             } finally {
                 this.load();
             }

@@ -1,7 +1,7 @@
 // The cluster at a glance: whether all is well, and what is going on.
 
 import {chart} from "./charts.js";
-import {button, el, fill} from "./dom.js";
+import {button, el, fill, loading} from "./dom.js";
 import {drivePicture} from "./drives.js";
 import {bytes, count, percent, rate, seconds, traffic} from "./format.js";
 import {concerns, drives, redundancy, samples, total, value}
@@ -155,7 +155,7 @@ export function showOverview(main, parameters, signal) {
     const draw = () => {
         const {metrics, points, error} = status;
         if (!metrics) {
-            fill(main, error ? closed() : el("p", {class: "dim"}, "…"));
+            fill(main, error ? closed() : loading());
             return;
         }
         if (top.parentNode !== main) {

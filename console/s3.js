@@ -6,22 +6,35 @@ import {now, session} from "./session.js";
 import {parse, all, children, escape, fitsXml, text} from "./xml.js";
 
 const DELETE_MAX = 1000; // keys in one request
-const SKEW_MAX = 600000; // milliseconds; S3 bears 15 minutes
+const PAGE = 1000; // objects of a list that is not shown
+const SKEW_MIN = 60000; // milliseconds; S3 bears 15 minutes
+const PASSING = ["RequestTimeout", "InternalError", "SlowDown"];
 
-/** What S3 has said no with. */
+/** What S3 has said no with; of status 0: nothing was heard of it. */
 export class S3Error extends Error {
-    constructor(status, code, message, details = {}) {
+    constructor(status, code, message, region = "") {
         super(message || `HTTP ${status}`);
         this.status = status;
-        this.code = code || `HTTP ${status}`;
-        this.details = details; // {region, date}: what can be put right
+        this.code = code || (status ? `HTTP ${status}` : "");
+        this.region = region; // that the server wants, if it says so
+    }
+
+    /** Whether the same request may do better a little later. */
+    get passing() {
+        return this.status === 0 || this.status === 429
+            || this.status >= 500 && this.status !== 501
+            || PASSING.includes(this.code);
     }
 }
 
-/** A browser would take "." and ".." in a path for directories. */
+/** A browser takes "." and ".." in a path for directories: slashes beside them
+ * are encoded, and where there are none nothing can be done. */
 function pathOf(bucket, key, sent) {
     if (!bucket) {
         return "/";
+    }
+    if ([bucket, key].some(name => name === "." || name === "..")) {
+        throw new Error(`Browsers cannot ask for what is named “${key || bucket}”.`);
     }
     const dots = /(^|\/)\.\.?(\/|$)/.test(key);
     return `/${uriEncode(bucket)}${key === "" ? "" : "/"}`
@@ -32,38 +45,41 @@ function pairs(query) {
     return Object.entries(query).filter(([, value]) => value != null);
 }
 
-export async function failure(answer) {
+async function failure(answer) {
     const body = await answer.text().catch(() => "");
-    const date = answer.headers.get("date");
     let root = null;
     try {
         root = parse(body);
     } catch {
-        return new S3Error(answer.status, "", "", {date});
+        return new S3Error(answer.status, "", "");
     }
     return new S3Error(answer.status, text(root, "Code"),
-        text(root, "Message"), {region: text(root, "Region"), date});
+        text(root, "Message"), text(root, "Region"));
 }
 
-/** What an error teaches: the region, the time. True: try once more. */
-function learn(error) {
+/** The time is the server's, as any answer tells it. True: it is new to us. */
+function learnTime(answer) {
     const who = session();
-    if (error.details.region && error.details.region !== who.region
-        && error.code === "AuthorizationHeaderMalformed") {
-        who.region = error.details.region;
-        return true;
+    const skew = Date.parse(answer.headers.get("date")) - Date.now();
+    if (!(Math.abs(skew - who.skew) > SKEW_MIN)) {
+        return false;
     }
-    // The code does not tell: to STS, skew is a signature that does not match.
-    const skew = Date.parse(error.details.date) - Date.now();
-    if (error.status === 403 && Math.abs(skew - who.skew) > SKEW_MAX) {
-        who.skew = skew;
-        return true;
+    who.skew = skew;
+    return true;
+}
+
+function learnRegion({code, region}) {
+    const who = session();
+    if (code !== "AuthorizationHeaderMalformed" || !region
+        || region === who.region) {
+        return false;
     }
-    return false;
+    who.region = region;
+    return true;
 }
 
 /** {url, headers} of a signed request. */
-export async function prepare(method, {bucket = "", key = "", query = {},
+async function prepare(method, {bucket = "", key = "", query = {},
     headers = {}, payload, service = "s3"}) {
     const request = {method, path: pathOf(bucket, key, false),
         query: pairs(query), headers: {...headers, host: location.host},
@@ -75,19 +91,33 @@ export async function prepare(method, {bucket = "", key = "", query = {},
         headers: signed};
 }
 
-/** The answer of a request, if it went well; throws an S3Error. */
-export async function send(method, {body = "", signal, ...request} = {}) {
+async function byFetch(url, options) {
+    try {
+        return await fetch(url,
+            {...options, cache: "no-store", redirect: "error"});
+    } catch {
+        options.signal?.throwIfAborted();
+        throw new S3Error(0, "", "The server cannot be reached.");
+    }
+}
+
+/** The answer of a request, if it went well; throws an S3Error. What the first
+ * answer teaches of the time and the region is put right, once. `transport`
+ * sends it: as fetch does. */
+export async function send(method,
+    {body = "", signal, transport = byFetch, ...request} = {}) {
     const payload = await sha256(body);
     for (let again = false; ; again = true) {
         const {url, headers} = await prepare(method, {...request, payload});
-        const answer = await fetch(url, {method, headers, signal,
-            body: body === "" ? undefined : body, cache: "no-store",
-            redirect: "error"});
+        const answer = await transport(url, {method, headers, signal,
+            body: body === "" ? undefined : body});
+        const late = learnTime(answer);
         if (answer.ok) {
             return answer;
         }
         const error = await failure(answer);
-        if (again || !learn(error)) {
+        // The code does not tell: to STS, skew is a signature that is wrong.
+        if (again || !(late && error.status === 403 || learnRegion(error))) {
             throw error;
         }
     }
@@ -170,6 +200,17 @@ export async function listVersions(bucket, {prefix = "", delimiter = "/", next,
                 version: text(root, "NextVersionIdMarker")} : null};
 }
 
+/** All pages of one of these lists, each as its array of objects. */
+export async function* everything(list, bucket, prefix, signal) {
+    let next = null;
+    do {
+        const page = await list(bucket,
+            {prefix, delimiter: "", next, signal, size: PAGE});
+        yield page.objects;
+        next = page.next;
+    } while (next);
+}
+
 /** Uploads in parts that have not ended, by their keys. */
 export async function listUploads(bucket, signal) {
     const found = [];
@@ -203,10 +244,11 @@ async function deleteTogether(bucket, objects) {
 }
 
 /** Deletes [{key, version}], in few requests; returns single keys' errors. */
-export async function deleteObjects(bucket, objects) {
+export async function deleteObjects(bucket, objects, signal) {
     const failed = [];
     const together = objects.filter(({key}) => fitsXml(key));
     for (let i = 0; i < together.length; i += DELETE_MAX) {
+        signal?.throwIfAborted();
         failed.push(...await deleteTogether(bucket,
             together.slice(i, i + DELETE_MAX)));
     }

@@ -28,8 +28,13 @@ export function keep(secrets) {
     sessionStorage.setItem(STORE, JSON.stringify(secrets));
 }
 
+/** What keep() has been given; null, too, where a browser stores nothing. */
 export function kept() {
-    return JSON.parse(sessionStorage.getItem(STORE));
+    try {
+        return JSON.parse(sessionStorage.getItem(STORE));
+    } catch {
+        return null;
+    }
 }
 
 /** What this tab has kept; what is in memory goes with the page. */
@@ -39,5 +44,4 @@ export function forget() {
 
 export function close() {
     current = null;
-    forget();
 }

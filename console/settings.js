@@ -1,20 +1,18 @@
-// A bucket's policy and rules: each is a document of S3's, shown and changed
-// as it is. What S3 has against a document is told in its own words.
+// A bucket's policy and rules, and what it holds.
 
-import {checksum, send} from "./s3.js";
 import {objectsLink} from "./buckets.js";
-import {confirm} from "./dialog.js";
-import {button, el, fill, problem, toast} from "./dom.js";
+import {editor} from "./document.js";
+import {el, fill} from "./dom.js";
 import {tabs} from "./tabs.js";
 import {unfinished} from "./uploads.js";
-import {pretty} from "./xml.js";
+import {usage} from "./usage.js";
 
 const publicRead = bucket => JSON.stringify({Version: "2012-10-17",
     Statement: [{Sid: "ReadForAll", Effect: "Allow", Principal: "*",
         Action: "s3:GetObject", Resource: `arn:aws:s3:::${bucket}/*`}]},
 null, 2);
 
-// label, subresource, what it is for, an example, whether it can be removed
+// as document.js has them
 const DOCUMENTS = [
     ["Policy", "policy", "Who may do what with the bucket and its objects.",
         publicRead, true],
@@ -82,6 +80,10 @@ const DOCUMENTS = [
     <TargetPrefix>access/</TargetPrefix>
   </LoggingEnabled>
 </BucketLoggingStatus>`, false],
+    ["Payment", "requestPayment", "Who pays for requests.",
+        () => `<RequestPaymentConfiguration>
+  <Payer>Requester</Payer>
+</RequestPaymentConfiguration>`, false],
     ["Tags", "tagging", "Names and values of your own.",
         () => `<Tagging>
   <TagSet>
@@ -89,68 +91,6 @@ const DOCUMENTS = [
   </TagSet>
 </Tagging>`, true],
 ];
-
-function readable(source, isJson) {
-    try {
-        return isJson ? JSON.stringify(JSON.parse(source), null, 2)
-            : pretty(source);
-    } catch {
-        return source;
-    }
-}
-
-/** The text of a document; "" where there is none. */
-async function read(bucket, subresource, signal) {
-    try {
-        const answer = await send("GET",
-            {bucket, query: {[subresource]: ""}, signal});
-        return readable(await answer.text(), subresource === "policy");
-    } catch (error) {
-        if (error.status === 404 && error.code !== "NoSuchBucket") {
-            return "";
-        }
-        throw error;
-    }
-}
-
-async function editor(bucket, [label, subresource, about, example, removable],
-    signal) {
-    const errors = el("div");
-    const text = el("textarea", {rows: 16, spellcheck: "false",
-        "aria-label": label, autocapitalize: "off"});
-    const state = el("p", {class: "dim"});
-    const load = async () => {
-        text.value = await read(bucket, subresource, signal);
-        state.textContent = about + (text.value ? "" : " Nothing is set.");
-    };
-    const act = async action => {
-        errors.replaceChildren();
-        try {
-            await action();
-            await load();
-        } catch (error) {
-            fill(errors, problem(error));
-        }
-    };
-    const save = () => act(async () => {
-        await send("PUT", {bucket, query: {[subresource]: ""}, body: text.value,
-            headers: await checksum(text.value)});
-        toast(`${label} of ${bucket} was saved.`);
-    });
-    const remove = () => confirm(`Remove: ${label}`,
-        `Remove this document from ${bucket}?`, "Remove", async () => {
-            await send("DELETE", {bucket, query: {[subresource]: ""}});
-            await load();
-        });
-    await load();
-    return el("div", {}, state, text, errors, el("div", {class: "actions"},
-        example && button("Example", () => {
-            text.value = example(bucket);
-            text.focus();
-        }, "quiet"),
-        removable && button("Remove", remove, "quiet"),
-        button("Save", save, "primary")));
-}
 
 export function showSettings(main, {bucket}, signal) {
     fill(main,
@@ -162,6 +102,7 @@ export function showSettings(main, {bucket}, signal) {
             el("a", {class: "button", href: objectsLink(bucket)}, "Objects")),
         el("section", {class: "card"}, tabs([
             ...DOCUMENTS.map(document =>
-                [document[0], () => editor(bucket, document, signal)]),
-            ["Uploads", () => unfinished(bucket, signal)]])));
+                [document[0], () => editor({bucket, signal}, document)]),
+            ["Uploads", () => unfinished(bucket, signal)],
+            ["Usage", () => usage(bucket, signal)]])));
 }

@@ -2,8 +2,19 @@
 // make, GetCallerIdentity.
 
 import {whoAmI} from "./iam.js";
-import {el, field, fill, problem} from "./dom.js";
-import {close, keep, kept, open, session} from "./session.js";
+import {button, el, field, fill, problem, toast} from "./dom.js";
+import {close, forget, keep, kept, open, session} from "./session.js";
+import {backOff, pause} from "./wait.js";
+
+/** Where objects run in our origin, they could read what is kept. */
+function keepSafely(secrets) {
+    if (session().identity.sandbox) {
+        keep(secrets);
+    } else {
+        toast("You will be signed out when the page is loaded anew: this "
+            + "server's objects are not in a sandbox.", true);
+    }
+}
 
 async function enter(secrets) {
     await open(secrets);
@@ -15,23 +26,58 @@ async function enter(secrets) {
     }
 }
 
-/** True if the keys that this tab has kept still work. */
-export async function resume() {
-    const secrets = kept();
-    if (!secrets) {
-        return false;
-    }
-    return enter(secrets).then(() => true, () => false);
+/** Waits for a server that is away; "Sign out" ends that for good. */
+function away(main, failed, error) {
+    return new Promise(resolve => {
+        fill(main, el("section", {class: "card signin"},
+            el("h1", {}, "Unreachable"), problem(error),
+            el("p", {class: "dim"}, "You are still signed in. Trying again …"),
+            el("div", {class: "actions"},
+                button("Sign out", () => {
+                    forget();
+                    resolve();
+                }, "quiet"),
+                button("Try now", resolve, "primary"))));
+        pause(backOff(failed)).then(resolve);
+    });
 }
 
-export function showSignIn(main, entered) {
+/** Enters with what this tab has kept, as soon as the server is there. The
+ * reason if that does not work: an error, or null if nothing is kept. */
+async function resume(main) {
+    for (let failed = 1; kept(); failed++) {
+        try {
+            await enter(kept());
+            return "entered";
+        } catch (error) {
+            if (!error.passing) {
+                forget();
+                return error;
+            }
+            await away(main, failed, error);
+        }
+    }
+    return null;
+}
+
+export async function signIn(main, entered) {
     if (!globalThis.crypto?.subtle) {
         fill(main, el("section", {class: "card signin"},
-            el("h1", {}, "Console"), problem(new Error("Browsers sign requests in secure contexts only: "
-                + "open this page over https, or on localhost."))));
+            el("h1", {}, "Console"), problem(new Error("Browsers sign requests "
+                + "in secure contexts only: open this page over https, or on "
+                + "localhost."))));
         return;
     }
-    const errors = el("div");
+    const resumed = await resume(main);
+    if (resumed === "entered") {
+        entered();
+    } else {
+        showForm(main, entered, resumed);
+    }
+}
+
+function showForm(main, entered, error) {
+    const errors = el("div", {}, error && problem(error));
     const form = el("form", {onsubmit: async event => {
         event.preventDefault();
         errors.replaceChildren();
@@ -44,7 +90,7 @@ export function showSignIn(main, entered) {
         try {
             await enter(secrets);
             if (data.get("keep")) {
-                keep(secrets);
+                keepSafely(secrets);
             }
             entered();
         } catch (error) {

@@ -1,6 +1,6 @@
 // Tabs, as the ARIA practices describe them: arrow keys move between them.
 
-import {el, fill, problem} from "./dom.js";
+import {el, fill, loading, problem} from "./dom.js";
 
 let made = 0;
 
@@ -20,7 +20,7 @@ export function tabs(entries) {
         });
         panel.setAttribute("aria-labelledby", buttons[i].id);
         if (!contents.has(i)) {
-            fill(panel, el("p", {class: "dim"}, "…"));
+            fill(panel, loading());
             contents.set(i, await Promise.resolve().then(entries[i][1])
                 .catch(problem));
         }

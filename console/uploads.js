@@ -3,26 +3,23 @@
 
 import {listUploads, send} from "./s3.js";
 import {confirm} from "./dialog.js";
-import {el, button, fill, table} from "./dom.js";
+import {button, el, live, table} from "./dom.js";
 import {date} from "./format.js";
 
-export async function unfinished(bucket, signal) {
-    const box = el("div");
-    const refresh = async () => {
+export function unfinished(bucket, signal) {
+    return live(async refresh => {
         const uploads = await listUploads(bucket, signal);
-        fill(box, uploads.length ? table("Unfinished uploads",
+        const abort = ({key, id}) => confirm("Abort upload",
+            `The parts of “${key}” that are there are deleted.`, "Abort",
+            async () => {
+                await send("DELETE", {bucket, key, query: {uploadId: id}});
+                await refresh();
+            });
+        return uploads.length ? table("Unfinished uploads",
             ["Key", ["Begun", "minor"], ["", "end"]],
-            uploads.map(({key, begun, id}) => [key,
-                el("span", {class: "dim"}, date(begun)),
-                button("Abort", () => confirm("Abort upload",
-                    `The parts of “${key}” that are there are deleted.`,
-                    "Abort", async () => {
-                        await send("DELETE",
-                            {bucket, key, query: {uploadId: id}});
-                        await refresh();
-                    }), "quiet")]))
-            : el("p", {class: "empty"}, "Every upload has ended."));
-    };
-    await refresh();
-    return box;
+            uploads.map(upload => [upload.key,
+                el("span", {class: "dim"}, date(upload.begun)),
+                button("Abort", () => abort(upload), "quiet")]))
+            : el("p", {class: "empty"}, "Every upload has ended.");
+    });
 }
