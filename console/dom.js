@@ -67,12 +67,16 @@ export function field(label, attributes, control = null) {
 /** A table: heads are strings, or [string, class]; rows are lists of cells. */
 export function table(caption, heads, rows) {
     const names = heads.map(head => [head].flat());
-    return el("div", {class: "scroll"}, el("table", {},
+    // The roles are a table's own, which some lose when they are stacked.
+    return el("div", {class: "scroll"}, el("table",
+        {class: "stack", role: "table"},
         el("caption", {class: "hidden"}, caption),
-        el("thead", {}, el("tr", {}, names.map(([name, kind]) =>
-            el("th", {scope: "col", class: kind}, name)))),
-        el("tbody", {}, rows.map(cells => el("tr", {}, cells.map(
-            (cell, i) => el("td", {class: names[i][1]}, cell)))))));
+        el("thead", {role: "rowgroup"}, el("tr", {role: "row"},
+            names.map(([name, kind]) => el("th", {scope: "col", class: kind,
+                role: "columnheader"}, name)))),
+        el("tbody", {role: "rowgroup"}, rows.map(cells => el("tr",
+            {role: "row"}, cells.map((cell, i) => el("td",
+                {class: names[i][1], role: "cell"}, cell)))))));
 }
 
 let toasts = 0;

@@ -31,20 +31,22 @@ function bay(drive, heat) {
     const [level, state] = stateOf(drive);
     const used = drive.size - drive.free;
     const fillBar = el("div", {class: "level"});
-    fillBar.style.height = `${drive.size ? 100 * used / drive.size : 0}%`;
+    fillBar.style.height = `${drive.size ? 100 * used / drive.size : 100}%`;
     const node = el("li", {class: `bay ${level}`, title: drive.directory},
         el("div", {class: "tank", "aria-hidden": "true"}, fillBar),
         el("div", {class: "facts"},
             el("strong", {}, `Drive ${drive.drive}`),
             el("span", {class: `badge ${level}`}, state),
-            el("span", {}, `${percent(used, drive.size)} of `
-                + bytes(drive.size)),
-            el("span", {class: "dim"}, drive.latency === null ? "idle"
-                : `p95 ${seconds(drive.latency)}, `
+            drive.size > 0 && el("span", {},
+                `${percent(used, drive.size)} of ${bytes(drive.size)}`),
+            drive.ok && el("span", {class: "dim"}, drive.latency === null
+                ? "idle" : `p95 ${seconds(drive.latency)}, `
                     + `${count(drive.operations)}/min`),
             drive.failures > 0 && el("span", {class: "dim"},
-                `failed ${count(drive.failures)} times`)));
-    node.style.setProperty("--heat", String(Math.min(1, Math.max(0, heat))));
+                drive.failures === 1 ? "failed once"
+                    : `failed ${count(drive.failures)} times`)));
+    node.style.setProperty("--heat",
+        String(drive.ok ? Math.min(1, Math.max(0, heat)) : 0));
     return node;
 }
 

@@ -70,7 +70,8 @@ function ledger(metrics) {
         !full && queued === 0 && el("p", {class: "dim"},
             "Being counted; nothing is known to be missing."),
         reduced.map(({left, blobs}) => progress(
-            left === 0 ? "bear no more loss" : `bear ${left} more`, blobs,
+            left === 0 ? "bear no more loss" : left === 1
+                ? "bear one more loss" : `bear ${left} more losses`, blobs,
             worst, `${count(blobs)} blobs`, left === 0 ? "bad" : "")),
         unreadable > 0 && progress("cannot be read", unreadable, worst,
             `${count(unreadable)} blobs`, "bad"),

@@ -57,25 +57,18 @@ async function failure(answer) {
         text(root, "Message"), text(root, "Region"));
 }
 
-/** The time is the server's, as any answer tells it. True: it is new to us. */
-function learnTime(answer) {
-    const who = session();
+/** The time is the server's, as any answer tells it. */
+function learnTime(who, answer) {
     const skew = Date.parse(answer.headers.get("date")) - Date.now();
-    if (!(Math.abs(skew - who.skew) > SKEW_MIN)) {
-        return false;
+    if (Math.abs(skew - who.skew) > SKEW_MIN) {
+        who.skew = skew;
     }
-    who.skew = skew;
-    return true;
 }
 
-function learnRegion({code, region}) {
-    const who = session();
-    if (code !== "AuthorizationHeaderMalformed" || !region
-        || region === who.region) {
-        return false;
+function learnRegion(who, {code, region}) {
+    if (code === "AuthorizationHeaderMalformed" && region) {
+        who.region = region;
     }
-    who.region = region;
-    return true;
 }
 
 /** {url, headers} of a signed request. */
@@ -101,23 +94,27 @@ async function byFetch(url, options) {
     }
 }
 
-/** The answer of a request, if it went well; throws an S3Error. What the first
- * answer teaches of the time and the region is put right, once. `transport`
- * sends it: as fetch does. */
+/** The answer of a request, if it went well; throws an S3Error. Once, what was
+ * signed for another time or region than the server's is signed anew.
+ * `transport` sends it: as fetch does. */
 export async function send(method,
     {body = "", signal, transport = byFetch, ...request} = {}) {
     const payload = await sha256(body);
+    const who = session();
     for (let again = false; ; again = true) {
+        const {skew, region} = who;
         const {url, headers} = await prepare(method, {...request, payload});
         const answer = await transport(url, {method, headers, signal,
             body: body === "" ? undefined : body});
-        const late = learnTime(answer);
+        learnTime(who, answer);
         if (answer.ok) {
             return answer;
         }
         const error = await failure(answer);
+        learnRegion(who, error);
         // The code does not tell: to STS, skew is a signature that is wrong.
-        if (again || !(late && error.status === 403 || learnRegion(error))) {
+        const late = error.status === 403 && who.skew !== skew;
+        if (again || !(late || who.region !== region)) {
             throw error;
         }
     }

@@ -18,6 +18,10 @@ export function tabs(entries) {
             tab.setAttribute("aria-selected", String(k === i));
             tab.tabIndex = k === i ? 0 : -1;
         });
+        if (list.scrollWidth > list.clientWidth) { // on a phone
+            list.scrollLeft = buttons[i].offsetLeft - list.offsetLeft
+                - list.clientWidth / 3;
+        }
         panel.setAttribute("aria-labelledby", buttons[i].id);
         if (!contents.has(i)) {
             fill(panel, loading());

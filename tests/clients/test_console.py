@@ -5,6 +5,7 @@ import json
 import re
 import urllib.request
 
+import boto3
 import pytest
 from browser import Browser
 from stack import Stack, free_port, pattern
@@ -33,7 +34,8 @@ def console(tmp_path_factory):
         location = /_console/status {{ s3_status s3d; }}
     }}
 """).start()
-    stack.url = f"http://127.0.0.1:{port}/_console/"
+    stack.root = f"http://127.0.0.1:{port}/"
+    stack.url = f"{stack.root}_console/"
     yield stack
     stack.stop()
     stack.check_logs()
@@ -232,7 +234,15 @@ def test_sign_in(view, console):
     view.page.evaluate("document.querySelector('[name=keep]').click()")
     view.press("Sign in")
     view.reads("Requests per second")
+    # A server that is away takes nothing from the user.
+    view.page.call("Fetch.enable", patterns=[{"urlPattern": console.root}])
     view.page.goto(console.url)
+    request = view.page.wait("Fetch.requestPaused")["requestId"]
+    view.page.call("Fetch.failRequest", requestId=request,
+                   errorReason="ConnectionRefused")
+    view.page.call("Fetch.disable")
+    view.reads("You are still signed in.")
+    view.press("Try now")
     view.reads("Requests per second")
     view.page.forget()
     view.press("Sign out")
@@ -306,9 +316,23 @@ def test_upload_by_drag_and_drop(view, console, tmp_path):
     view.reads("Nothing here")
     (tmp_path / "big.bin").write_bytes(BIG)
     (tmp_path / "notes.txt").write_text("sunny\n")
-    drop(view, [tmp_path / "big.bin", tmp_path / "notes.txt"])
+    (tmp_path / "empty").write_bytes(b"")
+    # The clock was put right after the last answer: uploads learn it, too.
+    view.page.evaluate("import('./session.js').then(m => {"
+                       " m.session().skew = 3600000; })")
+    # A part that is lost is sent again; one that is paused, on "Resume".
+    view.page.call("Fetch.enable", patterns=[{"urlPattern": "*?partNumber=3*"}])
+    drop(view, [tmp_path / "empty", tmp_path / "notes.txt", tmp_path / "big.bin"])
+    lost = view.page.wait("Fetch.requestPaused")["requestId"]
+    view.page.call("Fetch.failRequest", requestId=lost,
+                   errorReason="ConnectionReset")
+    view.page.wait("Fetch.requestPaused", lambda e: e["requestId"] != lost)
+    view.press("Pause")
+    view.reads("paused", "document.getElementById('tasks')")
+    view.page.call("Fetch.disable")
+    view.press("Resume")
     view.until("document.getElementById('tasks').hidden &&"
-               " document.querySelectorAll('.objects tbody tr').length === 2")
+               " document.querySelectorAll('.objects tbody tr').length === 3")
     client = console.client()
     big = client.get_object(Bucket="holiday", Key="big.bin")
     assert big["ETag"].endswith('-3"')  # in parts of 8 MiB
@@ -316,7 +340,41 @@ def test_upload_by_drag_and_drop(view, console, tmp_path):
     notes = client.get_object(Bucket="holiday", Key="notes.txt")
     assert (notes["ContentType"], notes["Body"].read()) == (
         "text/plain", b"sunny\n")
+    assert client.head_object(Bucket="holiday", Key="empty")["ContentLength"] == 0
     assert client.list_multipart_uploads(Bucket="holiday").get("Uploads") is None
+
+
+ODD = ["a#b", "a?b=c&d", "100%", "50%25", "1+1", " a  b ", "päth/日本/🎉",
+       "a//b", "/a", "//", "a/", "a/./b", "../a", "a/..", "\\ \"'<>&",
+       "a\u202eb", "a;b,c:d@e=f$", "~*()!", "-._", "\r\n\t", "e\u0301"]
+
+
+def test_odd_names(view, console):
+    client = console.client()
+    client.create_bucket(Bucket="odd")
+    assert view.page.evaluate(f"""(async names => {{
+        const {{Transfer}} = await import("./transfer.js");
+        const {{send, link}} = await import("./s3.js");
+        const {{signal}} = new AbortController();
+        const read = async name => {{
+            await new Transfer("odd", name, new File([name], ""), () => {{}})
+                .run(signal);
+            return [
+                await (await send("GET", {{bucket: "odd", key: name}})).text(),
+                await (await fetch(await link("odd", name, 60))).text()];
+        }};
+        return Promise.all(names.map(read));
+    }})({json.dumps(ODD)})""") == [[name, name] for name in ODD]
+    listed = client.list_objects_v2(Bucket="odd")["Contents"]
+    assert sorted(o["Key"] for o in listed) == sorted(ODD)
+    view.go("#/objects/odd/")
+    view.until("document.querySelectorAll('.objects tbody tr').length > 9")
+    view.page.evaluate("document.querySelector('th input').click()")
+    view.press(view.until("document.querySelector('.danger').textContent"))
+    view.press("Delete")
+    view.reads("Nothing here")
+    assert client.list_objects_v2(Bucket="odd")["KeyCount"] == 0
+
 
 
 def test_cancelled_upload(view, console, tmp_path):
@@ -337,7 +395,7 @@ def test_cancelled_upload(view, console, tmp_path):
     view.until("document.getElementById('tasks').hidden")
     client = console.client()
     assert "Uploads" not in client.list_multipart_uploads(Bucket="holiday")
-    assert client.list_objects_v2(Bucket="holiday")["KeyCount"] == 2
+    assert client.list_objects_v2(Bucket="holiday")["KeyCount"] == 3
 
 
 def test_list(view, console):
@@ -521,6 +579,104 @@ def test_rules(view, console):
     assert "Uploads" not in client.list_multipart_uploads(Bucket="ruled")
 
 
+def attach(view, policy):
+    view.until("document.querySelector('[name=arn]')")
+    view.page.evaluate(f"""(select => select.value = [...select.options].find(
+        option => option.text === {json.dumps(policy)}).value)(
+        document.querySelector("[name=arn]"))""")
+    view.press("Attach")
+
+
+def document(view, text):
+    """Into the dialog that asks for one, and saves it."""
+    view.until("document.querySelector('[name=document]')")
+    view.type("document", text)
+    view.press("Save")
+    view.until("!document.querySelector('[name=document]')")
+
+
+def iam_client(console):
+    return boto3.client("iam", endpoint_url=console.endpoint,
+                        region_name="us-east-1",
+                        aws_access_key_id=console.access_key,
+                        aws_secret_access_key=console.secret_key)
+
+
+def policy(action, **more):
+    return json.dumps({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": action, **more}]})
+
+
+def test_groups_roles_policies(view, console):
+    iam = iam_client(console)
+    iam.create_user(UserName="bob")
+    view.go("#/policies")
+    view.press("New policy")
+    view.type("name", "team")
+    view.type("document", "{}")
+    view.press("Save")
+    view.reads("MalformedPolicyDocument")  # S3's own words
+    document(view, policy("s3:GetObject", Resource="*"))
+    view.press("team")
+    view.press("Change")
+    document(view, policy("s3:PutObject", Resource="*"))
+    view.reads("version v2")
+    view.close_dialogs()
+    view.go("#/groups")
+    view.press("New group")
+    view.type("name", "editors")
+    view.press("Create")
+    view.press("Add")
+    view.press("Remove")
+    view.press("Add")
+    view.until("document.querySelector('dialog td').textContent === 'bob'")
+    view.press("Policies")
+    attach(view, "team")
+    view.press("New policy of its own")
+    view.type("name", "own")
+    document(view, policy("s3:ListBucket", Resource="*"))
+    view.reads("its own")
+    view.close_dialogs()
+    assert [u["UserName"] for u in iam.get_group(GroupName="editors")["Users"]] == [
+        "bob"]
+    assert iam.list_group_policies(GroupName="editors")["PolicyNames"] == ["own"]
+    view.go("#/roles")
+    view.press("New role")
+    view.type("name", "nightly")
+    view.press("Save")  # the example trusts the account
+    view.press("Change")
+    document(view, policy("sts:AssumeRole", Principal="*"))
+    view.reads('"*"', "document.querySelector('dialog pre')")
+    view.press("Policies")
+    attach(view, "team")
+    view.reads("Detach")
+    view.close_dialogs()
+    assert iam.get_role(RoleName="nightly")["Role"]["AssumeRolePolicyDocument"][
+        "Statement"][0]["Principal"] == "*"
+    view.go("#/policies")
+    view.press("team")
+    view.press("Who has it")
+    view.reads("editors")
+    view.reads("nightly")
+    view.close_dialogs()
+    view.press("Delete")
+    view.press("Delete")
+    view.reads("DeleteConflict")
+    view.close_dialogs()
+    # They go with all that IAM wants to be taken away first.
+    for kind, empty in (("roles", "no role"), ("groups", "no group")):
+        view.go(f"#/{kind}")
+        view.press("Delete")
+        view.press("Delete")
+        view.reads(f"There is {empty} yet")
+    view.go("#/policies")
+    view.press("Delete")
+    view.press("Delete")
+    view.until("!document.body.innerText.includes('Delete')")
+    assert iam.list_policies(Scope="Local")["Policies"] == []
+    iam.delete_user(UserName="bob")
+
+
 def test_users(view, console):
     view.go("#/users")
     view.press("New user")
@@ -534,10 +690,7 @@ def test_users(view, console):
     view.reads(access)
     view.press("Policies")
     view.reads("No policy")
-    view.page.evaluate("""(select => select.value = [...select.options].find(
-        option => option.text === "AmazonS3ReadOnlyAccess").value)(
-        document.querySelector("[name=arn]"))""")
-    view.press("Attach")
+    attach(view, "AmazonS3ReadOnlyAccess")
     view.press("Detach")
     view.reads("No policy")
     # She may come in, and sees what her rights show her.
