@@ -3,7 +3,7 @@
  * under way for longest.
  */
 #include "ctl/ctl.h"
-#include "ctl/safe_text.h"
+#include "ctl/show.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,24 +13,53 @@
 #define ONCE_S     1
 #define ROWS_MAX   15 /* of each table */
 
-static const char *text(const json_t *object, const char *name)
-{
-    const char *value = json_string_value(json_object_get(object, name));
-    return value != NULL ? value : "";
-}
-
 static double number(const json_t *object, const char *name)
 {
-    return (double)json_integer_value(json_object_get(object, name));
+    return (double)show_number(object, name);
 }
 
 /* --- rates: of two answers -------------------------------------------------*/
+/* Less than before: the sum was started anew, or something is counted
+ * elsewhere by now. */
+static double more(const json_t *before, const json_t *now, const char *of)
+{
+    const double change = number(now, of) - number(before, of);
+    return change > 0 ? change : 0;
+}
+
 static void set_rate(json_t *rate, const char *name, const json_t *before,
                      const json_t *now, const char *of, double seconds)
 {
+    json_object_set_new(rate, name, json_real(more(before, now, of) / seconds));
+}
+
+static json_t *rate_of(const char *name, const json_t *before,
+                       const json_t *now, double seconds)
+{
+    const double count = more(before, now, "count");
+    json_t *rate = json_pack("{s:s}", "name", name);
+    set_rate(rate, "requests", before, now, "count", seconds);
+    set_rate(rate, "errors", before, now, "errors", seconds);
+    set_rate(rate, "received", before, now, "received", seconds);
+    set_rate(rate, "sent", before, now, "sent", seconds);
     json_object_set_new(
-        rate, name,
-        json_real((number(now, of) - number(before, of)) / seconds));
+        rate, "mean_ms",
+        json_real(count > 0 ? more(before, now, "us") / count / 1000 : 0));
+    return rate;
+}
+
+static double real(const json_t *object, const char *name)
+{
+    return json_real_value(json_object_get(object, name));
+}
+
+/* More requests, or as many and more bytes. */
+static bool is_busier(const json_t *rate, const json_t *other)
+{
+    const double requests = real(rate, "requests") - real(other, "requests");
+    return requests != 0 ? requests > 0
+                         : real(rate, "received") + real(rate, "sent") >
+                               real(other, "received") + real(other, "sent");
 }
 
 /* Of what has happened between the two, the busiest first. */
@@ -44,23 +73,15 @@ static json_t *rates_of(json_t *before, json_t *now, double seconds)
         if (number(old, "count") > number(sum, "count")) {
             old = NULL; /* the sum was started anew */
         }
-        const double count = number(sum, "count") - number(old, "count");
-        if (count <= 0) {
+        if (more(old, sum, "count") + more(old, sum, "received") +
+                more(old, sum, "sent") ==
+            0) {
             continue;
         }
-        json_t *rate = json_pack("{s:s}", "name", name);
-        set_rate(rate, "requests", old, sum, "count", seconds);
-        set_rate(rate, "errors", old, sum, "errors", seconds);
-        set_rate(rate, "received", old, sum, "received", seconds);
-        set_rate(rate, "sent", old, sum, "sent", seconds);
-        json_object_set_new(
-            rate, "mean_ms",
-            json_real((number(sum, "us") - number(old, "us")) / count / 1000));
+        json_t *rate = rate_of(name, old, sum, seconds);
         size_t at = 0;
         while (at < json_array_size(list) &&
-               json_real_value(
-                   json_object_get(json_array_get(list, at), "requests")) >
-                   json_real_value(json_object_get(rate, "requests"))) {
+               !is_busier(rate, json_array_get(list, at))) {
             at++;
         }
         json_array_insert_new(list, at, rate);
@@ -89,29 +110,29 @@ static json_t *view_of(const json_t *before, const json_t *now)
 }
 
 /* --- tables ----------------------------------------------------------------*/
-static double real(const json_t *object, const char *name)
-{
-    return json_real_value(json_object_get(object, name));
-}
+#define MIB (1024.0 * 1024)
 
 static void print_rates(const char *title, const json_t *list)
 {
+    const char *const titles[] = {title,      ">REQUESTS/S", ">5XX/S",
+                                  ">MEAN MS", ">IN MIB/S",   ">OUT MIB/S",
+                                  NULL};
+    struct table *table = table_new(titles);
     size_t i;
     json_t *rate;
-    struct buffer safe = {0};
-    printf("\n%-28s %12s %10s %10s %12s %12s\n", title, "REQUESTS/S", "5XX/S",
-           "MEAN MS", "IN MIB/S", "OUT MIB/S");
     json_array_foreach(list, i, rate)
     {
         if (i < ROWS_MAX) {
-            printf("%-28s %12.1f %10.1f %10.2f %12.2f %12.2f\n",
-                   safe_text(&safe, text(rate, "name")), real(rate, "requests"),
-                   real(rate, "errors"), real(rate, "mean_ms"),
-                   real(rate, "received") / (1 << 20),
-                   real(rate, "sent") / (1 << 20));
+            table_add(table, "%s", show_text(rate, "name"));
+            table_add(table, "%.1f", real(rate, "requests"));
+            table_add(table, "%.1f", real(rate, "errors"));
+            table_add(table, "%.2f", real(rate, "mean_ms"));
+            table_add(table, "%.2f", real(rate, "received") / MIB);
+            table_add(table, "%.2f", real(rate, "sent") / MIB);
         }
     }
-    buffer_free(&safe);
+    putchar('\n');
+    table_end(table);
 }
 
 static int older_first(const void *a, const void *b)
@@ -123,38 +144,41 @@ static int older_first(const void *a, const void *b)
 
 static void print_live(const json_t *list)
 {
+    static const char *const titles[] = {"UNDER WAY", ">SINCE MS", ">IN MIB",
+                                         ">OUT MIB",  "OPERATION", "BUCKET/KEY",
+                                         NULL};
     const size_t count = json_array_size(list);
     json_t **sorted = xcalloc(count + 1, sizeof(*sorted));
-    struct buffer safe = {0};
+    struct table *table = table_new(titles);
     for (size_t i = 0; i < count; i++) {
         sorted[i] = json_array_get(list, i);
     }
     qsort(sorted, count, sizeof(*sorted), older_first);
-    printf("\n%-16s %12s %-24s %s\n", "UNDER WAY", "SINCE MS", "OPERATION",
-           "BUCKET/KEY");
     for (size_t i = 0; i < count && i < ROWS_MAX; i++) {
-        printf("%-16s %12.1f %-24s ",
-               safe_text(&safe, text(sorted[i], "request")),
-               number(sorted[i], "us") / 1000, text(sorted[i], "operation"));
-        printf("%s/", safe_text(&safe, text(sorted[i], "bucket")));
-        printf("%s\n", safe_text(&safe, text(sorted[i], "key")));
+        table_add(table, "%s", show_text(sorted[i], "request"));
+        table_add(table, "%.1f", number(sorted[i], "us") / 1000);
+        table_add(table, "%.2f", number(sorted[i], "received") / MIB);
+        table_add(table, "%.2f", number(sorted[i], "sent") / MIB);
+        table_add(table, "%s", show_text(sorted[i], "operation"));
+        table_add(table, "%s/%s", show_text(sorted[i], "bucket"),
+                  show_text(sorted[i], "key"));
     }
-    buffer_free(&safe);
+    putchar('\n');
+    table_end(table);
     free(sorted);
 }
 
 static void print_view(const json_t *view, bool json)
 {
     if (json) {
-        json_dumpf(view, stdout, JSON_COMPACT);
-        putchar('\n');
+        show_json(view, JSON_COMPACT);
         return;
     }
     if (isatty(STDOUT_FILENO)) {
         fputs("\033[H\033[2J", stdout);
     }
     printf("s3d %s, up %.0f s: %.0f requests under way\n",
-           text(view, "version"), number(view, "uptime_seconds"),
+           show_text(view, "version"), number(view, "uptime_seconds"),
            number(view, "under_way"));
     print_rates("OPERATION", json_object_get(view, "operations"));
     print_rates("BUCKET", json_object_get(view, "buckets"));

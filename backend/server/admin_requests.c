@@ -162,6 +162,8 @@ static json_t *live_json(struct requests *requests, uint64_t now_us,
         json_t *object = name_json(&live[i].name);
         set(object, "us",
             now_us > live[i].began_us ? now_us - live[i].began_us : 0);
+        set(object, "received", atomic_load(&live[i].received));
+        set(object, "sent", atomic_load(&live[i].sent));
         size += add_to(list, object);
     }
     free(live);

@@ -42,18 +42,19 @@ static void count(struct counters *counters, const struct exchange *x,
                    x->steps_us > waited_us ? x->steps_us - waited_us : 0);
 }
 
-/* Bytes of the request's body, and of the reply's. */
-static uint64_t received_of(const struct exchange *x)
+/* What moves, for who looks on. */
+static void count_bytes(atomic_uint_fast64_t *moved, uint64_t bytes)
 {
-    return x->request->has_body ? x->request->content_length : 0;
+    atomic_fetch_add_explicit(moved, bytes, memory_order_relaxed);
 }
 
-static uint64_t sent_of(const struct exchange *x)
+static uint64_t bytes_of(const Wire__Segments *segments)
 {
-    const Wire__Reply *reply = x->replied ? s3_call_reply(x->call) : NULL;
-    return reply != NULL && reply->body != WIRE__REPLY__BODY__NONE
-               ? reply->content_length
-               : 0;
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < segments->n_segments; i++) {
+        bytes += segments->segments[i]->length;
+    }
+    return bytes;
 }
 
 static void account(struct exchange *x, unsigned status, const char *error)
@@ -77,8 +78,7 @@ static void account(struct exchange *x, unsigned status, const char *error)
         .phases = x->phases,
     };
     log_request(&line, is_slow(x));
-    requests_end(x->requests, &x->live, x->request, &line, received_of(x),
-                 sent_of(x));
+    requests_end(x->requests, &x->live, x->request, &line);
 }
 
 /* The part of a step that is over: its time is the request's. */
@@ -194,6 +194,7 @@ static void take_data(struct exchange *x, const uint8_t *data, size_t size)
 {
     const bool secret = s3_call_body_is_secret(x->call);
 
+    count_bytes(&x->live.received, size);
     if (s3_call_wants_body(x->call)) {
         s3_call_data_in(x->call, secret ? NULL : x->batch.memory, data, size);
     }
@@ -269,9 +270,12 @@ static bool put_piece(struct exchange *x)
     s3_call_next(x->call, &piece);
     switch (piece.kind) {
     case S3_PIECE_DATA:
+        count_bytes(&x->live.sent, piece.data.size);
         return put_data(x, piece.data);
     case S3_PIECE_SEGMENTS:
         frame_append_message(&x->output, FRAME_SEGMENTS, piece.segments);
+        x->named = bytes_of(piece.segments);
+        count_bytes(&x->live.sent, x->named);
         x->segments = true;
         return false;
     case S3_PIECE_WAIT:
@@ -316,6 +320,8 @@ static void step(struct exchange *x)
     invariant(x->call != NULL);
     if (x->refused) {
         s3_call_refuse_segments(x->call);
+        atomic_fetch_sub_explicit(&x->live.sent, x->named,
+                                  memory_order_relaxed); /* as DATA, again */
         x->refused = false;
     }
     x->body_wanted = s3_call_wants_body(x->call);

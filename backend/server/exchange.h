@@ -38,11 +38,12 @@ struct exchange {
                                        until the next step */
     bool body_wanted;
     bool continue_sent;
-    bool replied;  /* REPLY is in the output, or was */
-    bool segments; /* the output ends in SEGMENTS: wait for the answer */
-    bool parked;   /* there is nothing to send until it is woken */
-    bool finished; /* END is in the output; the call is freed */
-    bool cut;      /* close the connection */
+    bool replied;   /* REPLY is in the output, or was */
+    bool segments;  /* the output ends in SEGMENTS: wait for the answer */
+    uint64_t named; /* bytes of the last SEGMENTS */
+    bool parked;    /* there is nothing to send until it is woken */
+    bool finished;  /* END is in the output; the call is freed */
+    bool cut;       /* close the connection */
 };
 
 void exchange_step(struct exchange *exchange);

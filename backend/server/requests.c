@@ -92,15 +92,22 @@ static uint16_t free_place(struct requests *requests)
     return place;
 }
 
+/* 0: it has none. */
+static uint16_t place_of(struct requests *requests, const char *bucket)
+{
+    uint16_t place = *chain_of(requests, bucket);
+    while (place != 0 && strcmp(requests->buckets[place].name, bucket) != 0) {
+        place = requests->next[place];
+    }
+    return place;
+}
+
 /* Any name can be asked for: only what has succeeded takes a place. */
 static struct request_sum *sum_of(struct requests *requests, const char *bucket,
                                   bool succeeded)
 {
     uint16_t *chain = chain_of(requests, bucket);
-    uint16_t place = *chain;
-    while (place != 0 && strcmp(requests->buckets[place].name, bucket) != 0) {
-        place = requests->next[place];
-    }
+    uint16_t place = place_of(requests, bucket);
     if (place == 0 && !succeeded) {
         return &requests->buckets[0];
     }
@@ -116,25 +123,31 @@ static struct request_sum *sum_of(struct requests *requests, const char *bucket,
     return &requests->buckets[place];
 }
 
+static void add_bytes(struct request_sum *sum, struct request_live *live)
+{
+    sum->received +=
+        atomic_load_explicit(&live->received, memory_order_relaxed);
+    sum->sent += atomic_load_explicit(&live->sent, memory_order_relaxed);
+}
+
 static void add(struct request_sum *sum, const struct log_request *line,
-                uint64_t received, uint64_t sent)
+                struct request_live *live)
 {
     sum->count++;
     sum->errors += line->status >= 500;
     sum->us += line->us;
-    sum->received += received;
-    sum->sent += sent;
+    add_bytes(sum, live);
 }
 
-static void add_to_sums(struct requests *requests, unsigned operation,
-                        const char *bucket, const struct log_request *line,
-                        uint64_t received, uint64_t sent)
+static void add_to_sums(struct requests *requests, struct request_live *live,
+                        const struct log_request *line)
 {
-    if (operation < REQUESTS_OPERATIONS) {
-        add(&requests->operations[operation], line, received, sent);
+    const struct request_name *name = &live->name;
+    if (name->operation < REQUESTS_OPERATIONS) {
+        add(&requests->operations[name->operation], line, live);
     }
-    if (bucket[0] != '\0') {
-        add(sum_of(requests, bucket, line->status < 400), line, received, sent);
+    if (name->bucket[0] != '\0') {
+        add(sum_of(requests, name->bucket, line->status < 400), line, live);
     }
 }
 
@@ -145,6 +158,8 @@ void requests_begin(struct requests *requests, struct request_live *live,
     copy_name(&live->name, (unsigned)request->operation, &request->request_id,
               &request->bucket, &request->key);
     live->began_us = began_us;
+    atomic_init(&live->received, 0);
+    atomic_init(&live->sent, 0);
     pthread_mutex_lock(&requests->lock);
     live->next = NULL;
     live->link = requests->live_end;
@@ -209,18 +224,16 @@ static struct request_ended *find_early(struct requests *requests,
 }
 
 void requests_end(struct requests *requests, struct request_live *live,
-                  const Wire__Request *request, const struct log_request *line,
-                  uint64_t received, uint64_t sent)
+                  const Wire__Request *request, const struct log_request *line)
 {
-    struct request_name name;
-    copy_name(&name, (unsigned)request->operation, &request->request_id,
-              &request->bucket, &request->key);
     pthread_mutex_lock(&requests->lock);
     unlink_live(requests, live);
-    struct request_ended *ended = find_early(requests, name.id);
+    copy_name(&live->name, (unsigned)request->operation, &request->request_id,
+              &request->bucket, &request->key); /* of what, is known by now */
+    struct request_ended *ended = find_early(requests, live->name.id);
     if (ended == NULL) {
         ended = append(requests);
-        ended->name = name;
+        ended->name = live->name;
         ended->status = line->status;
     }
     if (ended->error[0] == '\0') {
@@ -230,7 +243,7 @@ void requests_end(struct requests *requests, struct request_live *live,
     ended->us = line->us;
     ended->steps_us = line->steps_us;
     ended->phases = line->phases;
-    add_to_sums(requests, name.operation, name.bucket, line, received, sent);
+    add_to_sums(requests, live, line);
     pthread_mutex_unlock(&requests->lock);
 }
 
@@ -277,10 +290,13 @@ size_t requests_live(struct requests *requests, struct request_live *out,
 {
     size_t count = 0;
     pthread_mutex_lock(&requests->lock);
-    for (const struct request_live *live = requests->live; live != NULL;
+    for (struct request_live *live = requests->live; live != NULL;
          live = live->next) {
         if (count < max) {
-            out[count] = *live;
+            out[count].name = live->name;
+            out[count].began_us = live->began_us;
+            atomic_init(&out[count].received, atomic_load(&live->received));
+            atomic_init(&out[count].sent, atomic_load(&live->sent));
         }
         count++;
     }
@@ -339,6 +355,15 @@ size_t requests_sums(struct requests *requests,
     const size_t count = requests->bucket_count;
     memcpy(operations, requests->operations, sizeof(requests->operations));
     memcpy(buckets, requests->buckets, count * sizeof(buckets[0]));
+    for (struct request_live *live = requests->live; live != NULL;
+         live = live->next) {
+        if (live->name.operation < REQUESTS_OPERATIONS) {
+            add_bytes(&operations[live->name.operation], live);
+        }
+        if (live->name.bucket[0] != '\0') {
+            add_bytes(&buckets[place_of(requests, live->name.bucket)], live);
+        }
+    }
     pthread_mutex_unlock(&requests->lock);
     return count;
 }

@@ -13,6 +13,7 @@
 
 #include "base/base.h"
 #include "wire.pb-c.h"
+#include <stdatomic.h>
 
 #define REQUESTS_KEPT       4096 /* that have ended */
 #define REQUESTS_OPERATIONS 256
@@ -30,6 +31,8 @@ struct request_live {
     struct request_live *next, **link;
     struct request_name name;
     uint64_t began_us; /* monotonic */
+    /* Bytes of bodies that have moved: told by whoever works on it. */
+    atomic_uint_fast64_t received, sent;
 };
 
 /* One that has ended. */
@@ -62,10 +65,8 @@ void requests_free(struct requests *requests); /* NULL is allowed */
 /* --- telling ---------------------------------------------------------------*/
 void requests_begin(struct requests *requests, struct request_live *live,
                     const Wire__Request *request, uint64_t began_us);
-/* `received` and `sent` are bytes of bodies. */
 void requests_end(struct requests *requests, struct request_live *live,
-                  const Wire__Request *request, const struct log_request *line,
-                  uint64_t received, uint64_t sent);
+                  const Wire__Request *request, const struct log_request *line);
 /* What a worker says of one that has ended: before s3d has ended it, or after.
  */
 void requests_worker(struct requests *requests, const Wire__Trace *trace);
@@ -87,10 +88,11 @@ bool requests_next(struct requests *requests, uint64_t now_us,
                    struct request_ended *out);
 /* The sequence of the newest one. */
 uint64_t requests_newest(struct requests *requests);
-/* Copies the sums. A bucket has a place of its own since a request to it has
- * succeeded; if all are taken, it is that of the bucket unused for longest,
- * which starts anew when it comes back. What belongs to no place is in the
- * first, whose name is "". Returns how many there are. */
+/* Copies the sums: requests that have ended, and bytes of all. A bucket has a
+ * place of its own since a request to it has succeeded; if all are taken, it is
+ * that of the bucket unused for longest, which starts anew when it comes back.
+ * What belongs to no place is in the first, whose name is "". Returns how many
+ * there are. */
 size_t requests_sums(struct requests *requests,
                      struct request_sum operations[REQUESTS_OPERATIONS],
                      struct request_sum buckets[REQUESTS_BUCKETS]);

@@ -88,15 +88,18 @@ is($view->{buckets}[0]{name}, 'bkt', 'by bucket');
 cmp_ok($view->{buckets}[0]{received}, '>', 4000 * $view->{buckets}[0]{requests}, 'bytes');
 
 my $socket = IO::Socket::INET->new(PeerAddr => $t->host()) or die;
-print $socket $t->compose('PUT', '/bkt/slow', body => 'abc', no_length => 1,
-    sha256 => 'UNSIGNED-PAYLOAD', headers => [ [ 'Content-Length' => 1000 ] ]);
+print $socket $t->compose('PUT', '/bkt/slow', no_length => 1,
+    sha256 => 'UNSIGNED-PAYLOAD', headers => [ [ 'Content-Length' => 1_000_000 ] ]), 'x' x 300_000;
 $socket->flush();
 my $table;
 $t->wait_for('it is under way', sub {
     $table = `$s3ctl top --once`;
-    return $table =~ m{^[0-9A-F]{16} +[\d.]+ PutObject +bkt/slow$}m;
+    return $table =~ m{^[0-9A-F]{16} +[\d.]+ +0\.29 +0\.00  PutObject  bkt/slow$}m;
 });
 like($table, qr/^s3d \S+, up \d+ s: 1 requests under way$/m, 'what is under way');
+$view = decode_json(`$s3ctl top --once --json`);
+is(join(' ', map { "$_->{received} $_->{sent}" } @{ $view->{requests} }), '300000 0',
+    'what has moved of it, not what was declared');
 close $socket;
 
 $t->done();

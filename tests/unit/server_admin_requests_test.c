@@ -46,7 +46,7 @@ static int fill(void **state)
     for (unsigned i = 0; i < REQUESTS_KEPT; i++) {
         make(full, i);
         requests_begin(requests, &full->live[0], &full->request, 1);
-        requests_end(requests, &full->live[0], &full->request, &line, 1, 1);
+        requests_end(requests, &full->live[0], &full->request, &line);
         Wire__Trace trace = WIRE__TRACE__INIT;
         trace.request_id = full->request.request_id;
         requests_worker(requests, &trace);
@@ -65,7 +65,7 @@ static int empty(void **state)
     for (unsigned i = 0; i < LIVE; i++) {
         make(full, i);
         requests_end(full->server.requests, &full->live[i], &full->request,
-                     &line, 1, 1);
+                     &line);
     }
     requests_free(full->server.requests);
     free(full);

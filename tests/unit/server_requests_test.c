@@ -41,7 +41,9 @@ static void run(struct requests *requests, unsigned number, const char *bucket,
     struct made made;
     make(&made, number, bucket);
     requests_begin(requests, &live, &made.request, 1);
-    requests_end(requests, &live, &made.request, &line, 10, 20);
+    atomic_store(&live.received, 10);
+    atomic_store(&live.sent, 20);
+    requests_end(requests, &live, &made.request, &line);
 }
 
 static Wire__Trace trace_of(struct made *made)
@@ -72,14 +74,14 @@ static void test_live(void **state)
     assert_string_equal(seen[1].name.key, "key1");
     for (unsigned i = 1; i < 4; i++) { /* from the middle, too */
         make(&made, i % 3, "b");
-        requests_end(requests, &live[i % 3], &made.request, &line, 0, 0);
+        requests_end(requests, &live[i % 3], &made.request, &line);
         if (i == 2) { /* the newest has ended: what comes is behind the rest */
             make(&made, 3, "b");
             requests_begin(requests, &live[1], &made.request, 4);
             assert_int_equal(requests_live(requests, seen, 2), 2);
             assert_string_equal(seen[0].name.key, "key0");
             assert_string_equal(seen[1].name.key, "key3");
-            requests_end(requests, &live[1], &made.request, &line, 0, 0);
+            requests_end(requests, &live[1], &made.request, &line);
         }
     }
     assert_int_equal(requests_live(requests, seen, 2), 0);
@@ -235,6 +237,42 @@ static void test_sums(void **state)
     free(buckets);
 }
 
+/* Bytes count as they move, requests when they end. */
+static void test_bytes_under_way(void **state)
+{
+    struct request_sum *operations =
+        calloc(REQUESTS_OPERATIONS, sizeof(*operations));
+    struct request_sum *buckets = calloc(REQUESTS_BUCKETS, sizeof(*buckets));
+    struct requests *requests = requests_new();
+    const struct request_sum *puts = &operations[WIRE__OPERATION__PUT_OBJECT];
+    const struct log_request line = {.status = 200, .error = ""};
+    struct request_live live, seen;
+    struct made made;
+    (void)state;
+    run(requests, 1, "some", 200);
+    make(&made, 2, "some");
+    requests_begin(requests, &live, &made.request, 1);
+    atomic_store(&live.received, 1000);
+    atomic_store(&live.sent, 5);
+    assert_int_equal(requests_live(requests, &seen, 1), 1);
+    assert_int_equal(atomic_load(&seen.received), 1000);
+    assert_int_equal(atomic_load(&seen.sent), 5);
+    for (unsigned ended = 0; ended < 2; ended++) {
+        const size_t count = requests_sums(requests, operations, buckets);
+        assert_int_equal(puts->count, 1 + ended);
+        assert_int_equal(puts->received, 1010);
+        assert_int_equal(puts->sent, 25);
+        assert_int_equal(sum_of(buckets, count, "some")->received, 1010);
+        assert_int_equal(sum_of(buckets, count, "some")->count, 1 + ended);
+        if (ended == 0) {
+            requests_end(requests, &live, &made.request, &line);
+        }
+    }
+    requests_free(requests);
+    free(operations);
+    free(buckets);
+}
+
 /* The bucket that was unused for longest gives up its place. */
 static void test_many_buckets(void **state)
 {
@@ -281,7 +319,7 @@ static void test_long_names(void **state)
     made.request.bucket.len = sizeof(made.bucket);
     made.request.key.len = sizeof(made.key);
     requests_begin(requests, &live, &made.request, 1);
-    requests_end(requests, &live, &made.request, &line, 0, 0);
+    requests_end(requests, &live, &made.request, &line);
     assert_true(requests_find(requests, made.id, &ended));
     assert_int_equal(strlen(ended.name.bucket), 63);
     assert_int_equal(strlen(ended.name.key), 256);
@@ -292,10 +330,11 @@ static void test_long_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_worker_first), cmocka_unit_test(test_alone),
-        cmocka_unit_test(test_many_buckets), cmocka_unit_test(test_live),
-        cmocka_unit_test(test_joined),       cmocka_unit_test(test_too_many),
-        cmocka_unit_test(test_sums),         cmocka_unit_test(test_long_names),
+        cmocka_unit_test(test_worker_first),    cmocka_unit_test(test_alone),
+        cmocka_unit_test(test_many_buckets),    cmocka_unit_test(test_live),
+        cmocka_unit_test(test_joined),          cmocka_unit_test(test_too_many),
+        cmocka_unit_test(test_bytes_under_way), cmocka_unit_test(test_sums),
+        cmocka_unit_test(test_long_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
