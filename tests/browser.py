@@ -3,6 +3,7 @@ https://chromedevtools.github.io/devtools-protocol/
 """
 
 import base64
+import contextlib
 import fcntl
 import json
 import os
@@ -45,7 +46,12 @@ class Browser:
         self.events = []  # that nobody has taken
 
     def close(self):
+        """What it still says is read: else it could wait for that."""
         self.send("Browser.close")
+        deadline = time.monotonic() + TIMEOUT
+        with contextlib.suppress(EOFError):
+            while True:
+                self.receive(deadline)
         assert self.process.wait(timeout=TIMEOUT) == 0
         os.close(self.out)
         os.close(self.input)

@@ -50,7 +50,7 @@ class View:
     def until(self, expression):
         """What it comes to, once that is true; looked at as pages are drawn."""
         return self.page.evaluate(f"""new Promise((resolve, reject) => {{
-            const ends = performance.now() + 20000;
+            const ends = performance.now() + 50000;
             const look = async () => {{
                 let found = null;
                 try {{ found = await ({expression}); }} catch {{ }}

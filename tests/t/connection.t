@@ -64,17 +64,13 @@ ok($t->get('/bkt/big')->{body} eq $big, 'others are not disturbed');
 $socket = $t->connect();
 $t->write_all($socket, $t->compose('GET', '/bkt/big'));
 ok(IO::Select->new($socket)->can_read(60), 'a download begins');
+my @old = $t->workers();
 $t->reload_nginx();
 $r = $t->read_response($socket);
 ok($r->{body} eq $big, 'a download outlives a reload');
-is($t->put('/bkt/after', body => 'x')->{status}, 200, 'new workers serve');
-$t->wait_for('the old workers end', sub {
-    my $pid = $t->{pids}{nginx};
-    open my $f, '<', "/proc/$pid/task/$pid/children" or die;
-    my @children = split ' ', <$f> // '';
-    return @children == 2;
-});
+$t->wait_for_end_of(@old);
 pass('old workers end');
+is($t->put('/bkt/after', body => 'x')->{status}, 200, 'new workers serve');
 
 # Without s3d: a clear error; and back again.
 $t->stop('s3d');

@@ -17,10 +17,8 @@ my $size = 64 << 20;
 my $big = pack('N', 0x01020304) x ($size / 4);
 
 sub peak_kib {
-    my $pid = $t->{pids}{nginx};
-    open my $f, '<', "/proc/$pid/task/$pid/children" or die;
     my $max = 0;
-    for my $worker (split ' ', <$f>) {
+    for my $worker ($t->workers()) {
         open my $status, '<', "/proc/$worker/status" or next;
         my ($kib) = join('', <$status>) =~ /VmHWM:\s+(\d+)/;
         $max = $kib if $kib > $max;
@@ -96,17 +94,13 @@ $t->write_all($_, $t->compose('GET', '/hasty/nosuch', @keys)) for @sockets;
 # A worker that is to end closes what it has not read.
 $t->wait_for('the requests are read', sub { unread() == 0 });
 close $_ for splice @sockets, 0, 5;
+my @old = $t->workers();
 $t->reload_nginx();
 %statuses = ();
 $statuses{ $t->read_response($_)->{status} }++ for @sockets;
 is_deeply(\%statuses, { 503 => 5 }, 'no key: told so after s3_key_timeout');
 kill 'CONT', $t->{pids}{s3d};
-$t->wait_for('the old workers end', sub {
-    my $pid = $t->{pids}{nginx};
-    open my $f, '<', "/proc/$pid/task/$pid/children" or die;
-    my @children = split ' ', <$f> // '';
-    return @children == 2;
-});
+$t->wait_for_end_of(@old);
 $t->wait_for('new workers serve',
     sub { $t->get('/bkt/nosuch', @keys)->{status} == 404 });
 

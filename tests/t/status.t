@@ -160,8 +160,9 @@ $t->wait_for('s3d', sub { return { metrics() }->{s3_up} == 1 });
 pass('s3d is back');
 
 # --- reload -------------------------------------------------------------------
+my @old = $t->workers();
 $t->reload_nginx();
-$t->wait_for('new workers', sub { $t->read_file('error.log') =~ /gracefully shutting/ });
+$t->wait_for_end_of(@old);
 is({ metrics() }->{'s3_requests_total{operation="PutObject",code="200"}'}, 3,
     'counters outlive a reload');
 

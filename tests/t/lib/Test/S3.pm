@@ -292,9 +292,27 @@ sub pause {
     waitpid $self->{pids}{$name}, WUNTRACED;
 }
 
+# The processes that serve.
+sub workers {
+    my ($self) = @_;
+    my $pid = $self->{pids}{nginx};
+    open my $f, '<', "/proc/$pid/task/$pid/children" or die "workers: $!";
+    return split ' ', <$f> // '';
+}
+
 sub reload_nginx {
     my ($self) = @_;
     kill 'HUP', $self->{pids}{nginx};
+}
+
+# After a reload: a worker of before closes connections that it has accepted
+# and not read.
+sub wait_for_end_of {
+    my ($self, @old) = @_;
+    $self->wait_for('the old workers end', sub {
+        my %now = map { $_ => 1 } $self->workers();
+        return keys %now && !grep { $now{$_} } @old;
+    });
 }
 
 # Ends the test: everything stops cleanly and no log shows a defect.
