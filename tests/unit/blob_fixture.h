@@ -44,10 +44,12 @@ static inline void fixture_config(unsigned i, struct drive_config *config,
         (struct drive_config){.directory = directory, .domain = "", .index = i};
 }
 
-/* Opens the drives in whatever state they are, and the store. */
+/* Opens the drives in whatever state they are, and the store. None is given up
+ * because the machine is busy. */
 static inline int fixture_attach(struct fixture *fixture)
 {
-    struct drive_options options = {.extent_size = 8u << 20};
+    struct drive_options options = {.extent_size = 8u << 20,
+                                    .timeout_us = 3600u * 1000000ull};
     struct blob_store_options store = {.drives = fixture->drives,
                                        .drive_count = fixture->count,
                                        .seed = 7,

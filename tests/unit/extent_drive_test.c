@@ -17,7 +17,8 @@ static const struct drive_config config = {"/d0", "rack-1", 0};
 
 static struct drive_options options_of(uint64_t extent_size)
 {
-    struct drive_options options = {.extent_size = extent_size};
+    struct drive_options options = {.extent_size = extent_size,
+                                    .timeout_us = 3600u * 1000000ull};
     memcpy(options.cluster, cluster, DRIVE_UUID_SIZE);
     return options;
 }

@@ -100,10 +100,12 @@ static inline struct drive_config fixture_drive(unsigned index, char path[16])
         .directory = path, .domain = "", .index = index};
 }
 
-/* Opens the drives, as at a start. */
+/* Opens the drives, as at a start. None is given up because the machine is
+ * busy. */
 static inline void s3_fixture_attach(struct s3_fixture *fixture)
 {
-    struct drive_options options = {.extent_size = 16u << 20};
+    struct drive_options options = {.extent_size = 16u << 20,
+                                    .timeout_us = 3600u * 1000000ull};
     struct blob_store_options store = {.drives = fixture->drives,
                                        .drive_count = FIXTURE_DRIVES,
                                        .seed = 1,
