@@ -167,6 +167,8 @@ uint64_t clock_wall_ms(void);      /* milliseconds since 1970 */
 uint64_t clock_monotonic_us(void); /* microseconds */
 #define TIME_ISO8601_SIZE 24       /* bytes of 2026-01-02T03:04:05.678Z */
 void time_iso8601(char out[TIME_ISO8601_SIZE + 1], uint64_t ms);
+#define TIME_HTTP_SIZE 29 /* bytes of Sun, 06 Nov 1994 08:49:37 GMT */
+void time_http(char out[TIME_HTTP_SIZE + 1], uint64_t ms); /* IMF-fixdate */
 /* A condition to be waited for with a deadline on the monotonic clock. */
 void condition_init(pthread_cond_t *condition);
 /* As pthread_cond_wait(); false when the deadline has passed. */

@@ -104,6 +104,32 @@ void time_iso8601(char out[TIME_ISO8601_SIZE + 1], uint64_t ms)
     *out = '\0';
 }
 
+void time_http(char out[TIME_HTTP_SIZE + 1], uint64_t ms)
+{
+    static const char weekdays[7][4] = {"Thu", "Fri", "Sat", "Sun",
+                                        "Mon", "Tue", "Wed"};
+    static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr",
+                                       "May", "Jun", "Jul", "Aug",
+                                       "Sep", "Oct", "Nov", "Dec"};
+    const unsigned second = (unsigned)(ms % DAY_MS / 1000);
+    unsigned month, day, shown;
+    uint64_t year;
+
+    date_of(ms / DAY_MS, &year, &month, &day);
+    shown = (unsigned)(year % 10000);
+    memcpy(out, weekdays[ms / DAY_MS % 7], 3);
+    memcpy(out + 3, ", ", 2);
+    put_two(out + 5, day, ' ');
+    memcpy(out + 8, months[month - 1], 3);
+    out[11] = ' ';
+    put_two(out + 12, shown / 100, ' ');
+    put_two(out + 14, shown % 100, ' ');
+    put_two(out + 17, second / 3600, ':');
+    put_two(out + 20, second / 60 % 60, ':');
+    put_two(out + 23, second % 60, ' ');
+    memcpy(out + 26, "GMT", 4);
+}
+
 void condition_init(pthread_cond_t *condition)
 {
     pthread_condattr_t monotonic;

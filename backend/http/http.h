@@ -10,7 +10,6 @@
 #include "base/base.h"
 
 /* --- dates (time.c) --------------------------------------------------------*/
-void time_http(char out[32], uint64_t ms); /* IMF-fixdate */
 /* Any HTTP date form; milliseconds, or -EINVAL. */
 int time_parse_http(struct slice text, uint64_t *ms);
 

@@ -5,21 +5,8 @@
 #include <string.h>
 #include <time.h>
 
-static const char weekdays[7][4] = {"Sun", "Mon", "Tue", "Wed",
-                                    "Thu", "Fri", "Sat"};
 static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                    "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-
-void time_http(char out[32], uint64_t ms)
-{
-    time_t seconds = (time_t)(ms / 1000);
-    struct tm tm;
-
-    gmtime_r(&seconds, &tm);
-    snprintf(out, 32, "%s, %02d %s %04d %02d:%02d:%02d GMT",
-             weekdays[tm.tm_wday], tm.tm_mday, months[tm.tm_mon],
-             (tm.tm_year + 1900) % 10000, tm.tm_hour, tm.tm_min, tm.tm_sec);
-}
 
 static int month_of(const char *name)
 {

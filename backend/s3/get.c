@@ -63,10 +63,10 @@ static bool check_overrides(struct s3_call *call)
 
 void object_last_modified(struct s3_call *call, const Meta__Object *object)
 {
-    char text[32];
+    char text[TIME_HTTP_SIZE + 1];
 
     time_http(text, object->mtime_ms);
-    call_header(call, "Last-Modified", "%s", text);
+    call_header_slice(call, "Last-Modified", slice_of(text, TIME_HTTP_SIZE));
 }
 
 static void identity_headers(struct s3_call *call, const Meta__Object *object)
@@ -383,7 +383,8 @@ static void system_headers(struct s3_call *call, const Meta__Object *object)
         content_type = content_type || slice_equal_string(name, "content-type");
     }
     if (!content_type) {
-        call_header(call, "Content-Type", "binary/octet-stream");
+        call_header_slice(call, "Content-Type",
+                          SLICE_LITERAL("binary/octet-stream"));
     }
 }
 
@@ -394,7 +395,7 @@ static void object_headers(struct s3_call *call, const Meta__Object *object,
 
     identity_headers(call, object);
     object_last_modified(call, object);
-    call_header(call, "Accept-Ranges", "bytes");
+    call_header_slice(call, "Accept-Ranges", SLICE_LITERAL("bytes"));
     system_headers(call, object);
     if (selection->parts > 0) {
         call_header(call, "x-amz-mp-parts-count", "%u", selection->parts);

@@ -61,7 +61,7 @@ static void numbers_are_written(void **state)
 /* Every day of four centuries and more, beside the C library. */
 static void times_are_written(void **state)
 {
-    char text[TIME_ISO8601_SIZE + 1], expected[64];
+    char text[TIME_ISO8601_SIZE + 1], http[TIME_HTTP_SIZE + 1], expected[64];
 
     (void)state;
     for (uint64_t day = 0; day < 2 * 146097; day++) {
@@ -75,9 +75,14 @@ static void times_are_written(void **state)
                  (unsigned)(ms % 1000));
         time_iso8601(text, ms);
         assert_string_equal(text, expected);
+        strftime(expected, sizeof(expected), "%a, %d %b %Y %H:%M:%S GMT", &tm);
+        time_http(http, ms);
+        assert_string_equal(http, expected);
     }
     time_iso8601(text, UINT64_MAX); /* of a damaged record: any year */
     assert_int_equal(strlen(text), TIME_ISO8601_SIZE);
+    time_http(http, UINT64_MAX);
+    assert_int_equal(strlen(http), TIME_HTTP_SIZE);
 }
 
 static void base64_is_strict(void **state)
