@@ -7,6 +7,8 @@
 #include "ngx_http_s3_module.h"
 
 
+static void *ngx_http_s3_reply_alloc(void *pool, size_t size);
+static void ngx_http_s3_reply_free(void *pool, void *p);
 static void ngx_http_s3_reply_length(ngx_http_request_t *r,
     ngx_http_s3_ctx_t *ctx, Wire__Reply *reply);
 static ngx_int_t ngx_http_s3_reply_headers(ngx_http_request_t *r,
@@ -59,11 +61,16 @@ ngx_http_s3_reply(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
 {
     ngx_int_t             rc;
     Wire__Reply          *reply;
+    ProtobufCAllocator    allocator;
     ngx_http_upstream_t  *u;
 
     u = r->upstream;
 
-    reply = wire__reply__unpack(NULL, ctx->reader.header.length,
+    allocator.alloc = ngx_http_s3_reply_alloc;
+    allocator.free = ngx_http_s3_reply_free;
+    allocator.allocator_data = r->pool;
+
+    reply = wire__reply__unpack(&allocator, ctx->reader.header.length,
                                 ctx->reader.message);
 
     if (reply == NULL || reply->status < 200 || reply->status > 599
@@ -72,10 +79,6 @@ ngx_http_s3_reply(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
     {
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
                       "s3d sent an invalid reply");
-
-        if (reply) {
-            wire__reply__free_unpacked(reply, NULL);
-        }
 
         return NGX_HTTP_UPSTREAM_INVALID_HEADER;
     }
@@ -91,7 +94,6 @@ ngx_http_s3_reply(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
     if (ctx->route.has_body && ctx->content_length == 0 && !r->reading_body
         && ngx_http_s3_continue(r, ctx) != NGX_OK)
     {
-        wire__reply__free_unpacked(reply, NULL);
         return NGX_ERROR;
     }
 
@@ -109,8 +111,6 @@ ngx_http_s3_reply(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
         rc = ngx_http_s3_static_reply(r, ctx, reply->status);
     }
 
-    wire__reply__free_unpacked(reply, NULL);
-
     if (rc != NGX_OK) {
         return NGX_ERROR;
     }
@@ -121,6 +121,22 @@ ngx_http_s3_reply(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
     }
 
     return NGX_OK;
+}
+
+
+/* A reply has some twenty small parts, which go with the request. */
+
+static void *
+ngx_http_s3_reply_alloc(void *pool, size_t size)
+{
+    return ngx_palloc(pool, size);
+}
+
+
+static void
+ngx_http_s3_reply_free(void *pool, void *p)
+{
+    /* void */
 }
 
 
