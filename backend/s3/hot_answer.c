@@ -19,7 +19,7 @@ static bool is_read(const struct s3_call *call)
 
 void hot_answer_begin(struct s3_call *call)
 {
-    if (is_read(call)) {
+    if (call->request->hot && is_read(call)) {
         hot_look(call->service->hot, call->bucket_name, &call->hot);
     }
 }

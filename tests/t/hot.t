@@ -354,6 +354,13 @@ $t->put('/bkt?requestPayment', body => '<RequestPaymentConfiguration>'
     . '<Payer>Requester</Payer></RequestPaymentConfiguration>');
 never('what the requester pays', @signed);
 
+# --- only what is looked for is published ----------------------------------------
+my @unlooked = ('GET', '/other/unlooked');
+$t->put('/other/unlooked', body => 'by a server that asks always');
+asked(@unlooked) for 1 .. 3;
+ok(!is_hot($t->request(@unlooked)), 'not for a location without the index');
+ok(is_hot(warm(@unlooked)), 'for one with it');
+
 # --- an audit log hears of every request -----------------------------------------
 my @other = ('GET', '/other/k');
 $t->put('/other/k', body => 'seven');
