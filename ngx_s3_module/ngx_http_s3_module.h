@@ -271,6 +271,7 @@ typedef struct {
     unsigned                       reply_read:1;
     unsigned                       reply_empty:1;
     unsigned                       end_read:1;
+    unsigned                       end_ahead:1; /* of a NACK: not the end */
     unsigned                       error_page_sent:1;
     unsigned                       hot:1;     /* answered without s3d */
     unsigned                       hot_checksums:1; /* are asked for */

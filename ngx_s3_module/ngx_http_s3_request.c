@@ -50,6 +50,7 @@ ngx_http_s3_create_request(ngx_http_request_t *r)
 
     request.segments = slcf->segments && slcf->control->drives != NULL;
     request.verify = slcf->verify;
+    request.end_ahead = 1;
     request.hot = slcf->hot && slcf->control->hot_base != NULL;
 
     ngx_http_s3_request_environment(r, ctx, &request);

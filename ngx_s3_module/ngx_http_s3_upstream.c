@@ -131,6 +131,7 @@ ngx_http_s3_reinit_request(ngx_http_request_t *r)
     ctx->reply_read = 0;
     ctx->reply_empty = 0;
     ctx->end_read = 0;
+    ctx->end_ahead = 0;
 
     return NGX_OK;
 }
@@ -315,6 +316,14 @@ ngx_http_s3_filter(void *data, ssize_t bytes)
 
         if (rc == NGX_DONE) {
             r->upstream->length = 0;
+
+            if (full) {
+
+                /* s3d is not waited for while the client takes the window */
+
+                r->upstream->peer.connection->read->ready = 1;
+            }
+
             break;
         }
 
@@ -360,6 +369,11 @@ ngx_http_s3_filter_frame(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
         return (rc == NGX_DECLINED) ? NGX_OK : rc;
 
     case FRAME_END:
+
+        if (ctx->end_ahead && ctx->body_left > 0) {
+            ctx->end_ahead = 0;
+            return NGX_OK;
+        }
 
         rc = ngx_http_s3_filter_end(r, ctx, more);
 
@@ -459,6 +473,13 @@ ngx_http_s3_filter_segments(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
 
     if (rc == NGX_OK && ngx_http_s3_body_bytes(r, ctx, len) != NGX_OK) {
         return NGX_ERROR;
+    }
+
+    if (rc == NGX_DECLINED) {
+
+        /* s3d may have sent END behind them, before it could know */
+
+        ctx->end_ahead = ((uint64_t) ctx->body_left == len);
     }
 
     if (ngx_http_s3_send_control(r, ctx,

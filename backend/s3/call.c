@@ -373,6 +373,8 @@ void s3_call_next(struct s3_call *call, struct s3_piece *piece)
         next_piece(call, piece);
     }
     count_sent(call, piece);
+    piece->last = piece->kind == S3_PIECE_SEGMENTS &&
+                  call->bytes_sent == call->reply.content_length;
 }
 
 void s3_call_refuse_segments(struct s3_call *call)

@@ -86,6 +86,7 @@ struct s3_piece {
     struct slice data; /* valid until the next step, at most
                           FRAME_DATA_MAX bytes */
     const Wire__Segments *segments;
+    bool last; /* of segments: the body ends with them */
 };
 /* The next piece of the reply's body. FAILED: too few shards are left in mid
  * body: the connection is cut so that the client sees it. */

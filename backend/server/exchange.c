@@ -276,13 +276,19 @@ static bool put_piece(struct exchange *x)
         frame_append_message(&x->output, FRAME_SEGMENTS, piece.segments);
         x->named = bytes_of(piece.segments);
         count_bytes(&x->live.sent, x->named);
+        if (piece.last && x->request->end_ahead) {
+            frame_append(&x->output, FRAME_END, NULL, 0);
+            x->end_sent = true;
+        }
         x->segments = true;
         return false;
     case S3_PIECE_WAIT:
         park(x, true);
         return false;
     case S3_PIECE_END:
-        frame_append(&x->output, FRAME_END, NULL, 0);
+        if (!x->end_sent) {
+            frame_append(&x->output, FRAME_END, NULL, 0);
+        }
         x->finished = true;
         finish(x, 0, NULL);
         return false;
@@ -322,7 +328,7 @@ static void step(struct exchange *x)
         s3_call_refuse_segments(x->call);
         atomic_fetch_sub_explicit(&x->live.sent, x->named,
                                   memory_order_relaxed); /* as DATA, again */
-        x->refused = false;
+        x->refused = x->end_sent = false;
     }
     x->body_wanted = s3_call_wants_body(x->call);
     if (!x->body_wanted) {
@@ -347,5 +353,5 @@ void exchange_reset(struct exchange *x)
 {
     invariant(x->call == NULL && x->arena == NULL);
     x->body_wanted = x->continue_sent = false;
-    x->replied = x->segments = x->finished = false;
+    x->replied = x->segments = x->end_sent = x->finished = false;
 }

@@ -39,7 +39,8 @@ struct exchange {
     bool body_wanted;
     bool continue_sent;
     bool replied;   /* REPLY is in the output, or was */
-    bool segments;  /* the output ends in SEGMENTS: wait for the answer */
+    bool segments;  /* the output has SEGMENTS: wait for the answer */
+    bool end_sent;  /* behind the last SEGMENTS, ahead of their answer */
     uint64_t named; /* bytes of the last SEGMENTS */
     bool parked;    /* there is nothing to send until it is woken */
     bool finished;  /* END is in the output; the call is freed */

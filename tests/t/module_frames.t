@@ -250,6 +250,21 @@ my %play = (
         syswrite $s, frame($DATA, 'hello') . frame($END);
     },
 );
+# END leaves with the last segments, before s3d knows whether they are taken.
+$play{end_ahead} = sub {
+    my ($s) = @_;
+    syswrite $s, $in_file . segments([ 0, 1, 0, 2_000_000 ]) . frame($END);
+    my ($type) = read_frame($s);
+    return 'close' if $type != $ACK;
+};
+$play{nack_ahead} = sub {
+    my ($s) = @_;
+    syswrite $s, reply(200, $BODY_SEGMENTS, 5) . segments([ 99, 1, 0, 5 ])
+        . frame($END);
+    my ($type) = read_frame($s);
+    return 'close' if $type != $NACK;
+    syswrite $s, frame($DATA, 'hello') . frame($END);
+};
 $play{beyond} = sub { $play{nack}->(@_[0, 1], 0, 1, 1_999_999, 2) };
 $play{zero} = sub { $play{nack}->(@_[0, 1], 0, 1, 0, 0) };
 $play{overflow} = sub { $play{nack}->(@_[0, 1], 0, 1, 1 << 62, 5) };
@@ -322,7 +337,7 @@ $t->start_nginx();
 my ($r, $socket);
 
 for my $key (qw(plain bytewise frames empty_frames unknown_length trailing retry
-    leave nack beyond zero overflow gone)) {
+    leave nack nack_ahead beyond zero overflow gone)) {
     for (1 .. 3) {
         $r = $t->get("/bkt/$key");
         is("$r->{status} $r->{body}", '200 hello', "$key, time $_");
@@ -347,6 +362,8 @@ like($r->{headers}{'x-amz-request-id'}, qr/^[0-9A-F]{16}$/, 'request id');
 for (1 .. 3) {
     $r = $t->get('/bkt/windows');
     ok($r->{body} eq $file, "segments and data in their order, time $_");
+    $r = $t->get('/bkt/end_ahead');
+    ok($r->{body} eq $file, "an end ahead of the last ACK, time $_");
 }
 
 for my $path (qw(bkt/garbage bkt/crc bkt/early_data bkt/status bkt/huge bkt/close

@@ -166,6 +166,7 @@ static void next_segments(struct s3_call *call, struct s3_piece *piece)
         call->segments.n_segments = 1;
         piece->kind = S3_PIECE_SEGMENTS;
         piece->segments = &call->segments;
+        piece->last = call->pieces == 3;
     }
 }
 
@@ -173,7 +174,7 @@ void s3_call_next(struct s3_call *call, struct s3_piece *piece)
 {
     enter(call);
     const size_t rest = call->body.size - call->sent;
-    if (is(call, "segments")) {
+    if (is(call, "segments") || is(call, "segments ahead")) {
         next_segments(call, piece);
     } else if (rest > 0) {
         piece->kind = S3_PIECE_DATA;
@@ -349,6 +350,7 @@ static void put_request(struct buffer *out, const char *key, bool body,
     request.key = bytes_of(key);
     request.has_body = body;
     request.expect_continue = expect;
+    request.end_ahead = strcmp(key, "segments ahead") == 0;
     put_message(out, FRAME_REQUEST, &request);
 }
 
@@ -535,11 +537,11 @@ static void answer(int fd, enum frame_type type)
     send_buffer(fd, &out);
 }
 
-static int ask_segments(void)
+static int ask_segments(const char *key)
 {
     const int fd = connect_worker();
     struct buffer out = {0};
-    put_request(&out, "segments", false, false);
+    put_request(&out, key, false, false);
     put_end(&out);
     send_buffer(fd, &out);
     expect_reply(fd, 200);
@@ -549,7 +551,7 @@ static int ask_segments(void)
 
 static void test_segments(void **state)
 {
-    const int fd = ask_segments();
+    const int fd = ask_segments("segments");
     struct pollfd readable = {fd, POLLIN, 0};
     (void)state;
     /* Nothing follows before the ACK. */
@@ -567,7 +569,7 @@ static void test_segments(void **state)
 static void test_nack(void **state)
 {
     struct buffer body = {0};
-    const int fd = ask_segments();
+    const int fd = ask_segments("segments");
     (void)state;
     answer(fd, FRAME_ACK);
     expect_segments(fd, 1);
@@ -575,6 +577,47 @@ static void test_nack(void **state)
     receive_body(fd, &body);
     assert_int_equal(body.size, 8);
     assert_memory_equal(body.data, "datadata", 8);
+    buffer_free(&body);
+    check_usable(fd);
+    close(fd);
+}
+
+/* END comes with the last segments. Another request may be there already when
+ * they are answered. */
+static void test_end_ahead(void **state)
+{
+    const int fd = ask_segments("segments ahead");
+    struct buffer out = {0};
+    (void)state;
+    answer(fd, FRAME_ACK);
+    expect_segments(fd, 1);
+    answer(fd, FRAME_ACK);
+    expect_segments(fd, 2);
+    expect_frame(fd, FRAME_END);
+    put_frame(&out, FRAME_ACK, NULL, 0);
+    put_request(&out, "empty", false, false);
+    put_end(&out);
+    send_buffer(fd, &out);
+    expect_reply(fd, 200);
+    expect_frame(fd, FRAME_END);
+    check_usable(fd);
+    close(fd);
+}
+
+static void test_end_ahead_refused(void **state)
+{
+    const int fd = ask_segments("segments ahead");
+    struct buffer body = {0};
+    (void)state;
+    answer(fd, FRAME_ACK);
+    expect_segments(fd, 1);
+    answer(fd, FRAME_ACK);
+    expect_segments(fd, 2);
+    expect_frame(fd, FRAME_END);
+    answer(fd, FRAME_NACK);
+    receive_body(fd, &body);
+    assert_int_equal(body.size, 4);
+    assert_memory_equal(body.data, "data", 4);
     buffer_free(&body);
     check_usable(fd);
     close(fd);
@@ -724,7 +767,7 @@ static void test_disconnect_in_reply(void **state)
 {
     (void)state;
     for (int i = 0; i < 10; i++)
-        close(ask_segments());
+        close(ask_segments("segments"));
     wait_until(atomic_load(&shared->live) == 0);
 }
 
@@ -970,6 +1013,8 @@ int main(void)
         cmocka_unit_test(test_early_reply),
         cmocka_unit_test(test_segments),
         cmocka_unit_test(test_nack),
+        cmocka_unit_test(test_end_ahead),
+        cmocka_unit_test(test_end_ahead_refused),
         cmocka_unit_test(test_failed_body),
         cmocka_unit_test(test_bad_frames),
         cmocka_unit_test(test_other_version),
