@@ -12,7 +12,7 @@
 #include <string.h>
 
 #define SMALL_MAX      (128u << 10) /* bytes: not worth opening files for */
-#define SEGMENTS_MAX   64u
+#define SEGMENTS_MAX   256u         /* of a window, in units of 256 KiB */
 #define WINDOW_FIRST   (1ull << 20)
 #define WINDOW_LAST    (8ull << 20)
 #define WINDOW_TRUSTED (64ull << 20) /* nothing is read before it is named */
@@ -26,11 +26,16 @@ struct s3_source {
     bool may_name; /* the worker can open files */
     bool segments, verify;
     uint64_t window, window_start;
+    struct arena *arena;
     uint8_t *buffer; /* of a DATA piece; heap, when first needed */
     bool primed;
     struct s3_piece piece;
     Wire__Segments message;
-    Wire__Segment wire[SEGMENTS_MAX], *wire_list[SEGMENTS_MAX];
+    struct named *named; /* what `message` points to, when first needed */
+};
+
+struct named {
+    Wire__Segment segments[SEGMENTS_MAX], *list[SEGMENTS_MAX];
 };
 
 int source_open(struct s3_call *call, uint64_t blob, const struct sse *sse,
@@ -46,7 +51,8 @@ int source_open(struct s3_call *call, uint64_t blob, const struct sse *sse,
     source->may_name =
         call->request->segments && !reader_is_sealed(source->reader);
     source->verify = call->request->verify;
-    source->window = WINDOW_FIRST;
+    source->window = source->verify ? WINDOW_FIRST : WINDOW_TRUSTED;
+    source->arena = call->arena;
     call->source = source;
     source_seek(call, offset, size);
     return size == 0 ? 0 : reader_find(source->reader, offset, &place);
@@ -78,6 +84,29 @@ void source_free(struct s3_call *call)
     reader_close(source->reader);
     free(source->buffer);
     call->source = NULL;
+}
+
+static void name(struct s3_source *source, const struct blob_segment *segments,
+                 unsigned count)
+{
+    struct named *named = source->named;
+
+    if (named == NULL) {
+        named = arena_alloc(source->arena, sizeof(*named));
+        source->named = named;
+    }
+    for (unsigned i = 0; i < count; i++) {
+        Wire__Segment *segment = named->list[i] = &named->segments[i];
+
+        wire__segment__init(segment);
+        segment->drive = segments[i].drive;
+        segment->extent = segments[i].extent;
+        segment->offset = segments[i].offset;
+        segment->length = segments[i].length;
+    }
+    wire__segments__init(&source->message);
+    source->message.n_segments = count;
+    source->message.segments = named->list;
 }
 
 /* Up to one window of segments. Returns the bytes covered, maybe none. */
@@ -112,17 +141,7 @@ static uint64_t name_segments(struct s3_source *source)
             break;
         }
     }
-    wire__segments__init(&source->message);
-    for (unsigned i = 0; i < count; i++) {
-        wire__segment__init(&source->wire[i]);
-        source->wire[i].drive = segments[i].drive;
-        source->wire[i].extent = segments[i].extent;
-        source->wire[i].offset = segments[i].offset;
-        source->wire[i].length = segments[i].length;
-        source->wire_list[i] = &source->wire[i];
-    }
-    source->message.n_segments = count;
-    source->message.segments = source->wire_list;
+    name(source, segments, count);
     return total;
 }
 
@@ -185,19 +204,16 @@ static int next_piece(struct s3_source *source, struct s3_piece *piece)
         return 0;
     }
     if (source->segments) {
-        uint64_t limit = source->verify ? WINDOW_LAST : WINDOW_TRUSTED;
         uint64_t covered;
 
-        if (source->verify) {
-            computing_long();
+        if (source->verify && source->end - source->position > WINDOW_FIRST) {
+            computing_long(); /* a window takes a quarter of a millisecond */
         }
         covered = name_segments(source);
         if (covered > 0) {
             source->window_start = source->position;
             source->position += covered;
-            if (!source->verify) {
-                source->window = limit;
-            } else if (source->window < limit) {
+            if (source->window < WINDOW_LAST) {
                 source->window *= 2;
             }
             piece->kind = S3_PIECE_SEGMENTS;
