@@ -63,7 +63,7 @@ PB     := wire layout records
 PB_H   := $(PB:%=$(GEN)/%.pb-c.h)
 
 .DEFAULT_GOAL := all
-.PHONY: all module run test unit fuzz fuzzers format lint clean deps bench bench-list bench-static bench-connections bench-durability generated print-flags
+.PHONY: all module run test unit fuzz fuzzers format lint clean deps bench bench-list bench-static bench-connections bench-roundtrip bench-durability generated print-flags
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -168,7 +168,7 @@ fuzz:
 fuzzers: $(FUZZERS)
 
 # --- what the benchmarks need beside s3d ---------------------------------------
-$(BUILD)/bench/%: bench/%.c $(call archives,meta)
+$(BUILD)/bench/%: bench/%.c $(call archives,server)
 	@mkdir -p $(@D)
 	@echo "  CC  $@"
 	@$(CC) $(S3D_CFLAGS) -o $@ $< $(filter %.a,$^) $(S3D_LIBS)
@@ -201,6 +201,9 @@ bench-static: all
 bench-connections: all
 	tools/install-deps test
 	build/venv/bin/python bench/connections.py $(BENCH)
+
+bench-roundtrip: $(BUILD)/bench/roundtrip
+	$(BUILD)/bench/roundtrip $(BENCH)
 
 bench-durability: all $(BUILD)/bench/metadata
 	tools/install-deps test
