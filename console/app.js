@@ -58,6 +58,7 @@ function route() {
 
 function showBar(title) {
     const {identity} = session();
+    const focused = document.activeElement.getAttribute("href");
     bar.hidden = false;
     fill(bar, el("a", {class: "brand", href: "#/"},
         el("img", {src: "icon.svg", alt: "", width: 26, height: 26}), "Console"),
@@ -70,6 +71,8 @@ function showBar(title) {
             forget();
             location.reload(); // asks first, if there are uploads
         }, "quiet")));
+    [...bar.querySelectorAll("nav a")].find(
+        link => link.getAttribute("href") === focused)?.focus();
 }
 
 /** What a stranger has stored could act for who opens it. */
@@ -88,6 +91,9 @@ async function show() {
     showBar(view.title);
     document.title = `${parameters.bucket ?? view.title} – S3 console`;
     const page = el("div", {class: "page"}, loading());
+    if (main.contains(document.activeElement)) {
+        main.focus({preventScroll: true}); // what led here is gone
+    }
     fill(main, session().identity.sandbox ? null : unguarded(), page);
     try {
         await view.show(page, parameters, signal);

@@ -6,7 +6,7 @@ import {seconds} from "./format.js";
 const WIDTH = 600, HEIGHT = 150; // of the drawing, which is stretched
 
 /** 1, 2 or 5 times a power of ten, not below. */
-export function ceiling(value) {
+function ceiling(value) {
     if (!(value > 0)) {
         return 1;
     }

@@ -13,7 +13,8 @@ export function dialog(title, children, {wide = false} = {}) {
             el("button", {type: "button", class: "quiet", "aria-label": "Close",
                 onclick: () => box.close()}, "✕")),
         children);
-    box.addEventListener("close", () => box.remove());
+    box.addEventListener("close", () => box.replaceWith(
+        ...box.querySelectorAll("#toasts"))); // which outlive it
     document.body.append(box);
     box.showModal();
     (box.querySelector("form input, form textarea") ?? heading).focus();
@@ -26,7 +27,11 @@ export function dialog(title, children, {wide = false} = {}) {
 export function ask(title, children, label, act, kind = "primary") {
     const outcome = el("div", {role: "status"});
     const closed = new AbortController();
-    const tell = text => outcome.replaceChildren(el("p", {}, text));
+    const cancel = button("Cancel", () => box.close());
+    const tell = text => {
+        cancel.textContent = "Stop";
+        outcome.replaceChildren(el("p", {}, text));
+    };
     const form = el("form", {onsubmit: async event => {
         event.preventDefault();
         outcome.replaceChildren();
@@ -40,8 +45,7 @@ export function ask(title, children, label, act, kind = "primary") {
         }
         submit.disabled = false;
     }}, children, outcome, el("div", {class: "actions"},
-        button("Cancel", () => box.close()),
-        el("button", {type: "submit", class: kind}, label)));
+        cancel, el("button", {type: "submit", class: kind}, label)));
     const box = dialog(title, form);
     box.addEventListener("close", () => closed.abort());
     return box;

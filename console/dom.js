@@ -79,13 +79,16 @@ export function table(caption, heads, rows) {
                 {class: names[i][1], role: "cell"}, cell)))))));
 }
 
-let toasts = 0;
-
-/** Tells what has been done, or what went wrong; the latter stays longer. */
+/** Tells what has been done, or what went wrong; the latter stays longer. An
+ * open dialog covers all else, and what is read aloud: it is told there. */
 export function toast(message, bad = false) {
     const box = document.getElementById("toasts");
-    const note = el("p", {class: bad ? "toast bad" : "toast",
-        id: `toast-${++toasts}`}, message);
+    const note = el("p", {class: bad ? "toast bad" : "toast"}, message);
+    const place = [...document.querySelectorAll("dialog[open]")].at(-1)
+        ?? document.body;
+    if (box.parentNode !== place) {
+        place.append(box);
+    }
     box.append(note);
     setTimeout(() => note.remove(), bad ? 12000 : 4000);
 }

@@ -42,7 +42,7 @@ export function nameField() {
         spellcheck: "false"});
 }
 
-export function documentField(value, label = "Policy") {
+function documentField(value, label = "Policy") {
     return field(label, {}, el("textarea", {name: "document", rows: 14,
         spellcheck: "false", autocapitalize: "off", required: true}, value));
 }

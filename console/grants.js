@@ -49,7 +49,8 @@ export function grants(kind, name) {
             "its own", button("Delete", () => act(`Delete${kind}Policy`,
                 {PolicyName}), "quiet")])];
         return [rows.length
-            ? table("Policies", ["Policy", ["Kind", "minor"], ["", "end"]], rows)
+            ? table("Policies",
+                ["Policy", ["Kind", "minor"], ["", "end"]], rows)
             : el("p", {class: "empty"}, "No policy: no rights, but for what "
                 + "policies of buckets and of groups give."),
         el("form", {class: "row", onsubmit: attach},

@@ -9,7 +9,8 @@ async function ask(service, action, fields = {}) {
     const body = new URLSearchParams(
         {Action: action, Version: VERSIONS[service], ...fields}).toString();
     const answer = await send("POST", {service, body, headers:
-        {"content-type": "application/x-www-form-urlencoded; charset=utf-8"}});
+        {"content-type":
+            "application/x-www-form-urlencoded; charset=utf-8"}});
     return {root: parse(await answer.text()), headers: answer.headers};
 }
 

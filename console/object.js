@@ -117,7 +117,8 @@ function versions({bucket, key}, changed) {
         return (await versionsOf(bucket, key)).map(object =>
             el("div", {class: "version"},
                 el("div", {}, el("strong", {}, date(object.modified)), " ",
-                    object.latest && el("span", {class: "badge good"}, "newest"),
+                    object.latest
+                        && el("span", {class: "badge good"}, "newest"),
                     object.deleted && el("span", {class: "badge"}, "deleted"),
                     el("small", {class: "dim"}, object.version,
                         object.deleted ? "" : `, ${bytes(object.size)}`)),
@@ -146,9 +147,12 @@ function share({bucket, key, version}) {
     return el("form", {onsubmit: event => {
         event.preventDefault();
         const form = new FormData(event.target);
+        const seconds = Number(form.get("seconds"));
         attempt(async () => fill(result, copyable("Link",
-            await link(bucket, key, Number(form.get("seconds")),
-                {query: {versionId: version}, base: form.get("base")}))));
+            await link(bucket, key, seconds,
+                {query: {versionId: version}, base: form.get("base")})),
+        el("p", {class: "dim"},
+            `It ends at ${date(Date.now() + 1000 * seconds)}.`)));
     }}, el("p", {class: "dim"}, "Whoever has the link may read this object, "
         + "by your rights, until it ends or your key does."),
     el("div", {class: "row"},

@@ -19,6 +19,8 @@ function crumbs(bucket, prefix) {
             `${parts.slice(0, i + 1).join("/")}/`)}, part || "(empty)")]));
 }
 
+const ROWS_MAX = 2000; // that a page shows without becoming slow
+
 class Listing {
     constructor(main, {bucket, prefix = ""}, signal) {
         Object.assign(this, {main, bucket, prefix, signal});
@@ -51,6 +53,7 @@ class Listing {
             })});
         this.remove = button("Delete", () => this.confirmDelete(), "danger");
         fill(this.main,
+            el("h1", {class: "hidden"}, `Objects of ${this.bucket}`),
             el("div", {class: "title"}, crumbs(this.bucket, this.prefix),
                 el("span", {class: "buttons"},
                     el("a", {class: "button", href: settingsLink(this.bucket)},
@@ -105,7 +108,7 @@ class Listing {
         }, {signal});
         signal.addEventListener("abort", () => over(false));
         document.addEventListener("uploaded", ({detail}) => {
-            if (detail.bucket === this.bucket) {
+            if (detail.bucket === this.bucket && !this.selected.size) {
                 clearTimeout(this.refresh);
                 this.refresh = setTimeout(() => this.load(), 200);
             }
@@ -155,22 +158,38 @@ class Listing {
         if (generation !== this.generation) {
             return; // another one has been asked for since
         }
-        if (!next) {
+        if (!next || this.full()) {
             this.clear();
         }
         this.rows.append(
             ...page.prefixes.map(prefix => this.prefixRow(prefix)),
             ...page.objects.map(object => this.objectRow(object)));
-        const more = page.next && button("Show more", () => {
-            more.disabled = true; // the page is appended once
-            this.load(page.next);
+        if (page.next) {
+            this.offer(page.next);
+        } else {
+            fill(this.more, !this.rows.childElementCount && el("p",
+                {class: "empty"}, "Nothing here. Drop files to upload them."));
+        }
+    }
+
+    full() {
+        return this.rows.childElementCount >= ROWS_MAX;
+    }
+
+    /** More rows: below these, or in their place if there are many. */
+    offer(next) {
+        const full = this.full();
+        const more = button(full ? "Next page" : "Show more", () => {
+            more.disabled = true; // it is loaded once
+            if (full) {
+                scrollTo(0, 0);
+            }
+            this.load(next);
         });
-        if (more) {
+        fill(this.more, full && button("First page", () => this.load()), more);
+        if (!full) {
             this.seen.observe(more);
         }
-        fill(this.more, more || !this.rows.childElementCount
-            && el("p", {class: "empty"},
-                "Nothing here. Drop files to upload them."));
     }
 
     tick(label, what) {

@@ -34,7 +34,8 @@ function pathOf(bucket, key, sent) {
         return "/";
     }
     if ([bucket, key].some(name => name === "." || name === "..")) {
-        throw new Error(`Browsers cannot ask for what is named “${key || bucket}”.`);
+        throw new Error("Browsers cannot ask for what is named "
+            + `“${key || bucket}”.`);
     }
     const dots = /(^|\/)\.\.?(\/|$)/.test(key);
     return `/${uriEncode(bucket)}${key === "" ? "" : "/"}`

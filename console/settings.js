@@ -93,7 +93,7 @@ const DOCUMENTS = [
 ];
 
 export function showSettings(main, {bucket}, signal) {
-    fill(main,
+    fill(main, el("h1", {class: "hidden"}, `Rules of ${bucket}`),
         el("div", {class: "title"},
             el("nav", {class: "crumbs", "aria-label": "Path"},
                 el("a", {href: "#/buckets"}, "Buckets"), " / ",

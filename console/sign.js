@@ -8,7 +8,7 @@ const ALGORITHM = "AWS4-HMAC-SHA256";
 const HMAC = {name: "HMAC", hash: "SHA-256"};
 const encoder = new TextEncoder();
 
-export const UNSIGNED = "UNSIGNED-PAYLOAD";
+const UNSIGNED = "UNSIGNED-PAYLOAD";
 
 export function importSecret(secret) {
     return hmacKey(encoder.encode("AWS4" + secret));
@@ -53,7 +53,7 @@ export function canonicalQuery(query) {
 }
 
 /** "20130524T000000Z" */
-export function timestamp(when) {
+function timestamp(when) {
     return when.toISOString().replace(/[-:]|\.\d{3}/g, "");
 }
 
@@ -65,7 +65,7 @@ function sortedHeaders(headers) {
 }
 
 /** request: {method, path (encoded), query, headers, payload (its hash)} */
-export function canonicalRequest({method, path, query, headers, payload}) {
+function canonicalRequest({method, path, query, headers, payload}) {
     const sorted = sortedHeaders(headers);
     return [method, path, canonicalQuery(query),
         ...sorted.map(pair => pair.join(":")), "",

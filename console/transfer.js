@@ -15,7 +15,7 @@ const PARTS_AT_ONCE = 3;
 const ATTEMPTS = 6;
 
 /** Bytes of each part but the last: whole MiB, and no more than 10,000. */
-export function partSize(size) {
+function partSize(size) {
     return Math.max(PART, Math.ceil(size / PARTS_MAX / MIB) * MIB);
 }
 
