@@ -26,17 +26,20 @@ struct leveldb_kv {
     leveldb_filterpolicy_t *filter;
     leveldb_readoptions_t *read;
     leveldb_writeoptions_t *write;
+    struct tidy *tidy;
 };
 
 struct leveldb_kv_iterator {
     struct kv_iterator iterator;
     leveldb_iterator_t *it;
+    struct tidy *tidy;
 };
 
 static void leveldb_kv_close(struct kv *kv)
 {
     struct leveldb_kv *self = (struct leveldb_kv *)kv;
 
+    tidy_free(self->tidy);
     if (self->db != NULL) {
         leveldb_close(self->db);
     }
@@ -146,8 +149,11 @@ static void leveldb_kv_seek(struct kv_iterator *iterator, struct slice key)
 {
     struct leveldb_kv_iterator *self = (struct leveldb_kv_iterator *)iterator;
 
+    uint64_t began = clock_monotonic_us();
+
     leveldb_iter_seek(self->it, (const char *)key.data, key.size);
     settle(self);
+    tidy_after_seek(self->tidy, began, key, &iterator->here);
 }
 
 static void leveldb_kv_next(struct kv_iterator *iterator)
@@ -171,6 +177,7 @@ static struct kv_iterator *leveldb_kv_iterate(struct kv *kv)
 
     iterator->iterator.ops = &ops;
     iterator->it = leveldb_create_iterator(self->db, self->read);
+    iterator->tidy = self->tidy;
     return &iterator->iterator;
 }
 
@@ -242,8 +249,14 @@ static int open_database(struct leveldb_kv *self, const char *directory,
         leveldb_kv_close(&self->kv);
         return -EIO;
     }
+    self->tidy = tidy_new(self->db, self->read);
     *kv = &self->kv;
     return 0;
+}
+
+struct tidy *leveldb_tidy(struct kv *kv)
+{
+    return ((struct leveldb_kv *)kv)->tidy;
 }
 
 /* A line of the property "leveldb.stats" for each level that has something:

@@ -119,6 +119,22 @@ int leveldb_open_unsynced(struct io *io, struct leveldb_env_t *env,
 /* Removes the database; 0 if there is none. */
 int leveldb_wipe(struct leveldb_env_t *env, const char *directory);
 
+/* --- tidy.c: seeks over what was deleted
+ * ------------------------------------*/
+struct leveldb_t;
+struct leveldb_readoptions_t;
+struct tidy;
+struct tidy *tidy_new(struct leveldb_t *db,
+                      const struct leveldb_readoptions_t *read);
+void tidy_free(struct tidy *tidy); /* waits; NULL is allowed */
+/* A seek from `from`, begun at that monotonic time, has led here. Does not
+ * wait. Thread-safe. */
+void tidy_after_seek(struct tidy *tidy, uint64_t began, struct slice from,
+                     const struct kv_here *here);
+/* Takes every seek for a slow one: for tests. */
+void tidy_always(struct tidy *tidy);
+struct tidy *leveldb_tidy(struct kv *kv);
+
 /* --- log_tail.c: LevelDB's logs --------------------------------------------*/
 /* How many bytes of a log are whole records: `size`, or fewer if the last one
  * is in pieces. -EBADMSG if a record begins behind the damage, which begins

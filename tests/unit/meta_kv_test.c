@@ -510,6 +510,75 @@ static void test_damaged_block_ends_a_scan(void **state)
     assert_in_range(hidden, 1, 200);
 }
 
+static uint64_t table_files(struct kv *kv)
+{
+    struct kv_statistics statistics;
+    uint64_t files = 0;
+
+    assert_true(kv_statistics(kv, &statistics));
+    for (unsigned level = 0; level < KV_LEVELS; level++) {
+        files += statistics.levels[level].files;
+    }
+    return files;
+}
+
+static void change_keys(struct fixture *f, unsigned kind)
+{
+    struct kv_batch *batch = kv_batch_new();
+    char key[9];
+
+    for (unsigned i = 0; i < 1000; i++) {
+        snprintf(key, sizeof(key), "P%07u", i);
+        if (kind == KV_PUT) {
+            kv_batch_put(batch, slice_from_string(key), SLICE_LITERAL("part"));
+        } else {
+            kv_batch_delete(batch, slice_from_string(key));
+        }
+    }
+    assert_int_equal(kv_commit(f->kv, batch), 0);
+    kv_batch_free(batch);
+    assert_int_equal(f->kv->ops->checkpoint(f->kv), 0);
+}
+
+static void seek_once(struct fixture *f, const char *key, bool found)
+{
+    struct kv_iterator *it = kv_iterate(f->kv);
+
+    kv_seek(it, slice_from_string(key));
+    assert_int_equal(kv_valid(it), found);
+    assert_int_equal(kv_error(it), 0);
+    kv_iterator_free(it);
+}
+
+/* What is left of keys that are gone goes when a seek over it is slow. */
+static void test_slow_seek_compacts(void **state)
+{
+    struct fixture *f = *state;
+
+    kv_close(f->kv);
+    open_table(f);
+    change_keys(f, KV_PUT);
+    change_keys(f, KV_DELETE);
+    assert_in_range(table_files(f->kv), 1, 4);
+    seek_once(f, "O", false);
+    kv_close(f->kv); /* would wait for it */
+    open_table(f);
+    assert_in_range(table_files(f->kv), 1, 4);
+    tidy_always(leveldb_tidy(f->kv));
+    seek_once(f, "O", false);
+    kv_close(f->kv);
+    open_table(f);
+    assert_int_equal(table_files(f->kv), 0);
+
+    /* And nothing else. */
+    change_keys(f, KV_PUT);
+    tidy_always(leveldb_tidy(f->kv));
+    seek_once(f, "O", true);
+    kv_close(f->kv);
+    open_table(f);
+    seek_once(f, "P0000999", true);
+}
+
 #define BOTH(test)                                                             \
     {#test " (memory)", test, setup_memory, teardown, NULL},                   \
     {                                                                          \
@@ -537,6 +606,7 @@ int main(void)
         ONE(test_second_open_is_refused, leveldb),
         ONE(test_damaged_store_is_refused, leveldb),
         ONE(test_damaged_block_ends_a_scan, leveldb),
+        ONE(test_slow_seek_compacts, leveldb),
         ONE(test_poisoned_after_failure, memory),
     };
 
