@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Many connections: slow readers beside fast ones, slow writers, idle ones;
-and small objects by the hundred thousand.
+"""Many connections: slow readers beside fast ones, slow writers, both at once,
+idle ones; small objects by the hundred thousand, and one of 5 GiB.
 
     make bench-connections      (or: build/venv/bin/python bench/connections.py)
     bench/connections.py readers --slow 2000 --rounds 5
@@ -23,7 +23,8 @@ import subprocess
 import tempfile
 import time
 
-from run import KIB, MIB, Report, cpu_seconds, median, wrk
+from run import (KIB, MIB, Client, Report, at_once, cpu_seconds, median,
+                 wrk)
 from stack import Signer, Stack, pattern, peak_rss
 
 RATE, TURNS = 64 * KIB, 4  # bytes of each slow one, and turns, per second
@@ -205,6 +206,68 @@ def bench_writers(stack, options, report):
                         "workers_mib": most[1], "slow_kib_s": median(rates)})
 
 
+def bench_both(stack, options, report):
+    """As many slow readers as slow writers, all at once: what it holds."""
+    signer = Signer(stack)
+    count = options.slow // 2
+    reading = requests(signer, "GET", ["/bench/slow"] * count)
+    writing = requests(signer, "PUT", [f"/bench/b{i}" for i in range(count)],
+                       f"Content-Length: {SLOW_UPLOAD}\r\n")
+    before = memory(stack)
+    with (Slow(read_slowly, stack, reading) as readers,
+          Slow(write_slowly, stack, writing) as writers):
+        used, rates = [], []
+        for _ in range(SLOW_UPLOAD // RATE // 4):
+            rates.append((readers.look(1)[0], writers.look(1)[0]))
+            used.append(memory(stack))
+    after = memory(stack)
+    s3d, workers = (max(column) for column in zip(*used))
+    read, written = (median(column) for column in zip(*rates))
+    print(f"{count} slow readers and {count} slow writers at once: "
+          f"{read} and {written} KiB/s each; s3d {s3d} MiB, workers {workers} "
+          f"MiB at most; before {before[0]} and {before[1]}, after {after[0]} "
+          f"and {after[1]} MiB, load {load()}", flush=True)
+    report.rows.append({"what": f"{count} slow readers and writers",
+                        "s3d_mib": s3d, "workers_mib": workers,
+                        "read_kib_s": read, "written_kib_s": written})
+
+
+def bench_large(stack, options, report):
+    """The largest single PUT, and its GET."""
+    size = options.large * MIB
+    body = stack.directory / "body"
+    with open(body, "wb") as file:
+        for _ in range(options.large):
+            file.write(pattern(MIB))
+    client, start = Client(stack), time.perf_counter()
+    client.request("PUT", "/bench/large", body=body)
+    put = time.perf_counter() - start
+    body.unlink()
+    s3d, workers = memory(stack)
+    peaks = [peak_rss(pid) // MIB
+             for pid in (stack.s3d.pid, *stack.worker_pids())]
+    url, got = Signer(stack).url("GET", "/bench/large"), 0
+    start = time.perf_counter()
+    with socket.create_connection(("127.0.0.1", stack.port)) as s:
+        s.sendall(f"GET {url} HTTP/1.0\r\nHost: {Signer(stack).host}"
+                  "\r\n\r\n".encode())
+        room = bytearray(MIB)
+        while size_now := s.recv_into(room):
+            got += size_now
+    get = time.perf_counter() - start
+    if not size <= got < size + 4 * KIB:
+        raise RuntimeError(f"{got} bytes of {size}")
+    row = {"what": f"{options.large} MiB in one PUT",
+           "put_mib_s": round(options.large / put),
+           "get_mib_s": round(options.large / get),
+           "s3d_mib_after_put": s3d, "workers_mib_after_put": workers,
+           "peaks_of_put_mib": peaks,
+           "peaks_mib": [peak_rss(pid) // MIB for pid in
+                         (stack.s3d.pid, *stack.worker_pids())]}
+    report.rows.append(row)
+    print(f"{row}, load {load()}", flush=True)
+
+
 def bench_idle(stack, options, report):
     """Connections that have had an answer and wait."""
     signer = Signer(stack)
@@ -247,20 +310,24 @@ def used_bytes(path):
                               capture_output=True, text=True).stdout.split()[0])
 
 
-def file_beside(directory, count):
-    """As many files of 1 KiB: bytes of each on disk, and files a second."""
+def write_files(directory, count):
+    block = pattern(KIB)
     directory.mkdir()
-    block, start = pattern(KIB), time.perf_counter()
     for i in range(count):
-        if i % 1000 == 0:
-            folder = directory / f"{i // 1000}"
-            folder.mkdir()
-        (folder / f"{i}").write_bytes(block)
-    os.sync()
-    rate = count / (time.perf_counter() - start)
-    size = used_bytes(directory) / count
+        with open(directory / f"{i}", "wb", buffering=0) as file:
+            file.write(block)
+            os.fsync(file.fileno())
+
+
+def file_beside(directory, count):
+    """As many files of 1 KiB, each synced, by 64 writers: bytes of each on
+    disk, and files a second."""
+    directory.mkdir()
+    seconds = at_once([lambda d=directory / str(n): write_files(d, count // 64)
+                       for n in range(64)])
+    size = used_bytes(directory) / (count // 64 * 64)
     shutil.rmtree(directory)
-    return size, rate
+    return size, count // 64 * 64 / seconds
 
 
 def bench_small(stack, options, report):
@@ -287,19 +354,22 @@ def bench_small(stack, options, report):
     size = (used_bytes(stack.directory) - before) / stored
     peak = peak_rss(stack.s3d.pid) // MIB
     file_size, file_rate = file_beside(stack.directory / "files",
-                                       min(stored, 100000))
+                                       min(stored, 20000))
     print(f"{stored} objects of 1 KiB: {rate:.0f} a second, {size:.0f} bytes "
           f"each on the drives, metadata included; a file of 1 KiB takes "
-          f"{file_size:.0f} bytes ({file_rate:.0f} a second, unsynced); peak "
+          f"{file_size:.0f} bytes ({file_rate:.0f} a second, each synced, by "
+          f"as many writers: ratio {rate / file_rate:.2f}); peak "
           f"RSS of s3d {peak} MiB, load {load()}", flush=True)
     assert objects == 5000
     report.rows.append({"what": "1 KiB objects", "objects": stored,
                         "per_second": rate, "bytes_each": size,
-                        "file_bytes_each": file_size, "s3d_peak_mib": peak})
+                        "file_bytes_each": file_size,
+                        "files_per_second": file_rate, "s3d_peak_mib": peak})
 
 
 BENCHES = {"readers": bench_readers, "writers": bench_writers,
-           "idle": bench_idle, "small": bench_small}
+           "both": bench_both, "idle": bench_idle, "small": bench_small,
+           "large": bench_large}
 
 
 def main():
@@ -310,6 +380,8 @@ def main():
     parser.add_argument("--slow", type=int, default=2000)
     parser.add_argument("--idle", type=int, default=10000)
     parser.add_argument("--objects", type=int, default=100000)
+    parser.add_argument("--large", type=int, default=5120,
+                        help="MiB of the large object")
     parser.add_argument("--body-memory", default="256M")
     parser.add_argument("--json", type=pathlib.Path)
     options = parser.parse_args()
