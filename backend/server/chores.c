@@ -3,10 +3,12 @@
  */
 #include "s3/s3.h"
 #include "server/private.h"
+#include <malloc.h>
 #include <string.h>
 
 #define SECOND_MS 1000ull
 #define HOUR_MS   (3600 * SECOND_MS)
+#define CALM_MS   (10 * SECOND_MS) /* without a burst: one is over */
 
 struct chore_kind {
     uint64_t every_ms;
@@ -53,10 +55,34 @@ static void look_at_drives(struct server *server)
     cluster_look_at_drives(&server->cluster);
 }
 
+static bool burst_is_over(struct server *server)
+{
+    const uint64_t now = uv_now(&server->loop);
+    if (memory_short()) {
+        server->memory_short_ms = now;
+    }
+    if (server->memory_short_ms == 0 ||
+        now - server->memory_short_ms < CALM_MS) {
+        return false;
+    }
+    server->memory_short_ms = 0;
+    return true;
+}
+
+/* What a thousand slow uploads have had, malloc() would keep for good. */
+static void trim_memory(struct server *server)
+{
+    (void)server;
+    malloc_trim(0);
+}
+
 static const struct chore_kind kinds[SERVER_CHORES] = {
-    {SECOND_MS, logs_due, deliver_logs}, {HOUR_MS, NULL, forget_completed},
-    {SECOND_MS, NULL, mend_mirrors},     {SECOND_MS, rewrap_due, rewrap},
+    {SECOND_MS, logs_due, deliver_logs},
+    {HOUR_MS, NULL, forget_completed},
+    {SECOND_MS, NULL, mend_mirrors},
+    {SECOND_MS, rewrap_due, rewrap},
     {SECOND_MS, NULL, look_at_drives},
+    {SECOND_MS, burst_is_over, trim_memory},
 };
 
 static void chore_run(struct job *job)

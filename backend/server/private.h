@@ -314,7 +314,7 @@ void listener_check_passed(const struct listener *listeners, unsigned count);
 #define SERVER_SIGNALS 4
 /* --- chores (chores.c): what is done now and then, on a pool thread
  * ---------*/
-#define SERVER_CHORES 5
+#define SERVER_CHORES 6
 struct chore {
     struct job job;
     struct server *server;
@@ -354,6 +354,7 @@ struct server {
     uv_async_t feed; /* of events: it has something for somebody */
     struct s3_rewrap *rewrap;
     struct chore chores[SERVER_CHORES];
+    uint64_t memory_short_ms; /* when it last was; 0: not since it was trimmed */
     struct care_seen care_seen;
     uint64_t started_ms;
     uint32_t usable; /* drives, as last told to the workers */
