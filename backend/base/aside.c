@@ -1,5 +1,8 @@
-/* Threads that compute for others: as many as there are processors, begun when
- * there is something to do. */
+/*
+ * Threads that compute for others, begun when there is something to do: half as
+ * many as there are processors, since those who wait for them compute as much.
+ * What comes while all are busy is done together.
+ */
 #include "base/base.h"
 
 #include <pthread.h>
@@ -25,37 +28,45 @@ static void enqueue(struct aside *job)
     pool.queued++;
 }
 
-/* With the mutex. */
-static struct aside *dequeue(void)
+/* With the mutex: the first ones that are of one kind. */
+static unsigned dequeue(struct aside *jobs[ASIDE_TOGETHER])
 {
-    struct aside *job = pool.first;
+    unsigned count = 0;
 
-    pool.first = job->next;
+    while (pool.first != NULL && count < ASIDE_TOGETHER &&
+           (count == 0 || pool.first->run == jobs[0]->run)) {
+        jobs[count] = pool.first;
+        pool.first = jobs[count]->next;
+        count++;
+    }
     if (pool.first == NULL) {
         pool.last = &pool.first;
     }
-    pool.queued--;
-    return job;
+    pool.queued -= count;
+    return count;
 }
 
 static void *compute(void *unused)
 {
     pthread_mutex_lock(&pool.mutex);
     for (;;) {
-        struct aside *job;
-        bool more;
+        struct aside *jobs[ASIDE_TOGETHER];
+        bool more[ASIDE_TOGETHER];
+        unsigned count;
 
         while (pool.first == NULL) {
             pool.idle++;
             pthread_cond_wait(&pool.filled, &pool.mutex);
             pool.idle--;
         }
-        job = dequeue();
+        count = dequeue(jobs);
         pthread_mutex_unlock(&pool.mutex);
-        more = job->run(job);
+        jobs[0]->run(jobs, count, more);
         pthread_mutex_lock(&pool.mutex);
-        if (more) {
-            enqueue(job); /* this thread takes the next one: wakes nobody */
+        for (unsigned i = 0; i < count; i++) {
+            if (more[i]) {
+                enqueue(jobs[i]); /* this thread takes the next: wakes nobody */
+            }
         }
     }
     return unused;
@@ -63,12 +74,12 @@ static void *compute(void *unused)
 
 static unsigned limit(void)
 {
-    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    long half = sysconf(_SC_NPROCESSORS_ONLN) / 2;
 
-    if (processors < 1) {
+    if (half < 1) {
         return 1;
     }
-    return processors < (long)THREADS_MAX ? (unsigned)processors : THREADS_MAX;
+    return half < (long)THREADS_MAX ? (unsigned)half : THREADS_MAX;
 }
 
 /* With the mutex. */

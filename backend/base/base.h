@@ -205,11 +205,12 @@ void phase_add(enum phase phase, uint64_t began_us);
 void phases_take(struct phases *phases);
 
 /* --- computing aside (aside.c) ----------------------------------------------
- * Runs the job soon, in another thread, and again, in turn with all others, as
- * long as it returns true. When it returns false it may be gone, or started
- * anew. It must not wait. */
+ * Runs the job soon, in another thread, together with others of its kind that
+ * wait, and again, in turn with all others, as long as `more` is set for it. If
+ * that is false it may be gone, or started anew. It must not wait. */
+#define ASIDE_TOGETHER 8u /* jobs at most */
 struct aside {
-    bool (*run)(struct aside *job);
+    void (*run)(struct aside *jobs[], unsigned count, bool more[]);
     struct aside *next;
 };
 void aside_start(struct aside *job);

@@ -1,5 +1,5 @@
-/* Several hashes over one pass of the bytes: OpenSSL's and ISA-L's. */
-#include "base/base.h"
+/* Several hashes over one pass of the bytes: OpenSSL's, ISA-L's and our MD5. */
+#include "base/md5.h"
 
 #include <isa-l/crc.h>
 #include <openssl/evp.h>
@@ -12,9 +12,12 @@
 #define ASIDE_LEAST (32u << 10) /* bytes worth to wake another thread */
 #define ASIDE_MAX   8u          /* pieces that wait for it */
 
+_Static_assert(ASIDE_TOGETHER <= MD5_LANES, "a lane for each");
+
 struct digester {
     unsigned digests;
-    EVP_MD_CTX *md5, *sha1, *sha256;
+    struct md5 md5;
+    EVP_MD_CTX *sha1, *sha256;
     uint32_t crc32, crc32c;
     uint64_t crc64;
 
@@ -50,7 +53,7 @@ struct digester *digester_new(unsigned digests)
     digester->digests = digests;
     pthread_mutex_init(&digester->mutex, NULL);
     pthread_cond_init(&digester->taken, NULL);
-    digester->md5 = start(digests & DIGEST_MD5, EVP_md5());
+    md5_init(&digester->md5);
     digester->sha1 = start(digests & DIGEST_SHA1, EVP_sha1());
     digester->sha256 = start(digests & DIGEST_SHA256, EVP_sha256());
     return digester;
@@ -98,8 +101,8 @@ void digester_update(struct digester *digester, const void *data, size_t size)
     while (size > 0) {
         size_t n = size < PIECE ? size : PIECE;
 
-        if (digester->md5) {
-            EVP_DigestUpdate(digester->md5, p, n);
+        if (digester->digests & DIGEST_MD5) {
+            md5_update(&digester->md5, p, n);
         }
         update_others(digester, p, n);
         p += n;
@@ -109,21 +112,41 @@ void digester_update(struct digester *digester, const void *data, size_t size)
 
 /* --- aside -----------------------------------------------------------------*/
 
-static bool feed_md5(struct aside *job)
+static struct digester *from_job(struct aside *job)
 {
-    struct digester *digester =
-        (struct digester *)((char *)job - offsetof(struct digester, job));
-    struct waiting *first = &digester->waiting[digester->first];
+    return (struct digester *)((char *)job - offsetof(struct digester, job));
+}
+
+/* True if more pieces wait. If not, the digester may be gone. */
+static bool end_first(struct digester *digester)
+{
     bool more;
 
-    EVP_DigestUpdate(digester->md5, first->data, first->size);
-    memory_drop(first->memory);
+    memory_drop(digester->waiting[digester->first].memory);
     pthread_mutex_lock(&digester->mutex);
     digester->first = (digester->first + 1) % ASIDE_MAX;
     more = --digester->count > 0;
     pthread_cond_signal(&digester->taken);
     pthread_mutex_unlock(&digester->mutex);
     return more;
+}
+
+/* The first piece of each. */
+static void feed_md5(struct aside *jobs[], unsigned count, bool more[])
+{
+    struct md5_piece pieces[ASIDE_TOGETHER];
+
+    for (unsigned i = 0; i < count; i++) {
+        struct digester *digester = from_job(jobs[i]);
+        const struct waiting *first = &digester->waiting[digester->first];
+
+        pieces[i] =
+            (struct md5_piece){&digester->md5, first->data, first->size};
+    }
+    md5_update_many(pieces, count);
+    for (unsigned i = 0; i < count; i++) {
+        more[i] = end_first(from_job(jobs[i]));
+    }
 }
 
 static void start_md5(struct digester *digester, struct memory *memory,
@@ -140,10 +163,22 @@ static void start_md5(struct digester *digester, struct memory *memory,
     pthread_mutex_unlock(&digester->mutex);
 }
 
+/* Nothing waits, or is being fed. */
+static bool is_idle(struct digester *digester)
+{
+    bool idle;
+
+    pthread_mutex_lock(&digester->mutex);
+    idle = digester->count == 0;
+    pthread_mutex_unlock(&digester->mutex);
+    return idle;
+}
+
 void digester_update_aside(struct digester *digester, struct memory *memory,
                            const void *data, size_t size)
 {
-    if (digester->md5 == NULL || size < ASIDE_LEAST) {
+    if (!(digester->digests & DIGEST_MD5) ||
+        (size < ASIDE_LEAST && is_idle(digester))) {
         digester_update(digester, data, size);
         return;
     }
@@ -168,7 +203,8 @@ size_t digester_final(struct digester *digester, enum digest which,
 
     switch (which) {
     case DIGEST_MD5:
-        return finish(digester->md5, out);
+        md5_final(&digester->md5, out);
+        return MD5_SIZE;
     case DIGEST_SHA1:
         return finish(digester->sha1, out);
     case DIGEST_SHA256:
@@ -195,7 +231,6 @@ void digester_free(struct digester *digester)
     wait_aside(digester, 0);
     pthread_cond_destroy(&digester->taken);
     pthread_mutex_destroy(&digester->mutex);
-    EVP_MD_CTX_free(digester->md5);
     EVP_MD_CTX_free(digester->sha1);
     EVP_MD_CTX_free(digester->sha256);
     free(digester);
