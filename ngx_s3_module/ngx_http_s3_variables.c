@@ -101,28 +101,28 @@ static ngx_int_t
 ngx_http_s3_operation_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
 {
-    ngx_http_s3_ctx_t          *ctx;
-    const ProtobufCEnumValue   *value;
+    char               *name;
+    ngx_http_s3_ctx_t  *ctx;
 
     ctx = ngx_http_s3_find_ctx(r);
 
-    value = NULL;
-
-    if (ctx && ctx->route.operation) {
-        value = protobuf_c_enum_descriptor_get_value(
-                         &wire__operation__descriptor, ctx->route.operation);
-    }
-
-    if (value == NULL) {
+    if (ctx == NULL || ctx->route.operation == 0) {
         v->not_found = 1;
         return NGX_OK;
     }
 
-    v->len = ngx_strlen(value->name);
+    name = ngx_pnalloc(r->pool, OPERATION_NAME_SIZE);
+    if (name == NULL) {
+        return NGX_ERROR;
+    }
+
+    operation_name(ctx->route.operation, name);
+
+    v->len = ngx_strlen(name);
     v->valid = 1;
     v->no_cacheable = 0;
     v->not_found = 0;
-    v->data = (u_char *) value->name;
+    v->data = (u_char *) name;
 
     return NGX_OK;
 }

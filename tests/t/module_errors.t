@@ -100,7 +100,7 @@ is($t->put('/direct/k', body => 'x')->{status}, 200, 's3_pass to a socket');
 is($t->get('/direct/k')->{body}, 'x', 'without an upstream block');
 
 $r = $t->get('/bkt/nosuch');
-my $line = "$r->{headers}{'x-amz-request-id'} GET_OBJECT bkt nosuch "
+my $line = "$r->{headers}{'x-amz-request-id'} GetObject bkt nosuch "
     . "$t->{access_key} NoSuchKey\n";
 $t->wait_for('the variables in the log',
     sub { index($t->read_file('s3.log'), $line) >= 0 });

@@ -258,7 +258,7 @@ my $good = grep { $t->read_response($_)->{body} eq $big } @sockets;
 is($good, 60, 'sixty clients have the object');
 $t->wait_for('its log', sub { $t->read_file('origin.log') });
 is(scalar(my @lines = split /\n/, $t->read_file('origin.log')), 1, 'one of them read it');
-is($lines[0], '200 /app/origin/big.png GET_FILE web big.png', 'and the log says what');
+is($lines[0], '200 /app/origin/big.png GetFile web big.png', 'and the log says what');
 $t->put('/web/big.png', body => 'new', headers => [ $brief ]);
 $t->wait_for('a second', sub {
     $r = from('cache', 'GET', '/big.png');
