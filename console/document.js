@@ -20,11 +20,11 @@ function readable(source) {
 
 /** target: what names the bucket or the object, as send() takes it. */
 export async function editor(target, [label, subresource, about, example,
-    removable]) {
+    removable], rows = 16) {
     const {bucket, key} = target;
     const request = {...target, query: {...target.query, [subresource]: ""}};
     const errors = el("div", {role: "status"});
-    const text = el("textarea", {rows: 16, spellcheck: "false",
+    const text = el("textarea", {rows, spellcheck: "false",
         "aria-label": label, autocapitalize: "off"});
     const state = el("p", {class: "dim"});
 

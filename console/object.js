@@ -1,15 +1,18 @@
-// One object: what it looks like, its headers, tags and versions, a link.
+// One object: what it looks like, its headers, tags, locks and versions, a
+// link.
 
 import {deleteObject, everything, link, listVersions, readTags, send,
     writeTags} from "./s3.js";
 import {attempt, button, el, field, fill, live, loading, problem, toast}
     from "./dom.js";
 import {confirm, copyable, dialog} from "./dialog.js";
+import {editor} from "./document.js";
 import {tabs} from "./tabs.js";
 import {uriEncode} from "./sign.js";
 import {bytes, date} from "./format.js";
 
 const TEXT_MAX = 64 << 10; // bytes of a text that are shown
+const MONTH = 30 * 86400000; // milliseconds
 const WATCH_SECONDS = 4 * 3600; // that a film may be watched
 const TEXT_TYPES = new RegExp("^(text/|.*\\+(json|xml)$"
     + "|application/(json|xml|javascript|x-(sh|yaml|ndjson)))");
@@ -81,6 +84,25 @@ async function tags({bucket, key, version}) {
     }}, rows, el("div", {class: "actions"},
         button("Add a tag", () => rows.append(tagRow("", ""))),
         el("button", {type: "submit", class: "primary"}, "Save")));
+}
+
+// --- Object Lock ------------------------------------------------------------
+
+const LOCKS = [
+    ["Retention", "retention", "Until when this version cannot be deleted.",
+        () => `<Retention>
+  <Mode>GOVERNANCE</Mode>
+  <RetainUntilDate>${new Date(Date.now() + MONTH).toISOString()}</RetainUntilDate>
+</Retention>`, false],
+    ["Legal hold", "legal-hold", "Holds it back from deletion while it is on.",
+        () => `<LegalHold>
+  <Status>ON</Status>
+</LegalHold>`, false],
+];
+
+function locks({bucket, key, version}) {
+    const target = {bucket, key, query: {versionId: version}};
+    return Promise.all(LOCKS.map(document => editor(target, document, 4)));
 }
 
 // --- versions ---------------------------------------------------------------
@@ -189,7 +211,7 @@ export async function showObject(bucket, object, changed) {
     if (mine.headers) {
         all.unshift(["Preview", () => preview(mine)],
             ["Details", () => details(mine)], ["Tags", () => tags(mine)]);
-        all.push(["Share", () => share(mine)]);
+        all.push(["Lock", () => locks(mine)], ["Share", () => share(mine)]);
     }
     fill(body, tabs(all), mine.headers && el("div", {class: "actions"},
         button("Download", () => attempt(

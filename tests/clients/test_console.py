@@ -486,6 +486,13 @@ top.hacked = 1; parent.hacked = 1;</script><rect width="9" height="9"/></svg>"""
     view.reads("InvalidBucketName")
     assert view.page.evaluate("window.hacked ?? null") is None
     view.check()
+    # Where an operator has forgotten the sandbox, the page says so.
+    view.page.evaluate("import('./session.js').then(m => {"
+                       " m.session().identity.sandbox = false; })")
+    view.go("#/buckets")
+    view.reads("add_header Content-Security-Policy sandbox always;")
+    view.page.evaluate("import('./session.js').then(m => {"
+                       " m.session().identity.sandbox = true; })")
     # Opened by itself, an object has no origin, and runs nothing.
     alone = view.page.browser.page()
     alone.goto(view.page.evaluate("import('./s3.js').then(m => m.link("
