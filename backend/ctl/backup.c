@@ -3,6 +3,7 @@
  * here, where whoever asked for them may write.
  */
 #include "ctl/ctl.h"
+#include "ctl/show.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -24,12 +25,6 @@ static char *path_in(const char *directory, const char *name)
     buffer_printf(&path, "%s/%s", directory, name);
     buffer_append(&path, "", 1);
     return (char *)path.data;
-}
-
-static const char *text(const json_t *object, const char *name)
-{
-    const char *value = json_string_value(json_object_get(object, name));
-    return value != NULL ? value : "";
 }
 
 /* --- a file ----------------------------------------------------------------*/
@@ -56,45 +51,55 @@ static int publish(FILE *file, const char *temporary, const char *path,
     return sync_directory(directory);
 }
 
-static void print_created(const char *path, json_t *result, off_t size,
-                          bool json)
-{
-    const json_int_t commit =
-        json_integer_value(json_object_get(result, "commit"));
-    if (!json) {
-        printf("%s: up to commit %lld, %lld bytes\n", path, (long long)commit,
-               (long long)size);
-        return;
-    }
-    json_object_set_new(result, "file", json_string(path));
-    json_object_set_new(result, "size", json_integer((json_int_t)size));
-    json_dumpf(result, stdout, JSON_INDENT(2));
-    putchar('\n');
-}
-
 /* What a command gives; *result is NULL, or to be freed. */
 struct order {
     const char *socket, *command;
     const json_t *arguments;
     const char *directory;
-    bool json;
+    bool json, watch;
 };
+
+static void print_created(const struct order *order, const char *path,
+                          json_t *result, off_t size)
+{
+    if (!order->json) {
+        printf("%s: up to commit %lld, %lld bytes\n", path,
+               show_number(result, "commit"), (long long)size);
+        return;
+    }
+    json_object_set_new(result, "file", json_string(path));
+    json_object_set_new(result, "size", json_integer((json_int_t)size));
+    show_json(result, order->watch ? JSON_COMPACT : JSON_INDENT(2));
+}
+
+/* Nothing is new. */
+static void print_nothing(const struct order *order, const json_t *result)
+{
+    if (order->json && !order->watch &&
+        !json_is_true(json_object_get(result, "gone"))) {
+        show_json(result, JSON_INDENT(2));
+    }
+}
 
 static enum ctl_exit to_file(const struct order *order, FILE *file,
                              const char *temporary, json_t **result)
 {
     const enum ctl_exit status = client_fetch(order->socket, order->command,
                                               order->arguments, file, result);
-    if (status != CTL_OK || !json_is_true(json_object_get(*result, "file"))) {
+    if (status != CTL_OK) {
         return status;
     }
-    char *path = path_in(order->directory, text(*result, "name"));
+    if (!json_is_true(json_object_get(*result, "file"))) {
+        print_nothing(order, *result);
+        return status;
+    }
+    char *path = path_in(order->directory, show_text(*result, "name"));
     struct stat st = {0};
     const int error = publish(file, temporary, path, order->directory);
     if (error != 0) {
         fprintf(stderr, "s3ctl: %s: %s\n", path, strerror(-error));
     } else if (fstat(fileno(file), &st) == 0) {
-        print_created(path, *result, st.st_size, order->json);
+        print_created(order, path, *result, st.st_size);
     }
     free(path);
     return error == 0 ? CTL_OK : CTL_REFUSED;
@@ -119,8 +124,8 @@ static enum ctl_exit to_directory(const struct order *order, json_t **result)
 
 static void print_refused(const json_t *result)
 {
-    if (text(result, "error")[0] != '\0') {
-        fprintf(stderr, "s3ctl: %s\n", text(result, "error"));
+    if (show_text(result, "error")[0] != '\0') {
+        show_error("%s", show_text(result, "error"));
     }
 }
 
@@ -145,7 +150,7 @@ enum ctl_exit run_backup_create(const struct ctl_given *given, char **words)
 {
     json_t *arguments = json_object(), *result = NULL;
     const struct order order = {ctl_socket(given), "backup.create", arguments,
-                                words[0], given->json};
+                                words[0],          given->json,     false};
     const enum ctl_exit status = strcmp(words[0], "-") == 0
                                      ? to_stdout(&order, &result)
                                      : to_directory(&order, &result);
@@ -269,8 +274,8 @@ static enum ctl_exit pull(struct order *order)
 enum ctl_exit run_backup_journal(const struct ctl_given *given, char **words)
 {
     const bool watch = (given->options & CTL_WATCH) != 0;
-    struct order order = {ctl_socket(given), "backup.journal", NULL, words[0],
-                          given->json};
+    struct order order = {ctl_socket(given), "backup.journal", NULL,
+                          words[0],          given->json,      watch};
     enum ctl_exit status = pull(&order);
     while (watch && status == CTL_OK) {
         fflush(stdout);

@@ -172,7 +172,6 @@ static void print_row(struct show *show, const struct bench_result *result)
 static void show_result(void *context, const struct bench_result *result)
 {
     struct show *show = context;
-    struct buffer safe = {0};
     clear_bar(show);
     if (show->json) {
         json_array_append_new(show->results, result_json(result));
@@ -180,9 +179,8 @@ static void show_result(void *context, const struct bench_result *result)
         print_row(show, result);
     }
     if (result->errors > 0) {
-        fprintf(stderr, "s3ctl: %s\n", safe_text(&safe, result->why));
+        show_error("%s", result->why);
     }
-    buffer_free(&safe);
 }
 
 /* `result` is what the whole has come to. */
@@ -207,9 +205,8 @@ static void show_end(struct show *show, const struct bench_options *options,
         json_decref(object);
     }
     if (result != TRANSFER_DONE) {
-        fprintf(stderr, "s3ctl: %s%s%s%s\n", left ? "the bucket " : "",
-                left ? end->bucket : "", left ? " is left: " : "",
-                (const char *)safe.data);
+        show_error("%s%s%s%s", left ? "the bucket " : "",
+                   left ? end->bucket : "", left ? " is left: " : "", end->why);
     }
     buffer_free(&safe);
 }

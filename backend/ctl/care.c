@@ -2,6 +2,7 @@
  * Scrub and heal, for people.
  */
 #include "ctl/ctl.h"
+#include "ctl/show.h"
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -9,25 +10,9 @@
 
 #define BAR_WIDTH 40
 
-static long long number(const json_t *object, const char *name)
-{
-    return json_integer_value(json_object_get(object, name));
-}
-
 static bool is_true(const json_t *object, const char *name)
 {
     return json_is_true(json_object_get(object, name));
-}
-
-static const char *time_text(long long ms, char text[32])
-{
-    const time_t seconds = (time_t)(ms / 1000);
-    struct tm parts;
-    text[0] = '\0';
-    if (gmtime_r(&seconds, &parts) != NULL) {
-        strftime(text, 32, "%Y-%m-%d %H:%M:%S", &parts);
-    }
-    return text;
 }
 
 static void print_redundancy(const json_t *result)
@@ -37,23 +22,24 @@ static void print_redundancy(const json_t *result)
     const char *losses;
     printf("redundancy   %s\n", is_true(result, "fully_redundant")
                                     ? "full: proven by the last scrub"
-                                : number(ledger, "queued") > 0
+                                : show_number(ledger, "queued") > 0
                                     ? "reduced"
                                     : "not proven: no scrub has passed since "
                                       "the drives changed, or one is away");
-    printf("drives       %lld of %lld usable\n", number(result, "drives_ok"),
-           number(result, "drives"));
+    printf("drives       %lld of %lld usable\n",
+           show_number(result, "drives_ok"), show_number(result, "drives"));
     json_object_foreach(left, losses, count)
     {
         printf("blobs        %lld bear the loss of %s more\n",
                (long long)json_integer_value(count), losses);
     }
-    if (number(ledger, "unreadable") > 0) {
+    if (show_number(ledger, "unreadable") > 0) {
         printf("blobs        %lld UNREADABLE: too few shards are there\n",
-               number(ledger, "unreadable"));
+               show_number(ledger, "unreadable"));
     }
-    if (number(ledger, "waiting") > 0) {
-        printf("waiting      %lld, for a drive\n", number(ledger, "waiting"));
+    if (show_number(ledger, "waiting") > 0) {
+        printf("waiting      %lld, for a drive\n",
+               show_number(ledger, "waiting"));
     }
 }
 
@@ -64,27 +50,28 @@ void print_heal(const json_t *result, const char *argument)
     (void)argument;
     print_redundancy(result);
     printf("healing      %lld now, %lld done, %lld bytes written",
-           number(heal, "active"), number(heal, "healed"),
-           number(heal, "bytes"));
+           show_number(heal, "active"), show_number(heal, "healed"),
+           show_number(heal, "bytes"));
     if (json_object_get(heal, "estimate_seconds") != NULL) {
-        printf(", about %lld s to go", number(heal, "estimate_seconds"));
+        printf(", about %lld s to go", show_number(heal, "estimate_seconds"));
     }
     printf("\ntoday        %lld shards bad, %lld rebuilt (%lld bytes)\n",
-           number(today, "shards_bad"), number(today, "shards_repaired"),
-           number(today, "bytes_repaired"));
+           show_number(today, "shards_bad"),
+           show_number(today, "shards_repaired"),
+           show_number(today, "bytes_repaired"));
 }
 
 static void print_pass(const char *name, const json_t *pass)
 {
-    char text[32];
+    char text[SHOW_SIZE];
     if (pass == NULL) {
         return;
     }
     printf("%-12s began %s: %lld blobs, %lld bytes; %lld shards bad, "
            "%lld references dangle\n",
-           name, time_text(number(pass, "started_ms"), text),
-           number(pass, "blobs"), number(pass, "bytes"),
-           number(pass, "shards_bad"), number(pass, "dangling"));
+           name, show_time(show_number(pass, "started_ms"), text),
+           show_number(pass, "blobs"), show_number(pass, "bytes"),
+           show_number(pass, "shards_bad"), show_number(pass, "dangling"));
 }
 
 static void print_dangling(const json_t *pass)
@@ -93,12 +80,10 @@ static void print_dangling(const json_t *pass)
     const json_t *object;
     json_array_foreach(json_object_get(pass, "dangling_objects"), i, object)
     {
-        const char *version =
-            json_string_value(json_object_get(object, "version_id"));
-        printf("dangling     %s/%s%s%s\n",
-               json_string_value(json_object_get(object, "bucket")),
-               json_string_value(json_object_get(object, "key")),
-               version[0] != '\0' ? " version " : "", version);
+        const char *version = show_text(object, "version_id");
+        show_line("dangling     %s/%s%s%s", show_text(object, "bucket"),
+                  show_text(object, "key"),
+                  version[0] != '\0' ? " version " : "", version);
     }
 }
 
@@ -112,7 +97,7 @@ void print_scrub(const json_t *result, const char *argument)
            : is_true(scrub, "running") ? "runs"
            : is_true(scrub, "stopped") ? "stopped"
                                        : "rests",
-           number(scrub, "passes"), number(scrub, "rate"));
+           show_number(scrub, "passes"), show_number(scrub, "rate"));
     print_pass("this pass", json_object_get(scrub, "pass"));
     print_pass("last pass", json_object_get(scrub, "last"));
     print_dangling(json_object_get(scrub, "last"));
@@ -123,14 +108,14 @@ bool watch_heal(const json_t *result, bool json)
 {
     const json_t *ledger = json_object_get(result, "ledger");
     const json_t *heal = json_object_get(result, "heal");
-    const long long rest = number(ledger, "queued") - number(ledger, "waiting");
-    const long long done = number(heal, "healed");
+    const long long rest =
+        show_number(ledger, "queued") - show_number(ledger, "waiting");
+    const long long done = show_number(heal, "healed");
     const int filled =
         rest + done > 0 ? (int)(BAR_WIDTH * done / (rest + done)) : BAR_WIDTH;
     char bar[BAR_WIDTH + 1];
     if (json) {
-        json_dumpf(result, stdout, JSON_COMPACT);
-        putchar('\n');
+        show_json(result, JSON_COMPACT);
         fflush(stdout);
         return rest == 0;
     }
@@ -140,10 +125,10 @@ bool watch_heal(const json_t *result, bool json)
     printf("%s[%s] %lld of %lld", isatty(STDOUT_FILENO) ? "\r\033[K" : "", bar,
            done, rest + done);
     if (rest > 0 && json_object_get(heal, "estimate_seconds") != NULL) {
-        printf(", about %lld s to go", number(heal, "estimate_seconds"));
+        printf(", about %lld s to go", show_number(heal, "estimate_seconds"));
     }
-    if (number(ledger, "waiting") > 0) {
-        printf(", %lld wait for a drive", number(ledger, "waiting"));
+    if (show_number(ledger, "waiting") > 0) {
+        printf(", %lld wait for a drive", show_number(ledger, "waiting"));
     }
     if (!isatty(STDOUT_FILENO) || rest == 0) {
         putchar('\n');

@@ -3,6 +3,7 @@
  * more frames in.
  */
 #include "ctl/ctl.h"
+#include "ctl/show.h"
 #include "wire.pb-c.h"
 #include "wire/wire.h"
 #include <errno.h>
@@ -187,16 +188,33 @@ static enum ctl_exit begin(const char *path, const char *command,
     return status;
 }
 
+/* What is wrong, and how it is mended. */
+static const char *explain(int error)
+{
+    switch (error) {
+    case EPROTONOSUPPORT:
+        return "it is of another version: install both of one version";
+    case ENOENT:
+        return "there is no such socket: s3d does not run, or its "
+               "admin_socket in s3d.conf is another: -s, or $" CTL_SOCKET_ENV;
+    case ECONNREFUSED:
+        return "it does not run: systemctl start s3d";
+    case EACCES:
+    case EPERM:
+        return "not allowed: only s3d's user and root may administrate it: "
+               "sudo s3ctl";
+    default:
+        return strerror(error);
+    }
+}
+
 /* The same, and says why. */
 static enum ctl_exit ask(const char *path, const char *command,
                          const json_t *arguments, json_t **result, int *fd)
 {
     const enum ctl_exit status = begin(path, command, arguments, result, fd);
     if (status == CTL_UNREACHABLE) {
-        fprintf(stderr, "s3ctl: s3d on %s: %s\n", path,
-                errno == EPROTONOSUPPORT
-                    ? "it is of another version: install both of one version"
-                    : strerror(errno));
+        show_error("s3d on %s: %s", path, explain(errno));
     }
     return status;
 }

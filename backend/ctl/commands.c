@@ -2,109 +2,140 @@
  * The commands, and their results for people.
  */
 #include "ctl/ctl.h"
+#include "ctl/show.h"
 #include <stdio.h>
-#include <string.h>
-
-static const char *text(const json_t *object, const char *name)
-{
-    const char *value = json_string_value(json_object_get(object, name));
-    return value != NULL ? value : "";
-}
-
-static long long number(const json_t *object, const char *name)
-{
-    return json_integer_value(json_object_get(object, name));
-}
 
 /* --- results ---------------------------------------------------------------*/
 static void print_done(const json_t *result, const char *argument)
 {
     (void)result;
-    printf("done%s%s\n", argument[0] != '\0' ? ": " : "", argument);
+    show_line("done%s%s", argument[0] != '\0' ? ": " : "", argument);
 }
 
 static void print_key(const json_t *result, const char *argument)
 {
     static const char *const members[][2] = {
         {"account", "number"}, {"id", "id"}, {"arn", "arn"}};
-    printf("name        %s\n", argument);
+    show_line("name        %s", argument);
     for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
-        if (text(result, members[i][1])[0] != '\0') {
-            printf("%-11s %s\n", members[i][0], text(result, members[i][1]));
+        if (show_text(result, members[i][1])[0] != '\0') {
+            show_line("%-11s %s", members[i][0],
+                      show_text(result, members[i][1]));
         }
     }
-    printf("access key  %s\n", text(result, "access_key"));
-    printf("secret key  %s\n", text(result, "secret_key"));
-    printf("The secret key is not shown again.\n");
+    show_line("access key  %s", show_text(result, "access_key"));
+    show_line("secret key  %s", show_text(result, "secret_key"));
+    show_line("The secret key is not shown again.");
 }
 
 static void print_json(const json_t *result, const char *argument)
 {
     (void)argument;
-    json_dumpf(result, stdout, JSON_INDENT(2));
-    putchar('\n');
+    show_json(result, JSON_INDENT(2));
 }
 
 static void print_simulated(const json_t *result, const char *argument)
 {
-    const char *policy = text(result, "policy"), *sid = text(result, "sid");
+    const char *policy = show_text(result, "policy");
+    const char *sid = show_text(result, "sid");
     (void)argument;
-    printf("%s (%s%s)\n", text(result, "decision"), text(result, "source"),
-           json_is_true(json_object_get(result, "explicit")) ? ", explicit"
-                                                             : "");
+    show_line(
+        "%s (%s%s)", show_text(result, "decision"), show_text(result, "source"),
+        json_is_true(json_object_get(result, "explicit")) ? ", explicit" : "");
     if (json_object_get(result, "statement") != NULL) {
-        printf("by statement %lld%s%s%s%s\n", number(result, "statement"),
-               sid[0] != '\0' ? " " : "", sid, policy[0] != '\0' ? " of " : "",
-               policy);
+        show_line("by statement %lld%s%s%s%s", show_number(result, "statement"),
+                  sid[0] != '\0' ? " " : "", sid,
+                  policy[0] != '\0' ? " of " : "", policy);
     }
+}
+
+static const char *yes_or_no(const json_t *object, const char *name)
+{
+    return json_is_true(json_object_get(object, name)) ? "yes" : "no";
 }
 
 static void print_accounts(const json_t *result, const char *argument)
 {
+    static const char *const titles[] = {"NAME", "NUMBER", "OPERATOR", "ID",
+                                         NULL};
+    struct table *table = table_new(titles);
     size_t i;
     json_t *account;
     (void)argument;
-    printf("%-24s %-12s  %-8s  %s\n", "NAME", "NUMBER", "OPERATOR", "ID");
     json_array_foreach(json_object_get(result, "accounts"), i, account)
     {
-        printf("%-24s %-12s  %-8s  %s\n", text(account, "name"),
-               text(account, "number"),
-               json_is_true(json_object_get(account, "operator")) ? "yes"
-                                                                  : "no",
-               text(account, "id"));
+        table_add(table, "%s", show_text(account, "name"));
+        table_add(table, "%s", show_text(account, "number"));
+        table_add(table, "%s", yes_or_no(account, "operator"));
+        table_add(table, "%s", show_text(account, "id"));
     }
+    table_end(table);
 }
 
 static void print_entities(const json_t *result, const char *argument)
 {
+    static const char *const titles[] = {"NAME", "ID", "ARN", NULL};
+    struct table *table = table_new(titles);
     size_t i;
     json_t *entity;
     (void)argument;
-    printf("%-28s %-22s %s\n", "NAME", "ID", "ARN");
     json_array_foreach(json_object_get(result, "list"), i, entity)
     {
-        printf("%-28s %-22s %s\n", text(entity, "name"), text(entity, "id"),
-               text(entity, "arn"));
+        table_add(table, "%s", show_text(entity, "name"));
+        table_add(table, "%s", show_text(entity, "id"));
+        table_add(table, "%s", show_text(entity, "arn"));
     }
+    table_end(table);
 }
 
 static void print_keys(const json_t *result, const char *argument)
 {
+    static const char *const titles[] = {"KEY", "ENABLED", "USER",
+                                         "DESCRIPTION", NULL};
+    struct table *table = table_new(titles);
     size_t i;
     json_t *key;
     (void)argument;
-    printf("%-24s %-8s %-24s %s\n", "KEY", "ENABLED", "USER", "DESCRIPTION");
     json_array_foreach(json_object_get(result, "list"), i, key)
     {
-        const char *user = text(key, "user");
-        printf("%-24s %-8s %-24s %s\n", text(key, "access_key"),
-               json_is_true(json_object_get(key, "enabled")) ? "yes" : "no",
-               user[0] != '\0' ? user : "(root)", text(key, "description"));
+        const char *user = show_text(key, "user");
+        table_add(table, "%s", show_text(key, "access_key"));
+        table_add(table, "%s", yes_or_no(key, "enabled"));
+        table_add(table, "%s", user[0] != '\0' ? user : "(root)");
+        table_add(table, "%s", show_text(key, "description"));
     }
+    table_end(table);
+}
+
+static void print_buckets(const json_t *result, const char *argument)
+{
+    static const char *const titles[] = {
+        "BUCKET",        "ACCOUNT",    ">OBJECTS", ">BYTES",
+        "CREATED (UTC)", "VERSIONING", NULL};
+    struct table *table = table_new(titles);
+    size_t i;
+    json_t *bucket;
+    char bytes[SHOW_SIZE], time[SHOW_SIZE];
+    (void)argument;
+    json_array_foreach(json_object_get(result, "buckets"), i, bucket)
+    {
+        table_add(table, "%s", show_text(bucket, "name"));
+        table_add(table, "%s", show_text(bucket, "account"));
+        table_add(table, "%lld", show_number(bucket, "objects"));
+        table_add(table, "%s",
+                  show_bytes((uint64_t)show_number(bucket, "bytes"), bytes));
+        table_add(table, "%s",
+                  show_time(show_number(bucket, "created_ms"), time));
+        table_add(table, "%s", show_text(bucket, "versioning"));
+    }
+    table_end(table);
 }
 
 static void print_mirrors(const json_t *metadata)
 {
+    static const char *const titles[] = {"METADATA", "",          ">JOURNALED",
+                                         ">APPLIED", "DIRECTORY", NULL};
+    struct table *table = table_new(titles);
     size_t i;
     json_t *mirror;
     if (json_is_true(json_object_get(metadata, "read_only"))) {
@@ -112,40 +143,61 @@ static void print_mirrors(const json_t *metadata)
                "failed at once.\nBring their drives back and start s3d "
                "again.\n");
     }
-    printf("\n%-9s %-8s %12s %12s %s\n", "METADATA", "", "JOURNALED", "APPLIED",
-           "DIRECTORY");
     json_array_foreach(json_object_get(metadata, "mirrors"), i, mirror)
     {
         const bool primary = json_is_true(json_object_get(mirror, "primary"));
-        printf("%-9s %-8s %12lld %12lld %s\n", text(mirror, "state"),
-               primary ? "primary" : "", number(mirror, "journaled"),
-               number(mirror, "applied"), text(mirror, "directory"));
+        table_add(table, "%s", show_text(mirror, "state"));
+        table_add(table, "%s", primary ? "primary" : "");
+        table_add(table, "%lld", show_number(mirror, "journaled"));
+        table_add(table, "%lld", show_number(mirror, "applied"));
+        table_add(table, "%s", show_text(mirror, "directory"));
     }
+    putchar('\n');
+    table_end(table);
 }
 
 static void print_archive(const json_t *archive)
 {
-    const long long copies = number(archive, "copies");
+    const long long copies = show_number(archive, "copies");
     if (copies == 0) {
         printf("archive   none is up to date\n");
         return;
     }
     printf("archive   on %lld drives, %lld bytes each\n", copies,
-           number(archive, "snapshot_bytes") + number(archive, "log_bytes"));
+           show_number(archive, "snapshot_bytes") +
+               show_number(archive, "log_bytes"));
+}
+
+static void print_requests(const json_t *result)
+{
+    static const char *const titles[] = {"REQUESTS", ">COUNT", NULL};
+    struct table *table = table_new(titles);
+    json_t *requests = json_object_get(result, "requests"), *count;
+    const char *operation;
+    json_object_foreach(requests, operation, count)
+    {
+        table_add(table, "%s", operation);
+        table_add(table, "%lld", (long long)json_integer_value(count));
+    }
+    table_add(table, "5xx");
+    table_add(table, "%lld", show_number(result, "server_errors"));
+    table_add(table, "aborted");
+    table_add(table, "%lld", show_number(result, "aborted"));
+    putchar('\n');
+    table_end(table);
 }
 
 static void print_status(const json_t *result, const char *argument)
 {
     const json_t *connections = json_object_get(result, "connections");
-    json_t *requests = json_object_get(result, "requests"), *count;
-    const char *operation;
     (void)argument;
-    printf("s3d %s, up %lld s\n", text(result, "version"),
-           number(result, "uptime_seconds"));
+    show_line("s3d %s, up %lld s", show_text(result, "version"),
+              show_number(result, "uptime_seconds"));
     printf("connections: %lld request, %lld control, %lld admin; "
            "%lld requests under way\n",
-           number(connections, "request"), number(connections, "control"),
-           number(connections, "admin"), number(result, "in_flight"));
+           show_number(connections, "request"),
+           show_number(connections, "control"),
+           show_number(connections, "admin"), show_number(result, "in_flight"));
     print_drives(result, "");
     print_mirrors(json_object_get(result, "metadata"));
     print_archive(
@@ -154,11 +206,7 @@ static void print_status(const json_t *result, const char *argument)
         putchar('\n');
         print_events(result, "");
     }
-    printf("\n%-28s %12s\n", "REQUESTS", "COUNT");
-    json_object_foreach(requests, operation, count) printf(
-        "%-28s %12lld\n", operation, (long long)json_integer_value(count));
-    printf("%-28s %12lld\n", "5xx", number(result, "server_errors"));
-    printf("%-28s %12lld\n", "aborted", number(result, "aborted"));
+    print_requests(result);
 }
 
 /* --- the table -------------------------------------------------------------*/
@@ -276,6 +324,10 @@ const struct ctl_command ctl_commands[] = {
      "how far it is"},
     {"kms rewrap", "kms.rewrap", {{0}}, 0, print_done,
      "moves object keys to the newest versions of master keys"},
+    {"bucket list", "bucket.list", {{0}}, CTL_ACCOUNT | CTL_FILTER, print_buckets,
+     "all buckets, or those of --account or with a --prefix"},
+    {"bucket show", "bucket.show", {{"bucket", "BUCKET", false}}, 0, print_json,
+     "all about it, as JSON"},
     {"heal start", "heal.start", {{0}}, 0, print_done,
      "what waits for a drive is tried again"},
     {"heal status", "heal.status", {{0}}, CTL_WATCH, print_heal,

@@ -4,36 +4,27 @@
 #include "doctor/doctor.h"
 #include "ctl/ctl.h"
 #include "ctl/safe_text.h"
+#include "ctl/show.h"
 #include <stdio.h>
 #include <stdlib.h>
 
-static const char *text(const json_t *object, const char *name)
-{
-    const char *value = json_string_value(json_object_get(object, name));
-    return value != NULL ? value : "";
-}
-
-static long long number(const json_t *object, const char *name)
-{
-    return json_integer_value(json_object_get(object, name));
-}
-
 static void print_check(const json_t *check)
 {
-    const char *result = text(check, "result");
+    const char *result = show_text(check, "result");
     size_t i;
     json_t *finding;
     struct buffer safe = {0};
     if (json_array_size(json_object_get(check, "findings")) == 0) {
-        printf("%-14s %-8s %s\n", text(check, "check"), result,
-               text(check, "about"));
+        printf("%-14s %-8s %s\n", show_text(check, "check"), result,
+               show_text(check, "about"));
     }
     json_array_foreach(json_object_get(check, "findings"), i, finding)
     {
-        printf("%-14s %-8s %s\n", i == 0 ? text(check, "check") : "",
-               text(finding, "level"), safe_text(&safe, text(finding, "what")));
+        printf("%-14s %-8s %s\n", i == 0 ? show_text(check, "check") : "",
+               show_text(finding, "level"),
+               safe_text(&safe, show_text(finding, "what")));
         printf("%-14s %-8s %s\n", "", "  mend",
-               safe_text(&safe, text(finding, "mend")));
+               safe_text(&safe, show_text(finding, "mend")));
     }
     buffer_free(&safe);
 }
@@ -48,7 +39,7 @@ static void print_report(const json_t *report)
         print_check(check);
     }
     printf("\n%lld checks found problems, %lld have warnings\n",
-           number(report, "problems"), number(report, "warnings"));
+           show_number(report, "problems"), show_number(report, "warnings"));
 }
 
 static int ask(const char *socket, json_t **status)
@@ -69,11 +60,10 @@ enum ctl_exit run_doctor(const struct ctl_given *given, char **words)
         .ask = ask,
     };
     json_t *report = doctor_run(&options);
-    const bool fine = number(report, "problems") == 0;
+    const bool fine = show_number(report, "problems") == 0;
     (void)words;
     if (given->json) {
-        json_dumpf(report, stdout, JSON_INDENT(2));
-        putchar('\n');
+        show_json(report, JSON_INDENT(2));
     } else {
         print_report(report);
     }

@@ -2,136 +2,134 @@
  * Drives, for people.
  */
 #include "ctl/ctl.h"
+#include "ctl/show.h"
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
-
-static const char *text(const json_t *object, const char *name)
-{
-    const char *value = json_string_value(json_object_get(object, name));
-    return value != NULL ? value : "";
-}
-
-static long long number(const json_t *object, const char *name)
-{
-    return json_integer_value(json_object_get(object, name));
-}
-
-static void print_size(long long bytes)
-{
-    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
-    double value = (double)bytes;
-    unsigned unit = 0;
-    while (value >= 1024 && unit < 5) {
-        value /= 1024;
-        unit++;
-    }
-    printf(" %8.1f %-3s", value, units[unit]);
-}
 
 /* "0.2/3.1": median and 95th percentile in milliseconds. */
-static void print_latency(const json_t *latency)
+static void add_latency(struct table *table, const json_t *latency)
 {
-    char text[32] = "-";
-    if (number(latency, "count") > 0) {
-        snprintf(text, sizeof(text), "%.1f/%.1f",
-                 (double)number(latency, "median_us") / 1000,
-                 (double)number(latency, "p95_us") / 1000);
+    if (show_number(latency, "count") > 0) {
+        table_add(table, "%.1f/%.1f",
+                  (double)show_number(latency, "median_us") / 1000,
+                  (double)show_number(latency, "p95_us") / 1000);
+    } else {
+        table_add(table, "-");
     }
-    printf(" %12s", text);
+}
+
+static void add_bytes(struct table *table, long long bytes)
+{
+    char text[SHOW_SIZE];
+    table_add(table, "%s", show_bytes((uint64_t)bytes, text));
 }
 
 /* Since when it is as it is, and why. */
-static void print_condition(const json_t *drive)
+static void note_condition(struct table *table, const json_t *drive)
 {
-    const time_t since = (time_t)(number(drive, "since") / 1000);
-    const char *reason = text(drive, "reason");
-    struct tm parts;
-    char when[32] = "";
-    if (gmtime_r(&since, &parts) != NULL) {
-        strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &parts);
-    }
-    printf("      %s since %s UTC%s%s\n", text(drive, "state"), when,
-           reason[0] != '\0' ? ": " : "", reason);
+    const char *reason = show_text(drive, "reason");
+    char when[SHOW_SIZE];
+    table_note(table, "%s since %s UTC%s%s", show_text(drive, "state"),
+               show_time(show_number(drive, "since"), when),
+               reason[0] != '\0' ? ": " : "", reason);
 }
 
 /* How far it is drained. */
-static void print_drain(const json_t *drive)
+static void note_drain(struct table *table, const json_t *drive)
 {
     const json_t *drain = json_object_get(drive, "drain");
-    const long long stuck = number(drain, "stuck_shards");
+    const long long stuck = show_number(drain, "stuck_shards");
+    char bytes[SHOW_SIZE];
     if (json_is_true(json_object_get(drain, "empty"))) {
-        printf("      it is empty: s3ctl drive remove %lld\n",
-               number(drive, "index"));
+        table_note(table, "it is empty: s3ctl drive remove %lld",
+                   show_number(drive, "index"));
         return;
     }
-    if (json_object_get(drain, "shards") != NULL) {
-        printf("      %lld shards are left,", number(drain, "shards"));
-        print_size(number(drain, "bytes"));
-        if (json_object_get(drain, "estimate_seconds") != NULL) {
-            printf(", about %lld s to go", number(drain, "estimate_seconds"));
-        }
-        putchar('\n');
+    if (json_object_get(drain, "estimate_seconds") != NULL) {
+        table_note(table, "%lld shards are left, %s, about %lld s to go",
+                   show_number(drain, "shards"),
+                   show_bytes((uint64_t)show_number(drain, "bytes"), bytes),
+                   show_number(drain, "estimate_seconds"));
+    } else if (json_object_get(drain, "shards") != NULL) {
+        table_note(table, "%lld shards are left, %s",
+                   show_number(drain, "shards"),
+                   show_bytes((uint64_t)show_number(drain, "bytes"), bytes));
     }
     if (stuck > 0) {
-        printf("      STUCK: no other drives may take %lld shards: they have "
-               "others of the same\n      objects, or no room, and are too few "
-               "for a code that bears as many losses.\n      They stay until "
-               "there is another drive\n",
-               stuck);
+        table_note(table,
+                   "STUCK: no other drives may take %lld shards: they have "
+                   "others of the same",
+                   stuck);
+        table_note(table, "objects, or no room, and are too few for a code "
+                          "that bears as many losses.");
+        table_note(table, "They stay until there is another drive");
     }
 }
+
+static void add_drive(struct table *table, const json_t *drive)
+{
+    table_add(table, "%lld", show_number(drive, "index"));
+    table_add(table, "%s", show_text(drive, "state"));
+    add_bytes(table, show_number(drive, "total_bytes"));
+    add_bytes(table, show_number(drive, "free_bytes"));
+    table_add(table, "%lld", show_number(drive, "extents"));
+    add_latency(table, json_object_get(drive, "reads"));
+    add_latency(table, json_object_get(drive, "syncs"));
+    table_add(table, "%s", show_text(drive, "domain"));
+    table_add(table, "%s", show_text(drive, "directory"));
+    if (strcmp(show_text(drive, "state"), "ok") != 0) {
+        note_condition(table, drive);
+    }
+    if (json_object_get(drive, "configured_drive") != NULL) {
+        table_note(table,
+                   "found where drive %lld is configured: drives are swapped",
+                   show_number(drive, "configured_drive"));
+    }
+    if (json_object_get(drive, "drain") != NULL) {
+        note_drain(table, drive);
+    }
+}
+
+static const char *const titles[] = {
+    "DRIVE",    "STATE",    ">TOTAL", ">FREE",     ">EXTENTS",
+    ">READ ms", ">SYNC ms", "DOMAIN", "DIRECTORY", NULL};
 
 void print_drained(const json_t *result, const char *argument)
 {
     printf("What is on drive %s goes to other drives in the background: s3ctl "
            "drive list\n",
            argument);
-    print_drain(json_object_get(result, "drive"));
+    struct table *table = table_new(titles);
+    add_drive(table, json_object_get(result, "drive"));
+    table_end(table);
 }
 
 void print_drives(const json_t *result, const char *argument)
 {
+    struct table *table = table_new(titles);
     size_t i;
     json_t *drive;
     (void)argument;
-    printf("\n%-5s %-8s %12s %12s %8s %12s %12s  %-12s %s\n", "DRIVE", "STATE",
-           "TOTAL", "FREE", "EXTENTS", "READ ms", "SYNC ms", "DOMAIN",
-           "DIRECTORY");
     json_array_foreach(json_object_get(result, "drives"), i, drive)
     {
-        printf("%-5lld %-8s", number(drive, "index"), text(drive, "state"));
-        print_size(number(drive, "total_bytes"));
-        print_size(number(drive, "free_bytes"));
-        printf(" %8lld", number(drive, "extents"));
-        print_latency(json_object_get(drive, "reads"));
-        print_latency(json_object_get(drive, "syncs"));
-        printf("  %-12s %s\n", text(drive, "domain"), text(drive, "directory"));
-        if (strcmp(text(drive, "state"), "ok") != 0) {
-            print_condition(drive);
-        }
-        if (json_object_get(drive, "configured_drive") != NULL) {
-            printf("      found where drive %lld is configured: drives are "
-                   "swapped\n",
-                   number(drive, "configured_drive"));
-        }
-        if (json_object_get(drive, "drain") != NULL) {
-            print_drain(drive);
-        }
+        add_drive(table, drive);
     }
+    putchar('\n');
+    table_end(table);
 }
 
 void print_replaced(const json_t *result, const char *argument)
 {
     const json_t *drive = json_object_get(result, "drive");
-    const char *state = text(drive, "state");
+    const char *state = show_text(drive, "state");
     if (json_is_true(json_object_get(result, "replaced"))) {
         printf("Drive %s is in use. What was on it is rebuilt from the other "
                "drives.\n",
                argument);
         return;
     }
-    printf("Drive %s, %s, is %s.\n", argument, text(drive, "directory"), state);
+    printf("Drive %s, %s, is %s.\n", argument, show_text(drive, "directory"),
+           state);
     if (strcmp(state, "blank") != 0) {
         printf("Only a drive whose directory is blank is replaced.\n");
         return;
@@ -156,7 +154,7 @@ void print_removed(const json_t *result, const char *argument)
            "none of the same blob. Every\nblob can still be read; %lld would "
            "bear no further loss until they are healed.\nThe disk is not "
            "accepted again.\nTo go on: s3ctl drive remove %s --force --yes\n",
-           argument, text(drive, "directory"), text(drive, "state"),
-           number(result, "shards"), number(result, "blobs"),
-           number(result, "critical_blobs"), argument);
+           argument, show_text(drive, "directory"), show_text(drive, "state"),
+           show_number(result, "shards"), show_number(result, "blobs"),
+           show_number(result, "critical_blobs"), argument);
 }

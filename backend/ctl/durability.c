@@ -2,6 +2,7 @@
  * Durability as measured, for people.
  */
 #include "ctl/ctl.h"
+#include "ctl/show.h"
 #include <math.h>
 #include <stdio.h>
 
@@ -11,22 +12,19 @@ static double real(const json_t *object, const char *name)
     return value != NULL ? json_number_value(value) : INFINITY;
 }
 
-static long long number(const json_t *object, const char *name)
-{
-    return json_integer_value(json_object_get(object, name));
-}
-
 static void print_seen(const json_t *seen)
 {
     printf("  watched      %.2f days: %.1f drive-days observed, %lld drives "
            "lost\n",
            real(seen, "watched_days"), real(seen, "drive_days"),
-           number(seen, "drives_lost"));
+           show_number(seen, "drives_lost"));
     printf("  verified     %lld bytes, %lld whole passes: %lld shards damaged, "
            "%lld rebuilt, %lld blobs unreadable\n",
-           number(seen, "bytes_verified"), number(seen, "scrub_passes"),
-           number(seen, "shards_damaged"), number(seen, "shards_repaired"),
-           number(seen, "blobs_unreadable"));
+           show_number(seen, "bytes_verified"),
+           show_number(seen, "scrub_passes"),
+           show_number(seen, "shards_damaged"),
+           show_number(seen, "shards_repaired"),
+           show_number(seen, "blobs_unreadable"));
     printf("  reduced      %.2f hours: %.2f blob-hours, %.2f of them without a "
            "loss to bear\n",
            real(seen, "reduced_hours"), real(seen, "reduced_blob_hours"),
@@ -52,8 +50,8 @@ static void print_profiles(const json_t *profiles)
     {
         printf("  %-12s %lld+%lld: %.1f nines a year likely; %.1f at least, by "
                "what was observed alone\n",
-               i == 0 ? "small" : "large", number(profile, "k"),
-               number(profile, "m"), real(profile, "nines"),
+               i == 0 ? "small" : "large", show_number(profile, "k"),
+               show_number(profile, "m"), real(profile, "nines"),
                real(profile, "nines_at_least"));
     }
 }
@@ -65,7 +63,7 @@ void print_durability(const json_t *result, const char *argument)
     (void)argument;
     json_array_foreach(json_object_get(result, "intervals"), i, interval)
     {
-        printf("last %lld days\n", number(interval, "days"));
+        printf("last %lld days\n", show_number(interval, "days"));
         print_seen(json_object_get(interval, "seen"));
         print_rates(json_object_get(interval, "likely"));
         print_profiles(json_object_get(interval, "profiles"));

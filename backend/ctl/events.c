@@ -2,39 +2,33 @@
  * Event notifications, for people.
  */
 #include "ctl/ctl.h"
-#include <stdio.h>
-
-static long long number(const json_t *object, const char *name)
-{
-    return json_integer_value(json_object_get(object, name));
-}
-
-static const char *text(const json_t *object, const char *name)
-{
-    const char *value = json_string_value(json_object_get(object, name));
-    return value != NULL ? value : "";
-}
+#include "ctl/show.h"
 
 void print_events(const json_t *result, const char *argument)
 {
+    static const char *const titles[] = {
+        "TARGET",     "KIND",     "STATE",    ">BACKLOG", ">BYTES", ">LAG S",
+        ">DELIVERED", ">RETRIED", ">DROPPED", ">BLOCKED", NULL};
+    static const char *const counts[] = {"delivered", "retried", "dropped",
+                                         "blocked"};
+    struct table *table = table_new(titles);
     size_t i;
     json_t *target;
     (void)argument;
-    printf("%-20s %-9s %-10s %10s %12s %8s %12s %8s %8s %8s\n", "TARGET",
-           "KIND", "STATE", "BACKLOG", "BYTES", "LAG S", "DELIVERED", "RETRIED",
-           "DROPPED", "BLOCKED");
     json_array_foreach(json_object_get(result, "events"), i, target)
     {
-        printf("%-20s %-9s %-10s %10lld %12lld %8.1f %12lld %8lld %8lld "
-               "%8lld\n",
-               text(target, "name"), text(target, "kind"),
-               text(target, "state"), number(target, "backlog"),
-               number(target, "backlog_bytes"),
-               (double)number(target, "lag_ms") / 1000,
-               number(target, "delivered"), number(target, "retried"),
-               number(target, "dropped"), number(target, "blocked"));
+        table_add(table, "%s", show_text(target, "name"));
+        table_add(table, "%s", show_text(target, "kind"));
+        table_add(table, "%s", show_text(target, "state"));
+        table_add(table, "%lld", show_number(target, "backlog"));
+        table_add(table, "%lld", show_number(target, "backlog_bytes"));
+        table_add(table, "%.1f", (double)show_number(target, "lag_ms") / 1000);
+        for (size_t k = 0; k < sizeof(counts) / sizeof(counts[0]); k++) {
+            table_add(table, "%lld", show_number(target, counts[k]));
+        }
         if (json_object_get(target, "error") != NULL) {
-            printf("    last error: %s\n", text(target, "error"));
+            table_note(table, "last error: %s", show_text(target, "error"));
         }
     }
+    table_end(table);
 }

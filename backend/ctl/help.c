@@ -2,7 +2,7 @@
  * s3ctl --help, and what is said of a command line that is wrong.
  */
 #include "ctl/ctl.h"
-#include "ctl/safe_text.h"
+#include "ctl/show.h"
 #include <string.h>
 
 #define USAGE "usage: s3ctl [-s SOCKET] [--json] COMMAND\n"
@@ -66,12 +66,8 @@ static void print_command(FILE *out, const struct ctl_command *command)
 void ctl_wrong(int count, char **words)
 {
     if (count > 0 && words_known(count, words) == 0) {
-        struct buffer safe = {0};
-        fprintf(stderr,
-                USAGE "s3ctl: no such command: %s; s3ctl --help shows "
-                      "all\n",
-                safe_text(&safe, words[0]));
-        buffer_free(&safe);
+        fputs(USAGE, stderr);
+        show_error("no such command: %s; s3ctl --help shows all", words[0]);
         return;
     }
     ctl_help(stderr, count, words);

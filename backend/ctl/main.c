@@ -2,8 +2,8 @@
  * s3ctl: the command line.
  */
 #include "ctl/ctl.h"
-#include "ctl/safe_text.h"
 #include "ctl/show.h"
+#include <errno.h>
 #include <getopt.h>
 #include <locale.h>
 #include <stdio.h>
@@ -169,10 +169,7 @@ bool ctl_show(const json_t *result, enum ctl_exit status, bool json)
     }
     if (status == CTL_REFUSED) {
         const char *why = json_string_value(json_object_get(result, "error"));
-        struct buffer safe = {0};
-        fprintf(stderr, "s3ctl: %s\n",
-                safe_text(&safe, why != NULL ? why : "refused"));
-        buffer_free(&safe);
+        show_error("%s", why != NULL ? why : "refused");
     }
     return status == CTL_OK && !json;
 }
@@ -285,6 +282,12 @@ static enum ctl_exit run_command(int argc, char **argv)
 int main(int argc, char **argv)
 {
     setlocale(LC_CTYPE, "C.UTF-8"); /* how wide characters are */
-    return argc > 1 && is_transfer(argv[1]) ? run_transfer(argc - 1, argv + 1)
-                                            : run_command(argc, argv);
+    const enum ctl_exit status = argc > 1 && is_transfer(argv[1])
+                                     ? run_transfer(argc - 1, argv + 1)
+                                     : run_command(argc, argv);
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        show_error("stdout: %s", strerror(errno));
+        return status == CTL_OK ? CTL_REFUSED : status;
+    }
+    return status;
 }

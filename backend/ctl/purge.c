@@ -3,43 +3,41 @@
  */
 #include "purge/purge.h"
 #include "ctl/ctl.h"
-#include "ctl/safe_text.h"
+#include "ctl/show.h"
 #include <errno.h>
 #include <stdio.h>
 
-static long long number(const json_t *object, const char *name)
-{
-    return json_integer_value(json_object_get(object, name));
-}
-
 static const char *text(const json_t *object, const char *name)
 {
-    const char *value = json_string_value(json_object_get(object, name));
-    return value != NULL ? value : "-";
+    const char *value = show_text(object, name);
+    return value[0] != '\0' ? value : "-";
 }
 
+/* The texts are of agents, and of Redis. */
 static void print_status(const json_t *status)
 {
+    static const char *const titles[] = {
+        "EDGE",       "STATE",    ">LAG S",  ">WAITING",       ">PENDING",
+        ">CONFIRMED", ">RETRIED", ">FAILED", "LAST CONFIRMED", NULL};
+    static const char *const counts[] = {"waiting", "pending", "confirmed",
+                                         "retried", "failed"};
+    struct table *table = table_new(titles);
     size_t i;
     json_t *edge;
-    struct buffer safe = {0}; /* the texts of agents, which Redis holds */
-    printf("%-20s %-9s %10s %10s %10s %10s %8s %8s  %s\n", "EDGE", "STATE",
-           "LAG S", "WAITING", "PENDING", "CONFIRMED", "RETRIED", "FAILED",
-           "LAST CONFIRMED");
     json_array_foreach(json_object_get(status, "edges"), i, edge)
     {
-        printf("%-20s %-9s %10.1f %10lld %10lld %10lld %8lld %8lld  %s\n",
-               text(edge, "edge"), safe_text(&safe, text(edge, "state")),
-               (double)number(edge, "lag_ms") / 1000, number(edge, "waiting"),
-               number(edge, "pending"), number(edge, "confirmed"),
-               number(edge, "retried"), number(edge, "failed"),
-               text(edge, "last_confirmed"));
+        table_add(table, "%s", text(edge, "edge"));
+        table_add(table, "%s", text(edge, "state"));
+        table_add(table, "%.1f", (double)show_number(edge, "lag_ms") / 1000);
+        for (size_t k = 0; k < sizeof(counts) / sizeof(counts[0]); k++) {
+            table_add(table, "%lld", show_number(edge, counts[k]));
+        }
+        table_add(table, "%s", text(edge, "last_confirmed"));
         if (json_object_get(edge, "error") != NULL) {
-            printf("    last error: %s\n",
-                   safe_text(&safe, text(edge, "error")));
+            table_note(table, "last error: %s", text(edge, "error"));
         }
     }
-    buffer_free(&safe);
+    table_end(table);
 }
 
 static enum ctl_exit run_status(const char *config, bool json,
@@ -54,8 +52,7 @@ static enum ctl_exit run_status(const char *config, bool json,
         return CTL_USAGE;
     }
     if (json) {
-        json_dumpf(status, stdout, JSON_INDENT(2));
-        putchar('\n');
+        show_json(status, JSON_INDENT(2));
     } else {
         print_status(status);
     }

@@ -2,13 +2,9 @@
  * Shards that move from drive to drive, for people.
  */
 #include "ctl/ctl.h"
+#include "ctl/show.h"
 #include <stdio.h>
 #include <string.h>
-
-static long long number(const json_t *object, const char *name)
-{
-    return json_integer_value(json_object_get(object, name));
-}
 
 static const char *explain(const char *state)
 {
@@ -41,18 +37,20 @@ void print_rebalance(const json_t *result, const char *argument)
     printf("levels       mean %.2f %%, band %lld %% of it, %lld bytes above "
            "the mean",
            100 * json_real_value(json_object_get(result, "mean")),
-           number(result, "band"), number(result, "excess_bytes"));
+           show_number(result, "band"), show_number(result, "excess_bytes"));
     if (json_object_get(result, "estimate_seconds") != NULL) {
-        printf(", about %lld s to go", number(result, "estimate_seconds"));
+        printf(", about %lld s to go", show_number(result, "estimate_seconds"));
     }
     printf("\nmoved        %lld shards, %lld bytes; %lld were bad\n",
-           number(result, "shards_moved"), number(result, "bytes_moved"),
-           number(result, "shards_bad"));
+           show_number(result, "shards_moved"),
+           show_number(result, "bytes_moved"),
+           show_number(result, "shards_bad"));
     json_array_foreach(json_object_get(result, "drives"), i, drive)
     {
         printf("drive %-6lld %6.2f %%  %lld bytes in %lld shards\n",
-               number(drive, "index"),
+               show_number(drive, "index"),
                100 * json_real_value(json_object_get(drive, "level")),
-               number(drive, "live_bytes"), number(drive, "live_shards"));
+               show_number(drive, "live_bytes"),
+               show_number(drive, "live_shards"));
     }
 }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #include <wchar.h>
 
@@ -38,6 +39,53 @@ const char *show_bytes(uint64_t bytes, char text[SHOW_SIZE])
     }
     snprintf(text, SHOW_SIZE, "%.1f %s", value, units[unit]);
     return text;
+}
+
+const char *show_time(long long ms, char text[SHOW_SIZE])
+{
+    const time_t seconds = (time_t)(ms / 1000);
+    struct tm parts;
+
+    text[0] = '\0';
+    if (gmtime_r(&seconds, &parts) != NULL) {
+        strftime(text, SHOW_SIZE, "%Y-%m-%d %H:%M:%S", &parts);
+    }
+    return text;
+}
+
+/* Safe to be printed; to be freed. */
+static char *format_safe(const char *format, va_list arguments)
+{
+    struct buffer safe = {0};
+    char *text = NULL;
+
+    invariant(vasprintf(&text, format, arguments) >= 0);
+    char *copy = xstrdup(safe_text(&safe, text));
+    buffer_free(&safe);
+    free(text);
+    return copy;
+}
+
+void show_line(const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    char *text = format_safe(format, arguments);
+    va_end(arguments);
+    puts(text);
+    free(text);
+}
+
+void show_error(const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    char *text = format_safe(format, arguments);
+    va_end(arguments);
+    fprintf(stderr, "s3ctl: %s\n", text);
+    free(text);
 }
 
 void show_json(const json_t *value, size_t flags)
@@ -105,19 +153,13 @@ struct table *table_new(const char *const *titles)
 static struct cell *append(struct table *table, const char *format,
                            va_list arguments)
 {
-    struct buffer safe = {0};
-    char *text = NULL;
-
-    invariant(vasprintf(&text, format, arguments) >= 0);
     if (table->count == table->capacity) {
         table->capacity = table->capacity > 0 ? 2 * table->capacity : 64;
         table->cells =
             xrealloc(table->cells, table->capacity * sizeof(*table->cells));
     }
     struct cell *cell = &table->cells[table->count++];
-    *cell = (struct cell){.text = xstrdup(safe_text(&safe, text))};
-    buffer_free(&safe);
-    free(text);
+    *cell = (struct cell){.text = format_safe(format, arguments)};
     return cell;
 }
 

@@ -14,6 +14,14 @@
 const char *show_text(const json_t *object, const char *name);
 long long show_number(const json_t *object, const char *name);
 
+/* Prints a line: what steers a terminal is ? in it. */
+void show_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* The same on stderr, after "s3ctl: ". */
+void show_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* "2026-01-02 03:04:05", UTC. */
+const char *show_time(long long ms, char text[SHOW_SIZE]);
 /* "12.3 MiB" */
 const char *show_bytes(uint64_t bytes, char text[SHOW_SIZE]);
 

@@ -3,23 +3,13 @@
  */
 #include "ctl/ctl.h"
 #include "ctl/safe_text.h"
+#include "ctl/show.h"
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #define POLL_US   250000
 #define BAR_WIDTH 40
-
-static const char *text(const json_t *object, const char *name)
-{
-    const char *value = json_string_value(json_object_get(object, name));
-    return value != NULL ? value : "";
-}
-
-static long long number(const json_t *object, const char *name)
-{
-    return json_integer_value(json_object_get(object, name));
-}
 
 /* --- one request -----------------------------------------------------------*/
 /* The parts of its time in the order in which they mostly come. What the
@@ -81,16 +71,16 @@ static void print_trace(const json_t *result)
 {
     const json_t *nginx = json_object_get(result, "nginx");
     struct buffer safe = {0};
-    printf("request      %s", safe_text(&safe, text(result, "request")));
-    printf(", ended %s\n", text(result, "time"));
-    printf("operation    %s %s/", text(result, "operation"),
-           safe_text(&safe, text(result, "bucket")));
-    printf("%s\n", safe_text(&safe, text(result, "key")));
-    printf("status       %lld %s\n", number(result, "status"),
-           safe_text(&safe, text(result, "error")));
+    printf("request      %s", safe_text(&safe, show_text(result, "request")));
+    printf(", ended %s\n", show_text(result, "time"));
+    printf("operation    %s %s/", show_text(result, "operation"),
+           safe_text(&safe, show_text(result, "bucket")));
+    printf("%s\n", safe_text(&safe, show_text(result, "key")));
+    printf("status       %lld %s\n", show_number(result, "status"),
+           safe_text(&safe, show_text(result, "error")));
     if (nginx != NULL) {
         printf("bytes        %lld received, %lld sent%s\n",
-               number(nginx, "received"), number(nginx, "sent"),
+               show_number(nginx, "received"), show_number(nginx, "sent"),
                json_is_true(json_object_get(nginx, "hot"))
                    ? "; answered by the hot index"
                    : "");
@@ -114,10 +104,11 @@ static void print_head(void)
 static void print_line(const json_t *request)
 {
     struct buffer safe = {0};
-    const char *time = text(request, "time"); /* 2026-01-02T03:04:05.678Z */
+    const char *time =
+        show_text(request, "time"); /* 2026-01-02T03:04:05.678Z */
     printf("%.12s %-16s %3lld %-20s", strlen(time) == 24 ? time + 11 : time,
-           safe_text(&safe, text(request, "request")),
-           number(request, "status"), text(request, "operation"));
+           safe_text(&safe, show_text(request, "request")),
+           show_number(request, "status"), show_text(request, "operation"));
     for (size_t i = 0; i < PARTS; i++) {
         const long long us = time_of(request, &parts[i]);
         if (us < 0) {
@@ -126,8 +117,8 @@ static void print_line(const json_t *request)
             printf(" %9.2f", (double)us / 1000);
         }
     }
-    printf("  %s/", safe_text(&safe, text(request, "bucket")));
-    printf("%s\n", safe_text(&safe, text(request, "key")));
+    printf("  %s/", safe_text(&safe, show_text(request, "bucket")));
+    printf("%s\n", safe_text(&safe, show_text(request, "key")));
     buffer_free(&safe);
 }
 
@@ -138,15 +129,14 @@ static void print_new(const json_t *result, bool json)
     json_array_foreach(json_object_get(result, "requests"), i, request)
     {
         if (json) {
-            json_dumpf(request, stdout, JSON_COMPACT);
-            putchar('\n');
+            show_json(request, JSON_COMPACT);
         } else {
             print_line(request);
         }
     }
-    if (number(result, "lost") > 0) {
+    if (show_number(result, "lost") > 0) {
         fprintf(stderr, "s3ctl: %lld requests ended too fast to be shown\n",
-                number(result, "lost"));
+                show_number(result, "lost"));
     }
 }
 

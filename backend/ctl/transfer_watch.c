@@ -194,8 +194,7 @@ static void print_json(const struct transfer_show *show,
         json_object_set_new(result, "error",
                             json_string(safe_text(&text, error)));
     }
-    json_dumpf(result, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
-    putchar('\n');
+    show_json(result, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
     json_decref(result);
     buffer_free(&text);
 }

@@ -28,6 +28,7 @@ struct admin_command {
 /* Tables that end with an entry without a name. */
 extern const struct admin_command admin_account_commands[];
 extern const struct admin_command admin_backup_commands[];
+extern const struct admin_command admin_bucket_commands[];
 extern const struct admin_command admin_drive_commands[];
 extern const struct admin_command admin_durability_commands[];
 extern const struct admin_command admin_entity_commands[];

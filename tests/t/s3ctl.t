@@ -1,0 +1,179 @@
+#!/usr/bin/perl
+
+# s3ctl as a program among others: every command has help of its own and speaks
+# JSON, exit codes are the documented ones, what comes from elsewhere steers no
+# terminal, and what is wrong with the socket or the output is said.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use JSON::PP;
+use Test::More;
+use Test::S3;
+
+delete @ENV{ grep { /^AWS_/ } keys %ENV };
+my $t = Test::S3->new(drives => 3)->run();
+my $dir = $t->dir();
+my $s3ctl = $t->build() . '/s3ctl';
+$ENV{S3D_ADMIN_SOCKET} = "$dir/admin.sock";
+$ENV{HOME} = $dir;
+
+# ($code, $stdout, $stderr) of a command line for the shell.
+sub run {
+    my ($words) = @_;
+    my $out = `$s3ctl $words 2>$dir/stderr </dev/null`;
+    return ($? >> 8, $out, $t->read_file('stderr'));
+}
+
+# --- every command -----------------------------------------------------------------
+my $policy = $t->write_file('policy.json',
+    '{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:*","Resource":"*"}}');
+my $trust = $t->write_file('trust.json',
+    '{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole"}}');
+my $purge = $t->write_file('purge.conf', 'nothing');
+mkdir "$dir/backup";
+is($t->put('/bkt')->{status}, 200, 'a bucket');
+
+# What follows the words, and the exit code if it is not 0; in an order in which
+# there is what they ask for. What must not be done to a running s3d is refused.
+my @walk = (
+    [ 'account add', 'other' ], [ 'account list' ], [ 'account show', 'other' ],
+    [ 'account block', 'other all' ], [ 'account delete', 'other' ],
+    [ 'user add', 'bob' ], [ 'user list' ], [ 'user show', 'bob' ],
+    [ 'group add', 'team' ], [ 'group list' ], [ 'user join', 'bob team' ],
+    [ 'group show', 'team' ], [ 'user leave', 'bob team' ],
+    [ 'policy add', "rule $policy" ], [ 'policy list' ], [ 'policy show', 'rule' ],
+    [ 'policy update', "rule $policy" ], [ 'policy simulate', 'anonymous s3:GetObject arn:aws:s3:::bkt/x' ],
+    [ 'role add', "work $trust" ], [ 'role list' ], [ 'role show', 'work' ],
+    [ 'role trust', "work $trust" ],
+    (map { my $who = $_->[0]; map { [ "$who $_->[0]", "$_->[1]" ] } (
+        [ 'attach', "$_->[1] rule" ], [ 'detach', "$_->[1] rule" ],
+        [ 'put-policy', "$_->[1] own $policy" ], [ 'delete-policy', "$_->[1] own" ]) }
+        [ user => 'bob' ], [ group => 'team' ], [ role => 'work' ]),
+    [ 'policy delete', 'rule' ], [ 'role delete', 'work' ], [ 'group delete', 'team' ],
+    [ 'key add', 'bob --access-key AKIATESTKEY1 --secret-key-file '
+        . $t->write_file('secret', "0123456789abcdef0123456789abcdef01234567\n") ],
+    [ 'key list', 'bob' ], [ 'key disable', 'AKIATESTKEY1' ], [ 'key enable', 'AKIATESTKEY1' ],
+    [ 'key rotate', 'AKIATESTKEY1' ], [ 'key delete', 'AKIATESTKEY1' ],
+    [ 'service-account add', 'bob' ], [ 'service-account list', 'bob' ],
+    [ 'service-account policy', "none $policy", 1 ], [ 'service-account delete', 'none', 1 ],
+    [ 'user delete', 'bob' ], [ 'master-key rotate' ],
+    [ 'kms key add', 'photos' ], [ 'kms key list' ], [ 'kms key disable', 'photos' ],
+    [ 'kms key enable', 'photos' ], [ 'kms key rotate', 'photos' ],
+    [ 'kms rewrap' ], [ 'kms rewrap status' ], [ 'bucket list' ], [ 'bucket show', 'bkt' ],
+    [ 'heal start' ], [ 'heal status' ], [ 'heal' ], [ 'scrub start' ], [ 'scrub stop' ],
+    [ 'scrub status' ], [ 'durability' ], [ 'reclaim start' ], [ 'reclaim status' ],
+    [ 'events status' ], [ 'rebalance start' ], [ 'rebalance stop' ], [ 'rebalance status' ],
+    [ 'events tail' ], [ 'backup accept', '', 1 ],
+    [ 'quota set', 'bkt --bytes 1G' ], [ 'quota show' ], [ 'quota remove', 'bkt' ],
+    [ 'usage verify' ], [ 'usage repair' ], [ 'usage' ],
+    [ 'drive list' ], [ 'drive replace', '0' ], [ 'drive drain', '0' ], [ 'drive use', '0' ],
+    [ 'drive remove', '9', 1 ], [ 'status' ], [ 'top', '--once' ], [ 'trace', '0000', 1 ],
+    [ 'bench drives', '--count 1 --size 4K' ], [ 'bench', '--count 1', 2 ],
+    [ 'doctor', "-c $dir/s3d.conf", 5 ], [ 'completion bash' ], [ 'rebuild' ], [ 'restore' ],
+    [ 'backup create', "$dir/backup" ], [ 'backup journal', "$dir/backup" ],
+    [ 'backup verify' ],
+    [ 'import', "$dir/backup s3://bkt", 2 ], [ 'export', "s3://bkt $dir/backup", 2 ],
+    [ 'migrate', 's3://bkt s3://bkt', 2 ], [ 'purge', "--test -c $purge", 2 ],
+);
+my %walked = map { $_->[0] => 1 } @walk;
+my ($table) = `$s3ctl completion bash` =~ /^_s3ctl_commands='(.*?)'$/ms;
+my %commands = map { split /\|/ } split /\n/, $table;
+is(join(', ', grep { !$walked{$_} } sort keys %commands), '', 'all commands are walked through');
+# These follow something, print a script, or become s3d, which runs already.
+my %special = map { $_ => 1 } 'events tail', 'completion bash', 'rebuild', 'restore',
+    'backup verify';
+my %helped;
+for my $step (@walk) {
+    my ($words, $arguments, $expected) = @$step;
+    my ($first, @rest) = split / /, $words;
+    my ($code, $out, $error);
+    if (!$helped{$first}++) {
+        ($code, $out, $error) = run("$words --help");
+        ok($code == 0 && $error eq '' && $out =~ /^ +(?:s3ctl )?\Q$words\E(?: |$)|^usage: s3ctl \Q$words\E /m
+                && $out !~ /^  (?!\Q$first\E)[a-z]/m,
+            "$words --help is of that alone") or diag($out);
+    }
+    next if $special{$words};
+    ($code, $out, $error) = run(join ' ', $first, '--json', @rest, $arguments // '');
+    is($code, $expected // 0, "$words: exit code") or diag($error);
+    my $json = eval { decode_json($out) };
+    ok($code == 2 ? $out eq '' || $json : ref $json eq 'HASH', "$words --json") or diag($out);
+    ok($code == 0 || $code == 5 ? $error eq '' : $error =~ /./, "$words: says why, and only then")
+        or diag($error);
+}
+
+# --- exit codes, as docs/s3ctl.md has them ---------------------------------------------
+is((run('status'))[0], 0, 'done');
+is((run('user show nobody'))[0], 1, 'refused');
+is((run($_))[0], 2, "usage: s3ctl $_") for '', 'nothing', 'user', 'user add', 'user add a b',
+    'status more', 'user add bob --size 1', '--account', 'status --no-such', 'import --no-such';
+my ($code, $out, $error) = run('nothing at all');
+is($error, "usage: s3ctl [-s SOCKET] [--json] COMMAND\n"
+        . "s3ctl: no such command: nothing; s3ctl --help shows all\n", 'a command that is not');
+($code, $out, $error) = run('user add');
+like($error, qr/^usage: s3ctl.*\n  user add NAME /, 'one that is');
+unlike($error, qr/^  user list/m, 'that one only');
+is($out, '', 'nothing of it on stdout');
+($code, $out) = run("doctor --json -c $dir/s3d.conf");
+is($code, decode_json($out)->{problems} > 0 ? 5 : 0, 'something to mend');
+
+# --- the socket --------------------------------------------------------------------------
+for my $case ([ "$dir/none.sock", 'there is no such socket: s3d does not run, ' ],
+    [ "$dir/s3d.conf", 'it does not run: systemctl start s3d' ]) {
+    my ($code, $out, $error) = run("-s $case->[0] status");
+    is($code, 3, 'no answer');
+    like($error, qr/^s3ctl: s3d on \Q$case->[0]\E: \Q$case->[1]\E.*\n\z/, 'and what is to be done');
+}
+SKIP: {
+    skip 'not root', 2 if $> != 0;
+    chmod 0755, $dir;
+    my $out = `setpriv --reuid=65534 --clear-groups $s3ctl status 2>&1`;
+    is($? >> 8, 3, 'not allowed');
+    like($out, qr/: not allowed: only s3d's user and root may administrate it: sudo s3ctl$/, 'why');
+}
+
+# --- the output ----------------------------------------------------------------------------
+is(`{ $s3ctl user list 2>&1 >&3 | cat; } 3>/dev/full`, "s3ctl: stdout: No space left on device\n",
+    'a full disk is said');
+is(`bash -c 'set -o pipefail; $s3ctl --help 2>&1 >&3 | cat' 3>&1 | head -1`,
+    "usage: s3ctl [-s SOCKET] [--json] COMMAND\n", 'a pipe that is closed is no matter');
+
+# --- names from elsewhere --------------------------------------------------------------------
+$t->put('/bkt/' . Test::S3::uri_escape("a\x1b]0;x\x07\xc2\x9b31m\x{7f}b"), body => '1');
+my $socket = IO::Socket::INET->new(PeerAddr => $t->host()) or die;
+print $socket $t->compose('PUT', '/bkt/' . Test::S3::uri_escape("\x1b[31m\xe6\x97\xa5\xe2\x80\xae"),
+    no_length => 1, sha256 => 'UNSIGNED-PAYLOAD', headers => [ [ 'Content-Length' => 1000 ] ]);
+$socket->flush();
+$t->wait_for('it is under way', sub { ($code, $out) = run('top --once'); $out =~ m{bkt/.} });
+like($out, qr{  bkt/\?\[31m\xe6\x97\xa5\?$}m, 'a key reaches the terminal without what steers it');
+close $socket;
+my $id = $t->put('/bkt/' . Test::S3::uri_escape("\x1b[2Jx"), body => '1')->{headers}{'x-amz-request-id'};
+$t->wait_for('it has ended', sub { ($code, $out) = run("trace $id"); $code == 0 });
+like($out, qr{^operation    PutObject bkt/\?\[2Jx$}m, 'nor in a trace');
+run("role add odd $trust --description '\xe6\x97\xa5\xe6\x9c\xac\x0d\x0a\xc2\x9bx'");
+run("service-account add --description '\xe6\x97\xa5\x09\xc2\x9by'");
+($code, $out) = run('service-account list');
+like($out, qr/^KEY +ENABLED  USER    DESCRIPTION\n\w+ +yes      \(root\)  \xe6\x97\xa5\?\?y$/m,
+    'a table, in which columns are as wide as their text');
+
+# In a terminal of its own: script(1) gives it one.
+SKIP: {
+    skip 'no script(1)', 1 if system('command -v script >/dev/null') != 0;
+    my $shown = `script -qec '$s3ctl role show odd --json' /dev/null </dev/null`;
+    $shown =~ s/\r//g;
+    ok($shown =~ /"description": "\\u65e5\\u672c\\r\\n\\u009bx"/i, 'JSON on a terminal is ASCII') or diag($shown);
+}
+
+# --- answers of several frames ------------------------------------------------------------
+my $tabs = "\x09" x 1000;
+$t->query('iam', [ Action => 'CreatePolicy', Version => '2010-05-08', PolicyName => "many-$_",
+    Description => $tabs, PolicyDocument => $t->read_file('policy.json') ]) for 100 .. 239;
+($code, $out) = run('policy list --json');
+is($code, 0, 'a long answer');
+is(scalar(grep { $_->{name} =~ /^many-\d{3}$/ && $_->{description} eq $tabs }
+        @{ decode_json($out)->{list} }), 140, 'whole');
+
+$t->done();
