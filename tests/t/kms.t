@@ -56,7 +56,7 @@ is(keys_now(), ':2 photos:2!', 'disabled');
 is(said(qw(disable none)), "1 s3ctl: no such key\n", 'disable what is not there');
 like(said(qw(disable SSE-S3)), qr/^1 s3ctl: .*can only be rotated/,
     'SSE-S3 cannot be disabled');
-like(said('list'), qr/^0 KEY .*\nSSE-S3 +2 enabled .*\nphotos +2 disabled /,
+like(said('list'), qr/^0 KEY .*\nSSE-S3 +2  enabled .*\nphotos +2  disabled /,
     'list, for people');
 like(said('forget photos'), qr/^2 usage:/, 'no such command');
 like(said('add'), qr/^2 usage:/, 'an argument is missing');
