@@ -192,6 +192,17 @@ static struct s3_call *call_new(struct s3_service *service,
     return call;
 }
 
+/* Also an extension that is switched off. S3's usual message blames a header. */
+static void fail_unknown(struct s3_call *call)
+{
+    if (call_is_anonymous(call)) {
+        call_fail(call, S3_ERR_AccessDenied);
+    } else {
+        call_fail_message(call, S3_ERR_NotImplemented,
+                          "This operation is not implemented.");
+    }
+}
+
 struct s3_call *s3_call_begin(struct s3_service *service,
                               const Wire__Request *request)
 {
@@ -207,8 +218,7 @@ struct s3_call *s3_call_begin(struct s3_service *service,
                                  pb_slice(request->session_token))) {
         if (call->operation == NULL ||
             (call->operation->extension && !service->extensions)) {
-            call_fail(call, call_is_anonymous(call) ? S3_ERR_AccessDenied
-                                                    : S3_ERR_NotImplemented);
+            fail_unknown(call);
         } else if (call_load_bucket(call) && call_check_key(call) &&
                    call_authorize_operation(call) &&
                    request_payment_agreed(call) && limits_count_request(call) &&
