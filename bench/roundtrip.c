@@ -26,7 +26,7 @@
 #include <unistd.h>
 
 #define WORKERS_MAX  16u
-#define REQUESTS_MAX 256u
+#define REQUESTS_MAX 32u /* their answers fit into a socket */
 #define THREADS      8u
 
 /* What they spend: nginx on an answer of the hot index, s3d on its step. */
@@ -142,11 +142,14 @@ static void way_flush(struct way *way)
 {
     const uv_buf_t all =
         uv_buf_init((char *)way->out.data, (unsigned)way->out.size);
+    int sent;
 
     if (way->gone || way->out.size == 0) {
         return;
     }
-    if (uv_try_write((uv_stream_t *)&way->pipe, &all, 1) != (int)all.len) {
+    sent = uv_try_write((uv_stream_t *)&way->pipe, &all, 1);
+    check(sent < 0 || sent == (int)all.len, "a whole write");
+    if (sent < 0) {
         way_close(way); /* the worker has ended */
     }
     way->out.size = 0;
