@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A reply is one frame (FRAME_MESSAGE_MAX); one request takes less than 4 KiB
- * of it. */
+/* An answer stays in one frame (FRAME_MESSAGE_MAX); one request takes less than
+ * 4 KiB of it. */
 #define TAIL_MAX (192u << 10) /* bytes of requests that have ended */
 #define LIVE_MAX (96u << 10)  /* of those under way; sums come with them */
 

@@ -181,8 +181,10 @@ static void *run_worker(void *context)
         const uint64_t bytes = worker->bytes, begun = clock_monotonic_us();
         if (send_once(worker, number) == 0) {
             keep(worker, clock_monotonic_us() - begun);
-        } else if (worker->client.stop == NULL || !is_stopped(bench)) {
-            worker->bytes = bytes;
+            continue;
+        }
+        worker->bytes = bytes;
+        if (worker->client.stop == NULL || !is_stopped(bench)) {
             worker->errors++;
             memcpy(worker->why, worker->client.why, sizeof(worker->why));
             usleep(ERROR_US);
