@@ -155,6 +155,23 @@ def test_all_that_is_named_exists(stack):
     assert len(seen) > 50
 
 
+def test_board():
+    """Panels have ids and places of their own, and the datasource that is chosen."""
+    panels = BOARD["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels) > 20
+    taken = [(place["x"] + x, place["y"] + y)
+             for place in (panel["gridPos"] for panel in panels)
+             for x in range(place["w"]) for y in range(place["h"])]
+    assert len(taken) == len(set(taken)) and max(taken)[0] < 24
+    variables = {variable["name"] for variable in BOARD["templating"]["list"]}
+    assert set(re.findall(r"\$\{?([a-z]\w*)", json.dumps(BOARD))) <= variables
+    for panel in panels:
+        if panel["type"] != "row":
+            assert panel["datasource"]["uid"] == "${datasource}", panel["title"]
+            references = [target["refId"] for target in panel["targets"]]
+            assert len(set(references)) == len(references) > 0, panel["title"]
+
+
 def test_runbook():
     """A section for each alert, and no other; each says the three things."""
     sections = dict(re.findall(r"^## (\S+)\n(.*?)(?=^## |\Z)", RUNBOOK,
