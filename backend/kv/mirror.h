@@ -17,6 +17,8 @@
 #include "kv/journal.h"
 #include "kv/private.h"
 
+#include <semaphore.h>
+
 #define MIRROR_ID_SIZE 16
 
 /* --- the set file ----------------------------------------------------------*/
@@ -126,8 +128,8 @@ struct mirror {
 struct writer {
     const struct kv_batch *batch; /* NULL: leads alone */
     struct writer *next;
-    uint64_t seq; /* of its group, once it is done */
-    bool done;
+    sem_t woken; /* by the leader before it: once, to lead or because of: */
+    bool done;   /* another has led its batch, with this result */
     int error;
 };
 

@@ -3,8 +3,9 @@
  *
  * Writers queue up. The first one leads: it takes the batches of those behind
  * it into a group, has the group journaled everywhere (J1), and hands the lead
- * on. Each then waits until the primary has applied its group (J2): what is
- * acknowledged can be read.
+ * on. It then waits until the primary has applied its group (J2): what is
+ * acknowledged can be read. A writer is woken once, by a semaphore of its own,
+ * and if its batch was led by another it does not take the lock again.
  */
 #include "kv/mirror.h"
 
@@ -53,39 +54,50 @@ static void enqueue(struct mirrors *all, struct writer *writer)
     all->last = writer;
 }
 
-static void dequeue(struct mirrors *all)
+/* The first writers leave the queue; the one behind `last` leads. */
+static void hand_on(struct mirrors *all, struct writer *last)
 {
-    struct writer *writer = all->first;
-
-    all->first = writer->next;
+    all->first = last->next;
     if (all->first == NULL) {
         all->last = NULL;
+    } else {
+        sem_post(&all->first->woken);
     }
-    writer->done = true;
+    last->next = NULL;
 }
 
-static void wait_for_lead(struct mirrors *all, struct writer *writer)
+/* Lock held. False, and it is not any more: another has led the batch. */
+static bool take_lead(struct mirrors *all, struct writer *writer)
 {
+    invariant(sem_init(&writer->woken, 0, 0) == 0);
     enqueue(all, writer);
-    while (!writer->done && all->first != writer) {
-        pthread_cond_wait(&all->progress, &all->lock);
+    if (all->first != writer) {
+        pthread_mutex_unlock(&all->lock);
+        while (sem_wait(&writer->woken) != 0) {
+            invariant(errno == EINTR);
+        }
+        if (writer->done) {
+            return false;
+        }
+        pthread_mutex_lock(&all->lock);
     }
+    invariant(all->first == writer);
+    return true;
 }
 
 void mirrors_lead(struct mirrors *all, struct writer *writer)
 {
     memset(writer, 0, sizeof(*writer));
     pthread_mutex_lock(&all->lock);
-    wait_for_lead(all, writer);
-    invariant(!writer->done);
+    invariant(take_lead(all, writer)); /* without a batch, always */
 }
 
 void mirrors_lead_end(struct mirrors *all, struct writer *writer)
 {
     invariant(all->first == writer);
-    dequeue(all);
-    pthread_cond_broadcast(&all->progress);
+    hand_on(all, writer);
     pthread_mutex_unlock(&all->lock);
+    sem_destroy(&writer->woken);
 }
 
 /* --- epochs ----------------------------------------------------------------*/
@@ -336,16 +348,32 @@ static int replicate(struct mirrors *all, struct group *group)
     return error;
 }
 
-/* Lock held; the writer is the first. */
-static void lead_group(struct mirrors *all, struct writer *writer)
+/* Those behind the leader. Each may be gone as soon as it is woken. */
+static void wake_members(struct writer *leader, int error)
+{
+    struct writer *member = leader->next;
+
+    while (member != NULL) {
+        struct writer *next = member->next;
+
+        member->error = error;
+        member->done = true;
+        sem_post(&member->woken);
+        member = next;
+    }
+}
+
+/* Lock held, released at the end; the writer is the first. */
+static int lead_group(struct mirrors *all, struct writer *writer)
 {
     struct group *group = xcalloc(1, sizeof(*group));
-    struct writer *last, *member;
+    uint64_t seq;
+    struct writer *last;
     int error;
 
     atomic_init(&group->references, 1);
     last = make_group(all, group);
-    group->seq = all->committed + 1;
+    group->seq = seq = all->committed + 1;
     /* After a failure nobody knows which mirrors hold the group: no other one
      * may take its number. */
     error = atomic_load(&all->kv.poisoned) ? -EIO : expel_failed(all);
@@ -356,15 +384,14 @@ static void lead_group(struct mirrors *all, struct writer *writer)
             atomic_store(&all->kv.poisoned, true);
         }
     }
-    do {
-        member = all->first;
-        member->error = error;
-        member->seq = group->seq;
-        dequeue(all);
-    } while (member != last);
-    pthread_cond_broadcast(&all->progress);
+    hand_on(all, last);
     group_release(group);
-    invariant(writer->done);
+    if (error == 0) {
+        error = mirrors_wait_applied(all, seq);
+    }
+    pthread_mutex_unlock(&all->lock);
+    wake_members(writer, error);
+    return error;
 }
 
 void group_release(struct group *group)
@@ -390,14 +417,7 @@ int mirrors_commit(struct kv *kv, const struct kv_batch *batch)
     int error;
 
     pthread_mutex_lock(&all->lock);
-    wait_for_lead(all, &writer);
-    if (!writer.done) {
-        lead_group(all, &writer);
-    }
-    error = writer.error;
-    if (error == 0) {
-        error = mirrors_wait_applied(all, writer.seq);
-    }
-    pthread_mutex_unlock(&all->lock);
+    error = take_lead(all, &writer) ? lead_group(all, &writer) : writer.error;
+    sem_destroy(&writer.woken);
     return error;
 }
