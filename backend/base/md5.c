@@ -1,5 +1,6 @@
 #include "base/md5.h"
 
+#include <endian.h>
 #include <string.h>
 
 #define SIZE_AT (MD5_BLOCK - 8) /* of the stream's size in its last block */
@@ -18,6 +19,15 @@ static const uint32_t sines[64] = {
     0xffeff47d, 0x85845dd1, 0x6fa87e4f, 0xfe2ce6e0, 0xa3014314, 0x4e0811a1,
     0xf7537e82, 0xbd3af235, 0x2ad7d2bb, 0xeb86d391,
 };
+
+/* A call for each word would cost as much as the step that takes it. */
+static inline uint32_t word_at(const uint8_t *bytes)
+{
+    uint32_t word;
+
+    memcpy(&word, bytes, sizeof(word));
+    return le32toh(word);
+}
 
 /* Words, or vectors of words: the operators are the same. G's two terms have no
  * bit in common, and only the second waits for the step before. */
@@ -59,7 +69,7 @@ static void run_one(struct md5 *md5, const uint8_t *data, size_t blocks)
         uint32_t a = state[0], b = state[1], c = state[2], d = state[3], w[16];
 
         for (unsigned i = 0; i < 16; i++) {
-            w[i] = get_u32le(data + 4 * i);
+            w[i] = word_at(data + 4 * i);
         }
         BLOCK();
         state[0] += a;
@@ -90,7 +100,7 @@ static inline __attribute__((always_inline)) void run(struct lanes *lanes,
 
         for (unsigned i = 0; i < 16; i++) {
             for (unsigned lane = 0; lane < MD5_LANES; lane++) {
-                w[i][lane] = get_u32le(lanes->data[lane] + at + 4 * i);
+                w[i][lane] = word_at(lanes->data[lane] + at + 4 * i);
             }
         }
         BLOCK();
