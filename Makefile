@@ -63,7 +63,7 @@ PB     := wire layout records
 PB_H   := $(PB:%=$(GEN)/%.pb-c.h)
 
 .DEFAULT_GOAL := all
-.PHONY: all module run test unit fuzz fuzzers format lint clean deps bench bench-list bench-static bench-connections bench-roundtrip bench-durability generated print-flags
+.PHONY: all module run test unit fuzz fuzzers format lint clean deps bench bench-list bench-static bench-connections bench-uring bench-roundtrip bench-durability generated print-flags
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -173,6 +173,8 @@ $(BUILD)/bench/%: bench/%.c $(call archives,server)
 	@echo "  CC  $@"
 	@$(CC) $(S3D_CFLAGS) -o $@ $< $(filter %.a,$^) $(S3D_LIBS)
 
+$(BUILD)/bench/uring: S3D_LIBS += -luring
+
 # --- whole commands ----------------------------------------------------------
 run:
 	tools/install-deps run
@@ -204,6 +206,9 @@ bench-connections: all
 
 bench-roundtrip: $(BUILD)/bench/roundtrip
 	$(BUILD)/bench/roundtrip $(BENCH)
+
+bench-uring: $(BUILD)/bench/uring # needs liburing-dev
+	$(BUILD)/bench/uring $(BENCH)
 
 bench-durability: all $(BUILD)/bench/metadata
 	tools/install-deps test
