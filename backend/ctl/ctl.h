@@ -17,7 +17,8 @@ enum ctl_exit {
     CTL_UNREACHABLE = 3, /* s3d does not answer on the socket */
     CTL_INCOMPLETE = 4,  /* import, export, migrate: some files could not be
                             moved; bench: requests failed, or a signal came */
-    CTL_PROBLEMS = 5,    /* doctor, bench drives: there is something to mend */
+    CTL_PROBLEMS = 5,    /* doctor, bench drives, usage verify: there is
+                            something to mend */
 };
 
 #define CTL_SOCKET     "/run/s3d/admin.sock"

@@ -112,11 +112,19 @@ static void set(json_t *arguments, const char *name, json_t *value)
 static void set_options(json_t *arguments, const struct ctl_given *given)
 {
     const char *const texts[][2] = {
-        {"account", given->account},         {"path", given->path},
-        {"description", given->description}, {"access_key", given->access_key},
-        {"bucket", given->bucket},           {"prefix", given->prefix},
-        {"suffix", given->suffix},           {"bytes", given->bytes},
-        {"objects", given->objects},         {"requests", given->requests},
+        {"account", given->account},
+        {"path", given->path},
+        {"description", given->description},
+        {"access_key", given->access_key},
+        {"bucket", given->bucket},
+        {"prefix", given->prefix},
+        {"suffix", given->suffix},
+        {"bytes", given->bytes},
+        {"objects", given->objects},
+        {"requests", given->requests},
+        {"download", given->download},
+        {"upload", given->upload},
+        {"user", given->user},
     };
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         if (texts[i][1] != NULL) {
@@ -202,6 +210,9 @@ static enum ctl_exit run(const struct ctl_command *command,
             done = watch_heal(result, given->json);
         } else if (status != CTL_UNREACHABLE) {
             print(command, result, argument, given, status);
+        }
+        if (json_is_true(json_object_get(result, "problem"))) {
+            status = CTL_PROBLEMS;
         }
         json_decref(result);
     } while (status == CTL_OK && !done);

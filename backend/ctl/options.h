@@ -27,10 +27,11 @@ enum ctl_option {
     CTL_EVENT = 1 << 14,    /* --suffix, --event */
     CTL_CONFIG = 1 << 15,   /* -c */
     CTL_NGINX = 1 << 16,    /* --nginx-conf */
-    CTL_LIMITS = 1 << 17,   /* --bytes, --objects, --requests */
+    CTL_LIMITS = 1 << 17,   /* of quota set: --bytes and the others */
     CTL_POINT = 1 << 18,    /* --journal, --until, of backups */
     CTL_FOLLOW = 1 << 19,   /* --follow, of traces */
     CTL_ONCE = 1 << 20,     /* --once, of top */
+    CTL_USER = 1 << 21,     /* --user, of quotas */
     CTL_ENDPOINT = 1 << 24, /* --endpoint and what belongs to it */
     CTL_BENCH = 1 << 25,    /* --size, --duration, --count */
 };
@@ -45,7 +46,8 @@ struct ctl_given {
     const char *account, *path, *description, *policy_file;
     const char *access_key, *secret_key_file;
     const char *bucket, *prefix, *suffix;
-    const char *bytes, *objects, *requests;
+    const char *user;
+    const char *bytes, *objects, *requests, *download, *upload;
     const char *endpoint, *profile, *region, *ca_file, *concurrency;
     const char *duration, *count;
     uint64_t sizes[CTL_SIZES_MAX]; /* bytes */

@@ -54,6 +54,28 @@ static void print_share(const json_t *entry, const char *name, unsigned unit,
     printf("%*s", printed < width ? width - printed : 1, "");
 }
 
+/* "12.3M", or "-" if there is no limit. */
+static void print_limit(const json_t *quota, const char *name, unsigned unit)
+{
+    const uint64_t most = number(quota, name);
+    char shown[SHOWN_SIZE] = "-";
+    if (most > 0) {
+        show_number(shown, most, unit);
+    }
+    printf(" %10s", shown);
+}
+
+static void print_limits(const json_t *entry)
+{
+    const json_t *quota = json_object_get(entry, "quota");
+    print_limit(quota, "requests", 1000);
+    print_limit(quota, "download", 1024);
+    print_limit(quota, "upload", 1024);
+    putchar('\n');
+}
+
+#define LIMITS_TITLE "REQUESTS/S DOWNLOAD/S   UPLOAD/S"
+
 static void print_list(const json_t *result, const char *list,
                        const char *title, const char *second)
 {
@@ -62,21 +84,32 @@ static void print_list(const json_t *result, const char *list,
     if (json_array_size(json_object_get(result, list)) == 0) {
         return;
     }
-    printf("%-32s %-14s %-26s %-26s %s\n", title,
+    printf("%-32s %-14s %-26s %-26s " LIMITS_TITLE "\n", title,
            strcmp(second, "account") == 0 ? "ACCOUNT" : "NUMBER", "BYTES",
-           "OBJECTS", "REQUESTS/S");
+           "OBJECTS");
     json_array_foreach(json_object_get(result, list), i, entry)
     {
-        const uint64_t requests =
-            number(json_object_get(entry, "quota"), "requests");
         printf("%-32s %-14s ", text(entry, "name"), text(entry, second));
         print_share(entry, "bytes", 1024, 26);
         putchar(' ');
         print_share(entry, "objects", 1000, 26);
-        if (requests > 0) {
-            printf(" %" PRIu64, requests);
-        }
-        putchar('\n');
+        print_limits(entry);
+    }
+}
+
+/* Of users there are limits only. */
+static void print_users(const json_t *result)
+{
+    size_t i;
+    json_t *entry;
+    if (json_array_size(json_object_get(result, "users")) == 0) {
+        return;
+    }
+    printf("%-32s %-14s " LIMITS_TITLE "\n", "USER", "NUMBER");
+    json_array_foreach(json_object_get(result, "users"), i, entry)
+    {
+        printf("%-32s %-14s", text(entry, "name"), text(entry, "number"));
+        print_limits(entry);
     }
 }
 
@@ -85,6 +118,7 @@ void print_usage_of(const json_t *result, const char *argument)
     (void)argument;
     print_list(result, "buckets", "BUCKET", "account");
     print_list(result, "accounts", "ACCOUNT", "number");
+    print_users(result);
     if (json_is_true(json_object_get(result, "truncated"))) {
         puts("There are more: --prefix or --account shows some of them.");
     }

@@ -355,7 +355,7 @@ void meta_put_owner_quota(struct meta_batch *batch, struct slice owner,
     batch->limited_owner = arena_copy(batch->arena, owner.data, owner.size);
     batch->owner_quota = *quota;
     key_owner_quota(new_key(batch), owner);
-    if (quota->bytes == 0 && quota->objects == 0 && quota->requests == 0) {
+    if (meta_quota_is_none(quota)) {
         remove_key(batch);
     } else {
         put(batch, META_RECORD_QUOTA, &quota->base);

@@ -15,45 +15,10 @@
  * The lock is held for a few instructions and over no other call; the store's
  * is taken before it.
  */
-#include "meta/private.h"
+#include "meta/limits.h"
 
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdlib.h>
-
-#define SECOND_NS UINT64_C(1000000000)
-
-struct account {
-    struct meta_usage used; /* L2 */
-    Meta__Quota quota;
-    /* Of requests: when as many as there may be in a second would have been
-     * made at an even rate (GCRA). Monotonic. */
-    uint64_t even_ns;
-};
-
-struct owner {
-    struct account account;
-    struct slice id;
-};
-
-struct bucket {
-    struct account account;
-    uint64_t id;
-    struct owner *owner;
-    struct meta_usage stored; /* L1 */
-    bool changed;             /* the record is to be put */
-    struct bucket *next_changed;
-};
-
-struct limits {
-    pthread_mutex_t lock;
-    struct bucket **buckets; /* by id */
-    size_t bucket_count, bucket_room;
-    struct owner **owners; /* by id; nobody's id is empty */
-    size_t owner_count, owner_room;
-    struct bucket *changed;
-    atomic_uint rated; /* accounts with a limit of requests */
-};
 
 struct limits *limits_new(void)
 {
@@ -109,7 +74,7 @@ static size_t owner_place(const struct limits *limits, struct slice id)
     return low;
 }
 
-static struct owner *find_owner(const struct limits *limits, struct slice id)
+struct owner *limits_find_owner(const struct limits *limits, struct slice id)
 {
     size_t at = owner_place(limits, id);
 
@@ -120,7 +85,7 @@ static struct owner *find_owner(const struct limits *limits, struct slice id)
 
 static struct owner *need_owner(struct limits *limits, struct slice id)
 {
-    struct owner *owner = find_owner(limits, id);
+    struct owner *owner = limits_find_owner(limits, id);
     size_t at = owner_place(limits, id);
     uint8_t *copy;
 
@@ -156,7 +121,7 @@ static size_t bucket_place(const struct limits *limits, uint64_t id)
     return low;
 }
 
-static struct bucket *find_bucket(const struct limits *limits, uint64_t id)
+struct bucket *limits_find_bucket(const struct limits *limits, uint64_t id)
 {
     size_t at = bucket_place(limits, id);
 
@@ -168,7 +133,7 @@ static struct bucket *find_bucket(const struct limits *limits, uint64_t id)
 /* Ids rise: a new one comes last. */
 static struct bucket *need_bucket(struct limits *limits, uint64_t id)
 {
-    struct bucket *bucket = find_bucket(limits, id);
+    struct bucket *bucket = limits_find_bucket(limits, id);
     size_t at = bucket_place(limits, id);
 
     if (bucket != NULL) {
@@ -223,6 +188,12 @@ static bool fits(uint64_t used, int64_t more, uint64_t most)
            (used <= most && (uint64_t)more <= most - used);
 }
 
+/* Of what is a second's. */
+static bool is_rated(const Meta__Quota *quota)
+{
+    return quota->requests != 0 || quota->download != 0 || quota->upload != 0;
+}
+
 static bool has_room(const struct account *account,
                      const struct usage_change *change)
 {
@@ -230,19 +201,26 @@ static bool has_room(const struct account *account,
            fits(account->used.objects, change->objects, account->quota.objects);
 }
 
+bool meta_quota_is_none(const Meta__Quota *quota)
+{
+    return quota->bytes == 0 && quota->objects == 0 && !is_rated(quota);
+}
+
 static void set_quota(struct limits *limits, struct account *account,
                       const Meta__Quota *quota)
 {
-    const bool rated = account->quota.requests != 0;
+    const bool rated = is_rated(&account->quota);
 
     if (quota != NULL) {
         account->quota.bytes = quota->bytes;
         account->quota.objects = quota->objects;
         account->quota.requests = quota->requests;
+        account->quota.download = quota->download;
+        account->quota.upload = quota->upload;
     } else {
         meta__quota__init(&account->quota);
     }
-    if (rated != (account->quota.requests != 0)) {
+    if (rated != is_rated(&account->quota)) {
         atomic_fetch_add(&limits->rated, rated ? (unsigned)-1 : 1u);
     }
 }
@@ -274,7 +252,7 @@ void limits_forget_bucket(struct limits *limits, uint64_t id)
     size_t at;
 
     pthread_mutex_lock(&limits->lock);
-    bucket = find_bucket(limits, id);
+    bucket = limits_find_bucket(limits, id);
     if (bucket != NULL) {
         at = bucket_place(limits, id);
         invariant(!bucket->changed);
@@ -417,7 +395,7 @@ void meta_get_usage(struct meta *meta, uint64_t id, struct meta_usage *usage)
     const struct bucket *bucket;
 
     pthread_mutex_lock(&meta->limits->lock);
-    bucket = find_bucket(meta->limits, id);
+    bucket = limits_find_bucket(meta->limits, id);
     *usage = bucket != NULL ? bucket->account.used : (struct meta_usage){0};
     pthread_mutex_unlock(&meta->limits->lock);
 }
@@ -428,7 +406,7 @@ void meta_get_owner_usage(struct meta *meta, struct slice id,
     const struct owner *owner;
 
     pthread_mutex_lock(&meta->limits->lock);
-    owner = find_owner(meta->limits, id);
+    owner = limits_find_owner(meta->limits, id);
     *usage = owner != NULL ? owner->account.used : (struct meta_usage){0};
     pthread_mutex_unlock(&meta->limits->lock);
 }
@@ -440,7 +418,7 @@ void meta_get_owner_quota(struct meta *meta, struct slice id,
 
     meta__quota__init(quota);
     pthread_mutex_lock(&meta->limits->lock);
-    owner = find_owner(meta->limits, id);
+    owner = limits_find_owner(meta->limits, id);
     if (owner != NULL) {
         *quota = owner->account.quota;
     }
@@ -456,123 +434,9 @@ int meta_check_room(struct meta *meta, uint64_t id, int64_t bytes,
     bool room;
 
     pthread_mutex_lock(&meta->limits->lock);
-    bucket = find_bucket(meta->limits, id);
+    bucket = limits_find_bucket(meta->limits, id);
     room = bucket == NULL || (has_room(&bucket->account, &change) &&
                               has_room(&bucket->owner->account, &change));
     pthread_mutex_unlock(&meta->limits->lock);
     return room ? 0 : -EDQUOT;
-}
-
-/* --- requests --------------------------------------------------------------*/
-
-static bool is_rated(const struct account *account)
-{
-    return account != NULL && account->quota.requests != 0;
-}
-
-/* What one request takes of a second. */
-static uint64_t share_ns(const struct account *account)
-{
-    return account->quota.requests < SECOND_NS
-               ? SECOND_NS / account->quota.requests
-               : 1;
-}
-
-/* 0, or how long until a request is within the limit. */
-static uint64_t wait_ns(const struct account *account, uint64_t now_ns)
-{
-    uint64_t until;
-
-    if (!is_rated(account) || account->even_ns <= now_ns) {
-        return 0;
-    }
-    until = account->even_ns + share_ns(account);
-    return until > now_ns + SECOND_NS ? until - now_ns - SECOND_NS : 0;
-}
-
-static void take(struct account *account, uint64_t now_ns)
-{
-    if (is_rated(account)) {
-        if (account->even_ns < now_ns) {
-            account->even_ns = now_ns;
-        }
-        account->even_ns += share_ns(account);
-    }
-}
-
-/* Later than a limit was set, and so never below 0. */
-static void give_back(struct account *account)
-{
-    if (is_rated(account) && account->even_ns >= share_ns(account)) {
-        account->even_ns -= share_ns(account);
-    }
-}
-
-struct rated {
-    struct account *bucket, *user; /* either may be NULL */
-};
-
-static struct rated find_rated(struct limits *limits, uint64_t id,
-                               struct slice user)
-{
-    struct bucket *bucket = id != 0 ? find_bucket(limits, id) : NULL;
-    struct owner *owner = user.size > 0 ? find_owner(limits, user) : NULL;
-
-    return (struct rated){
-        .bucket = bucket != NULL ? &bucket->account : NULL,
-        .user = owner != NULL ? &owner->account : NULL,
-    };
-}
-
-uint64_t meta_count_request(struct meta *meta, uint64_t bucket,
-                            struct slice user)
-{
-    struct limits *limits = meta->limits;
-    uint64_t now_ns, wait, other;
-    struct rated rated;
-
-    if (atomic_load_explicit(&limits->rated, memory_order_relaxed) == 0) {
-        return 0;
-    }
-    now_ns = clock_monotonic_us() * 1000;
-    pthread_mutex_lock(&limits->lock);
-    rated = find_rated(limits, bucket, user);
-    wait = wait_ns(rated.bucket, now_ns);
-    other = wait_ns(rated.user, now_ns);
-    wait = wait > other ? wait : other;
-    if (wait == 0) {
-        take(rated.bucket, now_ns);
-        take(rated.user, now_ns);
-    }
-    pthread_mutex_unlock(&limits->lock);
-    return (wait + 999999) / 1000000;
-}
-
-void meta_uncount_request(struct meta *meta, uint64_t bucket, struct slice user)
-{
-    struct limits *limits = meta->limits;
-    struct rated rated;
-
-    if (atomic_load_explicit(&limits->rated, memory_order_relaxed) == 0) {
-        return;
-    }
-    pthread_mutex_lock(&limits->lock);
-    rated = find_rated(limits, bucket, user);
-    give_back(rated.bucket);
-    give_back(rated.user);
-    pthread_mutex_unlock(&limits->lock);
-}
-
-bool meta_counts_requests(struct meta *meta, uint64_t bucket, struct slice user)
-{
-    struct limits *limits = meta->limits;
-    struct rated rated;
-
-    if (atomic_load_explicit(&limits->rated, memory_order_relaxed) == 0) {
-        return false;
-    }
-    pthread_mutex_lock(&limits->lock);
-    rated = find_rated(limits, bucket, user);
-    pthread_mutex_unlock(&limits->lock);
-    return is_rated(rated.bucket) || is_rated(rated.user);
 }

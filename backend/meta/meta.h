@@ -15,7 +15,8 @@
  *   H <urgency> <blob>               blob that is short of shards: healer looks
  *   A s | A d <day>                  care: the scrub's progress, audited days
  *   A r                              the progress of the walk over envelopes
- *   Q b <bucket> | Q o <owner>       a bucket's usage; an owner's quota
+ *   Q b <bucket> | Q o <owner>       a bucket's usage; an owner's quota, or an
+ *                                    IAM user's
  *   V <target> 00 01 <seq>           event on its way to a target
  *   I..., K...                       users and access keys
  * Before 00 01 every 00 is written as 00 FF, so that order is kept.
@@ -358,25 +359,43 @@ void meta_get_usage(struct meta *meta, uint64_t bucket,
                     struct meta_usage *usage);
 void meta_get_owner_usage(struct meta *meta, struct slice owner,
                           struct meta_usage *usage);
+/* An owner's, or by its id an IAM user's. */
 void meta_get_owner_quota(struct meta *meta, struct slice owner,
                           Meta__Quota *quota);
-/* One owner in a batch. All of it 0: none. */
+/* One of them in a batch. All of it 0: meta_quota_is_none(). */
+bool meta_quota_is_none(const Meta__Quota *quota);
 void meta_put_owner_quota(struct meta_batch *batch, struct slice owner,
                           const Meta__Quota *quota);
+/* Of who is gone: durably, if there is one. 0 or a negative errno. */
+int meta_forget_owner_quota(struct meta *meta, struct slice owner);
 /* -EDQUOT: as meta_commit() would say now. */
 int meta_check_room(struct meta *meta, uint64_t bucket, int64_t bytes,
                     int64_t objects);
-/* Counts a request to a bucket (0: none) by a user (the canonical id of the
- * account; empty: nobody). 0, or nothing was counted: a limit is reached, and
- * in how many milliseconds there is room. */
-uint64_t meta_count_request(struct meta *meta, uint64_t bucket,
-                            struct slice user);
+
+/* Whom limits of what is a second's concern (rates.c). */
+struct meta_asker {
+    uint64_t bucket;      /* 0: none */
+    struct slice account; /* canonical id; empty: nobody's */
+    struct slice user;    /* the id of an IAM user; empty: none */
+};
+/* Counts a request. 0, or nothing was counted: a limit is reached, and in how
+ * many milliseconds there is room. */
+uint64_t meta_count_request(struct meta *meta, const struct meta_asker *asker);
 /* It was nobody's after all: as if it had not been counted. */
-void meta_uncount_request(struct meta *meta, uint64_t bucket,
-                          struct slice user);
-/* Whether meta_count_request() has something to count. */
-bool meta_counts_requests(struct meta *meta, uint64_t bucket,
-                          struct slice user);
+void meta_uncount_request(struct meta *meta, const struct meta_asker *asker);
+/* Whether there is a limit of requests or bandwidth: all has to be seen. */
+bool meta_is_rated(struct meta *meta, const struct meta_asker *asker);
+
+enum meta_direction { META_DOWNLOAD, META_UPLOAD };
+/* Takes the next turn of the bandwidth, for so many bytes that are to be sent,
+ * or have come. When it begins, or ends: until then they wait; monotonic
+ * microseconds; 0: there is no limit. */
+uint64_t meta_take_turn(struct meta *meta, const struct meta_asker *asker,
+                        enum meta_direction direction, uint64_t bytes);
+/* So many bytes are a turn, so that many share a limit evenly. UINT64_MAX:
+ * there is no limit. */
+uint64_t meta_turn_size(struct meta *meta, const struct meta_asker *asker,
+                        enum meta_direction direction);
 
 /* What all buckets have, counted anew in one snapshot: told of each that is
  * there, or has a record of its usage. 0 or a negative errno. */

@@ -53,7 +53,8 @@ void key_rewrap(struct buffer *out);
 void key_audit(struct buffer *out, uint32_t day);
 void key_reference(struct buffer *out, uint64_t blob,
                    const struct meta_referrer *referrer);
-/* A bucket's usage; 0 as the bucket: usage is kept. An owner's quota. */
+/* A bucket's usage; 0 as the bucket: usage is kept. The quota of an
+ * owner, or of an IAM user. */
 #define KEY_USAGE_SIZE 10
 void key_usage(struct buffer *out, uint64_t bucket);
 void key_owner_quota(struct buffer *out, struct slice owner);

@@ -243,6 +243,24 @@ static int count_once(struct meta *meta)
     return rc;
 }
 
+int meta_forget_owner_quota(struct meta *meta, struct slice owner)
+{
+    const Meta__Quota none = META__QUOTA__INIT;
+    struct meta_batch *batch;
+    Meta__Quota quota;
+    int rc;
+
+    meta_get_owner_quota(meta, owner, &quota);
+    if (meta_quota_is_none(&quota)) {
+        return 0;
+    }
+    batch = meta_batch_new(meta);
+    meta_put_owner_quota(batch, owner, &none);
+    rc = meta_commit(batch);
+    meta_batch_free(batch);
+    return rc;
+}
+
 static int load_record(struct meta *meta, struct arena *arena, struct slice key,
                        struct slice value)
 {

@@ -265,6 +265,17 @@ bool s3_call_wants_body(const struct s3_call *call)
     return call->wants_body;
 }
 
+uint64_t s3_call_turn_us(const struct s3_call *call)
+{
+    return call->turn_us;
+}
+
+bool s3_call_is_paced(const struct s3_call *call)
+{
+    return call->wants_body &&
+           limits_turn_size(call, META_UPLOAD) != UINT64_MAX;
+}
+
 void s3_call_data(struct s3_call *call, const void *data, size_t size)
 {
     s3_call_data_in(call, NULL, data, size);
@@ -278,6 +289,7 @@ void s3_call_data_in(struct s3_call *call, struct memory *memory,
     if (!call->wants_body || size == 0) {
         return;
     }
+    limits_take_turn(call, META_UPLOAD, size);
     if (is_form(call)) {
         call->operation->take(call, slice_of(data, size));
     } else {
@@ -343,11 +355,13 @@ static void count_sent(struct s3_call *call, const struct s3_piece *piece)
     call->last_segments = 0;
     if (piece->kind == S3_PIECE_DATA) {
         call->bytes_sent += piece->data.size;
+        limits_take_turn(call, META_DOWNLOAD, piece->data.size);
     } else if (piece->kind == S3_PIECE_SEGMENTS) {
         for (size_t i = 0; i < piece->segments->n_segments; i++) {
             call->last_segments += piece->segments->segments[i]->length;
         }
         call->bytes_sent += call->last_segments;
+        limits_take_turn(call, META_DOWNLOAD, call->last_segments);
     }
 }
 

@@ -92,7 +92,9 @@ struct s3_call {
     unsigned decisions;   /* on access, until now */
     bool consulted;       /* a policy has asked for something of the request */
 
-    bool counted; /* limits.h */
+    bool counted;     /* limits.h */
+    bool paced;       /* by limits of bandwidth, if there are any */
+    uint64_t turn_us; /* s3_call_turn_us() */
 
     bool acl_required; /* no policy allowed it, but an access control list */
 

@@ -78,7 +78,7 @@ static bool may_be_given_again(const struct s3_call *call,
            !call->identity.temporary && object->encryption == NULL &&
            document_get(call->bucket, DOCUMENT_LOGGING).data == NULL &&
            document_get(call->bucket, DOCUMENT_REQUEST_PAYMENT).data == NULL &&
-           !limits_counts_requests(call);
+           !limits_concern(call);
 }
 
 static bool body_of(struct s3_call *call, const Meta__Object *object,

@@ -57,21 +57,34 @@ bool limits_check_part(struct s3_call *call, struct slice upload,
            fail(call, error);
 }
 
-static uint64_t bucket_of(const struct s3_call *call)
+/* A role's session has no name of a user: it is its account's. */
+static struct meta_asker asker_of(const struct s3_call *call)
 {
-    return call->bucket != NULL ? call->bucket->id : 0;
+    const struct iam_identity *who = &call->identity;
+
+    return (struct meta_asker){
+        .bucket = call->bucket != NULL ? call->bucket->id : 0,
+        .account = slice_from_string(who->user),
+        .user =
+            slice_from_string(who->user_name[0] != '\0' ? who->user_id : ""),
+    };
+}
+
+static void count(atomic_uint_fast64_t *counter, uint64_t more)
+{
+    atomic_fetch_add_explicit(counter, more, memory_order_relaxed);
 }
 
 bool limits_count_request(struct s3_call *call)
 {
-    const uint64_t wait_ms =
-        meta_count_request(call->service->meta, bucket_of(call),
-                           slice_from_string(call->identity.user));
+    const struct meta_asker asker = asker_of(call);
+    const uint64_t wait_ms = meta_count_request(call->service->meta, &asker);
 
-    call->counted = wait_ms == 0;
+    call->counted = call->paced = wait_ms == 0;
     if (call->counted) {
         return true;
     }
+    count(&call->service->limited.requests, 1);
     call_header(call, "Retry-After", "%u", (unsigned)((wait_ms + 999) / 1000));
     call_fail(call, S3_ERR_SlowDown);
     return false;
@@ -80,14 +93,57 @@ bool limits_count_request(struct s3_call *call)
 void limits_end(struct s3_call *call)
 {
     if (call->counted && call->error == S3_ERR_AccessDenied) {
-        meta_uncount_request(call->service->meta, bucket_of(call),
-                             slice_from_string(call->identity.user));
+        const struct meta_asker asker = asker_of(call);
+
+        meta_uncount_request(call->service->meta, &asker);
+        call->paced = false;
     }
     call->counted = false;
 }
 
-bool limits_counts_requests(const struct s3_call *call)
+bool limits_concern(const struct s3_call *call)
 {
-    return meta_counts_requests(call->service->meta, bucket_of(call),
-                                slice_from_string(call->identity.user));
+    const struct meta_asker asker = asker_of(call);
+
+    return meta_is_rated(call->service->meta, &asker);
+}
+
+void limits_count_refusal(struct s3_call *call)
+{
+    count(&call->service->limited.room, 1);
+}
+
+/* --- bandwidth -------------------------------------------------------------*/
+
+void limits_take_turn(struct s3_call *call, enum meta_direction direction,
+                      uint64_t bytes)
+{
+    struct s3_limited *limited = &call->service->limited;
+    struct meta_asker asker;
+    uint64_t turn_us, from_us;
+
+    if (!call->paced || bytes == 0) {
+        return;
+    }
+    asker = asker_of(call);
+    turn_us = meta_take_turn(call->service->meta, &asker, direction, bytes);
+    if (turn_us <= call->turn_us) {
+        return;
+    }
+    from_us = clock_monotonic_us();
+    from_us = from_us > call->turn_us ? from_us : call->turn_us;
+    call->turn_us = turn_us;
+    if (turn_us > from_us) {
+        count(&limited->turns[direction], 1);
+        count(&limited->waited_us[direction], turn_us - from_us);
+    }
+}
+
+uint64_t limits_turn_size(const struct s3_call *call,
+                          enum meta_direction direction)
+{
+    const struct meta_asker asker = asker_of(call);
+
+    return call->paced ? meta_turn_size(call->service->meta, &asker, direction)
+                       : UINT64_MAX;
 }

@@ -1,6 +1,6 @@
 /*
- * Private to s3/: quotas and limits of requests, docs/limits.md. What is
- * decided here is decided again, exactly, by meta_commit().
+ * Private to s3/: quotas, and limits of requests and bandwidth, docs/limits.md.
+ * What is decided here is decided again, exactly, by meta_commit().
  */
 #ifndef S3_LIMITS_H
 #define S3_LIMITS_H
@@ -17,7 +17,15 @@ bool limits_count_request(struct s3_call *call);
 /* The call has ended: it does not count if the caller may not do what it asks,
  * which depends on the object. */
 void limits_end(struct s3_call *call);
-/* Whether each such request has to be counted. */
-bool limits_counts_requests(const struct s3_call *call);
+/* Whether each such request has to be seen. */
+bool limits_concern(const struct s3_call *call);
+/* So many bytes of a body have come, or are to be sent: s3_call_turn_us(). */
+void limits_take_turn(struct s3_call *call, enum meta_direction direction,
+                      uint64_t bytes);
+/* The most for one turn; UINT64_MAX: any number. */
+uint64_t limits_turn_size(const struct s3_call *call,
+                          enum meta_direction direction);
+/* The call has failed for want of room. */
+void limits_count_refusal(struct s3_call *call);
 
 #endif

@@ -113,8 +113,16 @@ void query_rename(struct query *query)
 /* Of users, groups, roles and policies. */
 void query_delete(struct query *query)
 {
-    int error = iam_delete(query->iam, &query->name, false);
+    struct meta *meta = query->call->service->meta;
+    struct iam_entity gone = {0};
+    int error = iam_get(query->iam, &query->name, &gone);
 
+    if (error == 0) {
+        error = iam_delete(query->iam, &query->name, false);
+    }
+    if (error == 0) {
+        error = meta_forget_owner_quota(meta, slice_from_string(gone.id));
+    }
     if (error != 0) {
         query_fail_errno(query, error, NULL);
     }

@@ -1,3 +1,4 @@
+#include "s3/limits.h"
 #include "s3/query.h"
 #include "s3/website.h"
 
@@ -264,7 +265,9 @@ void call_fail_errno(struct s3_call *call, int error, const char *what)
 {
     struct slice id = pb_slice(call->request->request_id);
 
-    if (error != -EAGAIN && error != -EDQUOT) { /* too many for the log */
+    if (error == -EDQUOT) {
+        limits_count_refusal(call);
+    } else if (error != -EAGAIN) { /* too many for the log */
         log_error("%s failed: %s (request %.*s)", what, strerror(-error),
                   (int)id.size, (const char *)id.data);
     }

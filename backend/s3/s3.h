@@ -25,6 +25,16 @@
 #include "wire.pb-c.h"
 #include "wire/wire.h"
 
+#include <stdatomic.h>
+
+/* What limits have done (docs/limits.md), for metrics. */
+struct s3_limited {
+    atomic_uint_fast64_t room;     /* refused: QuotaExceeded */
+    atomic_uint_fast64_t requests; /* refused: SlowDown */
+    /* By enum meta_direction: how often a body has waited, and for how long. */
+    atomic_uint_fast64_t turns[2], waited_us[2];
+};
+
 /* What all operations work on. Owned by the server; outlives every call. */
 struct s3_service {
     struct meta *meta;
@@ -45,6 +55,7 @@ struct s3_service {
     struct events *events;    /* whom changes are told to; NULL: nobody */
     bool extensions; /* what S3 has for directory buckets only: renames and
                         appends; false: 501 NotImplemented */
+    struct s3_limited limited;
 };
 
 struct s3_call;
@@ -65,6 +76,12 @@ void s3_call_data_in(struct s3_call *call, struct memory *memory,
 void s3_call_chunk(struct s3_call *call, const Wire__Chunk *chunk);
 void s3_call_trailers(struct s3_call *call, const Wire__Trailers *trailers);
 void s3_call_end(struct s3_call *call); /* the body is complete */
+
+/* Bandwidth may be limited: from when on, monotonic microseconds, what the call
+ * has made may be sent, and the next step be taken. 0: at once. */
+uint64_t s3_call_turn_us(const struct s3_call *call);
+/* So it is for the body: what comes of it is better not read ahead. */
+bool s3_call_is_paced(const struct s3_call *call);
 
 /* Valid once no body is wanted. x-amz-request-id and Content-Length are the
  * worker's to add. */

@@ -4,6 +4,7 @@
  * named.
  */
 #include "s3/call.h"
+#include "s3/limits.h"
 #include "s3/reader.h"
 #include "s3/sse.h"
 
@@ -26,6 +27,7 @@ struct s3_source {
     bool may_name; /* the worker can open files */
     bool segments, verify;
     uint64_t window, window_start;
+    uint64_t turn; /* the most to be named at once: limits of bandwidth */
     struct arena *arena;
     uint8_t *buffer; /* of a DATA piece; heap, when first needed */
     bool primed;
@@ -114,7 +116,9 @@ static uint64_t name_segments(struct s3_source *source)
 {
     struct blob_segment segments[SEGMENTS_MAX];
     uint64_t rest = source->end - source->position, total = 0;
-    uint64_t want = rest < source->window ? rest : source->window;
+    uint64_t most =
+        source->window < source->turn ? source->window : source->turn;
+    uint64_t want = rest < most ? rest : most;
     unsigned count = 0;
 
     while (total < want && count < SEGMENTS_MAX) {
@@ -230,6 +234,7 @@ int source_prime(struct s3_call *call)
     int error;
 
     invariant(!source->primed);
+    source->turn = limits_turn_size(call, META_DOWNLOAD);
     error = next_piece(source, &source->piece);
     source->primed = error == 0;
     return error;
@@ -245,6 +250,7 @@ void source_next(struct s3_call *call, struct s3_piece *piece)
         *piece = source->piece;
         return;
     }
+    source->turn = limits_turn_size(call, META_DOWNLOAD);
     error = next_piece(source, piece);
     if (error != 0) {
         log_error("reading blob %llu at %llu failed: %s",

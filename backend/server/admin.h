@@ -61,9 +61,6 @@ json_t *admin_drives(struct server *server);
 json_t *admin_events(struct publisher *publisher);
 /* How far a drive is drained. (admin_rebalance.c) */
 json_t *admin_drain_json(const struct rebalance_status *now, unsigned index);
-/* Takes the limits of an account that is gone away. (admin_quota.c) */
-int admin_forget_quota(struct server *server,
-                       const struct iam_account *account);
 void admin_add_time(json_t *object, const char *name, uint64_t ms);
 void admin_add_credentials(json_t *object,
                            const struct iam_credentials *credentials);

@@ -112,7 +112,8 @@ static int account_delete(struct admin_call *call)
     }
     error = iam_account_delete(call->iam, account.number);
     if (error == 0) {
-        error = admin_forget_quota(call->server, &account);
+        error = meta_forget_owner_quota(call->server->cluster.meta,
+                                        slice_from_string(account.id));
     }
     return admin_outcome(call, error, "");
 }

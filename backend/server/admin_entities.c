@@ -254,14 +254,22 @@ static int entity_show(struct admin_call *call)
 static int entity_delete(struct admin_call *call)
 {
     struct subject subject = {0};
-    const int error = find_subject(call, &subject);
+    struct iam_entity gone = {0};
+    int error = find_subject(call, &subject);
     if (error != 0) {
         return error;
     }
     const bool cascade =
         subject.name.kind == IAM_USER || subject.name.kind == IAM_ROLE;
-    return admin_outcome(call, iam_delete(call->iam, &subject.name, cascade),
-                         "");
+    error = iam_get(call->iam, &subject.name, &gone);
+    if (error == 0) {
+        error = iam_delete(call->iam, &subject.name, cascade);
+    }
+    if (error == 0) {
+        error = meta_forget_owner_quota(call->server->cluster.meta,
+                                        slice_from_string(gone.id));
+    }
+    return admin_outcome(call, error, "");
 }
 
 /* --- what they are given ---------------------------------------------------*/

@@ -1,10 +1,13 @@
 /*
- * Limits of buckets and accounts: quota.set, quota.remove.
+ * Limits of buckets, accounts and users: quota.set, quota.remove.
  */
 #include "server/admin.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Of a bandwidth: with less a single piece of a body takes too long. */
+#define BANDWIDTH_MIN 16384
 
 /* --- numbers ---------------------------------------------------------------*/
 
@@ -32,6 +35,11 @@ static bool parse_limit(const char *text, uint64_t unit, uint64_t *limit)
     return true;
 }
 
+static bool is_too_slow(uint64_t bandwidth)
+{
+    return bandwidth != 0 && bandwidth < BANDWIDTH_MIN;
+}
+
 /* What the arguments name goes into the quota; at least one. */
 static int take_limits(struct admin_call *call, Meta__Quota *quota)
 {
@@ -43,6 +51,8 @@ static int take_limits(struct admin_call *call, Meta__Quota *quota)
         {"bytes", 1024, &quota->bytes},
         {"objects", 1000, &quota->objects},
         {"requests", 1000, &quota->requests},
+        {"download", 1024, &quota->download},
+        {"upload", 1024, &quota->upload},
     };
     bool named = false;
     for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
@@ -57,16 +67,21 @@ static int take_limits(struct admin_call *call, Meta__Quota *quota)
                                 "or P behind it");
         }
     }
+    if (is_too_slow(quota->download) || is_too_slow(quota->upload)) {
+        return admin_refuse(call, -EINVAL,
+                            "a bandwidth is 16K a second or more");
+    }
     return named ? 0
                  : admin_refuse(call, -EINVAL,
                                 "say which limit: --bytes, --objects, "
-                                "--requests");
+                                "--requests, --download, --upload");
 }
 
-/* --- accounts --------------------------------------------------------------*/
+/* --- accounts and users
+ * --------------------------------------------------------------*/
 
-/* What workers answer by themselves to the account ends: it may have to be
- * counted from now on. */
+/* What workers answer by themselves to accounts and users ends: it may have to
+ * be counted from now on. */
 static int put_owner(struct server *server, const char *id,
                      const Meta__Quota *quota)
 {
@@ -80,26 +95,46 @@ static int put_owner(struct server *server, const char *id,
     return error;
 }
 
-int admin_forget_quota(struct server *server, const struct iam_account *account)
+static int change_owner(struct admin_call *call, const char *id, bool remove)
 {
-    const Meta__Quota none = META__QUOTA__INIT;
-    return put_owner(server, account->id, &none);
+    Meta__Quota quota = META__QUOTA__INIT;
+    int error = 0;
+    if (!remove) {
+        meta_get_owner_quota(call->server->cluster.meta, slice_from_string(id),
+                             &quota);
+        error = take_limits(call, &quota);
+    }
+    return error != 0
+               ? error
+               : admin_outcome(call, put_owner(call->server, id, &quota), "");
 }
 
 static int change_account(struct admin_call *call, bool remove)
 {
     struct iam_account account = {0};
-    Meta__Quota quota = META__QUOTA__INIT;
+    const int error = admin_account(call, &account);
+    return error != 0 ? error : change_owner(call, account.id, remove);
+}
+
+/* A user owns nothing: its buckets and objects are the account's. */
+static int change_user(struct admin_call *call, const char *user, bool remove)
+{
+    struct iam_account account = {0};
+    struct iam_entity entity = {0};
     int error = admin_account(call, &account);
-    if (error == 0 && !remove) {
-        meta_get_owner_quota(call->server->cluster.meta,
-                             slice_from_string(account.id), &quota);
-        error = take_limits(call, &quota);
+    if (error != 0) {
+        return error;
     }
-    return error != 0
-               ? error
-               : admin_outcome(call,
-                               put_owner(call->server, account.id, &quota), "");
+    if (admin_text(call, "bytes") != NULL ||
+        admin_text(call, "objects") != NULL) {
+        return admin_refuse(call, -EINVAL,
+                            "objects are an account's: a user has limits of "
+                            "--requests, --download and --upload");
+    }
+    const struct iam_name name = {IAM_USER, account.number, user};
+    error = iam_get(call->iam, &name, &entity);
+    return error != 0 ? admin_refuse(call, error, "no such user")
+                      : change_owner(call, entity.id, remove);
 }
 
 /* --- buckets ---------------------------------------------------------------*/
@@ -152,9 +187,15 @@ static int change_bucket(struct admin_call *call, const char *bucket,
 static int change(struct admin_call *call, bool remove)
 {
     const char *bucket = admin_text(call, "bucket");
-    if ((bucket != NULL) == (admin_text(call, "account") != NULL)) {
+    const char *user = admin_text(call, "user");
+    const bool account = admin_text(call, "account") != NULL;
+    if ((bucket != NULL) == (account || user != NULL)) {
         return admin_refuse(call, -EINVAL,
-                            "say which: a bucket, or --account NAME");
+                            "say which: a bucket, --account NAME, or --user "
+                            "NAME, of the operator's account or of --account");
+    }
+    if (user != NULL) {
+        return change_user(call, user, remove);
     }
     return bucket != NULL ? change_bucket(call, bucket, remove)
                           : change_account(call, remove);

@@ -18,7 +18,7 @@ static json_t *integer(uint64_t value)
 
 static bool is_limited(const Meta__Quota *quota)
 {
-    return quota->bytes != 0 || quota->objects != 0 || quota->requests != 0;
+    return !meta_quota_is_none(quota);
 }
 
 static json_t *quota_json(const Meta__Quota *quota)
@@ -27,9 +27,9 @@ static json_t *quota_json(const Meta__Quota *quota)
         const char *name;
         uint64_t limit;
     } limits[] = {
-        {"bytes", quota->bytes},
-        {"objects", quota->objects},
-        {"requests", quota->requests},
+        {"bytes", quota->bytes},       {"objects", quota->objects},
+        {"requests", quota->requests}, {"download", quota->download},
+        {"upload", quota->upload},
     };
     json_t *object = json_object();
     for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
@@ -55,23 +55,26 @@ struct view {
     struct slice prefix; /* of the names of buckets */
     bool limited;        /* only who has a limit */
     json_t *list;
+    json_t *accounts; /* numbers of those that were asked for */
     unsigned entries;
     bool truncated; /* there are more of them */
 };
 
+/* `usage` NULL: it has none. */
 static void show(struct view *view, json_t *named,
                  const struct meta_usage *usage, const Meta__Quota *quota)
 {
-    json_t *numbers;
     if (view->entries == ENTRIES_MAX) {
         view->truncated = true;
         json_decref(named);
         return;
     }
     view->entries++;
-    numbers = usage_json(usage);
-    json_object_update(named, numbers);
-    json_decref(numbers);
+    if (usage != NULL) {
+        json_t *numbers = usage_json(usage);
+        json_object_update(named, numbers);
+        json_decref(numbers);
+    }
     if (is_limited(quota)) {
         json_object_set_new(named, "quota", quota_json(quota));
     }
@@ -128,9 +131,12 @@ static bool show_account(const struct iam_account *account, void *context)
     const struct slice id = slice_from_string(account->id);
     struct meta_usage usage;
     Meta__Quota quota;
+    if (view->account != NULL && strcmp(account->id, view->account) != 0) {
+        return true;
+    }
+    json_array_append_new(view->accounts, json_string(account->number));
     meta_get_owner_quota(meta, id, &quota);
-    if ((view->limited && !is_limited(&quota)) ||
-        (view->account != NULL && strcmp(account->id, view->account) != 0)) {
+    if (view->limited && !is_limited(&quota)) {
         return true;
     }
     meta_get_owner_usage(meta, id, &usage);
@@ -139,6 +145,41 @@ static bool show_account(const struct iam_account *account, void *context)
                    account->number),
          &usage, &quota);
     return true;
+}
+
+/* Users have limits only. */
+static bool show_user(const struct iam_entity *user, void *context)
+{
+    struct view *view = context;
+    Meta__Quota quota;
+    meta_get_owner_quota(view->call->server->cluster.meta,
+                         slice_from_string(user->id), &quota);
+    if (is_limited(&quota)) {
+        show(
+            view,
+            json_pack("{s:s,s:s}", "name", user->name, "number", user->account),
+            NULL, &quota);
+    }
+    return true;
+}
+
+static void show_accounts(struct view *view, json_t *object)
+{
+    struct iam *iam = view->call->iam;
+    size_t i;
+    json_t *number;
+    view->accounts = json_array();
+    view->list = json_array();
+    json_object_set_new(object, "accounts", view->list);
+    iam_account_list(iam, show_account, view);
+    view->list = json_array();
+    json_object_set_new(object, "users", view->list);
+    json_array_foreach(view->accounts, i, number)
+    {
+        iam_list(iam, IAM_USER, json_string_value(number), NULL, NULL,
+                 show_user, view);
+    }
+    json_decref(view->accounts);
 }
 
 /* A bucket's name is a prefix of itself. */
@@ -170,9 +211,7 @@ static int show_all(struct admin_call *call, bool limited)
         error = -ENOENT;
     }
     if (error == 0 && view.bucket == NULL) {
-        view.list = json_array();
-        json_object_set_new(object, "accounts", view.list);
-        iam_account_list(call->iam, show_account, &view);
+        show_accounts(&view, object);
     }
     if (error != 0) {
         json_decref(object);
@@ -277,9 +316,10 @@ static int recount(struct admin_call *call, bool repair)
         return error;
     }
     return admin_reply(call,
-                       json_pack("{s:o,s:o,s:b}", "buckets",
+                       json_pack("{s:o,s:o,s:b,s:b}", "buckets",
                                  integer(differences.buckets), "differences",
-                                 list, "repaired", (int)repair));
+                                 list, "repaired", (int)repair, "problem",
+                                 !repair && differences.count > 0));
 }
 
 static int verify(struct admin_call *call)

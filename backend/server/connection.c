@@ -127,13 +127,15 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
     connection_flow(connection);
 }
 
-/* While memory is short a request's bytes stay in the socket until the step
- * that works on those before has ended. The step waits for no connection, so
- * it does end, and reading goes on. */
+/* While memory is short, or the bandwidth limited, a request's bytes stay in
+ * the socket until the step that works on those before has ended. The step
+ * waits for no connection, so it does end, and reading goes on; then, or when
+ * the connection's turn has come. */
 static bool waits(const struct connection *connection)
 {
-    return connection->kind == &request_kind && connection->jobs > 0 &&
-           memory_short();
+    return (connection->waits && input_size(&connection->input) > 0) ||
+           (connection->kind == &request_kind && connection->jobs > 0 &&
+            (connection->paced || memory_short()));
 }
 
 void connection_flow(struct connection *connection)

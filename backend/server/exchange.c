@@ -100,6 +100,7 @@ static void finish(struct exchange *x, unsigned status, const char *error)
         }
         account(x, status, error);
         s3_call_log(x->call, status);
+        x->turn_us = s3_call_turn_us(x->call);
         s3_call_free(x->call);
         x->call = NULL;
         atomic_fetch_sub_explicit(&x->counters->in_flight, 1,
@@ -313,7 +314,8 @@ static void put_reply(struct exchange *x)
 static void step(struct exchange *x)
 {
     x->piece_head = x->piece = (struct slice){0};
-    x->segments = false;
+    x->segments = x->paced = false;
+    x->turn_us = 0;
     park(x, false);
     if (x->abort) {
         finish(x, 499, "connection closed");
@@ -346,6 +348,10 @@ void exchange_step(struct exchange *x)
     phase_add(PHASE_QUEUE, x->submitted_us);
     x->step_us = x->submitted_us;
     step(x);
+    if (x->call != NULL) {
+        x->turn_us = s3_call_turn_us(x->call);
+        x->paced = s3_call_is_paced(x->call);
+    }
     end_step(x);
 }
 

@@ -38,13 +38,16 @@ struct exchange {
                                        until the next step */
     bool body_wanted;
     bool continue_sent;
-    bool replied;   /* REPLY is in the output, or was */
-    bool segments;  /* the output has SEGMENTS: wait for the answer */
-    bool end_sent;  /* behind the last SEGMENTS, ahead of their answer */
-    uint64_t named; /* bytes of the last SEGMENTS */
-    bool parked;    /* there is nothing to send until it is woken */
-    bool finished;  /* END is in the output; the call is freed */
-    bool cut;       /* close the connection */
+    bool replied;     /* REPLY is in the output, or was */
+    bool segments;    /* the output has SEGMENTS: wait for the answer */
+    bool end_sent;    /* behind the last SEGMENTS, ahead of their answer */
+    uint64_t named;   /* bytes of the last SEGMENTS */
+    bool parked;      /* there is nothing to send until it is woken */
+    bool finished;    /* END is in the output; the call is freed */
+    bool cut;         /* close the connection */
+    bool paced;       /* the body is better not read ahead */
+    uint64_t turn_us; /* when the output may be sent, and the next step be
+                         taken; monotonic */
 };
 
 void exchange_step(struct exchange *exchange);

@@ -132,6 +132,40 @@ static void add_queues(struct server *server, struct metrics *metrics)
           pool.under_way);
 }
 
+static double seconds(const atomic_uint_fast64_t *us)
+{
+    return (double)atomic_load(us) / 1e6;
+}
+
+/* What limits have done: docs/limits.md. */
+static void add_limited(const struct s3_limited *limited,
+                        struct metrics *metrics)
+{
+    Wire__MetricFamily *family =
+        metrics_counter(metrics, "s3d_refused_by_limits_total",
+                        "Requests refused: no room (QuotaExceeded), or too "
+                        "many a second (SlowDown).");
+    metrics_add(metrics, family, (double)atomic_load(&limited->room), "limit",
+                "room", NULL);
+    metrics_add(metrics, family, (double)atomic_load(&limited->requests),
+                "limit", "requests", NULL);
+    family = metrics_counter(metrics, "s3d_bandwidth_waits_total",
+                             "How often a body has waited for its turn of a "
+                             "limited bandwidth.");
+    metrics_add(metrics, family,
+                (double)atomic_load(&limited->turns[META_DOWNLOAD]),
+                "direction", "download", NULL);
+    metrics_add(metrics, family,
+                (double)atomic_load(&limited->turns[META_UPLOAD]), "direction",
+                "upload", NULL);
+    family = metrics_counter(metrics, "s3d_bandwidth_waits_seconds_total",
+                             "For how long, of all requests together.");
+    metrics_add(metrics, family, seconds(&limited->waited_us[META_DOWNLOAD]),
+                "direction", "download", NULL);
+    metrics_add(metrics, family, seconds(&limited->waited_us[META_UPLOAD]),
+                "direction", "upload", NULL);
+}
+
 static void add_hot(const struct hot *hot, struct metrics *metrics)
 {
     struct hot_status seen;
@@ -164,6 +198,7 @@ void server_metrics(struct server *server, struct metrics *metrics)
     add_phases(&server->counters, metrics);
     add_queues(server, metrics);
     add_hot(server->service.hot, metrics);
+    add_limited(&server->service.limited, metrics);
     metrics_of_drives(&server->cluster, metrics);
     metrics_of_metadata(server, metrics);
     metrics_of_care(server, metrics);

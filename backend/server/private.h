@@ -193,7 +193,28 @@ struct connection {
     unsigned jobs;      /* under way */
     uint64_t active_ms; /* loop time of the last progress */
     bool reading, closing, closed;
+    bool paced; /* nothing is read while a job is under way */
+    bool waits; /* for a turn: nothing is done */
 };
+
+/* --- turns (turns.c): who waits for a moment ---------------------------------
+ * In the loop. */
+struct turn {
+    struct turn *next, *previous; /* NULL: it does not wait */
+    uint64_t at_us;               /* monotonic */
+    void (*begin)(struct turn *turn);
+};
+struct turns {
+    uv_timer_t timer;
+    struct turn all; /* a ring, the earliest first */
+};
+void turns_open(struct turns *turns, uv_loop_t *loop);
+void turns_close(struct turns *turns);
+/* `begin` is called once, when the time has come. */
+void turn_wait(struct turns *turns, struct turn *turn, uint64_t at_us,
+               void (*begin)(struct turn *turn));
+/* It is not called any more; nothing to do for who does not wait. */
+void turn_cancel(struct turns *turns, struct turn *turn);
 
 /* A worker's connection is a worker_kind until its first frame tells whether
  * it is for requests or for control. */
@@ -351,6 +372,7 @@ struct server {
     struct requests *requests;
     uv_signal_t signals[SERVER_SIGNALS];
     uv_timer_t sweep, deadline;
+    struct turns turns;
     uv_async_t feed; /* of events: it has something for somebody */
     struct s3_rewrap *rewrap;
     struct chore chores[SERVER_CHORES];

@@ -3,7 +3,9 @@
  * output means. docs/protocol.md holds the sequence.
  *
  *   input   WAITING ──REQUEST──► BODY ──END──► ENDED ──reply sent──► WAITING
- *   steps   one at a time; while one runs, input only gathers
+ *   steps   one at a time; while one runs, input only gathers; so it does
+ *           while what a step has made waits for its turn of a limited
+ *           bandwidth
  */
 #include "server/exchange.h"
 
@@ -18,6 +20,7 @@ struct request_connection {
     bool running;       /* a step */
     bool awaiting;      /* ACK or NACK */
     bool woken;         /* since the last step began */
+    struct turn turn;   /* while it waits for its share of a bandwidth */
 };
 
 /* What the input holds: a prefix that can be taken now. */
@@ -36,6 +39,13 @@ static struct request_connection *from_job(struct job *job)
 static struct request_connection *from_base(struct connection *base)
 {
     return (struct request_connection *)base;
+}
+
+static struct request_connection *from_turn(struct turn *turn)
+{
+    return (
+        struct request_connection *)((char *)turn -
+                                     offsetof(struct request_connection, turn));
 }
 
 /* --- input -----------------------------------------------------------------*/
@@ -138,17 +148,11 @@ static void step_run(struct job *job)
     exchange_step(x);
 }
 
-static void step_done(struct job *job)
+/* Sends what the step has made, and goes on. */
+static void go_on(struct request_connection *rc)
 {
-    struct request_connection *rc = from_job(job);
     struct exchange *x = &rc->exchange;
 
-    connection_job_done(&rc->base);
-    rc->running = false;
-    input_release(&x->batch);
-    if (x->cut) {
-        connection_close(&rc->base);
-    }
     rc->awaiting = x->segments;
     connection_send(&rc->base, &x->output, x->piece_head, x->piece);
     if (rc->base.closing) {
@@ -157,6 +161,38 @@ static void step_done(struct job *job)
     }
     advance(rc);
     connection_flow(&rc->base);
+}
+
+static void turn_begins(struct turn *turn)
+{
+    struct request_connection *rc = from_turn(turn);
+
+    rc->base.waits = false;
+    if (!rc->base.closing) {
+        rc->base.active_ms = uv_now(&rc->base.server->loop);
+        go_on(rc);
+    }
+}
+
+static void step_done(struct job *job)
+{
+    struct request_connection *rc = from_job(job);
+    struct exchange *x = &rc->exchange;
+
+    connection_job_done(&rc->base);
+    rc->running = false;
+    input_release(&x->batch);
+    rc->base.paced = x->paced;
+    if (x->cut) {
+        connection_close(&rc->base);
+    }
+    if (!rc->base.closing && x->turn_us > clock_monotonic_us()) {
+        rc->base.waits = true;
+        turn_wait(&rc->base.server->turns, &rc->turn, x->turn_us, turn_begins);
+        connection_flow(&rc->base);
+        return;
+    }
+    go_on(rc);
 }
 
 /* `size` bytes of the input go to the call; 0: the reply goes on. */
@@ -190,7 +226,7 @@ static void next_request(struct request_connection *rc)
 static void advance(struct request_connection *rc)
 {
     struct exchange *x = &rc->exchange;
-    while (!rc->running && !rc->base.closing) {
+    while (!rc->running && !rc->base.waits && !rc->base.closing) {
         if (x->finished && rc->state == INPUT_ENDED) {
             if (rc->base.writes > 0) {
                 return; /* the next request waits for the end of this one */
@@ -254,7 +290,7 @@ static uint64_t request_timeout(const struct connection *base)
     const struct request_connection *rc =
         (const struct request_connection *)base;
     const struct server_limits *limits = &base->server->config->limits;
-    if (rc->running) {
+    if (rc->running || base->waits) {
         return 0;
     }
     if (rc->state == INPUT_BODY || input_size(&base->input) > 0) {
@@ -275,6 +311,7 @@ static bool request_release(struct connection *base)
 {
     struct request_connection *rc = from_base(base);
     struct exchange *x = &rc->exchange;
+    turn_cancel(&base->server->turns, &rc->turn);
     buffer_free(&x->output);
     if (x->arena == NULL) {
         return true;

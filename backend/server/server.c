@@ -53,6 +53,7 @@ void server_connection_gone(struct server *server)
     }
     uv_close((uv_handle_t *)&server->sweep, NULL);
     uv_close((uv_handle_t *)&server->deadline, NULL);
+    turns_close(&server->turns);
     uv_close((uv_handle_t *)&server->feed, NULL);
     signals_close(server);
     pool_close(server->pool);
@@ -151,6 +152,7 @@ static void timers_open(struct server *server)
     invariant(uv_timer_init(&server->loop, &server->sweep) == 0);
     invariant(uv_timer_init(&server->loop, &server->deadline) == 0);
     server->sweep.data = server->deadline.data = server;
+    turns_open(&server->turns, &server->loop);
     chores_open(server);
     feed_open(server);
     uv_timer_start(&server->sweep, on_sweep, SWEEP_MS, SWEEP_MS);

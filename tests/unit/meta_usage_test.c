@@ -550,7 +550,29 @@ static void test_a_wrong_record_goes_with_its_bucket(void **state)
     expect_owner(ALICE, 200, 1);
 }
 
-/* --- requests --------------------------------------------------------------*/
+/* --- what is a second's
+ * -----------------------------------------------------*/
+
+#define CAROL_USER SLICE_LITERAL("AIDACAROL")
+
+static struct meta_asker asker(uint64_t bucket, struct slice account)
+{
+    return (struct meta_asker){.bucket = bucket, .account = account};
+}
+
+static uint64_t count_request(uint64_t bucket, struct slice account)
+{
+    const struct meta_asker who = asker(bucket, account);
+
+    return meta_count_request(meta, &who);
+}
+
+static bool is_rated(uint64_t bucket, struct slice account)
+{
+    const struct meta_asker who = asker(bucket, account);
+
+    return meta_is_rated(meta, &who);
+}
 
 static void test_requests(void **state)
 {
@@ -560,38 +582,127 @@ static void test_requests(void **state)
 
     (void)state;
     put_bucket("one", 1, ALICE, NULL);
-    assert_false(meta_counts_requests(meta, 1, BOB));
+    assert_false(is_rated(1, BOB));
     for (unsigned i = 0; i < 100; i++) {
-        assert_true(meta_count_request(meta, 1, BOB) == 0);
+        assert_true(count_request(1, BOB) == 0);
     }
     quota.requests = 1;
     put_bucket("one", 1, ALICE, &quota);
-    assert_true(meta_counts_requests(meta, 1, BOB));
-    assert_false(meta_counts_requests(meta, 2, BOB));
+    assert_true(is_rated(1, BOB));
+    assert_false(is_rated(2, BOB));
     do { /* until two come within a second */
-        wait = meta_count_request(meta, 1, SLICE_LITERAL(""));
+        wait = count_request(1, SLICE_LITERAL(""));
     } while (wait == 0);
     assert_in_range(wait, 1, 1000);
-    assert_true(meta_count_request(meta, 2, ALICE) == 0);
+    assert_true(count_request(2, ALICE) == 0);
     put_bucket("one", 1, ALICE, NULL);
-    assert_true(meta_count_request(meta, 1, BOB) == 0);
+    assert_true(count_request(1, BOB) == 0);
 
     quota.requests = 1000000000; /* no wait is as short as a call is */
     limit_owner(BOB, &quota);
-    assert_true(meta_counts_requests(meta, 0, BOB));
+    assert_true(is_rated(0, BOB));
     for (unsigned i = 0; i < 100; i++) {
-        assert_true(meta_count_request(meta, 0, BOB) == 0);
+        assert_true(count_request(0, BOB) == 0);
     }
     quota.requests = 50;
     limit_owner(ALICE, &quota);
-    while (meta_count_request(meta, 1, ALICE) == 0) {
+    while (count_request(1, ALICE) == 0) {
         taken++;
     }
     assert_true(taken >= 50);
     quota.requests = 0;
     limit_owner(ALICE, &quota);
     limit_owner(BOB, &quota);
-    assert_false(meta_counts_requests(meta, 1, ALICE));
+    assert_false(is_rated(1, ALICE));
+}
+
+/* One of an account, not the others. */
+static void test_user(void **state)
+{
+    const struct meta_asker carol = {.account = ALICE, .user = CAROL_USER};
+    const struct meta_asker other = {.account = ALICE,
+                                     .user = SLICE_LITERAL("AIDAOTHER")};
+    Meta__Quota quota = META__QUOTA__INIT, told;
+    uint64_t wait;
+
+    (void)state;
+    quota.requests = 1;
+    quota.upload = 1000;
+    limit_owner(CAROL_USER, &quota);
+    reopen();
+    meta_get_owner_quota(meta, CAROL_USER, &told);
+    assert_true(told.requests == 1 && told.upload == 1000);
+    assert_true(meta_is_rated(meta, &carol));
+    assert_false(meta_is_rated(meta, &other));
+    do {
+        wait = meta_count_request(meta, &carol);
+    } while (wait == 0);
+    assert_true(meta_count_request(meta, &other) == 0);
+    assert_true(meta_take_turn(meta, &carol, META_UPLOAD, 1) != 0);
+    assert_true(meta_take_turn(meta, &carol, META_DOWNLOAD, 1) == 0);
+    assert_true(meta_take_turn(meta, &other, META_UPLOAD, 1) == 0);
+}
+
+/* Turns follow one another, whoever takes them; a bucket's and an account's
+ * both hold. */
+static void test_turns(void **state)
+{
+    const struct meta_asker bob = {.bucket = 1, .account = BOB};
+    const struct meta_asker alice = {.bucket = 1, .account = ALICE};
+    const struct meta_asker away = {.bucket = 2, .account = ALICE};
+    Meta__Quota quota = META__QUOTA__INIT;
+    uint64_t before_us, first_us;
+
+    (void)state;
+    put_bucket("one", 1, ALICE, NULL);
+    put_bucket("two", 2, ALICE, NULL);
+    assert_true(meta_take_turn(meta, &bob, META_DOWNLOAD, 1 << 30) == 0);
+    assert_true(meta_turn_size(meta, &bob, META_DOWNLOAD) == UINT64_MAX);
+    quota.download = 32 << 20;
+    put_bucket("one", 1, ALICE, &quota);
+    assert_int_equal(meta_turn_size(meta, &bob, META_DOWNLOAD), 1 << 20);
+    assert_true(meta_turn_size(meta, &bob, META_UPLOAD) == UINT64_MAX);
+    assert_true(meta_turn_size(meta, &away, META_DOWNLOAD) == UINT64_MAX);
+    before_us = clock_monotonic_us();
+    first_us = meta_take_turn(meta, &bob, META_DOWNLOAD, 256 << 20);
+    assert_true(first_us <= clock_monotonic_us());
+    assert_true(first_us + 100000 >= before_us);
+    assert_int_equal(meta_take_turn(meta, &alice, META_DOWNLOAD, 256 << 20),
+                     first_us + 8000000);
+    assert_int_equal(meta_take_turn(meta, &bob, META_DOWNLOAD, 32 << 20),
+                     first_us + 16000000);
+    assert_true(meta_take_turn(meta, &bob, META_UPLOAD, 1 << 30) == 0);
+    quota.upload = 1 << 20;
+    put_bucket("one", 1, ALICE, &quota);
+    assert_true(meta_take_turn(meta, &bob, META_UPLOAD, 9 << 20) >=
+                before_us - 100000 + 9000000); /* its end */
+    assert_true(meta_take_turn(meta, &away, META_DOWNLOAD, 1 << 30) == 0);
+
+    quota.download = 1 << 20; /* the account's: the later of both */
+    limit_owner(ALICE, &quota);
+    assert_int_equal(meta_turn_size(meta, &alice, META_DOWNLOAD), 64 << 10);
+    assert_true(meta_take_turn(meta, &away, META_DOWNLOAD, 20 << 20) <=
+                clock_monotonic_us());
+    assert_true(meta_take_turn(meta, &alice, META_DOWNLOAD, 1) >=
+                before_us - 100000 + 20000000);
+    assert_int_equal(meta_take_turn(meta, &bob, META_DOWNLOAD, 1),
+                     first_us + 17000000);
+}
+
+/* Who would have to wait for too long does not. */
+static void test_longest_turn(void **state)
+{
+    const struct meta_asker bob = {.account = BOB};
+    Meta__Quota quota = META__QUOTA__INIT;
+    uint64_t turn_us;
+
+    (void)state;
+    quota.upload = 1;
+    limit_owner(BOB, &quota);
+    meta_take_turn(meta, &bob, META_UPLOAD, UINT64_MAX);
+    turn_us = meta_take_turn(meta, &bob, META_UPLOAD, UINT64_MAX);
+    assert_true(turn_us <= clock_monotonic_us() + 30000000);
+    assert_true(turn_us + 1000 > clock_monotonic_us());
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -610,6 +721,9 @@ int main(void)
         TEST(test_a_wrong_record_is_found),
         TEST(test_a_wrong_record_goes_with_its_bucket),
         TEST(test_requests),
+        TEST(test_user),
+        TEST(test_turns),
+        TEST(test_longest_turn),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

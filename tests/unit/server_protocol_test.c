@@ -35,6 +35,7 @@ struct s3_call {
     bool refused;
     struct buffer body;
     size_t sent;
+    uint64_t turn_us;
     Wire__Reply reply;
     Wire__Segment segment, *segment_list[1];
     Wire__Segments segments;
@@ -101,6 +102,28 @@ bool s3_call_wants_body(const struct s3_call *call)
     return call->wants;
 }
 
+/* "paced": each step's turn comes later; "never": not while a test runs. */
+#define PACE_US 2000
+
+static void take_turn(struct s3_call *call)
+{
+    if (is(call, "paced")) {
+        call->turn_us = clock_monotonic_us() + PACE_US;
+    } else if (is(call, "never")) {
+        call->turn_us = UINT64_MAX;
+    }
+}
+
+uint64_t s3_call_turn_us(const struct s3_call *call)
+{
+    return call->turn_us;
+}
+
+bool s3_call_is_paced(const struct s3_call *call)
+{
+    return call->wants && is(call, "paced");
+}
+
 void s3_call_data_in(struct s3_call *call, struct memory *memory,
                      const void *data, size_t size)
 {
@@ -116,6 +139,7 @@ void s3_call_data_in(struct s3_call *call, struct memory *memory,
     } else {
         buffer_append(&call->body, data, size);
     }
+    take_turn(call);
     leave(call);
 }
 
@@ -181,6 +205,7 @@ void s3_call_next(struct s3_call *call, struct s3_piece *piece)
         piece->data = slice_of(call->body.data + call->sent,
                                rest < FRAME_DATA_MAX ? rest : FRAME_DATA_MAX);
         call->sent += piece->data.size;
+        take_turn(call);
     } else {
         piece->kind = is(call, "fail") ? S3_PIECE_FAILED : S3_PIECE_END;
     }
@@ -643,6 +668,57 @@ static void test_failed_body(void **state)
     wait_until(atomic_load(&shared->live) == 0);
 }
 
+/* --- turns ---*/
+/* Both directions, with other requests behind; nothing is lost or mixed up. */
+static void test_paced(void **state)
+{
+    const size_t size = 300000;
+    uint8_t *data = xmalloc(size);
+    struct buffer out = {0}, body = {0};
+    const int fd = connect_worker();
+    const uint64_t began_us = clock_monotonic_us();
+    (void)state;
+    for (size_t i = 0; i < size; i++) {
+        data[i] = (uint8_t)(i * 7 + i / 251);
+    }
+    put_request(&out, "paced", true, false);
+    for (size_t at = 0; at < size; at += 10000) {
+        put_frame(&out, FRAME_DATA, data + at, 10000);
+    }
+    put_end(&out);
+    send_buffer(fd, &out);
+    expect_frame(fd, FRAME_REPLY);
+    receive_body(fd, &body);
+    assert_int_equal(body.size, size);
+    assert_memory_equal(body.data, data, size);
+    /* at the least one step for what came, and one for what was sent */
+    assert_true(clock_monotonic_us() - began_us >= 2 * PACE_US);
+    check_usable(fd);
+    buffer_free(&body);
+    free(data);
+    close(fd);
+}
+
+/* Who goes away while he waits is not waited for; nor does he hold up anybody.
+ */
+static void test_never(void **state)
+{
+    const int fd = connect_worker(), other = connect_worker();
+    const unsigned long before = atomic_load(&shared->bytes);
+    struct buffer out = {0};
+    (void)state;
+    put_request(&out, "never", true, false);
+    put_frame(&out, FRAME_DATA, "x", 1);
+    send_buffer(fd, &out);
+    wait_until(atomic_load(&shared->bytes) - before == 1);
+    check_usable(other);
+    assert_int_equal(atomic_load(&shared->live), 1);
+    close(fd);
+    wait_until(atomic_load(&shared->live) == 0);
+    check_usable(other);
+    close(other);
+}
+
 /* --- what cuts a connection ------------------------------------------------*/
 enum bad {
     BAD_MAGIC,
@@ -1016,6 +1092,8 @@ int main(void)
         cmocka_unit_test(test_end_ahead),
         cmocka_unit_test(test_end_ahead_refused),
         cmocka_unit_test(test_failed_body),
+        cmocka_unit_test(test_paced),
+        cmocka_unit_test(test_never),
         cmocka_unit_test(test_bad_frames),
         cmocka_unit_test(test_other_version),
         cmocka_unit_test(test_disconnect_everywhere),
