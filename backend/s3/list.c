@@ -6,6 +6,10 @@
 #include "s3/list_common.h"
 #include "s3/operations.h"
 
+/* Bytes of an entry, and more than most have: a page that grew would be copied
+ * to memory that is not in the caches. */
+#define ENTRY_USUAL 352u
+
 /* One page as it is put together. */
 struct page {
     struct list_query query;
@@ -80,6 +84,7 @@ static int fill(struct s3_call *call, struct page *page)
     struct meta_scan *scan =
         meta_scan_objects(call->service->meta, call->bucket->id);
     int rc = 0;
+    buffer_reserve(&page->contents, page->query.max * ENTRY_USUAL);
     list_start(scan, &page->query);
     meta_scan_ask_late(scan);
     while (rc == 0 && !page->truncated) {
