@@ -57,8 +57,7 @@ static void **insert(void **items, size_t *count, size_t *room, size_t at)
     return items;
 }
 
-/* Of the first owner whose id is not less. */
-static size_t owner_place(const struct limits *limits, struct slice id)
+size_t limits_owner_place(const struct limits *limits, struct slice id)
 {
     size_t low = 0, high = limits->owner_count;
 
@@ -76,7 +75,7 @@ static size_t owner_place(const struct limits *limits, struct slice id)
 
 struct owner *limits_find_owner(const struct limits *limits, struct slice id)
 {
-    size_t at = owner_place(limits, id);
+    size_t at = limits_owner_place(limits, id);
 
     return at < limits->owner_count && slice_equal(limits->owners[at]->id, id)
                ? limits->owners[at]
@@ -86,7 +85,7 @@ struct owner *limits_find_owner(const struct limits *limits, struct slice id)
 static struct owner *need_owner(struct limits *limits, struct slice id)
 {
     struct owner *owner = limits_find_owner(limits, id);
-    size_t at = owner_place(limits, id);
+    size_t at = limits_owner_place(limits, id);
     uint8_t *copy;
 
     if (owner != NULL) {
@@ -105,7 +104,7 @@ static struct owner *need_owner(struct limits *limits, struct slice id)
     return owner;
 }
 
-static size_t bucket_place(const struct limits *limits, uint64_t id)
+size_t limits_bucket_place(const struct limits *limits, uint64_t id)
 {
     size_t low = 0, high = limits->bucket_count;
 
@@ -123,7 +122,7 @@ static size_t bucket_place(const struct limits *limits, uint64_t id)
 
 struct bucket *limits_find_bucket(const struct limits *limits, uint64_t id)
 {
-    size_t at = bucket_place(limits, id);
+    size_t at = limits_bucket_place(limits, id);
 
     return at < limits->bucket_count && limits->buckets[at]->id == id
                ? limits->buckets[at]
@@ -134,7 +133,7 @@ struct bucket *limits_find_bucket(const struct limits *limits, uint64_t id)
 static struct bucket *need_bucket(struct limits *limits, uint64_t id)
 {
     struct bucket *bucket = limits_find_bucket(limits, id);
-    size_t at = bucket_place(limits, id);
+    size_t at = limits_bucket_place(limits, id);
 
     if (bucket != NULL) {
         return bucket;
@@ -254,7 +253,7 @@ void limits_forget_bucket(struct limits *limits, uint64_t id)
     pthread_mutex_lock(&limits->lock);
     bucket = limits_find_bucket(limits, id);
     if (bucket != NULL) {
-        at = bucket_place(limits, id);
+        at = limits_bucket_place(limits, id);
         invariant(!bucket->changed);
         left = bucket->account.used;
         use(bucket, -(int64_t)left.bytes, -(int64_t)left.objects);

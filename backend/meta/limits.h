@@ -46,6 +46,9 @@ struct limits {
     atomic_uint rated; /* accounts with a limit of what is a second's */
 };
 
+/* Where the first stands whose id is not less. The lock is held. */
+size_t limits_bucket_place(const struct limits *limits, uint64_t id);
+size_t limits_owner_place(const struct limits *limits, struct slice id);
 /* NULL: there is none. The lock is held. */
 struct bucket *limits_find_bucket(const struct limits *limits, uint64_t id);
 struct owner *limits_find_owner(const struct limits *limits, struct slice id);

@@ -202,5 +202,6 @@ void server_metrics(struct server *server, struct metrics *metrics)
     metrics_of_drives(&server->cluster, metrics);
     metrics_of_metadata(server, metrics);
     metrics_of_care(server, metrics);
+    metrics_of_usage(server, metrics);
     metrics_of_events(server->publisher, metrics);
 }

@@ -299,6 +299,7 @@ void metrics_of_process(struct metrics *metrics);
 void metrics_of_drives(const struct cluster *cluster, struct metrics *metrics);
 void metrics_of_metadata(struct server *server, struct metrics *metrics);
 void metrics_of_care(struct server *server, struct metrics *metrics);
+void metrics_of_usage(struct server *server, struct metrics *metrics);
 void metrics_of_events(struct publisher *publisher, struct metrics *metrics);
 
 /* --- administration (admin.c): on a pool thread

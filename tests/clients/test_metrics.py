@@ -27,6 +27,11 @@ def stack(tmp_path_factory):
         s3d_extra='events = { targets = ( { name = "t"; '
                   'redis = "unix:/nowhere"; key = "k"; } ); };')
     stack.start()
+    # Only of who has a quota is there a share of it.
+    stack.client().create_bucket(Bucket="limited")
+    for whose in (["limited"], ["--account", "root"]):
+        stack.ctl("quota", "set", *whose, "--bytes", "1G", "--objects", "1K")
+    stack.client().put_object(Bucket="limited", Key="k", Body=b"x")
     yield stack
     stack.stop()
     stack.check_logs()

@@ -72,6 +72,20 @@ is(said($t->put('/bkt/d', headers => [ [ 'x-amz-copy-source', '/bkt/a' ] ])),
 is(said($t->put('/bkt/b', headers => [ [ 'x-amz-copy-source', '/bkt/a' ] ])),
     '403 QuotaExceeded', 'and one that does not');
 
+my $metrics = $t->ctl('status')->{metrics};
+my $value = sub {
+    my ($name, $label, $of) = @_;
+    return (map { $_->{value} } grep { ($_->{labels}{$label} // '') eq $of }
+        @{ $metrics->{$name} })[0];
+};
+is($value->('s3d_bucket_used_bytes', 'bucket', 'bkt'), 2048, 'metrics of usage');
+is($value->('s3d_bucket_quota_objects', 'bucket', 'bkt'), 3, 'of quotas');
+is($value->('s3d_bucket_quota_used_ratio', 'bucket', 'bkt'), 1, 'of their shares');
+is($value->('s3d_bucket_used_objects', 'bucket', 'ver'), 0, 'of who has none');
+is($value->('s3d_bucket_quota_bytes', 'bucket', 'ver'), undef, 'as well');
+is($metrics->{s3d_buckets}[0]{value}, 2, 'buckets');
+is($metrics->{s3d_used_bytes}[0]{value}, 2048, 'of all buckets');
+is($value->('s3d_refused_by_limits_total', 'limit', 'room'), 6, 'refusals');
 my ($shown) = @{ $t->ctl(qw(quota show))->{buckets} };
 is_deeply($shown->{quota}, { bytes => 2048, objects => 3 }, 'limits are told');
 is(scalar @{ $t->ctl(qw(quota show))->{buckets} }, 1, 'of who has some');

@@ -1,6 +1,7 @@
 /*
  * Usage that is exact, and quotas that it is compared with.
  */
+#include "meta/fullest.h"
 #include "meta/private.h"
 
 #include <errno.h>
@@ -705,6 +706,46 @@ static void test_longest_turn(void **state)
     assert_true(turn_us + 1000 > clock_monotonic_us());
 }
 
+/* --- the fullest -----------------------------------------------------------*/
+
+/* More than are looked at in one step, or told of. */
+static void test_fullest(void **state)
+{
+    struct meta_fullest *fullest = xmalloc(sizeof(*fullest));
+    Meta__Quota quota = META__QUOTA__INIT;
+    char name[16];
+
+    (void)state;
+    for (unsigned i = 1; i <= 130; i++) {
+        snprintf(name, sizeof(name), "b%u", i);
+        quota.bytes = i % 2 == 0 ? 10000 : 0;
+        put_bucket(name, i, ALICE, quota.bytes != 0 ? &quota : NULL);
+    }
+    for (unsigned i = 1; i <= 60; i++) {
+        assert_int_equal(add(i, "k", i, 100 * i), 0);
+    }
+    quota = (Meta__Quota)META__QUOTA__INIT;
+    quota.objects = 120;
+    limit_owner(ALICE, &quota);
+    meta_find_fullest(meta, fullest);
+    assert_int_equal(fullest->buckets, 130);
+    assert_int_equal(fullest->used.bytes, 100 * 60 * 61 / 2);
+    assert_int_equal(fullest->used.objects, 60);
+    assert_int_equal(fullest->largest_count, META_FULLEST);
+    assert_int_equal(fullest->limited_count, META_FULLEST);
+    for (unsigned i = 0; i < META_FULLEST; i++) {
+        assert_int_equal(fullest->largest[i].bucket, 60 - i);
+        assert_int_equal(fullest->limited[i].bucket % 2, 0);
+    }
+    assert_int_equal(fullest->limited[0].bucket, 60);
+    assert_int_equal(fullest->limited[1].bucket, 58);
+    assert_int_equal(fullest->owner_count, 1);
+    assert_true(slice_equal(fullest->owners[0].owner, ALICE));
+    assert_true(meta_quota_share(&fullest->owners[0].used,
+                                 &fullest->owners[0].quota) == 0.5);
+    free(fullest);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -724,6 +765,7 @@ int main(void)
         TEST(test_user),
         TEST(test_turns),
         TEST(test_longest_turn),
+        TEST(test_fullest),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
