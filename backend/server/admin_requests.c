@@ -181,6 +181,12 @@ static json_t *sum_json(const struct request_sum *sum)
     return object;
 }
 
+/* Bytes move before the first request has ended. */
+static bool is_used(const struct request_sum *sum)
+{
+    return sum->count > 0 || sum->received > 0 || sum->sent > 0;
+}
+
 static void add_sums(struct requests *requests, json_t *object)
 {
     struct request_sum *operations =
@@ -191,12 +197,12 @@ static void add_sums(struct requests *requests, json_t *object)
     for (unsigned i = 0; i < REQUESTS_OPERATIONS; i++) {
         char name[OPERATION_NAME_SIZE];
         operation_name(i, name);
-        if (operations[i].count > 0) {
+        if (is_used(&operations[i])) {
             json_object_set_new(by_operation, name, sum_json(&operations[i]));
         }
     }
     for (size_t i = 0; i < count; i++) {
-        if (buckets[i].count > 0) {
+        if (is_used(&buckets[i])) {
             json_object_set_new(by_bucket,
                                 i == 0 ? "(others)" : buckets[i].name,
                                 sum_json(&buckets[i]));
