@@ -25,8 +25,8 @@
 #define RECORD_HEADER_SIZE   64u
 #define RECORD_ALIGN         64u
 #define RECORD_ALIGN_LARGE   4096u
-#define RECORD_LARGE         (64u << 10)  /* payload bytes */
-#define DIRECT_MARGIN        (256u << 10) /* from a record's ends */
+#define RECORD_LARGE         (64u << 10) /* payload bytes */
+#define DIRECT_MARGIN        (2u << 20)  /* from a record's ends: a folio */
 #define RECORD_LENGTH_MAX    (1ull << 40)
 #define EXTENTS_OPEN_MAX     64u  /* kept open for writing, per drive */
 #define FILES_OPEN_MAX       256u /* kept open for reading, per drive */

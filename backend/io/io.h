@@ -103,8 +103,9 @@ int io_pwrite(struct io_file *file, const void *data, size_t size,
               uint64_t offset);
 /* The same, past the page cache where the file system, `data` and `offset` (4
  * KiB) allow it: nothing is copied, and nothing is in memory to be read again.
- * Nobody writes near to it meanwhile in another way. As volatile as io_pwrite().
- */
+ * Nobody writes within 2 MiB of it meanwhile in another way: the page cache may
+ * hold as much in one folio, and if that is dirty the next sync fails. As
+ * volatile as io_pwrite(). */
 int io_pwrite_direct(struct io_file *file, const void *data, size_t size,
                      uint64_t offset);
 /* What was written there may go to the drive now, so that the next
