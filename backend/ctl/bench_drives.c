@@ -11,9 +11,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SIZE    (256ull << 20)
-#define SECONDS 2.0
-#define MIB     (1024.0 * 1024)
+#define SIZE     (256ull << 20)
+#define SIZE_MIN 4096u
+#define SECONDS  2.0
+#define MIB      (1024.0 * 1024)
 
 struct measured {
     const json_t *drives; /* of s3d's answer */
@@ -27,6 +28,10 @@ static bool take_limits(const struct ctl_given *given,
     struct ctl_bench bench;
     if (given->size_count > 1) {
         fprintf(stderr, "s3ctl: bench drives takes one --size\n");
+        return false;
+    }
+    if (given->size_count > 0 && given->sizes[0] < SIZE_MIN) {
+        fprintf(stderr, "s3ctl: --size is at least 4K of bench drives\n");
         return false;
     }
     if (!ctl_bench_take(given, SECONDS, &bench)) {
@@ -69,7 +74,7 @@ static void measure(struct measured *measured,
 static const char *why(const struct speed *speed)
 {
     return speed->error == -ENOSPC
-               ? "no room to spare: less than the file and 5 % are free"
+               ? "no room to spare: less than is written and 5 % are free"
                : strerror(-speed->error);
 }
 

@@ -2,122 +2,120 @@
  * What is stored, and limits, for people.
  */
 #include "ctl/ctl.h"
+#include "ctl/show.h"
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 
-#define SHOWN_SIZE 32
-
-static uint64_t number(const json_t *object, const char *name)
+static bool is_empty(const json_t *result, const char *list)
 {
-    return (uint64_t)json_integer_value(json_object_get(object, name));
-}
-
-static const char *text(const json_t *object, const char *name)
-{
-    const char *value = json_string_value(json_object_get(object, name));
-    return value != NULL ? value : "";
+    return json_array_size(json_object_get(result, list)) == 0;
 }
 
 /* "12.3G"; all digits of what is small. */
-static void show_number(char out[SHOWN_SIZE], uint64_t value, unsigned unit)
+static const char *format_limit(uint64_t value, unsigned unit,
+                                char out[SHOW_SIZE])
 {
     static const char suffixes[] = "KMGTPE";
     const char *suffix = suffixes;
     double scaled = (double)value / unit;
     if (value < 10u * unit) {
-        snprintf(out, SHOWN_SIZE, "%" PRIu64, value);
-        return;
+        snprintf(out, SHOW_SIZE, "%" PRIu64, value);
+        return out;
     }
     while (scaled >= unit && suffix[1] != '\0') {
         scaled /= unit;
         suffix++;
     }
-    snprintf(out, SHOWN_SIZE, "%.1f%c", scaled, *suffix);
+    snprintf(out, SHOW_SIZE, "%.1f%c", scaled, *suffix);
+    return out;
 }
 
 /* "12.3G of 20.0G, 61 %", or only the first if there is no limit. */
-static void print_share(const json_t *entry, const char *name, unsigned unit,
-                        int width)
+static void add_share(struct table *table, const json_t *entry,
+                      const char *name, unsigned unit)
 {
-    const uint64_t used = number(entry, name);
-    const uint64_t most = number(json_object_get(entry, "quota"), name);
-    char shown[SHOWN_SIZE], limit[SHOWN_SIZE];
-    int printed;
-    show_number(shown, used, unit);
-    printed = printf("%s", shown);
+    const uint64_t used = (uint64_t)show_number(entry, name);
+    const uint64_t most =
+        (uint64_t)show_number(json_object_get(entry, "quota"), name);
+    char shown[SHOW_SIZE], limit[SHOW_SIZE];
+    format_limit(used, unit, shown);
     if (most > 0) {
-        show_number(limit, most, unit);
-        printed +=
-            printf(" of %s, %.0f %%", limit, 100 * (double)used / (double)most);
+        table_add(table, "%s of %s, %.0f %%", shown,
+                  format_limit(most, unit, limit),
+                  100 * (double)used / (double)most);
+    } else {
+        table_add(table, "%s", shown);
     }
-    printf("%*s", printed < width ? width - printed : 1, "");
 }
 
 /* "12.3M", or "-" if there is no limit. */
-static void print_limit(const json_t *quota, const char *name, unsigned unit)
+static void add_limit(struct table *table, const json_t *quota,
+                      const char *name, unsigned unit)
 {
-    const uint64_t most = number(quota, name);
-    char shown[SHOWN_SIZE] = "-";
-    if (most > 0) {
-        show_number(shown, most, unit);
-    }
-    printf(" %10s", shown);
+    const uint64_t most = (uint64_t)show_number(quota, name);
+    char shown[SHOW_SIZE];
+    table_add(table, "%s", most > 0 ? format_limit(most, unit, shown) : "-");
 }
 
-static void print_limits(const json_t *entry)
+static void add_limits(struct table *table, const json_t *entry)
 {
     const json_t *quota = json_object_get(entry, "quota");
-    print_limit(quota, "requests", 1000);
-    print_limit(quota, "download", 1024);
-    print_limit(quota, "upload", 1024);
-    putchar('\n');
+    add_limit(table, quota, "requests", 1000);
+    add_limit(table, quota, "download", 1024);
+    add_limit(table, quota, "upload", 1024);
 }
 
-#define LIMITS_TITLE "REQUESTS/S DOWNLOAD/S   UPLOAD/S"
+#define LIMITS_TITLES ">REQUESTS/S", ">DOWNLOAD/S", ">UPLOAD/S", NULL
 
+/* `second`: the member in the second column. */
 static void print_list(const json_t *result, const char *list,
-                       const char *title, const char *second)
+                       const char *const *titles, const char *second)
 {
     size_t i;
     json_t *entry;
-    if (json_array_size(json_object_get(result, list)) == 0) {
+    if (is_empty(result, list)) {
         return;
     }
-    printf("%-32s %-14s %-26s %-26s " LIMITS_TITLE "\n", title,
-           strcmp(second, "account") == 0 ? "ACCOUNT" : "NUMBER", "BYTES",
-           "OBJECTS");
+    struct table *table = table_new(titles);
     json_array_foreach(json_object_get(result, list), i, entry)
     {
-        printf("%-32s %-14s ", text(entry, "name"), text(entry, second));
-        print_share(entry, "bytes", 1024, 26);
-        putchar(' ');
-        print_share(entry, "objects", 1000, 26);
-        print_limits(entry);
+        table_add(table, "%s", show_text(entry, "name"));
+        table_add(table, "%s", show_text(entry, second));
+        add_share(table, entry, "bytes", 1024);
+        add_share(table, entry, "objects", 1000);
+        add_limits(table, entry);
     }
+    table_end(table);
 }
 
 /* Of users there are limits only. */
 static void print_users(const json_t *result)
 {
+    static const char *const titles[] = {"USER", "NUMBER", LIMITS_TITLES};
     size_t i;
     json_t *entry;
-    if (json_array_size(json_object_get(result, "users")) == 0) {
+    if (is_empty(result, "users")) {
         return;
     }
-    printf("%-32s %-14s " LIMITS_TITLE "\n", "USER", "NUMBER");
+    struct table *table = table_new(titles);
     json_array_foreach(json_object_get(result, "users"), i, entry)
     {
-        printf("%-32s %-14s", text(entry, "name"), text(entry, "number"));
-        print_limits(entry);
+        table_add(table, "%s", show_text(entry, "name"));
+        table_add(table, "%s", show_text(entry, "number"));
+        add_limits(table, entry);
     }
+    table_end(table);
 }
 
 void print_usage_of(const json_t *result, const char *argument)
 {
+    static const char *const buckets[] = {"BUCKET", "ACCOUNT", "BYTES",
+                                          "OBJECTS", LIMITS_TITLES};
+    static const char *const accounts[] = {"ACCOUNT", "NUMBER", "BYTES",
+                                           "OBJECTS", LIMITS_TITLES};
     (void)argument;
-    print_list(result, "buckets", "BUCKET", "account");
-    print_list(result, "accounts", "ACCOUNT", "number");
+    print_list(result, "buckets", buckets, "account");
+    print_list(result, "accounts", accounts, "number");
     print_users(result);
     if (json_is_true(json_object_get(result, "truncated"))) {
         puts("There are more: --prefix or --account shows some of them.");
@@ -130,16 +128,17 @@ void print_recount(const json_t *result, const char *argument)
     size_t i;
     json_t *entry;
     (void)argument;
-    printf("%" PRIu64 " buckets were counted\n", number(result, "buckets"));
+    printf("%lld buckets were counted\n", show_number(result, "buckets"));
     json_array_foreach(differences, i, entry)
     {
         const json_t *recorded = json_object_get(entry, "recorded");
         const json_t *counted = json_object_get(entry, "counted");
-        printf("DIFFERENT: %s has %" PRIu64 " bytes in %" PRIu64
-               " objects, recorded were %" PRIu64 " in %" PRIu64 "\n",
-               text(entry, "name"), number(counted, "bytes"),
-               number(counted, "objects"), number(recorded, "bytes"),
-               number(recorded, "objects"));
+        show_line("DIFFERENT: %s has %lld bytes in %lld objects, recorded were "
+                  "%lld in %lld",
+                  show_text(entry, "name"), show_number(counted, "bytes"),
+                  show_number(counted, "objects"),
+                  show_number(recorded, "bytes"),
+                  show_number(recorded, "objects"));
     }
     if (json_array_size(differences) == 0) {
         puts("all is as recorded");

@@ -11,6 +11,8 @@
 #define BLOCK_SIZE (1u << 20)
 #define SPARE_PART 20u /* of a file system: one of so many stays free */
 
+#define SYNCS_FIRST 1024u /* there is memory for so many at first */
+
 #define SYNCS_LEAST  20u
 #define BYTES_LEAST  (16ull << 20)
 #define DRIVES_LEAST 3u
@@ -18,15 +20,26 @@
 #define MORE_US      1000.0
 
 /* --- the file --------------------------------------------------------------*/
-static int look_for_room(const char *directory, uint64_t size)
+/* How many there may be; time can end them earlier. */
+static uint64_t syncs_most(const struct speed_limits *limits)
 {
+    return limits->syncs > 0 ? limits->syncs : limits->size / SYNC_SIZE + 1;
+}
+
+/* For the larger one of what is synced and what is written after it. */
+static int look_for_room(const char *directory,
+                         const struct speed_limits *limits)
+{
+    const uint64_t syncs = syncs_most(limits);
     struct statvfs room;
     if (statvfs(directory, &room) != 0) {
         return -errno;
     }
     const uint64_t free = (uint64_t)room.f_bavail * room.f_frsize;
     const uint64_t spare = (uint64_t)room.f_blocks * room.f_frsize / SPARE_PART;
-    return free < spare || free - spare < size ? -ENOSPC : 0;
+    const bool enough = free >= spare && free - spare >= limits->size &&
+                        (free - spare) / SYNC_SIZE >= syncs;
+    return enough ? 0 : -ENOSPC;
 }
 
 /* Where a file system has no files without a name, it loses it at once. */
@@ -47,9 +60,10 @@ static int open_file(const char *directory)
 }
 
 /* --- three measures --------------------------------------------------------*/
+/* More than 0. */
 static double seconds_since(uint64_t begun_us)
 {
-    return (double)(clock_monotonic_us() - begun_us) / 1e6;
+    return (double)(clock_monotonic_us() - begun_us + 1) / 1e6;
 }
 
 static bool time_is_over(const struct speed_limits *limits, uint64_t begun_us)
@@ -62,12 +76,16 @@ static int measure_syncs(int fd, const uint8_t *data,
                          const struct speed_limits *limits, struct speed *speed)
 {
     const uint64_t begun = clock_monotonic_us();
-    const uint64_t most =
-        limits->syncs > 0 ? limits->syncs : limits->size / SYNC_SIZE + 1;
-    uint32_t *us = xcalloc(most, sizeof(*us));
+    const uint64_t most = syncs_most(limits);
+    size_t capacity = SYNCS_FIRST;
+    uint32_t *us = xmalloc(capacity * sizeof(*us));
     int error = 0;
     while (speed->syncs < most &&
            (speed->syncs == 0 || !time_is_over(limits, begun))) {
+        if (speed->syncs == capacity) {
+            capacity *= 2;
+            us = xrealloc(us, capacity * sizeof(*us));
+        }
         const uint64_t now = clock_monotonic_us();
         if (pwrite(fd, data, SYNC_SIZE, (off_t)(speed->syncs * SYNC_SIZE)) !=
                 SYNC_SIZE ||
@@ -126,14 +144,14 @@ static int measure_reads(int fd, uint8_t *data,
 void speed_measure(const char *directory, const struct speed_limits *limits,
                    struct speed *speed)
 {
-    *speed = (struct speed){.error = look_for_room(directory, limits->size)};
+    *speed = (struct speed){.error = look_for_room(directory, limits)};
     const int fd = speed->error == 0 ? open_file(directory) : speed->error;
     if (fd < 0) {
         speed->error = fd;
         return;
     }
     uint8_t *data = xmalloc(BLOCK_SIZE);
-    RAND_bytes(data, BLOCK_SIZE);
+    invariant(RAND_bytes(data, BLOCK_SIZE) == 1);
     speed->error = measure_syncs(fd, data, limits, speed);
     if (speed->error == 0) {
         speed->error = measure_writes(fd, data, limits, speed);

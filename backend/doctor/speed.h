@@ -26,7 +26,8 @@ struct speed {
     bool slow;
 };
 
-/* Blocks. 5 % of the file system stay free. */
+/* Blocks. 5 % of the file system stay free: -ENOSPC where all that the limits
+ * allow would not leave them. */
 void speed_measure(const char *directory, const struct speed_limits *limits,
                    struct speed *speed);
 

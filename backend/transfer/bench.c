@@ -360,6 +360,17 @@ static int create_bucket(struct bench *bench)
     return error;
 }
 
+/* Once, though it was not created: the answer may be what was lost. */
+static void remove_unanswered(struct bench *bench)
+{
+    struct client *client = &bench->workers[0].client;
+    struct request request = {.method = "DELETE", .fd = -1};
+    struct answer answer = {0};
+
+    client_send_once(client, &request, &answer);
+    answer_free(&answer);
+}
+
 /* And what is left in it. */
 static int remove_bucket(struct bench *bench)
 {
@@ -390,7 +401,7 @@ static int fill(int fd, uint64_t size)
     for (uint64_t at = 0; at < size && error == 0; at += FILL_SIZE) {
         const size_t count =
             size - at < FILL_SIZE ? (size_t)(size - at) : FILL_SIZE;
-        RAND_bytes(data, (int)count);
+        invariant(RAND_bytes(data, (int)count) == 1);
         if (pwrite(fd, data, count, (off_t)at) != (ssize_t)count) {
             error = -ENOSPC;
         }
@@ -424,7 +435,7 @@ static int open_endpoint(struct bench *bench)
     uint64_t chance = 0;
     char url[BENCH_BUCKET_MAX + 8];
 
-    RAND_bytes((unsigned char *)&chance, sizeof(chance));
+    invariant(RAND_bytes((unsigned char *)&chance, sizeof(chance)) == 1);
     snprintf(bench->end->bucket, sizeof(bench->end->bucket),
              "s3ctl-bench-%016llx", (unsigned long long)chance);
     snprintf(url, sizeof(url), "s3://%s", bench->end->bucket);
@@ -474,6 +485,7 @@ static enum transfer_result run(struct bench *bench)
     bench->end->created = error == 0;
     if (error != 0) {
         result = fail(bench, error);
+        remove_unanswered(bench);
     } else {
         operate_all(bench);
         error = remove_bucket(bench);

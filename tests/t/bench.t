@@ -8,7 +8,9 @@ use warnings;
 
 use FindBin;
 use lib "$FindBin::Bin/lib";
+use IO::Socket::INET;
 use JSON::PP;
+use POSIX ();
 use Test::More;
 use Test::S3;
 
@@ -79,6 +81,29 @@ is((run_json('bench --count 1 --endpoint http://127.0.0.1:' . $t->free_port()))[
     is("$code $refused->{bucket_is_left}", '1 0', 'refused');
     like($refused->{error}, qr/^PUT: 403 SignatureDoesNotMatch: /, 'and why');
 }
+
+# A server that closes each connection in place of an answer.
+pipe(my $requests, my $seen) or die;
+my $mute = IO::Socket::INET->new(Listen => 5, LocalAddr => '127.0.0.1') or die;
+my $pid = fork() // die;
+if ($pid == 0) {
+    while (my $client = $mute->accept()) {
+        my $line = <$client> // '';
+        1 while (<$client> // "\r\n") ne "\r\n";
+        syswrite($seen, $line);
+    }
+    POSIX::_exit(0);
+}
+close $seen;
+is((run_json('bench --count 1 --endpoint http://127.0.0.1:' . $mute->sockport()))[0], 3,
+    'an answer that is lost');
+kill 'TERM', $pid;
+waitpid $pid, 0;
+my @seen = map { s/ HTTP.*//sr } <$requests>;
+my ($made) = $seen[0] =~ /^PUT (.*)/;
+is($seen[-1], "DELETE $made", 'the bucket that may have been made is deleted');
+is(scalar(grep { /^DELETE/ } @seen), 1, 'which is tried once');
+
 for my $wrong ('--size 1X', '--size 2G', '--count 0', '--concurrency 257', '--duration none',
     '--yes', 'more') {
     is((run_json("bench $wrong"))[0], 2, "bench $wrong");
@@ -103,6 +128,15 @@ like($lines[0], qr/^DRIVE  STATE  SYNC P50 MS  /, 'a table');
 like($lines[2], qr/^ +1  - /, 'not measured');
 like($lines[3], qr/^ +not measured: No such file or directory$/, 'and why');
 rename("$dir/away", "$dir/drive1") or die;
-is((run_json('bench drives --size 1K --size 2K'))[0], 2, 'one size');
+is((run_json('bench drives --size 4K --size 8K'))[0], 2, 'one size');
+is((run_json('bench drives --size 4095'))[0], 2, 'a size that is too small');
+like($t->read_file('stderr'), qr/^s3ctl: --size is at least 4K /, 'and why');
+SKIP: {
+    my ($free) = `df -B1 --output=avail $dir` =~ /(\d+)/;
+    skip 'a drive that large', 2 if $free > 4096 * 1e9;
+    ($code, $drives) = run_json('bench drives --count 1000000000 --duration 0.001 --size 4K');
+    is("$code $drives->{failed}", '5 3', 'syncs for which there is no room');
+    like($drives->{drives}[0]{error}, qr/^no room to spare: /, 'and why');
+}
 
 $t->done();

@@ -54,6 +54,9 @@ static void test_measure(void **state)
     speed_measure("/tmp", &huge, &speed);
     assert_int_equal(speed.error, -ENOSPC);
     assert_int_equal(speed.syncs, 0);
+    const struct speed_limits often = {.size = 4096, .syncs = UINT64_MAX};
+    speed_measure("/tmp", &often, &speed);
+    assert_int_equal(speed.error, -ENOSPC);
 }
 
 static void make(struct speed speeds[DRIVES])
