@@ -24,6 +24,7 @@ export async function open({accessKey, secret, token, region}) {
         secretKey: await importSecret(secret), identity: null};
 }
 
+/** Throws where a browser stores nothing. */
 export function keep(secrets) {
     sessionStorage.setItem(STORE, JSON.stringify(secrets));
 }
@@ -39,7 +40,11 @@ export function kept() {
 
 /** What this tab has kept; what is in memory goes with the page. */
 export function forget() {
-    sessionStorage.removeItem(STORE);
+    try {
+        sessionStorage.removeItem(STORE);
+    } catch {
+        // Nothing was kept: the browser stores nothing.
+    }
 }
 
 export function close() {

@@ -8,12 +8,16 @@ import {backOff, pause} from "./wait.js";
 
 /** Where objects run in our origin, they could read what is kept. */
 function keepSafely(secrets) {
+    let why = "this server's objects are not in a sandbox";
     if (session().identity.sandbox) {
-        keep(secrets);
-    } else {
-        toast("You will be signed out when the page is loaded anew: this "
-            + "server's objects are not in a sandbox.", true);
+        try {
+            keep(secrets);
+            return;
+        } catch {
+            why = "this browser stores nothing for it";
+        }
     }
+    toast(`You will be signed out when the page is loaded anew: ${why}.`, true);
 }
 
 async function enter(secrets) {

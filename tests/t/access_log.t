@@ -53,6 +53,22 @@ my ($own) = grep { ($_->{request} // '') eq $id }
     map { decode_json($_) } split /\n/, $t->read_file('s3d.log');
 is("$own->{operation} $own->{key}", 'PutObject key', 's3d has the same id');
 
+# --- of what is signed in its query ---------------------------------------------
+for (
+    [ '/bkt/k%41y?x=1', 'GET', 'X-Amz-Signature' ],
+    [ '/bkt/key', 'PUT', 'x-amz-signature' ],
+    [ '/bkt/key', 'GET', 'X-Amz-Security-Token' ],
+) {
+    my ($target, $method, $name) = @$_;
+    my $link = $t->presign($method, $target) =~ s/X-Amz-Signature/$name/r;
+    my ($signature) = $link =~ /=([0-9a-f]{64})$/ or die 'no signature';
+    $t->request($method, $link, sign => 0);
+    is(line()->{uri}, $target =~ s/\?.*//r, "$method, $name: the path");
+    unlike($t->read_file('s3.log'), qr/$signature/, 'and no signature');
+}
+$t->get('/bkt?prefix=X-Amz-Date');
+is(line()->{uri}, '/bkt?prefix=X-Amz-Date', 'other queries are there');
+
 # --- what clients send ------------------------------------------------------------
 for (
     [ 'GET /bkt/"\\x HTTP/1.1', 'curl "quoted" \\', '/bkt/"\\x', 'curl "quoted" \\' ],
