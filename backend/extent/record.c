@@ -205,8 +205,8 @@ static void encode_header(struct piece *piece)
 static bool is_inner(const struct piece *piece)
 {
     return piece->memory != NULL && piece->position >= DIRECT_MARGIN &&
-           piece->place.payload - piece->position >=
-               piece->size + DIRECT_MARGIN;
+           piece->position + piece->size + DIRECT_MARGIN <=
+               piece->place.payload;
 }
 
 /* The header goes with the bytes, unless these are elsewhere. */

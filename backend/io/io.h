@@ -166,5 +166,11 @@ void io_sim_corrupt(struct io *io, const char *prefix, unsigned count);
 void io_sim_wipe(struct io *io, const char *prefix);
 /* Calls made so far, for 'fail at call 1, 2, 3 ...' tests. */
 uint64_t io_sim_calls(struct io *io);
+/* The calls of io_pwrite_direct() so far, to any file. */
+struct io_sim_direct {
+    uint64_t writes;
+    uint64_t begin, end; /* of their bytes: the lowest, behind the highest */
+};
+struct io_sim_direct io_sim_direct(struct io *io);
 
 #endif

@@ -191,6 +191,23 @@ static int sim_pwrite(struct io_file *base, const void *data, size_t size,
     return end_file(base, r);
 }
 
+static int sim_pwrite_direct(struct io_file *base, const void *data,
+                             size_t size, uint64_t offset)
+{
+    struct sim *sim = (struct sim *)base->io;
+    struct io_sim_direct *direct = &sim->direct;
+    pthread_mutex_lock(&sim->mutex);
+    if (direct->writes == 0 || offset < direct->begin) {
+        direct->begin = offset;
+    }
+    if (offset + size > direct->end) {
+        direct->end = offset + size;
+    }
+    direct->writes++;
+    pthread_mutex_unlock(&sim->mutex);
+    return sim_pwrite(base, data, size, offset);
+}
+
 static void sim_write_back(struct io_file *base, uint64_t offset, uint64_t size)
 {
     (void)base; /* a power cut may keep any sector anyway */
@@ -407,7 +424,7 @@ static const struct io_operations sim_operations = {
     .pread = sim_pread,
     .pread_now = sim_pread_now,
     .pwrite = sim_pwrite,
-    .pwrite_direct = sim_pwrite,
+    .pwrite_direct = sim_pwrite_direct,
     .write_back = sim_write_back,
     .fdatasync = sim_fdatasync,
     .size = sim_size,

@@ -56,6 +56,7 @@ struct sim {
     uint64_t operations; /* on names, so far */
     bool ordered;        /* names become durable in order */
     uint64_t calls;
+    struct io_sim_direct direct;
     uint64_t fail_after, fail_times;
     int fail_error;
     struct sim_failing *failing;

@@ -292,3 +292,12 @@ uint64_t io_sim_calls(struct io *io)
     pthread_mutex_unlock(&sim->mutex);
     return calls;
 }
+
+struct io_sim_direct io_sim_direct(struct io *io)
+{
+    struct sim *sim = (struct sim *)io;
+    pthread_mutex_lock(&sim->mutex);
+    struct io_sim_direct direct = sim->direct;
+    pthread_mutex_unlock(&sim->mutex);
+    return direct;
+}

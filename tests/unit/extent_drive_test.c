@@ -374,6 +374,50 @@ static void records_are_aligned(void **state)
     io_free(io);
 }
 
+static void write_held(struct drive *drive, const struct extent_place *place,
+                       struct memory *memory, uint64_t from, uint64_t to)
+{
+    struct drive_write *write = drive_write_start(
+        drive, place, from, memory->bytes + from, to - from, memory);
+    assert_int_equal(drive_write_end(write), 0);
+}
+
+/* The neighbours' bytes may be in one folio with a record's ends. */
+static void direct_writes_stay_inside(void **state)
+{
+    enum { DESCRIPTOR = 4096, PIECE = 65536 };
+    static const uint64_t payloads[] = {
+        2 * DIRECT_MARGIN + PIECE, 3 * DIRECT_MARGIN, 3 * DIRECT_MARGIN - 1};
+    (void)state;
+    for (size_t i = 0; i < sizeof(payloads) / sizeof(payloads[0]); i++) {
+        const uint64_t payload = payloads[i], size = payload + DESCRIPTOR;
+        const uint64_t first = DIRECT_MARGIN, last = payload - DIRECT_MARGIN;
+        struct io *io = io_sim_new(1, 8 * DIRECT_MARGIN);
+        struct drive *drive = new_drive(io, 4 * DIRECT_MARGIN);
+        struct memory *memory = memory_new(size);
+        struct extent_place place;
+        memset(memory->bytes, 'x', size);
+        assert_int_equal(
+            drive_reserve(drive, 7, 0, payload, DESCRIPTOR, &place), 0);
+        write_held(drive, &place, memory, 0, first - 1);
+        write_held(drive, &place, memory, first - 1, first + 1);
+        write_held(drive, &place, memory, last - 1, last + 1);
+        write_held(drive, &place, memory, last + 1, payload);
+        write_held(drive, &place, memory, payload, size);
+        assert_int_equal(io_sim_direct(io).writes, 0);
+
+        write_held(drive, &place, memory, first, first + PIECE);
+        write_held(drive, &place, memory, last - PIECE, last);
+        struct io_sim_direct direct = io_sim_direct(io);
+        assert_int_equal(direct.writes, 2);
+        assert_int_equal(direct.begin, place.offset + DIRECT_MARGIN);
+        assert_int_equal(direct.end, place.offset + payload - DIRECT_MARGIN);
+        memory_drop(memory);
+        drive_close(drive);
+        io_free(io);
+    }
+}
+
 static void extents_are_sealed(void **state)
 {
     (void)state;
@@ -949,6 +993,7 @@ int main(void)
         cmocka_unit_test(format_wants_an_empty_directory),
         cmocka_unit_test(second_instance_is_refused),
         cmocka_unit_test(records_are_aligned),
+        cmocka_unit_test(direct_writes_stay_inside),
         cmocka_unit_test(extents_are_sealed),
         cmocka_unit_test(reads),
         cmocka_unit_test(many_extents),
