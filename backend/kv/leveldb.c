@@ -153,7 +153,9 @@ static void leveldb_kv_seek(struct kv_iterator *iterator, struct slice key)
 
     leveldb_iter_seek(self->it, (const char *)key.data, key.size);
     settle(self);
-    tidy_after_seek(self->tidy, began, key, &iterator->here);
+    if (iterator->error == 0) {
+        tidy_after_seek(self->tidy, began, key, &iterator->here);
+    }
 }
 
 static void leveldb_kv_next(struct kv_iterator *iterator)

@@ -126,13 +126,20 @@ struct leveldb_readoptions_t;
 struct tidy;
 struct tidy *tidy_new(struct leveldb_t *db,
                       const struct leveldb_readoptions_t *read);
-void tidy_free(struct tidy *tidy); /* waits; NULL is allowed */
+/* Waits for the piece that is compacted, not for the range; NULL is allowed. */
+void tidy_free(struct tidy *tidy);
 /* A seek from `from`, begun at that monotonic time, has led here. Does not
  * wait. Thread-safe. */
 void tidy_after_seek(struct tidy *tidy, uint64_t began, struct slice from,
                      const struct kv_here *here);
-/* Takes every seek for a slow one: for tests. */
-void tidy_always(struct tidy *tidy);
+/* For tests: takes every seek for a slow one, also after a compaction, rests no
+ * more for now, and makes pieces of that size. */
+void tidy_always(struct tidy *tidy, uint64_t piece_bytes);
+struct tidy_done {
+    unsigned pieces;  /* compacted so far */
+    uint64_t rest_us; /* after the last compaction */
+};
+struct tidy_done tidy_wait(struct tidy *tidy); /* for what was begun */
 struct tidy *leveldb_tidy(struct kv *kv);
 
 /* --- log_tail.c: LevelDB's logs --------------------------------------------*/

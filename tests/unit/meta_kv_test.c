@@ -454,7 +454,7 @@ static void test_damaged_block_ends_a_scan(void **state)
     struct fixture *f = *state;
     struct kv_batch *batch = kv_batch_new();
     struct kv_iterator *it;
-    char key[9], value[101];
+    char key[9], lost[sizeof(key)], value[101];
     unsigned i, seen = 0, passed = 0, hidden = 0;
 
     memset(value, 'v', 100);
@@ -504,10 +504,19 @@ static void test_damaged_block_ends_a_scan(void **state)
         } else {
             assert_int_equal(kv_error(it), -EIO);
             hidden++;
+            memcpy(lost, key, sizeof(lost));
         }
         kv_iterator_free(it);
     }
     assert_in_range(hidden, 1, 200);
+
+    /* Where a failed seek has led to is no end of a range. */
+    tidy_always(leveldb_tidy(f->kv), 1u << 20);
+    it = kv_iterate(f->kv);
+    kv_seek(it, slice_from_string(lost));
+    assert_int_equal(kv_error(it), -EIO);
+    kv_iterator_free(it);
+    assert_int_equal(tidy_wait(leveldb_tidy(f->kv)).pieces, 0);
 }
 
 static uint64_t table_files(struct kv *kv)
@@ -564,19 +573,58 @@ static void test_slow_seek_compacts(void **state)
     kv_close(f->kv); /* would wait for it */
     open_table(f);
     assert_in_range(table_files(f->kv), 1, 4);
-    tidy_always(leveldb_tidy(f->kv));
+    tidy_always(leveldb_tidy(f->kv), 1u << 20);
     seek_once(f, "O", false);
+    assert_int_equal(tidy_wait(leveldb_tidy(f->kv)).pieces, 1);
     kv_close(f->kv);
     open_table(f);
     assert_int_equal(table_files(f->kv), 0);
 
     /* And nothing else. */
     change_keys(f, KV_PUT);
-    tidy_always(leveldb_tidy(f->kv));
+    tidy_always(leveldb_tidy(f->kv), 1u << 20);
     seek_once(f, "O", true);
+    tidy_wait(leveldb_tidy(f->kv));
     kv_close(f->kv);
     open_table(f);
     seek_once(f, "P0000999", true);
+}
+
+/* A long range goes in pieces, between which a stop is looked for. */
+static void test_compacts_in_pieces(void **state)
+{
+    struct fixture *f = *state;
+
+    kv_close(f->kv);
+    open_table(f);
+    change_keys(f, KV_PUT);
+    change_keys(f, KV_DELETE);
+    assert_int_equal(table_files(f->kv), 2);
+    tidy_always(leveldb_tidy(f->kv), 4096);
+    seek_once(f, "O", false);
+    assert_in_range(tidy_wait(leveldb_tidy(f->kv)).pieces, 2, 20);
+    kv_close(f->kv);
+    open_table(f);
+    /* The deletion with which the checkpoint ended may be in one. */
+    assert_in_range(table_files(f->kv), 0, 1);
+}
+
+static void test_rests_longer_if_it_does_not_help(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t rest_us = 10000000;
+
+    kv_close(f->kv);
+    open_table(f);
+    for (unsigned i = 0; i < 10; i++) {
+        rest_us = rest_us < 1800000000 ? 2 * rest_us : 3600000000;
+        tidy_always(leveldb_tidy(f->kv), 1u << 20);
+        seek_once(f, "O", false);
+        assert_int_equal(tidy_wait(leveldb_tidy(f->kv)).rest_us, rest_us);
+    }
+    assert_int_equal(rest_us, 3600000000);
+    seek_once(f, "O", false); /* it rests */
+    assert_int_equal(tidy_wait(leveldb_tidy(f->kv)).pieces, 10);
 }
 
 #define BOTH(test)                                                             \
@@ -607,6 +655,8 @@ int main(void)
         ONE(test_damaged_store_is_refused, leveldb),
         ONE(test_damaged_block_ends_a_scan, leveldb),
         ONE(test_slow_seek_compacts, leveldb),
+        ONE(test_compacts_in_pieces, leveldb),
+        ONE(test_rests_longer_if_it_does_not_help, leveldb),
         ONE(test_poisoned_after_failure, memory),
     };
 
