@@ -146,8 +146,7 @@ int private_file_write(const char *path, struct slice data, bool replace);
  * control character; what the system says. */
 int private_file_line(const char *path, char *line, size_t capacity);
 
-/* --- numbers on disk
- * ---------------------------------------------------------*/
+/* --- numbers on disk -------------------------------------------------------*/
 void put_u16be(uint8_t *out, uint16_t value);
 void put_u32be(uint8_t *out, uint32_t value);
 void put_u64be(uint8_t *out, uint64_t value);
@@ -161,8 +160,7 @@ uint16_t get_u16le(const uint8_t *in);
 uint32_t get_u32le(const uint8_t *in);
 uint64_t get_u64le(const uint8_t *in);
 
-/* --- clocks
- * ------------------------------------------------------------------*/
+/* --- clocks ----------------------------------------------------------------*/
 uint64_t clock_wall_ms(void);      /* milliseconds since 1970 */
 uint64_t clock_monotonic_us(void); /* microseconds */
 #define TIME_ISO8601_SIZE 24       /* bytes of 2026-01-02T03:04:05.678Z */
@@ -244,8 +242,8 @@ struct log_request {
  * LOG_LEVEL_WARN. */
 void log_request(const struct log_request *request, bool slow);
 
-/* --- digests of object bodies
- * -------------------------------------------------- A set of hashes fed in one
+/* --- digests of object bodies ----------------------------------------------*/
+/* A set of hashes fed in one
  * pass. Not thread-safe. */
 enum digest {
     DIGEST_MD5 = 1 << 0,

@@ -179,8 +179,7 @@ int blob_repair(struct blob_store *store, const Layout__Layout *layout,
                 const struct blob_pace *pace, Layout__Layout **repaired,
                 struct blob_repair *result);
 
-/* --- moving shards
- * -----------------------------------------------------------*/
+/* --- moving shards ---------------------------------------------------------*/
 /* A shard of a blob: where its record is, and how many bytes of the extent are
  * lost to others by it. */
 struct blob_shard {
@@ -231,8 +230,7 @@ int blob_sync_moved(struct blob_store *store, Layout__Layout *const *old,
                     Layout__Layout *const *moved, size_t count);
 bool blob_layouts_equal(const Layout__Layout *a, const Layout__Layout *b);
 
-/* --- salvage: what records on the drives say, for want of metadata
- * -------------------------------------------------------------------------*/
+/* --- salvage: what records on the drives say, for want of metadata ---------*/
 struct blob_found {
     uint64_t blob, blob_size; /* id, bytes */
     uint64_t chunk_offset, chunk_size;

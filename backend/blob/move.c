@@ -171,8 +171,7 @@ int blob_move(struct blob_store *store, const Layout__Layout *layout,
     return error;
 }
 
-/* --- making it durable
- * ------------------------------------------------------*/
+/* --- making it durable -----------------------------------------------------*/
 struct synced {
     unsigned drive;
     uint64_t extent;

@@ -266,8 +266,7 @@ static inline bool pace_spend(const struct blob_pace *pace, uint64_t bytes)
 
 Layout__Layout *layout_copy(const Layout__Layout *layout);
 
-/* --- one shard being written anew (repair.c)
- * --------------------------------*/
+/* --- one shard being written anew (repair.c) -------------------------------*/
 struct rebuild {
     struct chunk *chunk;
     const struct blob_pace *pace;

@@ -118,8 +118,7 @@ void drive_describe(struct drive *drive, struct drive_condition *condition);
 void drive_drain(struct drive *drive, bool drain);
 bool drive_draining(struct drive *drive);
 
-/* --- slow.c: drives beside each other
- * -------------------------------------------*/
+/* --- slow.c: drives beside each other --------------------------------------*/
 /* True if new blobs should rather go elsewhere: the drive is slow or lags. */
 bool drive_slow(struct drive *drive);
 /*
@@ -260,8 +259,7 @@ static inline uint64_t extent_number_at(uint64_t seconds)
     return seconds << 16;
 }
 
-/* --- extents as wholes, for the reclaimer (remove.c)
- * --------------------------*/
+/* --- extents as wholes, for the reclaimer (remove.c) -----------------------*/
 /* Calls back for every extent on the drive; stops at a non-zero return. */
 typedef int (*drive_extent_fn)(void *context, uint64_t extent);
 int drive_extents(struct drive *drive, drive_extent_fn fn, void *context);

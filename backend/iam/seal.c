@@ -22,8 +22,7 @@ void random_fill(void *out, size_t size)
     invariant(RAND_bytes(out, (int)size) == 1);
 }
 
-/* --- sealing
- * --------------------------------------------------------------------*/
+/* --- sealing ---------------------------------------------------------------*/
 
 size_t seal(const uint8_t master[MASTER_KEY_SIZE], struct slice access_key,
             struct slice secret, uint8_t out[SEALED_MAX_SIZE])

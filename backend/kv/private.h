@@ -119,8 +119,7 @@ int leveldb_open_unsynced(struct io *io, struct leveldb_env_t *env,
 /* Removes the database; 0 if there is none. */
 int leveldb_wipe(struct leveldb_env_t *env, const char *directory);
 
-/* --- tidy.c: seeks over what was deleted
- * ------------------------------------*/
+/* --- tidy.c: seeks over what was deleted -----------------------------------*/
 struct leveldb_t;
 struct leveldb_readoptions_t;
 struct tidy;

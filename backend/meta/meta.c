@@ -33,8 +33,7 @@ int read_record(struct meta *meta, struct arena *arena, struct buffer *key,
     return meta_unpack(arena, type, descriptor, value, message);
 }
 
-/* --- ids
- * --------------------------------------------------------------------*/
+/* --- ids -------------------------------------------------------------------*/
 
 static int load_next_id(struct meta *meta, struct arena *arena)
 {
@@ -99,8 +98,7 @@ uint64_t meta_next_id(struct meta *meta)
     return id;
 }
 
-/* --- opening
- * -----------------------------------------------------------------*/
+/* --- opening ---------------------------------------------------------------*/
 
 /* Accounts and theirs may be there before the first meta_open(), and nothing
  * else. */
@@ -279,8 +277,7 @@ struct kv *meta_kv(struct meta *meta)
     return meta->kv;
 }
 
-/* --- reads
- * --------------------------------------------------------------------*/
+/* --- reads -----------------------------------------------------------------*/
 
 int meta_get_cluster(struct meta *meta, struct arena *arena,
                      Meta__Cluster **cluster)

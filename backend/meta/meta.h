@@ -293,8 +293,7 @@ int meta_get_audit(struct meta *meta, struct arena *arena, uint32_t day,
 void meta_put_audit(struct meta_batch *batch, uint32_t day,
                     const Meta__Audit *audit);
 
-/* --- reclaim: blobs that nobody uses (reclaim.c)
- * ----------------------------*/
+/* --- reclaim: blobs that nobody uses (reclaim.c) ---------------------------*/
 /* The blobs > after that lost a referrer, ascending; returns 0 or -EIO. */
 int meta_list_reclaim(struct meta *meta, uint64_t after, uint64_t *blobs,
                       size_t max, size_t *count);
@@ -457,8 +456,7 @@ typedef void (*meta_outbox_fn)(void *context);
 void meta_watch_outbox(struct meta_outbox *outbox, meta_outbox_fn fn,
                        void *context);
 
-/* --- raw typed access for iam/
- * ----------------------------------------------*/
+/* --- raw typed access for iam/ ---------------------------------------------*/
 /* Envelope types: values are on disk, never renumber. */
 enum meta_record {
     META_RECORD_CLUSTER = 1,

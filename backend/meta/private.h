@@ -69,8 +69,7 @@ bool key_successor(struct buffer *prefix);
 int key_unescape(struct slice in, struct buffer *out, struct slice *rest);
 struct slice buffer_slice(const struct buffer *buffer);
 
-/* --- the bucket cache
- * -------------------------------------------------------*/
+/* --- the bucket cache ------------------------------------------------------*/
 struct bucket_cache;
 struct bucket_cache *bucket_cache_new(void);
 void bucket_cache_free(struct bucket_cache *cache);
@@ -85,20 +84,17 @@ int bucket_cache_get_by_id(struct bucket_cache *cache, struct arena *arena,
                            uint64_t id, struct slice *name,
                            struct slice *value);
 
-/* --- locks
- * ------------------------------------------------------------------*/
+/* --- locks -----------------------------------------------------------------*/
 struct locks;
 struct locks *locks_new(void);
 void locks_free(struct locks *locks);
 
-/* --- pins
- * -------------------------------------------------------------------*/
+/* --- pins ------------------------------------------------------------------*/
 struct pins;
 struct pins *pins_new(void);
 void pins_free(struct pins *pins); /* nothing is pinned */
 
-/* --- limits: limits.c, usage.c
- * -------------------------------------------------------------------*/
+/* --- limits: limits.c, usage.c ---------------------------------------------*/
 /* What a batch changes in a bucket's usage; NULL: nothing in any. */
 struct usage_change {
     struct usage_change *next; /* of another bucket */
@@ -134,8 +130,7 @@ void batch_essential(struct meta_batch *batch);
 /* Reads what is kept, or counts all there is, once. */
 int usage_load(struct meta *meta);
 
-/* --- outboxes: outbox.c
- * -------------------------------------------------------------------*/
+/* --- outboxes: outbox.c ----------------------------------------------------*/
 /* Counts what waits. Before anybody else uses `meta`. */
 int outboxes_load(struct meta *meta);
 void outboxes_free(struct meta *meta);
@@ -180,8 +175,7 @@ struct kept_event *kept_find(const struct kept *kept, uint64_t sequence);
 void kept_remove(struct kept *kept, uint64_t through);
 void kept_free(struct kept *kept);
 
-/* --- records whose key must agree with them
- * ---------------------------------*/
+/* --- records whose key must agree with them --------------------------------*/
 /* Reads a record and empties the key. */
 int read_record(struct meta *meta, struct arena *arena, struct buffer *key,
                 enum meta_record type,
@@ -200,8 +194,7 @@ int record_listed(struct slice value, struct slice rest,
 int record_open(enum meta_record type, struct slice value,
                 struct slice *payload);
 
-/* --- the whole
- * --------------------------------------------------------------*/
+/* --- the whole -------------------------------------------------------------*/
 struct meta {
     struct kv *kv;
     struct bucket_cache *buckets;

@@ -60,8 +60,7 @@ int meta_blobs_are_used(struct meta *meta, const uint64_t *blobs, size_t count,
     return rc;
 }
 
-/* --- all blobs of one moment
- * -------------------------------------------------------*/
+/* --- all blobs of one moment -----------------------------------------------*/
 struct meta_blobs {
     struct kv_iterator *blobs;
     struct kv_iterator *references; /* goes along */
@@ -161,8 +160,7 @@ int meta_blobs_next(struct meta_blobs *blobs, struct arena *arena,
     return rc;
 }
 
-/* --- parts without an upload
- * -------------------------------------------------------*/
+/* --- parts without an upload -----------------------------------------------*/
 /* Up to `max` upload ids that parts name, after *upload, ascending. */
 static int list_part_uploads(struct meta *meta, struct arena *arena,
                              struct slice upload, struct slice *ids, size_t max,

@@ -237,8 +237,7 @@ int meta_scan_completed_record(struct meta_scan *scan, struct arena *arena,
                        (ProtobufCMessage **)completed);
 }
 
-/* --- parts
- * ------------------------------------------------------------------*/
+/* --- parts -----------------------------------------------------------------*/
 
 struct part_list {
     Meta__Part **parts;

@@ -4,8 +4,7 @@
  */
 #include "policy/private.h"
 
-/* --- compiling
- * ------------------------------------------------------------------*/
+/* --- compiling -------------------------------------------------------------*/
 
 /* "ForAnyValue:StringLikeIfExists" */
 static bool parse_name(struct slice name, struct condition *condition)
@@ -153,8 +152,7 @@ bool conditions_compile(struct compiler *compiler, json_t *json,
     return true;
 }
 
-/* --- evaluating
- * -------------------------------------------------------------------*/
+/* --- evaluating ------------------------------------------------------------*/
 
 struct view {
     const struct condition *condition;

@@ -48,8 +48,7 @@ const struct condition_operator *operator_find(struct slice name)
     return NULL;
 }
 
-/* --- compiling
- * ------------------------------------------------------------------*/
+/* --- compiling -------------------------------------------------------------*/
 
 static unsigned variables(const struct compiler *compiler, unsigned flags)
 {
@@ -150,8 +149,7 @@ bool operand_compile(struct compiler *compiler,
     return compile_fail_syntax(compiler);
 }
 
-/* --- matching
- * -------------------------------------------------------------------*/
+/* --- matching --------------------------------------------------------------*/
 
 static enum match match_if(bool yes)
 {

@@ -51,8 +51,7 @@ struct slice *compile_texts(struct compiler *compiler, const json_t *value,
     return texts;
 }
 
-/* --- the frame
- * --------------------------------------------------------------------*/
+/* --- the frame -------------------------------------------------------------*/
 
 static bool check_version(struct compiler *compiler, const json_t *version)
 {

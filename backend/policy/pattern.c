@@ -48,8 +48,7 @@ bool text_is_fixed(struct slice text)
            slice_find(text, '$') == NULL;
 }
 
-/* --- compiling
- * ----------------------------------------------------------------*/
+/* --- compiling -------------------------------------------------------------*/
 
 static struct piece *add(struct pattern *pattern, enum piece_type type,
                          struct slice text)
@@ -173,8 +172,7 @@ bool pattern_compile(struct arena *arena, struct slice text, unsigned flags,
     return true;
 }
 
-/* --- matching
- * -------------------------------------------------------------------*/
+/* --- matching --------------------------------------------------------------*/
 
 /* False: a variable has neither one value nor a default. */
 static bool resolve(const struct pattern *pattern,

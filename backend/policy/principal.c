@@ -7,8 +7,7 @@
 #define ACCOUNT_SIZE   12
 #define CANONICAL_SIZE 64
 
-/* --- compiling
- * ------------------------------------------------------------------*/
+/* --- compiling -------------------------------------------------------------*/
 
 static bool all_in(struct slice text, const char *bytes)
 {
@@ -159,8 +158,7 @@ bool principals_compile(struct compiler *compiler, json_t *json,
     return true;
 }
 
-/* --- evaluating
- * -------------------------------------------------------------------*/
+/* --- evaluating ------------------------------------------------------------*/
 
 static bool same(struct slice a, struct slice b)
 {

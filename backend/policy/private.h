@@ -80,8 +80,7 @@ bool value_bool(struct slice text, bool *value);
 bool value_network(struct slice text, struct network *network);
 bool network_contains(const struct network *outer, const struct network *inner);
 
-/* --- the compiled statement
- * -------------------------------------------------*/
+/* --- the compiled statement ------------------------------------------------*/
 enum principal_type {
     PRINCIPAL_ANYONE,
     PRINCIPAL_ACCOUNT, /* text: 12 digits */
@@ -175,8 +174,7 @@ struct policy {
     size_t count;
 };
 
-/* --- compiling: parse.c, statement.c, principal.c, condition.c
- * --------------*/
+/* --- compiling: parse.c, statement.c, principal.c, condition.c -------------*/
 struct compiler {
     enum policy_kind kind;
     struct slice bucket;
@@ -202,8 +200,7 @@ bool principals_compile(struct compiler *compiler, json_t *json,
 bool conditions_compile(struct compiler *compiler, json_t *json,
                         struct statement *statement);
 
-/* --- operators.c
- * --------------------------------------------------------------*/
+/* --- operators.c -----------------------------------------------------------*/
 const struct condition_operator *operator_find(struct slice name);
 bool operand_compile(struct compiler *compiler,
                      const struct condition_operator *op, struct slice text,
@@ -213,8 +210,7 @@ enum match operand_match(const struct condition_operator *op,
                          const struct policy_request *request,
                          struct slice value);
 
-/* --- s3_names.c: what S3 has
- * --------------------------------------------------*/
+/* --- s3_names.c: what S3 has -----------------------------------------------*/
 enum s3_level { LEVEL_SERVICE = 1, LEVEL_BUCKET = 2, LEVEL_OBJECT = 4 };
 
 /* Levels of the actions that match; 0: there is none. */
@@ -224,8 +220,7 @@ bool s3_condition_key_known(struct slice key);
 bool s3_condition_key_applies(struct slice key, const struct pattern *actions,
                               size_t count);
 
-/* --- evaluating
- * ----------------------------------------------------------------*/
+/* --- evaluating ------------------------------------------------------------*/
 enum closeness principals_match(const struct statement *statement,
                                 const struct policy_principal *caller);
 bool conditions_match(const struct statement *statement,
@@ -240,8 +235,7 @@ struct verdict {
 struct verdict policy_judge(const struct policy *policy,
                             const struct policy_request *request);
 
-/* --- public.c
- * --------------------------------------------------------------------*/
+/* --- public.c --------------------------------------------------------------*/
 bool statement_is_public(const struct statement *statement);
 
 #endif

@@ -105,8 +105,7 @@ static bool compile_principal(struct compiler *compiler, json_t *json,
     return principals_compile(compiler, element.json, statement);
 }
 
-/* --- actions
- * -------------------------------------------------------------------*/
+/* --- actions ---------------------------------------------------------------*/
 
 static bool check_action(struct compiler *compiler, struct slice text,
                          const struct pattern *action)
@@ -164,8 +163,7 @@ static bool compile_actions(struct compiler *compiler, json_t *json,
     return true;
 }
 
-/* --- resources
- * -----------------------------------------------------------------*/
+/* --- resources -------------------------------------------------------------*/
 
 /* The bucket's name and nothing else, or something in the bucket, or a
  * wildcard that may be both. Levels; 0: it is not of this bucket. */

@@ -49,8 +49,7 @@ bool value_bool(struct slice text, bool *value)
     return *value || slice_equal_fold(text, SLICE_LITERAL("false"));
 }
 
-/* --- dates
- * ------------------------------------------------------------------*/
+/* --- dates -----------------------------------------------------------------*/
 
 /* Exactly `digits` of them; moves on. */
 static bool take_number(struct slice *text, size_t digits, int *number)
@@ -192,8 +191,7 @@ bool value_date(struct slice text, int64_t *date_ms)
     return true;
 }
 
-/* --- networks
- * -------------------------------------------------------------------*/
+/* --- networks --------------------------------------------------------------*/
 
 static bool parse_address(struct slice text, struct network *network)
 {

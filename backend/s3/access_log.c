@@ -41,8 +41,7 @@ struct s3_access_log {
     size_t total; /* bytes of lines */
 };
 
-/* --- gathering
- * -------------------------------------------------------------------*/
+/* --- gathering -------------------------------------------------------------*/
 struct s3_access_log *s3_access_log_open(struct s3_service *service,
                                          uint64_t interval_ms)
 {
@@ -190,8 +189,7 @@ void s3_call_log(struct s3_call *call, unsigned status)
     }
 }
 
-/* --- what is due
- * ---------------------------------------------------------------------*/
+/* --- what is due -----------------------------------------------------------*/
 static bool is_due(const struct s3_access_log *log,
                    const struct pending *pending, uint64_t now_us)
 {
@@ -267,8 +265,7 @@ static void give_back(struct s3_access_log *log, struct pending *pending)
     pthread_mutex_unlock(&log->lock);
 }
 
-/* --- delivery
- * ------------------------------------------------------------------------*/
+/* --- delivery --------------------------------------------------------------*/
 static char *object_key(struct arena *arena, const Meta__Bucket *source,
                         const struct logging_target *target, uint64_t day)
 {

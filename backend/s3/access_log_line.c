@@ -86,8 +86,7 @@ static const struct {
 #undef NAME
 };
 
-/* --- fields
- * ----------------------------------------------------------------------*/
+/* --- fields ----------------------------------------------------------------*/
 /* What would end a field, or the line, is percent-encoded. */
 static void put_escaped(struct buffer *out, struct slice text, bool quoted)
 {
@@ -234,8 +233,7 @@ static void put_uri(struct buffer *out, const Wire__Request *request)
     buffer_free(&uri);
 }
 
-/* --- what the reply says
- * -----------------------------------------------------------*/
+/* --- what the reply says ---------------------------------------------------*/
 static struct slice reply_header(const struct s3_call *call, const char *name)
 {
     for (size_t i = 0; i < call->reply.n_headers; i++) {
@@ -279,8 +277,7 @@ static bool object_size(const struct s3_call *call, unsigned status,
     return status == 200;
 }
 
-/* --- the line
- * ------------------------------------------------------------------------*/
+/* --- the line --------------------------------------------------------------*/
 static void put_result(struct buffer *out, const struct s3_call *call,
                        const struct s3_log_entry *entry, unsigned status)
 {

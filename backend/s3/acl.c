@@ -73,8 +73,7 @@ bool acls_enabled(const Meta__Bucket *bucket)
                                "BucketOwnerEnforced");
 }
 
-/* --- actions
- * ---------------------------------------------------------------------*/
+/* --- actions ---------------------------------------------------------------*/
 struct mapping {
     const char *action;
     uint32_t permission;

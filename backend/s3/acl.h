@@ -19,8 +19,7 @@
                 META__ACL_PERMISSION__WRITE_ACP))
 #define ACL_GRANTS_MAX 100u
 
-/* --- decisions (acl.c): pure
- * -----------------------------------------------------*/
+/* --- decisions (acl.c): pure -----------------------------------------------*/
 /* Does the list give the account of `who` all of these permissions? The owner
  * has them without a grant; grants add up. `acl` may be NULL; no permissions
  * are never given. The caller has seen that lists count here: acls_enabled(),
@@ -88,8 +87,7 @@ bool acl_take_creation(struct s3_call *call, Meta__Acl **acl);
 bool acl_take_put(struct s3_call *call, const struct acl_subject *subject,
                   Meta__Acl **acl);
 
-/* --- documents (acl_document.c)
- * ----------------------------------------------------*/
+/* --- documents (acl_document.c) --------------------------------------------*/
 /* An AccessControlPolicy. False: the call has failed. */
 bool acl_read(struct s3_call *call, struct slice document, struct slice owner,
               Meta__Acl *acl);

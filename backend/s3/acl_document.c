@@ -18,8 +18,7 @@ static const struct {
     {"WRITE_ACP", META__ACL_PERMISSION__WRITE_ACP},
 };
 
-/* --- in
- * --------------------------------------------------------------------------*/
+/* --- in --------------------------------------------------------------------*/
 static bool malformed(struct s3_call *call)
 {
     call_fail(call, S3_ERR_MalformedACLError);
@@ -141,8 +140,7 @@ bool acl_read(struct s3_call *call, struct slice document, struct slice owner,
     return check_owner(call, said, owner) && acl_read_grants(call, list, acl);
 }
 
-/* --- out
- * -------------------------------------------------------------------------*/
+/* --- out -------------------------------------------------------------------*/
 static void open_grantee(struct buffer *out, const char *type)
 {
     buffer_printf(out,

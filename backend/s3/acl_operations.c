@@ -17,8 +17,7 @@ static void reply(struct s3_call *call, struct slice owner,
     call_reply_xml(call, 200, &out);
 }
 
-/* --- buckets
- * ---------------------------------------------------------------------*/
+/* --- buckets ---------------------------------------------------------------*/
 void s3_get_bucket_acl_run(struct s3_call *call)
 {
     reply(call, pb_slice(call->bucket->owner), call->bucket->acl);
@@ -50,8 +49,7 @@ void s3_put_bucket_acl_run(struct s3_call *call)
     }
 }
 
-/* --- objects
- * ---------------------------------------------------------------------*/
+/* --- objects ---------------------------------------------------------------*/
 void s3_get_object_acl_run(struct s3_call *call)
 {
     const Meta__Object *object = object_requested(call);

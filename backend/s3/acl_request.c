@@ -45,8 +45,7 @@ bool acl_in_request(const struct s3_call *call)
            has_grant_headers(call);
 }
 
-/* --- headers
- * ---------------------------------------------------------------------*/
+/* --- headers ---------------------------------------------------------------*/
 static struct slice unquoted(struct slice text)
 {
     if (text.size >= 2 && text.data[0] == '"' &&
@@ -128,8 +127,7 @@ static bool read_headers(struct s3_call *call,
     return acl_add_canned(call, acl, canned, subject);
 }
 
-/* --- rules
- * -----------------------------------------------------------------------*/
+/* --- rules -----------------------------------------------------------------*/
 /* What an absent list says, and what may be said also where there are no
  * lists. */
 static bool is_default(const Meta__Acl *acl, struct slice owner)

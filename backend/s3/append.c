@@ -38,8 +38,7 @@ bool s3_append_wanted(const struct s3_call *call)
     return call_request_header(call, OFFSET).data != NULL;
 }
 
-/* --- checks
- * --------------------------------------------------------------------*/
+/* --- checks ----------------------------------------------------------------*/
 static bool take_offset(struct s3_call *call, struct append *append)
 {
     struct slice text = call_request_header(call, OFFSET);
@@ -148,8 +147,7 @@ void s3_append_open(struct s3_call *call)
     }
 }
 
-/* --- the parts
- * -----------------------------------------------------------------*/
+/* --- the parts -------------------------------------------------------------*/
 static Meta__Part *new_part(struct s3_call *call, uint64_t blob, uint64_t size,
                             Meta__Checksum *checksum)
 {
@@ -231,8 +229,7 @@ static int current_slices(struct s3_call *call, const Meta__Object *current,
     return 0;
 }
 
-/* --- ETag and checksum
- * ---------------------------------------------------------*/
+/* --- ETag and checksum -----------------------------------------------------*/
 /* Of the body alone. */
 static struct slice body_tag(struct s3_call *call)
 {
@@ -368,8 +365,7 @@ static int body_checksum_as(struct s3_call *call, struct append *append)
     return error;
 }
 
-/* --- the commit
- * ----------------------------------------------------------------*/
+/* --- the commit ------------------------------------------------------------*/
 /* What an append does not change. */
 static void keep(const Meta__Object *current, Meta__Object *object)
 {

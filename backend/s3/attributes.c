@@ -28,8 +28,7 @@ struct question {
     uint64_t after; /* part number */
 };
 
-/* --- request
- * -----------------------------------------------------------------*/
+/* --- request ---------------------------------------------------------------*/
 static unsigned attribute_named(struct slice name)
 {
     static const struct {
@@ -122,8 +121,7 @@ static bool read_question(struct s3_call *call, struct question *question)
                        &question->after);
 }
 
-/* --- reply
- * -------------------------------------------------------------------*/
+/* --- reply -----------------------------------------------------------------*/
 static void write_part(struct s3_call *call, struct buffer *out,
                        const Meta__Part *part)
 {

@@ -232,8 +232,7 @@ void s3_list_buckets_run(struct s3_call *call)
     call_reply_xml(call, 200, &out);
 }
 
-/* --- CreateBucket
- * ------------------------------------------------------------*/
+/* --- CreateBucket ----------------------------------------------------------*/
 /* x-amz-bucket-object-lock-enabled */
 static bool creation_lock(struct s3_call *call, bool *lock)
 {
@@ -424,8 +423,7 @@ void s3_create_bucket_run(struct s3_call *call)
     meta_bucket_unlock(call->service->meta, call->bucket_name);
 }
 
-/* --- HeadBucket
- * --------------------------------------------------------------*/
+/* --- HeadBucket ------------------------------------------------------------*/
 /* Looks the bucket up itself: its region is told even to whom it is closed. */
 void s3_head_bucket_run(struct s3_call *call)
 {
@@ -452,8 +450,7 @@ void s3_head_bucket_run(struct s3_call *call)
     call_reply_empty(call, 200);
 }
 
-/* --- DeleteBucket
- * ------------------------------------------------------------*/
+/* --- DeleteBucket ----------------------------------------------------------*/
 static int has_objects(struct s3_call *call, bool *found)
 {
     struct meta_scan *scan =

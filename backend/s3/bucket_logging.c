@@ -14,8 +14,7 @@
 
 enum reading { READ_OK, READ_MALFORMED };
 
-/* --- the document
- * ----------------------------------------------------------------*/
+/* --- the document ----------------------------------------------------------*/
 static bool is_leaf(const struct xml_node *node)
 {
     return node->first == NULL;
@@ -151,8 +150,7 @@ static struct slice write_status(struct s3_call *call,
     return document_take(call, &out);
 }
 
-/* --- grants
- * ----------------------------------------------------------------------*/
+/* --- grants ----------------------------------------------------------------*/
 static const struct {
     const char *permission, *header;
 } grantable[LOGGING_GRANTS_MAX] = {
@@ -234,8 +232,7 @@ size_t logging_grant_headers(struct arena *arena,
     return count;
 }
 
-/* --- the target
- * ------------------------------------------------------------------*/
+/* --- the target ------------------------------------------------------------*/
 static bool fail_target(struct s3_call *call, struct slice name,
                         const char *message)
 {

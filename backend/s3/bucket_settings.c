@@ -83,8 +83,7 @@ bool request_payment_agreed(struct s3_call *call)
     return true;
 }
 
-/* --- settings that nobody can have made
- * ---------------------------------------*/
+/* --- settings that nobody can have made ------------------------------------*/
 static void reply_unset(struct s3_call *call, const char *root)
 {
     struct buffer out = {NULL, 0, 0};

@@ -192,7 +192,8 @@ static struct s3_call *call_new(struct s3_service *service,
     return call;
 }
 
-/* Also an extension that is switched off. S3's usual message blames a header. */
+/* Also an extension that is switched off. S3's usual message blames a header.
+ */
 static void fail_unknown(struct s3_call *call)
 {
     if (call_is_anonymous(call)) {

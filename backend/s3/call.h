@@ -146,8 +146,7 @@ bool call_list_next(struct slice *list, struct slice *item);
  * grants ...): nothing pretends. False: the call has failed. */
 bool call_supported(struct s3_call *call);
 
-/* --- reply (reply.c)
- * ---------------------------------------------------------*/
+/* --- reply (reply.c) -------------------------------------------------------*/
 void call_header(struct s3_call *call, const char *name, const char *format,
                  ...) __attribute__((format(printf, 3, 4)));
 void call_header_slice(struct s3_call *call, const char *name,
@@ -203,13 +202,11 @@ void xml_escape(struct buffer *out, struct slice text);
 void xml_checksum(struct s3_call *call, struct buffer *out,
                   const Meta__Checksum *checksum, unsigned parts);
 
-/* --- protobuf and slices
- * ------------------------------------------------------*/
+/* --- protobuf and slices ---------------------------------------------------*/
 struct slice pb_slice(ProtobufCBinaryData bytes);
 ProtobufCBinaryData pb_bytes(struct slice bytes); /* not copied */
 
-/* --- times
- * -------------------------------------------------------------------*/
+/* --- times -----------------------------------------------------------------*/
 /* 2026-01-02T03:04:05[.678](Z|+hh:mm|-hh:mm); milliseconds, or -EINVAL. */
 int time_parse_iso8601(struct slice text, uint64_t *ms);
 
@@ -255,8 +252,7 @@ const char *delete_conditions_failed(const struct delete_conditions *conditions,
                                      struct slice etag, uint64_t size,
                                      uint64_t mtime_ms);
 
-/* --- checksums (checksum.c)
- * ----------------------------------------------------*/
+/* --- checksums (checksum.c) ------------------------------------------------*/
 /* "x-amz-checksum-crc32c" / "CRC32C" for an algorithm; sizes in bytes. */
 const char *checksum_header(Meta__ChecksumAlgorithm algorithm);
 const char *checksum_name(Meta__ChecksumAlgorithm algorithm);
@@ -273,8 +269,7 @@ char *checksum_text(struct s3_call *call, const Meta__Checksum *checksum,
 void call_checksum_headers(struct s3_call *call, const Meta__Checksum *checksum,
                            unsigned parts);
 
-/* --- objects shared by several operations (object.c)
- * ----------------------------*/
+/* --- objects shared by several operations (object.c) -----------------------*/
 /* System headers (Content-Type, ...), x-amz-meta-*, storage class and tags of
  * the request into a new object's fields. False: the call has failed. */
 bool object_take_headers(struct s3_call *call, Meta__Object *object);
@@ -339,8 +334,7 @@ bool object_parse_copy_source(struct s3_call *call, struct copy_source *source);
 int object_copy_source_path(const struct s3_call *call, struct slice *path,
                             struct slice *version_id);
 
-/* --- reply bodies from blobs (source.c)
- * --------------------------------------------*/
+/* --- reply bodies from blobs (source.c) ------------------------------------*/
 /* Opens bytes [offset, offset+size) of an object for s3_call_next(). The blob
  * stays readable while the source is open. 0 or negative errno. */
 int source_open(struct s3_call *call, uint64_t blob, const struct sse *sse,

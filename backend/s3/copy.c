@@ -148,8 +148,7 @@ static bool check_source(struct s3_call *call, const struct copy *copy)
     return true;
 }
 
-/* --- keys and bytes
- * ------------------------------------------------------------*/
+/* --- keys and bytes --------------------------------------------------------*/
 /* How the source is sealed, and how the copy is to be. */
 static bool open_keys(struct s3_call *call, struct copy *copy)
 {
@@ -231,8 +230,7 @@ static int take_bytes(struct s3_call *call, struct copy *copy)
     return error;
 }
 
-/* --- the commit
- * ----------------------------------------------------------------*/
+/* --- the commit ------------------------------------------------------------*/
 /* Commits under the lock of a shared blob, so that the blob cannot be freed
  * between the look at its record and the new reference (M2). -ENOENT: it is
  * gone. */

@@ -6,8 +6,7 @@
 
 #include "s3/call.h"
 
-/* --- reading
- * -----------------------------------------------------------------*/
+/* --- reading ---------------------------------------------------------------*/
 bool cors_is_method(struct slice method)
 {
     static const char *const methods[] = {"GET", "PUT", "HEAD", "POST",
@@ -173,8 +172,7 @@ enum cors_result cors_read(struct arena *arena, const struct xml_node *root,
     return rules->count > 0 ? CORS_OK : CORS_MALFORMED;
 }
 
-/* --- matching
- * ----------------------------------------------------------------*/
+/* --- matching --------------------------------------------------------------*/
 static bool equal(const uint8_t *a, const uint8_t *b, size_t size,
                   bool ignore_case)
 {

@@ -12,8 +12,7 @@
 #include "s3/document.h"
 #include "s3/operations.h"
 
-/* --- configuration
- * -----------------------------------------------------------*/
+/* --- configuration ---------------------------------------------------------*/
 static void write_list(struct buffer *out, const char *name,
                        const struct cors_list *list)
 {
@@ -88,8 +87,7 @@ void s3_delete_cors_run(struct s3_call *call)
     }
 }
 
-/* --- answers
- * -----------------------------------------------------------------*/
+/* --- answers ---------------------------------------------------------------*/
 /* False: the bucket has no rules. */
 static bool load_rules(struct s3_call *call, const Meta__Bucket *bucket,
                        struct cors_rules *rules)
@@ -213,8 +211,7 @@ void cors_answer(struct s3_call *call)
     }
 }
 
-/* --- preflight
- * ---------------------------------------------------------------*/
+/* --- preflight -------------------------------------------------------------*/
 static void forbid(struct s3_call *call, struct slice method,
                    const char *resource, const char *message)
 {

@@ -15,8 +15,7 @@ enum state {
     FAILED,
 };
 
-/* --- header values: token, and parameters
- * -----------------------------------------*/
+/* --- header values: token, and parameters ----------------------------------*/
 static bool is_blank(uint8_t c)
 {
     return c == ' ' || c == '\t';
@@ -144,8 +143,7 @@ bool form_boundary(struct slice content_type, uint8_t out[FORM_BOUNDARY_MAX],
     return false;
 }
 
-/* --- a part's headers
- * -------------------------------------------------------------*/
+/* --- a part's headers ------------------------------------------------------*/
 static bool read_disposition(struct form *form, struct slice value)
 {
     struct slice name, parameter;
@@ -216,8 +214,7 @@ static bool take_headers(struct form *form, const uint8_t **at,
     return false;
 }
 
-/* --- looking for the delimiter
- * ----------------------------------------------------*/
+/* --- looking for the delimiter ---------------------------------------------*/
 /* How many bytes at the end of `text` may be the beginning of one. */
 static size_t held_back(const struct form *form, struct slice text)
 {
@@ -302,8 +299,7 @@ static void take_after(struct form *form, uint8_t c)
     form->state = c == '\r' ? PADDING_LF : is_blank(c) ? PADDING : FAILED;
 }
 
-/* --- the machine
- * ------------------------------------------------------------------*/
+/* --- the machine -----------------------------------------------------------*/
 void form_open(struct form *form, struct slice boundary)
 {
     invariant(boundary.size > 0 && boundary.size <= FORM_BOUNDARY_MAX);

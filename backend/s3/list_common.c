@@ -9,8 +9,7 @@
 #define TOKEN_HEADER_SIZE 5 /* kind, CRC32C of the name */
 #define TOKEN_SIZE_MAX    2048
 
-/* --- what was asked
- * ----------------------------------------------------------*/
+/* --- what was asked --------------------------------------------------------*/
 bool list_max(struct s3_call *call, const char *argument, uint64_t *max)
 {
     struct slice text = call_arg(call, argument);
@@ -43,8 +42,7 @@ bool list_query_read(struct s3_call *call, struct list_query *query)
     return true;
 }
 
-/* --- the scan
- * ----------------------------------------------------------------*/
+/* --- the scan --------------------------------------------------------------*/
 void list_start(struct meta_scan *scan, const struct list_query *query)
 {
     if (query->delimiter.size > 0) { /* a seek for each common prefix */
@@ -97,8 +95,7 @@ enum list_step list_here(struct meta_scan *scan, const struct list_query *query,
     return LIST_END;
 }
 
-/* --- continuation tokens
- * -----------------------------------------------------*/
+/* --- continuation tokens ---------------------------------------------------*/
 static void swap_letters(char *text, const char *from, const char *to)
 {
     for (char *p = text; *p != '\0'; p++) {
@@ -154,8 +151,7 @@ bool list_token_decode(struct s3_call *call, enum list_token kind,
     return false;
 }
 
-/* --- answers
- * -----------------------------------------------------------------*/
+/* --- answers ---------------------------------------------------------------*/
 void list_text(struct buffer *out, const struct list_query *query,
                const char *element, struct slice text)
 {

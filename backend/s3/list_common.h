@@ -13,8 +13,7 @@
 #define LIST_MAX         1000 /* entries of one page */
 #define LIST_PER_SCRATCH 64   /* uploads unpacked into one scratch arena */
 
-/* --- what was asked
- * ----------------------------------------------------------*/
+/* --- what was asked --------------------------------------------------------*/
 struct list_query {
     struct slice prefix;
     struct slice delimiter; /* size 0: none */
@@ -29,8 +28,7 @@ bool list_query_read(struct s3_call *call, struct list_query *query);
  * failed. */
 bool list_max(struct s3_call *call, const char *argument, uint64_t *max);
 
-/* --- the scan
- * ----------------------------------------------------------------*/
+/* --- the scan --------------------------------------------------------------*/
 enum list_step { LIST_END, LIST_ENTRY, LIST_PREFIX };
 
 void list_start(struct meta_scan *scan, const struct list_query *query);
@@ -49,8 +47,7 @@ char *list_token_encode(struct arena *arena, enum list_token kind,
 bool list_token_decode(struct s3_call *call, enum list_token kind,
                        struct slice token, struct slice *name);
 
-/* --- answers
- * -----------------------------------------------------------------*/
+/* --- answers ---------------------------------------------------------------*/
 /* A key or a prefix, in the encoding asked for. */
 void list_text(struct buffer *out, const struct list_query *query,
                const char *element, struct slice text);

@@ -36,8 +36,7 @@ struct complete {
     Meta__Encryption told;
 };
 
-/* --- the document
- * ----------------------------------------------------------------*/
+/* --- the document ----------------------------------------------------------*/
 static struct slice unquoted(struct slice etag)
 {
     if (etag.size >= 2 && etag.data[0] == '"' &&
@@ -120,8 +119,7 @@ static void digest_request(struct s3_call *call, struct complete *complete)
     digester_free(digester);
 }
 
-/* --- the parts
- * --------------------------------------------------------------------*/
+/* --- the parts -------------------------------------------------------------*/
 static bool check_order(struct s3_call *call, const struct complete *complete)
 {
     for (size_t i = 1; i < complete->count; i++) {
@@ -258,8 +256,7 @@ static bool check_sizes(struct s3_call *call, const struct complete *complete)
     return true;
 }
 
-/* --- ETag and checksum
- * --------------------------------------------------------------*/
+/* --- ETag and checksum -----------------------------------------------------*/
 static void compute_etag(struct s3_call *call, struct complete *complete)
 {
     struct digester *digester = digester_new(DIGEST_MD5);
@@ -390,8 +387,7 @@ static bool check_whole(struct s3_call *call, const struct complete *complete)
     return true;
 }
 
-/* --- the commit
- * ----------------------------------------------------------------------*/
+/* --- the commit ------------------------------------------------------------*/
 static void end_upload(struct s3_call *call, struct meta_batch *batch,
                        struct complete *complete)
 {
@@ -463,8 +459,7 @@ static int commit(struct s3_call *call, struct complete *complete)
     return rc;
 }
 
-/* --- answers
- * --------------------------------------------------------------------------*/
+/* --- answers ---------------------------------------------------------------*/
 /* The URL of the object as this client spells it: the bucket is in the host
  * or in the path. */
 static void write_location(struct s3_call *call, struct buffer *out)
@@ -550,8 +545,7 @@ static bool check_customer(struct s3_call *call,
            sse_may_read(call, complete->upload.record->encryption, SSE_UPLOAD);
 }
 
-/* --- the operation
- * ---------------------------------------------------------------------*/
+/* --- the operation ---------------------------------------------------------*/
 /* Under the key's lock. On an error the upload is as it was. */
 static void complete_locked(struct s3_call *call, struct complete *complete)
 {

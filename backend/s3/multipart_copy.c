@@ -37,8 +37,7 @@ struct copy {
     Meta__Checksum *checksum;
 };
 
-/* --- the range
- * -----------------------------------------------------------------*/
+/* --- the range -------------------------------------------------------------*/
 static bool parse_range(struct slice text, uint64_t *first, uint64_t *last)
 {
     struct slice prefix = SLICE_LITERAL("bytes=");
@@ -96,8 +95,7 @@ static bool take_range(struct s3_call *call, struct copy *copy)
     return true;
 }
 
-/* --- where the bytes are
- * ---------------------------------------------------------*/
+/* --- where the bytes are ---------------------------------------------------*/
 static void take_slices(struct copy *copy, const Meta__Blob *blob)
 {
     uint64_t end = copy->offset + copy->size, at = 0;
@@ -148,8 +146,7 @@ static int locate(struct s3_call *call, struct copy *copy)
     return found == copy->size ? 0 : -EBADMSG;
 }
 
-/* --- digests
- * ------------------------------------------------------------------------*/
+/* --- digests ---------------------------------------------------------------*/
 static bool usable_checksum(const struct copy *copy,
                             const Meta__Checksum *checksum)
 {
@@ -207,8 +204,7 @@ static int read_range(struct s3_call *call, struct copy *copy)
     return rc;
 }
 
-/* --- commit
- * ---------------------------------------------------------------------------*/
+/* --- commit ----------------------------------------------------------------*/
 static void reply(struct s3_call *call, const Meta__Part *part)
 {
     struct buffer out = {NULL, 0, 0};
@@ -275,8 +271,7 @@ static int commit(struct s3_call *call, struct meta_batch *batch,
     return rc;
 }
 
-/* --- one attempt
- * -------------------------------------------------------------------------*/
+/* --- one attempt -----------------------------------------------------------*/
 /* A new blob, where bytes may not be referenced: those of several blobs, and
  * those that are or are to be sealed. */
 static int take_bytes(struct s3_call *call, struct copy *copy)

@@ -12,8 +12,7 @@
 
 #define UPLOAD_RANDOM_SIZE 16 /* bytes */
 
-/* --- upload ids
- * --------------------------------------------------------------*/
+/* --- upload ids ------------------------------------------------------------*/
 void upload_id_time(char text[UPLOAD_ID_TIME_SIZE + 1], uint64_t ms)
 {
     uint8_t raw[8];
@@ -95,8 +94,7 @@ bool upload_part_number_arg(struct s3_call *call, unsigned *number)
     return true;
 }
 
-/* --- checksums
- * ---------------------------------------------------------------*/
+/* --- checksums -------------------------------------------------------------*/
 bool upload_names_checksum(const Meta__Upload *record)
 {
     return record->checksum_algorithm != META__CHECKSUM_ALGORITHM__NO_CHECKSUM;
@@ -194,8 +192,7 @@ static bool take_checksum(struct s3_call *call, Meta__Upload *record)
     return take_checksum_type(call, type, record);
 }
 
-/* --- CreateMultipartUpload
- * -----------------------------------------------------*/
+/* --- CreateMultipartUpload -------------------------------------------------*/
 static bool take_request(struct s3_call *call, Meta__Upload *record)
 {
     Meta__Object object = META__OBJECT__INIT;
@@ -263,8 +260,7 @@ void s3_create_upload_run(struct s3_call *call)
     }
 }
 
-/* --- AbortMultipartUpload
- * -------------------------------------------------------*/
+/* --- AbortMultipartUpload --------------------------------------------------*/
 int upload_remove(struct meta *meta, struct meta_batch *batch,
                   struct arena *arena, uint64_t bucket, struct slice key,
                   struct slice id, size_t *count)

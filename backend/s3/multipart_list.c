@@ -29,8 +29,7 @@ static void write_people(struct s3_call *call, struct buffer *out,
                                            : SLICE_LITERAL("STANDARD"));
 }
 
-/* --- ListParts
- * -----------------------------------------------------------------*/
+/* --- ListParts -------------------------------------------------------------*/
 struct parts_page {
     struct upload upload;
     uint64_t after, max;
@@ -121,8 +120,7 @@ void s3_list_parts_run(struct s3_call *call)
     }
 }
 
-/* --- ListMultipartUploads
- * ---------------------------------------------------------*/
+/* --- ListMultipartUploads --------------------------------------------------*/
 struct uploads_page {
     struct list_query query;
     struct slice key_marker, id_marker;

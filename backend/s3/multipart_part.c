@@ -11,8 +11,7 @@
 #include "s3/sse.h"
 #include "s3/worm.h"
 
-/* --- what UploadPartCopy shares
- * ------------------------------------------------*/
+/* --- what UploadPartCopy shares --------------------------------------------*/
 void upload_object(const Meta__Upload *upload, Meta__Object *object)
 {
     meta__object__init(object);
@@ -79,8 +78,7 @@ void part_checksum_element(struct s3_call *call, struct buffer *out,
     }
 }
 
-/* --- UploadPart
- * ----------------------------------------------------------------*/
+/* --- UploadPart ------------------------------------------------------------*/
 struct part_call {
     struct upload upload;
     unsigned number;

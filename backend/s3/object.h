@@ -82,8 +82,7 @@ void object_remove_version(struct s3_call *call, struct meta_batch *batch,
 int object_put(struct s3_call *call, struct meta_batch *batch, struct slice key,
                Meta__Object *object);
 
-/* --- deleting: object_delete.c
- * -----------------------------------------------------*/
+/* --- deleting: object_delete.c ---------------------------------------------*/
 struct object_deletion {
     const char *failed;      /* PreconditionFailed: the condition's name */
     bool delete_marker;      /* one was made or removed */

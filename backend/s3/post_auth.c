@@ -67,8 +67,7 @@ static bool check_fields(struct s3_call *call, const struct post *post)
     return true;
 }
 
-/* --- the credential
- * ---------------------------------------------------------------*/
+/* --- the credential --------------------------------------------------------*/
 static struct slice take_last(struct slice *text)
 {
     size_t start = text->size;
@@ -197,8 +196,7 @@ static bool check_date(struct s3_call *call, struct post *post,
     return true;
 }
 
-/* --- the signature
- * ----------------------------------------------------------------*/
+/* --- the signature ---------------------------------------------------------*/
 /* What S3 shows, so that the author of a client can compare. */
 static bool fail_signature(struct s3_call *call, struct slice access_key,
                            struct slice policy, struct slice signature)

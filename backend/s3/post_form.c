@@ -61,8 +61,7 @@ bool post_fail_missing(struct s3_call *call, const char *name)
     return false;
 }
 
-/* --- ${filename}
- * ------------------------------------------------------------------*/
+/* --- ${filename} -----------------------------------------------------------*/
 /* Browsers may send a whole path. */
 static struct slice base_name(struct slice path)
 {
@@ -170,8 +169,7 @@ bool post_complete_fields(struct s3_call *call, struct post *post)
     return true;
 }
 
-/* --- headers
- * ----------------------------------------------------------------------*/
+/* --- headers ---------------------------------------------------------------*/
 static struct slice lower_case(struct s3_call *call, struct slice name)
 {
     struct slice copy = arena_copy(call->arena, name.data, name.size);

@@ -41,8 +41,7 @@ static void fail_prefix(struct s3_call *call)
     call_fail(call, S3_ERR_MaxPostPreDataLengthExceeded);
 }
 
-/* --- the beginning
- * ----------------------------------------------------------------*/
+/* --- the beginning ---------------------------------------------------------*/
 /* Writes under conditions have no place in a form: they would be done. */
 static bool check_request(struct s3_call *call)
 {
@@ -84,8 +83,7 @@ void s3_post_object_open(struct s3_call *call)
     check_request(call);
 }
 
-/* --- the file begins
- * --------------------------------------------------------------*/
+/* --- the file begins -------------------------------------------------------*/
 static bool check_policy(struct s3_call *call, struct post *post)
 {
     struct slice text = post_value(post, "policy");
@@ -180,8 +178,7 @@ static void begin_file(struct s3_call *call, struct post *post)
     }
 }
 
-/* --- the form, event by event
- * -----------------------------------------------------*/
+/* --- the form, event by event ----------------------------------------------*/
 static struct slice keep_text(struct post *post, struct slice text)
 {
     uint8_t *kept = post->text + post->text_size;
@@ -271,8 +268,7 @@ void s3_post_object_take(struct s3_call *call, struct slice input)
     }
 }
 
-/* --- the answer
- * -------------------------------------------------------------------*/
+/* --- the answer ------------------------------------------------------------*/
 /* As forms encode it: a blank is a '+'. */
 static void append_argument(struct buffer *out, const char *name,
                             struct slice value)
@@ -379,8 +375,7 @@ static void reply(struct s3_call *call, const struct post *post)
     buffer_free(&location);
 }
 
-/* --- the end
- * ----------------------------------------------------------------------*/
+/* --- the end ---------------------------------------------------------------*/
 static bool check_end(struct s3_call *call, const struct post *post)
 {
     if (post->taken != post->length) {

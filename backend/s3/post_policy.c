@@ -20,8 +20,7 @@ enum operation { EQ, STARTS_WITH, LENGTH_RANGE, UNKNOWN };
 static const char *const operations[] = {"eq", "starts-with",
                                          "content-length-range"};
 
-/* --- names
- * ------------------------------------------------------------------------*/
+/* --- names -----------------------------------------------------------------*/
 static bool same_name(struct slice a, struct slice b)
 {
     return a.size == b.size &&
@@ -56,8 +55,7 @@ static struct slice json_slice(const json_t *string)
     return slice_of(json_string_value(string), json_string_length(string));
 }
 
-/* --- refusals
- * ---------------------------------------------------------------------*/
+/* --- refusals --------------------------------------------------------------*/
 static bool refuse(struct check *check, enum s3_error error, const char *what,
                    struct slice shown, const char *end)
 {
@@ -91,8 +89,7 @@ static bool condition_failed(struct check *check, const json_t *condition)
     return result;
 }
 
-/* --- the document
- * -----------------------------------------------------------------*/
+/* --- the document ----------------------------------------------------------*/
 /* The policy language has two escapes that JSON has not: \$ and \v. */
 static struct slice plain_json(struct arena *arena, struct slice policy)
 {
@@ -256,8 +253,7 @@ static bool read_policy(struct check *check, json_t *policy, uint64_t *ms)
            well_formed_conditions(check, json_object_get(policy, "conditions"));
 }
 
-/* --- the conditions
- * ---------------------------------------------------------------*/
+/* --- the conditions --------------------------------------------------------*/
 /* The field's value; data == NULL: the form has no such field. */
 static struct slice value_of(const struct check *check, struct slice name)
 {

@@ -104,8 +104,7 @@ bool reader_is_sealed(const struct s3_reader *reader)
     return reader->sealed;
 }
 
-/* --- where bytes are
- * -----------------------------------------------------------*/
+/* --- where bytes are -------------------------------------------------------*/
 /* An extent that the leaf named may have been removed since it was read; what
  * was just written is not in the metadata and is not moved. */
 static bool leaf_is_old(const struct s3_reader *reader)
@@ -227,8 +226,7 @@ int reader_find(struct s3_reader *reader, uint64_t offset,
     return -EBADMSG;
 }
 
-/* --- their bytes
- * ---------------------------------------------------------------*/
+/* --- their bytes -----------------------------------------------------------*/
 static void use_cipher(struct s3_reader *reader, uint64_t blob)
 {
     uint8_t key[CRYPT_KEY_SIZE];

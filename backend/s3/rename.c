@@ -26,8 +26,7 @@ struct rename {
     Meta__Object *source, *destination; /* NULL: there is none */
 };
 
-/* --- the request
- * ---------------------------------------------------------------*/
+/* --- the request -----------------------------------------------------------*/
 static bool fail_source(struct s3_call *call, struct slice header,
                         const char *message)
 {
@@ -101,8 +100,7 @@ static bool read_request(struct s3_call *call, struct rename *rename)
     return true;
 }
 
-/* --- conditions
- * ----------------------------------------------------------------*/
+/* --- conditions ------------------------------------------------------------*/
 /* An absent destination matches nothing and was never modified. */
 static bool check_destination(struct s3_call *call,
                               const Meta__Object *destination)
@@ -166,8 +164,7 @@ static bool check_locks(struct s3_call *call, const struct rename *rename)
     return false;
 }
 
-/* --- the move
- * ------------------------------------------------------------------*/
+/* --- the move --------------------------------------------------------------*/
 static int commit(struct s3_call *call, const struct rename *rename)
 {
     const Meta__EventType created = notify_created_type(call);

@@ -56,8 +56,7 @@ struct batch {
     size_t examined;
 };
 
-/* --- one envelope
- * ------------------------------------------------------------------*/
+/* --- one envelope ----------------------------------------------------------*/
 /* Each provider is asked once a batch. */
 static int newest_version(struct batch *batch, struct crypt_provider *provider,
                           struct slice name, uint64_t *version)
@@ -132,8 +131,7 @@ static int rewrap(struct batch *batch, const Meta__Encryption *record,
     return error;
 }
 
-/* --- one batch
- * ---------------------------------------------------------------------*/
+/* --- one batch -------------------------------------------------------------*/
 static void count_failed(struct batch *batch, int error)
 {
     const ProtobufCBinaryData *bucket = &batch->progress->bucket;
@@ -336,8 +334,7 @@ static int write_batch(struct batch *batch, bool end)
     return error;
 }
 
-/* --- the walk
- * ----------------------------------------------------------------------*/
+/* --- the walk --------------------------------------------------------------*/
 /* The bucket where it is. -ENOENT: there is none left. */
 static int find_bucket(struct batch *batch)
 {
@@ -437,8 +434,7 @@ bool s3_rewrap_due(struct s3_rewrap *walk)
            clock_monotonic_us() >= atomic_load(&walk->due_us);
 }
 
-/* --- from outside
- * ------------------------------------------------------------------*/
+/* --- from outside ----------------------------------------------------------*/
 int s3_rewrap_start(struct s3_rewrap *walk)
 {
     struct meta_batch *writes = meta_batch_new(walk->service->meta);

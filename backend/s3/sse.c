@@ -21,8 +21,7 @@ void sse_wipe(struct sse *sse)
     OPENSSL_cleanse(sse, sizeof(*sse));
 }
 
-/* --- providers
- * -----------------------------------------------------------------*/
+/* --- providers -------------------------------------------------------------*/
 static bool fail_provider(struct s3_call *call, Meta__EncryptionMode mode,
                           int error)
 {
@@ -155,8 +154,7 @@ static int unwrap(struct s3_call *call, const Meta__Encryption *record,
                             : -ENOTSUP;
 }
 
-/* --- new keys
- * ------------------------------------------------------------------*/
+/* --- new keys --------------------------------------------------------------*/
 /* What an envelope is for: the key or upload that it was made for, and the
  * encryption context. */
 static struct slice bound_to(struct s3_call *call, struct slice name,
@@ -301,8 +299,7 @@ bool sse_create_copy(struct s3_call *call, const struct sse *source,
     return made;
 }
 
-/* --- keys of what is there
- * -----------------------------------------------------*/
+/* --- keys of what is there -------------------------------------------------*/
 #define NOT_APPLICABLE                                                         \
     "The encryption parameters are not applicable to this object."
 #define STORED_WITH                                                            \
@@ -385,8 +382,7 @@ bool sse_may_read(struct s3_call *call, Meta__Encryption *record,
     return may;
 }
 
-/* --- replies
- * -------------------------------------------------------------------*/
+/* --- replies ---------------------------------------------------------------*/
 #define SSE "x-amz-server-side-encryption"
 
 static void base64_header(struct s3_call *call, const char *name,

@@ -13,8 +13,7 @@
 #define ROOT  "ServerSideEncryptionConfiguration"
 #define APPLY "ApplyServerSideEncryptionByDefault"
 
-/* --- the document
- * ----------------------------------------------------------------*/
+/* --- the document ----------------------------------------------------------*/
 static bool read_apply(struct s3_call *call, const struct xml_node *apply,
                        Meta__DefaultEncryption *wanted)
 {
@@ -83,8 +82,7 @@ static bool read_rule(struct s3_call *call, const struct xml_node *rule,
     return true;
 }
 
-/* --- operations
- * ------------------------------------------------------------------*/
+/* --- operations ------------------------------------------------------------*/
 /* bucket_change */
 static bool change(struct s3_call *call, Meta__Bucket *bucket,
                    const void *wanted)

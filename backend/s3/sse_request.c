@@ -19,8 +19,7 @@
 
 #define CONTEXT_MAX 1024u /* bytes of JSON */
 
-/* --- which operation takes which
- * -----------------------------------------------*/
+/* --- which operation takes which -------------------------------------------*/
 enum { TAKES_MODE = 1, TAKES_CUSTOMER = 2, TAKES_COPY_SOURCE = 4 };
 
 static unsigned taken(const struct s3_call *call)
@@ -97,8 +96,7 @@ static bool check_header(struct s3_call *call, struct slice name)
     return false;
 }
 
-/* --- the customer's key
- * ----------------------------------------------------------*/
+/* --- the customer's key ----------------------------------------------------*/
 enum { ALGORITHM, KEY, KEY_MD5, CUSTOMER_HEADERS };
 
 static const char *const own_names[CUSTOMER_HEADERS] = {
@@ -194,8 +192,7 @@ bool sse_read_customer(struct s3_call *call, enum sse_whose whose,
                        "hash that was provided.");
 }
 
-/* --- SSE-S3 and SSE-KMS
- * ----------------------------------------------------------*/
+/* --- SSE-S3 and SSE-KMS ----------------------------------------------------*/
 static bool take_mode(struct s3_call *call, struct slice text,
                       struct sse_wish *wish)
 {
@@ -374,8 +371,7 @@ void s3_wipe_frame(const Wire__Request *request, uint8_t *frame, size_t size)
     }
 }
 
-/* --- all of them
- * ------------------------------------------------------------------*/
+/* --- all of them -----------------------------------------------------------*/
 bool sse_check_request(struct s3_call *call)
 {
     const Wire__Request *request = call->request;

@@ -9,8 +9,7 @@
 #include "s3/tags.h"
 #include "s3/version.h"
 
-/* --- objects
- * -----------------------------------------------------------------*/
+/* --- objects ---------------------------------------------------------------*/
 /* Tags are no part of what was written: the version keeps its place, its time
  * and its ETag. Under the key's lock. False: the call has failed. */
 static bool replace_locked(struct s3_call *call, const struct tag_set *set,
@@ -88,8 +87,7 @@ void s3_get_object_tagging_run(struct s3_call *call)
     call_reply_xml(call, 200, &out);
 }
 
-/* --- buckets
- * -----------------------------------------------------------------*/
+/* --- buckets ---------------------------------------------------------------*/
 void s3_put_bucket_tagging_run(struct s3_call *call)
 {
     struct slice document = {NULL, 0}; /* an empty set is none */

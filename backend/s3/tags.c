@@ -20,8 +20,7 @@ static const struct {
                         "System tags cannot be added/updated by requester"},
 };
 
-/* --- one tag
- * -----------------------------------------------------------------*/
+/* --- one tag ---------------------------------------------------------------*/
 /* Letters of any script, digits, blanks and + - = . _ : / @. */
 static bool well_formed(struct slice text, size_t max)
 {
@@ -70,8 +69,7 @@ static bool check_tag(struct s3_call *call, enum tags_of of, struct slice name,
     return true;
 }
 
-/* --- a set
- * -------------------------------------------------------------------*/
+/* --- a set -----------------------------------------------------------------*/
 static void open_set(struct s3_call *call, enum tags_of of, struct tag_set *set)
 {
     set->tags = arena_alloc(call->arena, kinds[of].max * sizeof(*set->tags));
@@ -125,8 +123,7 @@ static void sort_set(struct tag_set *set)
     qsort(set->tags, set->count, sizeof(*set->tags), compare_tags);
 }
 
-/* --- the header
- * --------------------------------------------------------------*/
+/* --- the header ------------------------------------------------------------*/
 /* One side of "name=value", '+' being a blank. */
 static bool decode(struct s3_call *call, struct slice text, struct slice *out)
 {
@@ -223,8 +220,7 @@ void tags_read_header(struct s3_call *call, struct tag_set *set)
     }
 }
 
-/* --- the document
- * ------------------------------------------------------------*/
+/* --- the document ----------------------------------------------------------*/
 static bool add_element(struct s3_call *call, enum tags_of of,
                         struct tag_set *set, const struct xml_node *node)
 {

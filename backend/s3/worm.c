@@ -13,8 +13,7 @@
 #define UNTIL      "x-amz-object-lock-retain-until-date"
 #define LEGAL_HOLD "x-amz-object-lock-legal-hold"
 
-/* --- what is allowed: pure
- * ---------------------------------------------------*/
+/* --- what is allowed: pure -------------------------------------------------*/
 static bool runs(const Meta__Retention *retention, uint64_t now_ms)
 {
     return retention != NULL && retention->mode != META__LOCK_MODE__NO_LOCK &&
@@ -78,8 +77,7 @@ bool worm_check_bucket(struct s3_call *call)
     return false;
 }
 
-/* --- new versions
- * --------------------------------------------------------------*/
+/* --- new versions ----------------------------------------------------------*/
 static bool take_retention(struct s3_call *call, struct slice mode,
                            struct slice until, Meta__Object *object)
 {
@@ -194,8 +192,7 @@ bool worm_check_integrity(struct s3_call *call,
     return false;
 }
 
-/* --- versions that are read
- * ------------------------------------------------------*/
+/* --- versions that are read ------------------------------------------------*/
 void worm_headers(struct s3_call *call, const Meta__Object *object)
 {
     const Meta__Retention *retention = object->retention;

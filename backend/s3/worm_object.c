@@ -107,8 +107,7 @@ static Meta__Object *read_record(struct s3_call *call)
     return find(call, version_id);
 }
 
-/* --- retention
- * -------------------------------------------------------------------*/
+/* --- retention -------------------------------------------------------------*/
 /* An empty element takes the retention away: mode is then NO_LOCK. */
 static bool read_retention(struct s3_call *call, Meta__Retention *retention)
 {
@@ -194,8 +193,7 @@ void s3_get_retention_run(struct s3_call *call)
     call_reply_xml(call, 200, &out);
 }
 
-/* --- legal hold
- * ------------------------------------------------------------------*/
+/* --- legal hold ------------------------------------------------------------*/
 static bool read_legal_hold(struct s3_call *call, Meta__LegalHold *hold)
 {
     const struct xml_node *root = document_request(call, "LegalHold");

@@ -77,8 +77,7 @@ static int take_limits(struct admin_call *call, Meta__Quota *quota)
                                 "--requests, --download, --upload");
 }
 
-/* --- accounts and users
- * --------------------------------------------------------------*/
+/* --- accounts and users ----------------------------------------------------*/
 
 /* What workers answer by themselves to accounts and users ends: it may have to
  * be counted from now on. */

@@ -89,8 +89,7 @@ static struct job *queue_pop(struct queue *queue)
     return job;
 }
 
-/* --- leadership
- * --------------------------------------------------------------*/
+/* --- leadership ------------------------------------------------------------*/
 
 /* Ends the leader's stay in a job: true for the first who tries. */
 static bool end_stay(struct pool *pool, unsigned long long job)
@@ -228,8 +227,7 @@ static void *thread_run(void *argument)
     return NULL;
 }
 
-/* --- the loop's side
- * -----------------------------------------------------------*/
+/* --- the loop's side -------------------------------------------------------*/
 
 static void on_finished(uv_async_t *async)
 {

@@ -45,8 +45,7 @@ struct pool_status {
 };
 void pool_look(struct pool *pool, struct pool_status *status);
 
-/* --- the cluster (cluster.c)
- * -------------------------------------------------*/
+/* --- the cluster (cluster.c) -----------------------------------------------*/
 struct cluster {
     struct meta *meta;
     struct iam *iam;
@@ -136,8 +135,7 @@ void cluster_mend_mirrors(struct cluster *cluster);
 int cluster_open_keys(const struct server_config *config,
                       struct cluster *cluster);
 
-/* --- input buffers (input.c)
- * ---------------------------------------------------*/
+/* --- input buffers (input.c) -----------------------------------------------*/
 #define INPUT_MAX (1u << 20) /* bytes buffered per connection */
 
 struct input {
@@ -155,15 +153,13 @@ void input_consume(struct input *input, size_t size);
 void input_take(struct input *input, size_t size, struct input *taken);
 void input_release(struct input *input);
 
-/* --- frames out (frames.c)
- * ---------------------------------------------------*/
+/* --- frames out (frames.c) -------------------------------------------------*/
 void frame_append(struct buffer *out, enum frame_type type, const void *payload,
                   size_t size);
 void frame_append_message(struct buffer *out, enum frame_type type,
                           const void *message); /* a protobuf-c message */
 
-/* --- connections (connection.c)
- * ------------------------------------------------*/
+/* --- connections (connection.c) --------------------------------------------*/
 struct connection_kind {
     const char *name;
     bool confidential; /* what is sent is wiped from memory */
@@ -259,8 +255,7 @@ void control_push_welcome(struct server *server);
 /* Tells the workers whether to tell of each request: server->traced. */
 void control_push_trace(struct server *server);
 
-/* --- counters
- * ------------------------------------------------------------------*/
+/* --- counters --------------------------------------------------------------*/
 #define SERVER_OPERATIONS 256
 struct counters {
     atomic_uint_fast64_t requests[SERVER_OPERATIONS]; /* by Wire__Operation */
@@ -278,8 +273,8 @@ enum { COUNT_REQUEST, COUNT_CONTROL, COUNT_ADMIN };
 /* --- harden.c --------------------------------------------------------------*/
 void process_harden(bool core_dumps); /* at the start, before any thread */
 
-/* --- metrics (metrics*.c): on a pool thread
- * ----------------------------------- What care_status() said, which scans a
+/* --- metrics (metrics*.c): on a pool thread --------------------------------*/
+/* What care_status() said, which scans a
  * queue: kept for as long as makes that a small share of the time. */
 struct care_seen {
     pthread_mutex_t lock; /* over all of it; not held while care is asked */
@@ -302,8 +297,7 @@ void metrics_of_care(struct server *server, struct metrics *metrics);
 void metrics_of_usage(struct server *server, struct metrics *metrics);
 void metrics_of_events(struct publisher *publisher, struct metrics *metrics);
 
-/* --- administration (admin.c): on a pool thread
- * ----------------------------------*/
+/* --- administration (admin.c): on a pool thread ----------------------------*/
 /* What follows the reply of a command; NULL: nothing of that kind. */
 struct admin_sequel {
     struct feed_listener *listener; /* lines, as long as both sides like */
@@ -315,8 +309,7 @@ bool admin_execute(struct server *server, unsigned uid, struct slice command,
                    struct slice arguments, struct buffer *result,
                    struct admin_sequel *sequel);
 
-/* --- the server (server.c, listener.c, signals.c)
- * ----------------------------------*/
+/* --- the server (server.c, listener.c, signals.c) --------------------------*/
 struct listener {
     struct server *server;
     uv_pipe_t pipe;
@@ -334,8 +327,7 @@ void listener_close(struct listener *listener);
 void listener_check_passed(const struct listener *listeners, unsigned count);
 
 #define SERVER_SIGNALS 4
-/* --- chores (chores.c): what is done now and then, on a pool thread
- * ---------*/
+/* --- chores (chores.c): what is done now and then, on a pool thread --------*/
 #define SERVER_CHORES 6
 struct chore {
     struct job job;
@@ -377,7 +369,8 @@ struct server {
     uv_async_t feed; /* of events: it has something for somebody */
     struct s3_rewrap *rewrap;
     struct chore chores[SERVER_CHORES];
-    uint64_t memory_short_ms; /* when it last was; 0: not since it was trimmed */
+    uint64_t
+        memory_short_ms; /* when it last was; 0: not since it was trimmed */
     struct care_seen care_seen;
     uint64_t started_ms;
     uint32_t usable; /* drives, as last told to the workers */

@@ -96,8 +96,7 @@ static void test_unseal_refuses(void **state)
     assert_int_equal(unseal(master, key, slice_of(sealed, size), secret), 10);
 }
 
-/* --- the file
- * ------------------------------------------------------------------*/
+/* --- the file --------------------------------------------------------------*/
 
 static char directory[64], path[80];
 

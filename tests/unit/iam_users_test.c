@@ -364,8 +364,7 @@ static void test_rotated_key(void **state)
     assert_string_equal(before, after);
 }
 
-/* --- secrets
- * ---------------------------------------------------------------------*/
+/* --- secrets ---------------------------------------------------------------*/
 
 static void expect_not_in_store(struct kv *kv, const char *secret)
 {
@@ -600,8 +599,7 @@ static void test_damaged_records(void **state)
     arena_free(arena);
 }
 
-/* --- threads
- * -----------------------------------------------------------------------*/
+/* --- threads ---------------------------------------------------------------*/
 
 struct asker {
     struct fixture *f;

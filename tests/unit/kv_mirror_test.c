@@ -6,8 +6,7 @@
 
 #include <sched.h>
 
-/* --- a database that a power cut takes back to some checkpoint
- * --------------*/
+/* --- a database that a power cut takes back to some checkpoint -------------*/
 
 /* Closed, the databases but that of drive `through` take nothing more. */
 static struct gate {

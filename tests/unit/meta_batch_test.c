@@ -371,8 +371,7 @@ static void test_blobs_in_order(void **state)
         meta_next_blob(f->meta, f->arena, UINT64_MAX, &blob, &found), -ENOENT);
 }
 
-/* --- ids
- * -----------------------------------------------------------------------*/
+/* --- ids -------------------------------------------------------------------*/
 
 #define THREADS        4
 #define IDS_PER_THREAD 50000
@@ -457,8 +456,7 @@ static void test_ids_on_a_failed_store(void **state)
     meta_close(meta);
 }
 
-/* --- opening
- * ---------------------------------------------------------------------*/
+/* --- opening ---------------------------------------------------------------*/
 
 static void test_cluster(void **state)
 {
@@ -543,8 +541,7 @@ static void test_damaged_bucket_is_refused(void **state)
     meta_close(meta);
 }
 
-/* --- locks
- * -------------------------------------------------------------------------*/
+/* --- locks -----------------------------------------------------------------*/
 
 struct counter {
     struct meta *meta;

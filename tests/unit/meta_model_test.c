@@ -51,8 +51,7 @@ static unsigned random_below(unsigned bound)
     return (unsigned)(random_state >> 33) % bound;
 }
 
-/* --- the model
- * -----------------------------------------------------------------*/
+/* --- the model -------------------------------------------------------------*/
 
 static struct slice key_of(const struct version *version)
 {
@@ -105,8 +104,7 @@ static void model_delete(struct world *w, size_t at)
             (w->count - at) * sizeof(*w->versions));
 }
 
-/* --- the store
- * -----------------------------------------------------------------*/
+/* --- the store -------------------------------------------------------------*/
 
 static void open_world(struct world *w)
 {
@@ -183,8 +181,7 @@ static void change(struct world *w)
     meta_batch_free(batch);
 }
 
-/* --- what is compared
- * ------------------------------------------------------------*/
+/* --- what is compared ------------------------------------------------------*/
 
 static void check_get(struct world *w)
 {

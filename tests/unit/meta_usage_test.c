@@ -551,8 +551,7 @@ static void test_a_wrong_record_goes_with_its_bucket(void **state)
     expect_owner(ALICE, 200, 1);
 }
 
-/* --- what is a second's
- * -----------------------------------------------------*/
+/* --- what is a second's ----------------------------------------------------*/
 
 #define CAROL_USER SLICE_LITERAL("AIDACAROL")
 

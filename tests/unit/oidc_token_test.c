@@ -39,8 +39,7 @@ static EVP_PKEY *rsa, *other_rsa, *small_rsa, *ec;
 static char path[64];
 static struct oidc *oidc;
 
-/* --- base64url
- * ---------------------------------------------------------------*/
+/* --- base64url -------------------------------------------------------------*/
 static void append64(struct buffer *out, const void *data, size_t size)
 {
     char *text = xmalloc(4 * ((size + 2) / 3) + 1);
@@ -54,8 +53,7 @@ static void append64(struct buffer *out, const void *data, size_t size)
     free(text);
 }
 
-/* --- key sets
- * ----------------------------------------------------------------*/
+/* --- key sets --------------------------------------------------------------*/
 static void append_number(struct buffer *out, EVP_PKEY *key, const char *param,
                           size_t size)
 {
@@ -130,8 +128,7 @@ static void write_good_set(void)
     write_set(&keys);
 }
 
-/* --- tokens
- * ------------------------------------------------------------------*/
+/* --- tokens ----------------------------------------------------------------*/
 static size_t sign(EVP_PKEY *key, const struct buffer *text, uint8_t out[1024])
 {
     EVP_MD_CTX *context = EVP_MD_CTX_new();
@@ -196,8 +193,7 @@ static int verify(EVP_PKEY *key, const char *header, const char *claims)
     return error;
 }
 
-/* --- fixture
- * -----------------------------------------------------------------*/
+/* --- fixture ---------------------------------------------------------------*/
 static int make_keys(void **state)
 {
     (void)state;
@@ -240,8 +236,7 @@ static int close_provider(void **state)
     return 0;
 }
 
-/* --- tests
- * -------------------------------------------------------------------*/
+/* --- tests -----------------------------------------------------------------*/
 static void test_what_is_believed(void **state)
 {
     static const char claims[] =
@@ -501,8 +496,7 @@ static void test_no_tokens(void **state)
     buffer_free(&good);
 }
 
-/* --- the file
- * ----------------------------------------------------------------*/
+/* --- the file --------------------------------------------------------------*/
 static void test_keys_change(void **state)
 {
     struct buffer keys = begin_set();

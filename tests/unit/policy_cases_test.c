@@ -27,8 +27,7 @@ struct stage {
 
 static const char *path = "tests/unit/policy_cases.txt";
 
-/* --- reading
- * -------------------------------------------------------------------*/
+/* --- reading ---------------------------------------------------------------*/
 
 static char *next_word(struct stage *stage)
 {
@@ -95,8 +94,7 @@ static struct policy_request read_request(struct stage *stage,
     return request;
 }
 
-/* --- documents
- * -----------------------------------------------------------------*/
+/* --- documents -------------------------------------------------------------*/
 
 static void forget(struct documents *documents)
 {
@@ -187,8 +185,7 @@ static void wellformed(struct stage *stage)
     report(stage, rc == 0, "a policy", message);
 }
 
-/* --- questions
- * -------------------------------------------------------------------*/
+/* --- questions -------------------------------------------------------------*/
 
 static void evaluate(struct stage *stage, const char *expected)
 {
@@ -239,8 +236,7 @@ static void decide(struct stage *stage, const char *answer)
     report(stage, strcmp(expected, got) == 0, expected, got);
 }
 
-/* --- the file
- * --------------------------------------------------------------------*/
+/* --- the file --------------------------------------------------------------*/
 
 static void forget_all(struct stage *stage)
 {

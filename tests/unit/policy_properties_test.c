@@ -9,8 +9,7 @@
 #define ROUNDS         3000
 #define STATEMENTS_MAX 6
 
-/* --- chance: xorshift64
- * -----------------------------------------------------------*/
+/* --- chance: xorshift64 ----------------------------------------------------*/
 
 static uint64_t chance;
 
@@ -24,8 +23,7 @@ static unsigned pick(unsigned count)
 
 #define PICK(array) ((array)[pick(sizeof(array) / sizeof((array)[0]))])
 
-/* --- made-up documents
- * --------------------------------------------------------------*/
+/* --- made-up documents -----------------------------------------------------*/
 
 static const char *const actions[] = {"\"s3:*\"",
                                       "\"s3:GetObject\"",
@@ -142,8 +140,7 @@ static struct policy *make_policy(struct draft *draft, enum policy_kind kind)
     return policy;
 }
 
-/* --- made-up requests
- * ---------------------------------------------------------------*/
+/* --- made-up requests ------------------------------------------------------*/
 
 static void maybe_add(struct context *context, const char *key,
                       const char *const *values, unsigned count)
@@ -183,8 +180,7 @@ static struct policy_request make_request(struct context *context)
     return request_by(&PICK(callers), PICK(asked), PICK(about), context);
 }
 
-/* --- properties
- * ----------------------------------------------------------------------*/
+/* --- properties ------------------------------------------------------------*/
 
 static enum policy_effect ask(const struct draft *draft,
                               const struct policy_request *request)
@@ -457,8 +453,8 @@ static void mutated_documents_are_refused_or_work(void **state)
     assert_true(good > 0);
 }
 
-/* --- no allocation
- * --------------------------------------------------------------------- The
+/* --- no allocation ---------------------------------------------------------*/
+/* The
  * sanitizers have an allocator of their own: there this is not counted. */
 static unsigned long allocations;
 

@@ -46,8 +46,7 @@ static int teardown(void **state)
     return 0;
 }
 
-/* --- documents
- * -----------------------------------------------------------------*/
+/* --- documents -------------------------------------------------------------*/
 static const char *canonical(const char *id, const char *name,
                              const char *permission)
 {
@@ -156,8 +155,7 @@ static void set_ownership(const char *bucket, const char *value)
     s3_expect(&fixture, 200, c);
 }
 
-/* --- canned
- * --------------------------------------------------------------------*/
+/* --- canned ----------------------------------------------------------------*/
 static const struct {
     const char *name, *grants; /* besides the owner's */
 } canned[] = {
@@ -221,8 +219,7 @@ static void canned_lists_that_are_none(void **state)
     }
 }
 
-/* --- grants in headers
- * ---------------------------------------------------------*/
+/* --- grants in headers -----------------------------------------------------*/
 static void headers_grant(void **state)
 {
     char value[256];
@@ -287,8 +284,7 @@ static void headers_that_grant_nothing(void **state)
     list_is(GET_BUCKET, tester, "tester", all());
 }
 
-/* --- documents
- * -----------------------------------------------------------------*/
+/* --- documents -------------------------------------------------------------*/
 static void documents_are_kept_as_put(void **state)
 {
     char grants[4096];
@@ -425,8 +421,7 @@ static void long_lists_with_long_keys(void **state)
     buffer_free(&value);
 }
 
-/* --- what keeps and what loses a list
- * --------------------------------------------*/
+/* --- what keeps and what loses a list --------------------------------------*/
 static void copies_are_private(void **state)
 {
     (void)state;
@@ -525,8 +520,7 @@ static void versions_have_lists_of_their_own(void **state)
     refused(GET_OBJECT("k"), "NoSuchKey", 404, "");
 }
 
-/* --- Object Ownership
- * -----------------------------------------------------------*/
+/* --- Object Ownership ------------------------------------------------------*/
 static void lists_do_not_count_where_the_owner_owns_all(void **state)
 {
     static const char *const allowed[] = {"private",
@@ -716,8 +710,7 @@ static void uploads_bring_their_lists(void **state)
     }
 }
 
-/* --- public lists that are blocked
- * ------------------------------------------------*/
+/* --- public lists that are blocked -----------------------------------------*/
 static void block_public_lists(void)
 {
     struct arena *arena = arena_new();

@@ -172,8 +172,7 @@ static void checksums_are_kept(void **state)
     s3_answer_free(&answer);
 }
 
-/* --- lengths
- * -----------------------------------------------------------------*/
+/* --- lengths ---------------------------------------------------------------*/
 static void lengths(void **state)
 {
     (void)state;
@@ -239,8 +238,7 @@ static void signed_payload(void **state)
     finish("", NULL);
 }
 
-/* --- signed chunks
- * -------------------------------------------------------------*/
+/* --- signed chunks ---------------------------------------------------------*/
 #define SEED  "4f232c4386841ef735655705268965c44a0e4690baa4adea153f7db9fa80a0a9"
 #define FIRST "ad80c730a21e5b8d04586a2213dd63b9a0e99e0e2307b0ade35a65485a288648"
 #define SECOND                                                                 \
@@ -390,8 +388,7 @@ static void small_chunks(void **state)
     finish("", NULL);
 }
 
-/* --- trailers
- * -----------------------------------------------------------------*/
+/* --- trailers --------------------------------------------------------------*/
 static ProtobufCBinaryData announced[2];
 
 static void announce(const char *name)

@@ -326,8 +326,7 @@ static void test_list_arguments(void **state)
     s3_answer_free(&answer);
 }
 
-/* --- DeleteBucket
- * ------------------------------------------------------------*/
+/* --- DeleteBucket ----------------------------------------------------------*/
 static struct s3_case on(Wire__Operation operation, const char *bucket,
                          const char *key)
 {

@@ -225,8 +225,7 @@ static uint8_t *bytes_of(const struct version *version)
     return bytes;
 }
 
-/* --- writes: each changes w->attempted before it is tried
- * -------------------*/
+/* --- writes: each changes w->attempted before it is tried ------------------*/
 
 static void model_put(struct model *model, unsigned key,
                       const struct version *version)

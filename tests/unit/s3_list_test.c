@@ -186,8 +186,7 @@ static void expect(struct names *out, const char *prefix, const char *delimiter,
     }
 }
 
-/* --- reading answers
- * ---------------------------------------------------------*/
+/* --- reading answers -------------------------------------------------------*/
 /* strstr() for what begins with '<': the sanitizer's own measures the whole
  * text at every call. */
 static const char *find_tag(const char *at, const char *tag)

@@ -126,8 +126,7 @@ static void one_log(const char *key_pattern, struct s3_answer *log)
     free(keys);
 }
 
-/* --- the setting
- * -----------------------------------------------------------------*/
+/* --- the setting -----------------------------------------------------------*/
 static void test_setting(void **state)
 {
     struct s3_answer answer;
@@ -227,8 +226,7 @@ static void test_setting_refused(void **state)
     arena_free(arena);
 }
 
-/* --- the line
- * --------------------------------------------------------------------*/
+/* --- the line --------------------------------------------------------------*/
 static void browser(Wire__Request *request)
 {
     request->method = fixture_string("GET");
@@ -293,8 +291,7 @@ static void test_refused_requests(void **state)
     s3_answer_free(&log);
 }
 
-/* --- delivery
- * ---------------------------------------------------------------------*/
+/* --- delivery --------------------------------------------------------------*/
 static void log_grants(const char *first, const char *second)
 {
     struct s3_answer keys, list;

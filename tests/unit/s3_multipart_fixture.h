@@ -17,8 +17,7 @@ struct text {
     char s[128];
 };
 
-/* --- requests
- * ----------------------------------------------------------------*/
+/* --- requests --------------------------------------------------------------*/
 static inline struct text element(const struct s3_answer *answer,
                                   const char *name)
 {
@@ -178,8 +177,7 @@ static inline void put(const char *key, const void *body, size_t size)
     s3_expect(&fixture, 200, c);
 }
 
-/* --- digests by themselves
- * -----------------------------------------------------*/
+/* --- digests by themselves -------------------------------------------------*/
 static inline size_t digest(enum digest which, const void *data, size_t size,
                             uint8_t out[DIGEST_SIZE_MAX])
 {
@@ -199,8 +197,7 @@ static inline struct text base64_of(enum digest which, const void *data,
     return out;
 }
 
-/* --- what is in the metadata
- * ----------------------------------------------------*/
+/* --- what is in the metadata -----------------------------------------------*/
 static inline unsigned records(char tag)
 {
     struct kv_iterator *it = kv_iterate(meta_kv(fixture.service.meta));

@@ -41,8 +41,7 @@ static int teardown(void **state)
     return 0;
 }
 
-/* --- forms
- * ------------------------------------------------------------------------*/
+/* --- forms -----------------------------------------------------------------*/
 struct upload {
     const char *conditions;    /* more of them; NULL: none */
     const char *const *fields; /* FIELDS(), before the file; NULL: none */
@@ -204,8 +203,7 @@ static void holds(const char *key, const void *data, size_t size)
     s3_answer_free(&answer);
 }
 
-/* --- what is stored
- * ---------------------------------------------------------------*/
+/* --- what is stored --------------------------------------------------------*/
 static void stores(void **state)
 {
     struct s3_answer answer;
@@ -387,8 +385,7 @@ static void every_split(void **state)
     }
 }
 
-/* --- answers
- * ----------------------------------------------------------------------*/
+/* --- answers ---------------------------------------------------------------*/
 #define STATUS "[\"starts-with\",\"$success_action_status\",\"\"]"
 #define TO     "[\"starts-with\",\"$success_action_redirect\",\"\"]"
 
@@ -454,8 +451,7 @@ static void redirects(void **state)
     s3_answer_free(&answer);
 }
 
-/* --- refusals
- * ---------------------------------------------------------------------*/
+/* --- refusals --------------------------------------------------------------*/
 static void who(void **state)
 {
     static const char *const missing[][2] = {

@@ -5,8 +5,7 @@
 
 #include <errno.h>
 
-/* --- forms
- * -------------------------------------------------------------------*/
+/* --- forms -----------------------------------------------------------------*/
 static int parse(struct arena *arena, const char *text, struct query_form *form)
 {
     return query_form_parse(arena, slice_from_string(text), form);
@@ -73,8 +72,7 @@ static void test_how_many_fields(void **state)
     arena_free(arena);
 }
 
-/* --- requests
- * ----------------------------------------------------------------*/
+/* --- requests --------------------------------------------------------------*/
 struct holder { /* NULL: the fixture's root user */
     const char *access_key, *token;
     uint64_t generation;

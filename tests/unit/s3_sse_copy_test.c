@@ -22,8 +22,7 @@ static struct text element(const struct s3_answer *answer, const char *name)
     return out;
 }
 
-/* --- copies
- * --------------------------------------------------------------------*/
+/* --- copies ----------------------------------------------------------------*/
 static void copy_as(struct s3_answer *answer, const char *from, enum mode mode,
                     const char *to, enum mode wanted)
 {
@@ -157,8 +156,7 @@ static void keys_of_copies(void **state)
     s3_answer_free(&answer);
 }
 
-/* --- uploads
- * -------------------------------------------------------------------*/
+/* --- uploads ---------------------------------------------------------------*/
 static struct text create(const char *key, enum mode mode)
 {
     struct s3_answer answer;
@@ -341,8 +339,7 @@ static void parts_are_read_back(void **state)
     s3_answer_free(&answer);
 }
 
-/* --- appends and renames
- * -------------------------------------------------------*/
+/* --- appends and renames ---------------------------------------------------*/
 /* More headers: of a checksum in another algorithm than the object's, so that
  * what was sealed is read back. */
 static const char *const *checksum;

@@ -28,8 +28,7 @@ static void refused(const char *const *headers, const char *code,
     s3_expect(&fixture, 404, HEAD("refused"));
 }
 
-/* --- SSE-S3 and SSE-KMS
- * --------------------------------------------------------*/
+/* --- SSE-S3 and SSE-KMS ----------------------------------------------------*/
 static void modes(void **state)
 {
     const char *requires = "requires HTTP header x-amz-server-side-encryption "
@@ -187,8 +186,7 @@ static void unreachable(void **state)
     crypt_provider_close(provider);
 }
 
-/* --- SSE-C
- * ---------------------------------------------------------------------*/
+/* --- SSE-C -----------------------------------------------------------------*/
 #define ALGORITHM SSE "-customer-algorithm"
 #define KEY       SSE "-customer-key"
 #define KEY_MD5   SSE "-customer-key-md5"
@@ -274,8 +272,7 @@ static void customers_keys_are_not_kept(void **state)
     kv_iterator_free(it);
 }
 
-/* --- where the headers mean nothing
- * --------------------------------------------*/
+/* --- where the headers mean nothing ----------------------------------------*/
 static void not_supported(void **state)
 {
     const char *text = "header is not supported for this operation.";
@@ -293,8 +290,7 @@ static void not_supported(void **state)
     holds("k", S3, "x", 1);
 }
 
-/* --- defaults
- * ------------------------------------------------------------------*/
+/* --- defaults --------------------------------------------------------------*/
 static void configure(struct s3_answer *answer, const char *text)
 {
     uint8_t md5[DIGEST_SIZE_MAX];

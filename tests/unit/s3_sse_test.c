@@ -6,8 +6,7 @@
 static const size_t sizes[] = {0,     1,      65535,  65536,
                                65537, 131072, 131073, 5 * MIB + 3};
 
-/* --- written and read
- * ----------------------------------------------------------*/
+/* --- written and read ------------------------------------------------------*/
 static void every_mode_and_size(void **state)
 {
     (void)state;
@@ -139,8 +138,7 @@ static void no_two_are_alike(void **state)
     arena_free(arena);
 }
 
-/* --- entity tags
- * ---------------------------------------------------------------*/
+/* --- entity tags -----------------------------------------------------------*/
 static void tags(void **state)
 {
     static const char md5[] = "\"5d41402abc4b2a76b9719d911017c592\"";
@@ -166,8 +164,7 @@ static void tags(void **state)
     assert_string_not_equal(seen[C_A], seen[C_B]);
 }
 
-/* --- what was sealed, or nothing
- * -----------------------------------------------*/
+/* --- what was sealed, or nothing -------------------------------------------*/
 static void flip(const char *key, size_t at)
 {
     struct arena *arena = arena_new();
@@ -260,8 +257,7 @@ static void blocks_stay_where_they_are(void **state)
     arena_free(arena);
 }
 
-/* --- rotation
- * ------------------------------------------------------------------*/
+/* --- rotation --------------------------------------------------------------*/
 static void rotation(void **state)
 {
     struct arena *arena = arena_new();

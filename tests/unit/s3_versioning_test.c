@@ -332,8 +332,7 @@ static void test_copies(void **state)
                  "NoSuchKey", 404, "<Key>k</Key>");
 }
 
-/* --- multipart
- * -------------------------------------------------------------------*/
+/* --- multipart -------------------------------------------------------------*/
 static void create_upload(const char *key, char id[64])
 {
     struct s3_answer answer;
@@ -391,8 +390,7 @@ static void test_multipart(void **state)
                           .args = FIELDS("uploadId", upload)));
 }
 
-/* --- deletes of many, and of the bucket
- * -------------------------------------------*/
+/* --- deletes of many, and of the bucket ------------------------------------*/
 static void delete_many(struct s3_answer *answer, const char *document)
 {
     struct digester *digester = digester_new(DIGEST_MD5);
@@ -455,8 +453,7 @@ static void test_delete_objects(void **state)
     s3_make_bucket(&fixture, "b");
 }
 
-/* --- ListObjectVersions
- * ----------------------------------------------------------*/
+/* --- ListObjectVersions ----------------------------------------------------*/
 static void list(struct s3_answer *answer, const char *const *args)
 {
     s3_run(&fixture, answer, S3_CASE(LIST_OBJECT_VERSIONS, "", .args = args));

@@ -132,8 +132,7 @@ static void close_world(struct world *w)
     free(w);
 }
 
-/* --- steps: changes
- * -------------------------------------------------------------*/
+/* --- steps: changes --------------------------------------------------------*/
 /* The id that an answer to a write must have. */
 static const char *written_id(struct world *w, const struct s3_answer *answer)
 {
@@ -263,8 +262,7 @@ static void step_restart(struct world *w)
     open_store(w);
 }
 
-/* --- steps: reads
- * ------------------------------------------------------------------*/
+/* --- steps: reads ----------------------------------------------------------*/
 static void expect_body(struct world *w, const struct s3_answer *answer,
                         const struct version *version)
 {
@@ -325,8 +323,7 @@ static void step_get_version(struct world *w)
     s3_answer_free(&answer);
 }
 
-/* --- listings: both sides as text
- * -----------------------------------------------*/
+/* --- listings: both sides as text ------------------------------------------*/
 static struct slice child(const struct xml_node *node, const char *name)
 {
     for (node = node->first; node != NULL; node = node->next) {
@@ -500,8 +497,7 @@ static void step_list_objects(struct world *w)
     arena_free(arena);
 }
 
-/* --- histories
- * ----------------------------------------------------------------------*/
+/* --- histories -------------------------------------------------------------*/
 static void step(struct world *w)
 {
     static void (*const steps[])(struct world *) = {step_put,

@@ -157,8 +157,7 @@ static int setup(void **state)
     return 0;
 }
 
-/* --- dates and rules: pure
- * ---------------------------------------------------------*/
+/* --- dates and rules: pure -------------------------------------------------*/
 static void test_dates(void **state)
 {
     static const struct {
@@ -254,8 +253,7 @@ static void test_rules(void **state)
     assert_true(worm_may_change(&object, NULL, 200, false));
 }
 
-/* --- the bucket
- * ---------------------------------------------------------------------*/
+/* --- the bucket ------------------------------------------------------------*/
 #define RULE(inside)                                                           \
     "<ObjectLockConfiguration "                                                \
     "xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">"                       \
@@ -366,8 +364,7 @@ static void test_configuration(void **state)
     expect_configuration("b", "</ObjectLockEnabled></ObjectLockConfiguration>");
 }
 
-/* --- new objects
- * ----------------------------------------------------------------------*/
+/* --- new objects -----------------------------------------------------------*/
 static void refuse(const char *const *headers, const char *code,
                    const char *part)
 {
@@ -520,8 +517,7 @@ static void test_copy_and_multipart(void **state)
     expect_headers("mp", version, "GOVERNANCE", LATER, "ON");
 }
 
-/* --- retention of what is there
- * ------------------------------------------------------*/
+/* --- retention of what is there --------------------------------------------*/
 #define RETAIN(k, mode, until, ...)                                            \
     DOCUMENT(PUT_OBJECT_RETENTION, k,                                          \
              "<Retention><Mode>" mode "</Mode><RetainUntilDate>" until         \
@@ -674,8 +670,7 @@ static void test_retention_errors(void **state)
                  "MethodNotAllowed", 405, "DeleteMarker");
 }
 
-/* --- legal holds
- * ------------------------------------------------------------------------*/
+/* --- legal holds -----------------------------------------------------------*/
 #define HOLD(k, status, ...)                                                   \
     DOCUMENT(PUT_OBJECT_LEGAL_HOLD, k,                                         \
              "<LegalHold><Status>" status "</Status></LegalHold>",             \
