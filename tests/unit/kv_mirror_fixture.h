@@ -352,6 +352,8 @@ static void history(struct fixture *fixture, unsigned steps)
             break;
         case 3:
             if (away < 0 && state_of(fixture, index) != KV_MIRROR_MEMBER) {
+                /* the next commit expels what has failed behind the last */
+                assert_int_equal(change(fixture), 0);
                 assert_int_equal(rebuild(fixture, index), 0);
             }
             break;
