@@ -116,7 +116,7 @@ static inline struct crypt_vault settings(const struct fake *fake)
     return (struct crypt_vault){.url = fake->url,
                                 .mount = "transit",
                                 .token_file = fake->token_file,
-                                .timeout_ms = 5000,
+                                .timeout_ms = 60000,
                                 .default_key = "master"};
 }
 
