@@ -383,7 +383,8 @@ def test_cancelled_upload(view, console, tmp_path):
     view.go("#/objects/holiday/")
     view.reads("big.bin")
     drop(view, [tmp_path / "slow.bin"])
-    view.page.wait("Fetch.requestPaused")
+    view.page.wait("Fetch.requestPaused",
+                   lambda e: "?uploads=" in e["request"]["url"])
     # Who signs out and then stays has lost nothing.
     view.page.evaluate("""void setTimeout(() => [...document.querySelectorAll(
         "button")].find(e => e.textContent === "Sign out").click())""")
