@@ -151,7 +151,7 @@ static bool take_key(struct slice text, uint8_t key[CRYPT_KEY_SIZE])
     return valid;
 }
 
-/* OpenSSL leaves nothing of the key in memory; digests of bodies do not care. */
+/* OpenSSL leaves nothing of the key in memory; digests of bodies do. */
 static bool take_md5(struct slice text, struct sse_customer *customer)
 {
     uint8_t given[24];
