@@ -66,11 +66,14 @@ def read_everything(stack, seed):
 
 
 def garbage(drive):
-    for path in drive.rglob("*"):
-        if path.is_file():
-            size = path.stat().st_size
-            with open(path, "r+b") as f:
-                f.write(os.urandom(size))
+    for path in list(drive.rglob("*")):
+        try:
+            if path.is_file():
+                size = path.stat().st_size
+                with open(path, "r+b") as f:
+                    f.write(os.urandom(size))
+        except FileNotFoundError:  # s3d adds and removes files there
+            pass
 
 
 PAIRS = list(itertools.combinations(range(6), 2))
