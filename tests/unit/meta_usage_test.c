@@ -643,6 +643,25 @@ static void test_user(void **state)
     assert_true(meta_take_turn(meta, &other, META_UPLOAD, 1) == 0);
 }
 
+/* Of who is gone nothing is left: nobody is looked up for it any more. */
+static void test_forgotten(void **state)
+{
+    const struct meta_asker carol = {.account = ALICE, .user = CAROL_USER};
+    Meta__Quota quota = META__QUOTA__INIT, told;
+
+    (void)state;
+    assert_int_equal(meta_forget_owner_quota(meta, CAROL_USER), 0);
+    quota.requests = 1;
+    limit_owner(CAROL_USER, &quota);
+    assert_true(meta_is_rated(meta, &carol));
+    assert_int_equal(meta_forget_owner_quota(meta, CAROL_USER), 0);
+    assert_false(meta_is_rated(meta, &carol));
+    reopen();
+    assert_false(meta_is_rated(meta, &carol));
+    meta_get_owner_quota(meta, CAROL_USER, &told);
+    assert_true(meta_quota_is_none(&told));
+}
+
 /* Turns follow one another, whoever takes them; a bucket's and an account's
  * both hold. */
 static void test_turns(void **state)
@@ -762,6 +781,7 @@ int main(void)
         TEST(test_a_wrong_record_goes_with_its_bucket),
         TEST(test_requests),
         TEST(test_user),
+        TEST(test_forgotten),
         TEST(test_turns),
         TEST(test_longest_turn),
         TEST(test_fullest),

@@ -222,6 +222,34 @@ static void test_the_operators_own_keys(void **state)
     s3_fixture_close(&fixture);
 }
 
+/* A user's limits go with it. */
+static void test_a_deleted_user_has_no_limits(void **state)
+{
+    struct s3_fixture fixture;
+    struct iam_account account;
+    struct iam_entity bob;
+    Meta__Quota quota = META__QUOTA__INIT;
+
+    (void)state;
+    s3_fixture_open(&fixture);
+    struct meta *meta = fixture.service.meta;
+    assert_int_equal(iam_account_get(fixture.service.iam, NULL, &account), 0);
+    const struct iam_name name = {IAM_USER, account.number, "bob"};
+    expect_query(&fixture, "iam", NULL, "Action=CreateUser&UserName=bob", 200,
+                 "");
+    assert_int_equal(iam_get(fixture.service.iam, &name, &bob), 0);
+    struct meta_batch *batch = meta_batch_new(meta);
+    quota.requests = 1;
+    meta_put_owner_quota(batch, slice_from_string(bob.id), &quota);
+    assert_int_equal(meta_commit(batch), 0);
+    meta_batch_free(batch);
+    expect_query(&fixture, "iam", NULL, "Action=DeleteUser&UserName=bob", 200,
+                 "");
+    meta_get_owner_quota(meta, slice_from_string(bob.id), &quota);
+    assert_true(meta_quota_is_none(&quota));
+    s3_fixture_close(&fixture);
+}
+
 /* A service that has no providers believes nobody. */
 static void test_no_providers(void **state)
 {
@@ -247,6 +275,7 @@ int main(void)
         cmocka_unit_test(test_how_many_fields),
         cmocka_unit_test(test_expired_sessions),
         cmocka_unit_test(test_the_operators_own_keys),
+        cmocka_unit_test(test_a_deleted_user_has_no_limits),
         cmocka_unit_test(test_no_providers),
     };
 

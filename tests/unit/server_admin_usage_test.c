@@ -1,0 +1,109 @@
+/* s3ctl's commands of limits and usage, over metadata in memory. */
+#include "server/admin.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+struct fixture {
+    struct server server;
+    char directory[64], master[96]; /* which holds the master key */
+};
+
+/* What is answered to a command, which is done. */
+static json_t *ask(struct fixture *f, const char *command, json_t *arguments)
+{
+    char *text = json_dumps(arguments, JSON_COMPACT);
+    struct buffer out = {0};
+    struct admin_sequel sequel;
+    const bool done = admin_execute(&f->server, 0, slice_from_string(command),
+                                    slice_from_string(text), &out, &sequel);
+    json_t *result = json_loadb((char *)out.data, out.size, 0, NULL);
+    assert_true(done);
+    assert_non_null(result);
+    buffer_free(&out);
+    free(text);
+    json_decref(arguments);
+    return result;
+}
+
+static void order(struct fixture *f, const char *command, json_t *arguments)
+{
+    json_decref(ask(f, command, arguments));
+}
+
+static int open_fixture(void **state)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+    struct cluster *cluster = &f->server.cluster;
+    log_set_level(LOG_LEVEL_ERROR);
+    strcpy(f->directory, "/tmp/server_admin_usage_test.XXXXXX");
+    assert_non_null(mkdtemp(f->directory));
+    snprintf(f->master, sizeof(f->master), "%s/key", f->directory);
+    assert_int_equal(meta_open(kv_open_memory(), &cluster->meta), 0);
+    assert_int_equal(iam_open(meta_kv(cluster->meta), f->master, &cluster->iam),
+                     0);
+    order(f, "account.add",
+          json_pack("{s:s,s:b}", "name", "root", "operator", 1));
+    *state = f;
+    return 0;
+}
+
+static int close_fixture(void **state)
+{
+    struct fixture *f = *state;
+    iam_close(f->server.cluster.iam);
+    meta_close(f->server.cluster.meta);
+    unlink(f->master);
+    rmdir(f->directory);
+    free(f);
+    return 0;
+}
+
+/* --- limits ----------------------------------------------------------------*/
+static bool has_limits(struct fixture *f, const char *id)
+{
+    Meta__Quota quota;
+    meta_get_owner_quota(f->server.cluster.meta, slice_from_string(id), &quota);
+    return !meta_quota_is_none(&quota);
+}
+
+/* No record is left of who is deleted. */
+static void test_limits_go_with_their_owner(void **state)
+{
+    static const struct {
+        const char *option, *add, *show, *delete;
+    } owners[] = {
+        {"user", "user.add", "user.show", "user.delete"},
+        {"account", "account.add", "account.show", "account.delete"},
+    };
+    struct fixture *f = *state;
+    for (size_t i = 0; i < sizeof(owners) / sizeof(owners[0]); i++) {
+        order(f, owners[i].add, json_pack("{s:s}", "name", "carol"));
+        json_t *shown =
+            ask(f, owners[i].show, json_pack("{s:s}", "name", "carol"));
+        const char *id = json_string_value(json_object_get(shown, "id"));
+        order(
+            f, "quota.set",
+            json_pack("{s:s,s:s}", owners[i].option, "carol", "requests", "5"));
+        assert_true(has_limits(f, id));
+        order(f, owners[i].delete, json_pack("{s:s}", "name", "carol"));
+        assert_false(has_limits(f, id));
+        json_decref(shown);
+    }
+}
+
+#define TEST(name)                                                             \
+    cmocka_unit_test_setup_teardown(name, open_fixture, close_fixture)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_limits_go_with_their_owner),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
