@@ -129,6 +129,7 @@ static void print_buckets(const json_t *result, const char *argument)
         table_add(table, "%s", show_text(bucket, "versioning"));
     }
     table_end(table);
+    show_truncated(result);
 }
 
 static void print_mirrors(const json_t *metadata)

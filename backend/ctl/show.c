@@ -23,6 +23,13 @@ long long show_number(const json_t *object, const char *name)
     return json_integer_value(json_object_get(object, name));
 }
 
+void show_truncated(const json_t *result)
+{
+    if (json_is_true(json_object_get(result, "truncated"))) {
+        puts("There are more: --prefix or --account shows some of them.");
+    }
+}
+
 const char *show_bytes(uint64_t bytes, char text[SHOW_SIZE])
 {
     static const char *const units[] = {"KiB", "MiB", "GiB", "TiB", "PiB"};

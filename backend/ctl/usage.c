@@ -117,9 +117,7 @@ void print_usage_of(const json_t *result, const char *argument)
     print_list(result, "buckets", buckets, "account");
     print_list(result, "accounts", accounts, "number");
     print_users(result);
-    if (json_is_true(json_object_get(result, "truncated"))) {
-        puts("There are more: --prefix or --account shows some of them.");
-    }
+    show_truncated(result);
 }
 
 void print_recount(const json_t *result, const char *argument)

@@ -8,6 +8,10 @@
 #include "server/private.h"
 #include <jansson.h>
 
+/* Buckets and accounts in an answer. Of some hundred bytes each: far below what
+ * a reply may have in all its frames. */
+#define ADMIN_ENTRIES_MAX 50000
+
 struct admin_command;
 
 struct admin_call {

@@ -40,24 +40,33 @@ static json_t *bucket_json(struct admin_call *call, const Meta__Bucket *bucket)
 }
 
 /* --- list ------------------------------------------------------------------*/
-/* With `prefix` and of `owner`, canonical ids; NULL: of all. */
+/* By its canonical id; NULL: of all. */
+static bool is_of(const Meta__Bucket *bucket, const char *owner)
+{
+    return owner == NULL ||
+           slice_equal_string(slice_of(bucket->owner.data, bucket->owner.len),
+                              owner);
+}
+
+/* With `prefix` and of `owner`; *truncated: there are more of them. */
 static int list_buckets(struct admin_call *call, struct slice prefix,
-                        const char *owner, json_t *list)
+                        const char *owner, json_t *list, bool *truncated)
 {
     struct meta_scan *scan =
         meta_scan_buckets(call->server->cluster.meta, prefix);
     int error = 0;
-    for (; error == 0 && meta_scan_valid(scan) &&
+    *truncated = false;
+    for (; error == 0 && !*truncated && meta_scan_valid(scan) &&
            slice_has_prefix(meta_scan_key(scan), prefix);
          meta_scan_next(scan)) {
         struct arena *arena = arena_new();
         Meta__Bucket *bucket;
         error = meta_scan_bucket(scan, arena, &bucket);
-        if (error == 0 &&
-            (owner == NULL ||
-             slice_equal_string(slice_of(bucket->owner.data, bucket->owner.len),
-                                owner))) {
-            json_array_append_new(list, bucket_json(call, bucket));
+        if (error == 0 && is_of(bucket, owner)) {
+            *truncated = json_array_size(list) == ADMIN_ENTRIES_MAX;
+            if (!*truncated) {
+                json_array_append_new(list, bucket_json(call, bucket));
+            }
         }
         arena_free(arena);
     }
@@ -76,13 +85,15 @@ static int list(struct admin_call *call)
         return error;
     }
     json_t *buckets = json_array();
+    bool truncated;
     error = list_buckets(call, slice_from_string(prefix != NULL ? prefix : ""),
-                         of_one ? account.id : NULL, buckets);
+                         of_one ? account.id : NULL, buckets, &truncated);
     if (error != 0) {
         json_decref(buckets);
         return error;
     }
-    return admin_reply(call, json_pack("{s:o}", "buckets", buckets));
+    return admin_reply(call, json_pack("{s:o,s:b}", "buckets", buckets,
+                                       "truncated", (int)truncated));
 }
 
 /* --- show ------------------------------------------------------------------*/

@@ -6,10 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Of some hundred bytes each: far below what a reply may have in all its
- * frames. */
-#define ENTRIES_MAX 50000
-
 static json_t *integer(uint64_t value)
 {
     return json_integer((json_int_t)value);
@@ -65,7 +61,7 @@ struct view {
 static void show(struct view *view, json_t *named,
                  const struct meta_usage *usage, const Meta__Quota *quota)
 {
-    if (view->entries == ENTRIES_MAX) {
+    if (view->entries == ADMIN_ENTRIES_MAX) {
         view->truncated = true;
         json_decref(named);
         return;
@@ -293,7 +289,7 @@ static int tell(struct meta *meta, const struct meta_recount *recount,
     } else if (error == -ENOENT) { /* deleted meanwhile */
         error = 0;
     }
-    if (json_array_size(list) < ENTRIES_MAX) {
+    if (json_array_size(list) < ADMIN_ENTRIES_MAX) {
         json_array_append_new(list, entry);
     } else {
         json_decref(entry);

@@ -97,6 +97,41 @@ static void test_limits_go_with_their_owner(void **state)
     }
 }
 
+/* --- buckets ---------------------------------------------------------------*/
+static void commit(struct meta_batch *batch)
+{
+    assert_int_equal(meta_commit(batch), 0);
+    meta_batch_free(batch);
+}
+
+static void put_bucket(struct fixture *f, const char *name, uint64_t id)
+{
+    struct meta_batch *batch = meta_batch_new(f->server.cluster.meta);
+    Meta__Bucket bucket = META__BUCKET__INIT;
+    bucket.id = id;
+    bucket.name.data = (uint8_t *)name;
+    bucket.name.len = strlen(name);
+    meta_put_bucket(batch, &bucket);
+    commit(batch);
+}
+
+/* As many as fit, and one more. */
+static void test_a_list_of_buckets_has_an_end(void **state)
+{
+    struct fixture *f = *state;
+    char name[16];
+    for (unsigned i = 1; i <= ADMIN_ENTRIES_MAX; i++) {
+        snprintf(name, sizeof(name), "b%05u", i);
+        put_bucket(f, name, i);
+    }
+    put_bucket(f, "one-more", ADMIN_ENTRIES_MAX + 1);
+    json_t *result = ask(f, "bucket.list", json_object());
+    assert_int_equal(json_array_size(json_object_get(result, "buckets")),
+                     ADMIN_ENTRIES_MAX);
+    assert_true(json_is_true(json_object_get(result, "truncated")));
+    json_decref(result);
+}
+
 #define TEST(name)                                                             \
     cmocka_unit_test_setup_teardown(name, open_fixture, close_fixture)
 
@@ -104,6 +139,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_limits_go_with_their_owner),
+        TEST(test_a_list_of_buckets_has_an_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
