@@ -10,6 +10,7 @@ use warnings;
 use FindBin;
 use IO::Socket::UNIX;
 use lib "$FindBin::Bin/lib";
+use Test::Frames qw(bytes frame message number read_frame);
 use Test::More;
 use Test::S3;
 
@@ -34,38 +35,6 @@ my $file = join '', map { pack 'N', $_ } 1 .. 500_000;    # 2,000,000 bytes
 
 # --- the played s3d -----------------------------------------------------------
 
-my @crc_table = map {
-    my $c = $_;
-    $c = $c & 1 ? $c >> 1 ^ 0x82f63b78 : $c >> 1 for 1 .. 8;
-    $c;
-} 0 .. 255;
-
-sub crc32c {
-    my $c = 0xffffffff;
-    $c = $crc_table[($c ^ $_) & 255] ^ $c >> 8 for unpack 'C*', $_[0];
-    return $c ^ 0xffffffff;
-}
-
-sub frame {
-    my ($type, $payload, $crc) = @_;
-    $payload //= '';
-    $crc //= $type == $DATA || $payload eq '' ? 0 : crc32c($payload);
-    return pack('a2CCVV', 'S3', 1, $type, length $payload, $crc) . $payload;
-}
-
-sub varint {
-    my ($n) = @_;
-    my $out = '';
-    while ($n > 127) {
-        $out .= chr($n & 127 | 128);
-        $n >>= 7;
-    }
-    return $out . chr $n;
-}
-
-sub number { return varint($_[0] << 3) . varint($_[1]) }
-sub bytes { return varint($_[0] << 3 | 2) . varint(length $_[1]) . $_[1] }
-
 sub reply {
     my ($status, $body, $length, @headers) = @_;
     my $out = number(1, $status);
@@ -79,45 +48,6 @@ sub segments {
         bytes(1, number(1, $_->[0]) . number(2, $_->[1]) . number(3, $_->[2])
             . number(4, $_->[3]))
     } @_);
-}
-
-# field number => last value
-sub message {
-    my ($in) = @_;
-    my %fields;
-    my $get = sub {
-        my ($n, $shift) = (0, 0);
-        while (1) {
-            my $c = ord substr $in, 0, 1, '';
-            $n |= ($c & 127) << $shift;
-            return $n if $c < 128;
-            $shift += 7;
-        }
-    };
-    while (length $in) {
-        my $tag = $get->();
-        my $value = $get->();
-        $value = substr $in, 0, $value, '' if ($tag & 7) == 2;
-        $fields{ $tag >> 3 } = $value;
-    }
-    return \%fields;
-}
-
-sub read_exactly {
-    my ($s, $n) = @_;
-    my $data = '';
-    while (length $data < $n) {
-        sysread($s, $data, $n - length $data, length $data) or return;
-    }
-    return $data;
-}
-
-sub read_frame {
-    my ($s) = @_;
-    my $head = read_exactly($s, 12) // return;
-    my (undef, undef, $type, $length) = unpack 'a2CCV', $head;
-    my $payload = $length ? read_exactly($s, $length) // return : '';
-    return ($type, $payload);
 }
 
 sub serve_control {
