@@ -8,8 +8,11 @@ use strict;
 use warnings;
 
 use FindBin;
+use IO::Socket::UNIX;
 use lib "$FindBin::Bin/lib";
 use JSON::PP;
+use POSIX ();
+use Test::Frames qw(bytes frame number read_frame);
 use Test::More;
 use Test::S3;
 
@@ -119,6 +122,81 @@ unlike($error, qr/^  user list/m, 'that one only');
 is($out, '', 'nothing of it on stdout');
 ($code, $out) = run("doctor --json -c $dir/s3d.conf");
 is($code, decode_json($out)->{problems} > 0 ? 5 : 0, 'something to mend');
+
+# --- results as s3d may have them, which is played ---------------------------------------
+# The outcome of a command that is answered so.
+sub played {
+    my ($words, $result) = @_;
+    unlink "$dir/played.sock";
+    my $listener = IO::Socket::UNIX->new(Local => "$dir/played.sock", Listen => 1) or die;
+    my $pid = fork // die;
+    if (!$pid) {
+        my $s3ctl = $listener->accept();
+        read_frame($s3ctl);
+        syswrite $s3ctl, frame(31, number(1, 1) . bytes(2, encode_json($result)));
+        POSIX::_exit(0);
+    }
+    my @outcome = run("-s $dir/played.sock $words");
+    kill 'KILL', $pid;
+    waitpid $pid, 0;
+    return @outcome;
+}
+
+my $different = { name => 'bkt', recorded => { bytes => 5, objects => 1 },
+    counted => { bytes => 7, objects => 2 } };
+my $different_line = "DIFFERENT: bkt has 7 bytes in 2 objects, recorded were 5 in 1\n";
+is_deeply([ played('usage verify', { buckets => 1, differences => [$different],
+        repaired => JSON::PP::false, problem => JSON::PP::true }) ],
+    [ 5, "1 buckets were counted\n${different_line}s3ctl usage repair puts the records right\n", '' ],
+    'usage that is wrong is something to mend');
+is_deeply([ played('usage repair', { buckets => 1, differences => [$different],
+        repaired => JSON::PP::true, problem => JSON::PP::false }) ],
+    [ 0, "1 buckets were counted\n${different_line}the records were put right\n", '' ],
+    'it is mended');
+my $more = "There are more: --prefix or --account shows some of them.\n";
+for my $words ('bucket list', 'usage') {
+    ($code, $out) = played($words, { buckets => [ { name => 'b' } ], truncated => JSON::PP::true });
+    like($out, qr/^BUCKET .*\nb .*\n\Q$more\E\z/, "$words: that is not all");
+    ($code, $out) = played($words, { buckets => [ { name => 'b' } ], truncated => JSON::PP::false });
+    unlike($out, qr/There are more/, "$words: that is all");
+}
+
+# --- buckets -------------------------------------------------------------------------------
+my $team = $t->ctl(qw(account add team)) or die;
+my @as_team = (access_key => $team->{access_key}, secret_key => $team->{secret_key});
+is($t->put('/bkt-of-team', @as_team)->{status}, 200, 'a bucket of another account');
+is($t->put('/bkt-of-team/key', @as_team, body => 'x' x 1048)->{status}, 200, 'an object');
+$t->put('/bkt?versioning', body => '<VersioningConfiguration><Status>Enabled'
+    . '</Status></VersioningConfiguration>');
+is($t->put('/another')->{status}, 200, 'a bucket of another name');
+
+# "name account versioning bytes objects" of each that is listed.
+sub listed {
+    return [ map { my $bucket = $_; join ' ', map { $bucket->{$_} } qw(name account versioning bytes objects) }
+        @{ $t->ctl(qw(bucket list), @_)->{buckets} } ];
+}
+my %bucket = (another => 'another root off 0 0', bkt => 'bkt root enabled 0 0',
+    'bkt-of-team' => 'bkt-of-team team off 1048 1');
+is_deeply(listed(), [ @bucket{qw(another bkt bkt-of-team)} ], 'all buckets');
+ok(!$t->ctl(qw(bucket list))->{truncated}, 'as it says');
+is_deeply(listed(qw(--prefix bkt)), [ @bucket{qw(bkt bkt-of-team)} ], 'those with a prefix');
+is_deeply(listed(qw(--account root)), [ @bucket{qw(another bkt)} ], 'of an account');
+is_deeply(listed(qw(--account root --prefix b)), [ $bucket{bkt} ], 'both');
+is_deeply(listed(qw(--prefix none)), [], 'none');
+($code, $out) = run('bucket list --prefix bkt-of-team');
+like($out, qr/^BUCKET .* VERSIONING\nbkt-of-team +team +1 +1\.0 KiB  20\d\d-[-\d]+ [:\d]+ +off\n\z/,
+    'a table');
+
+my @first = qw(ownershipControls publicAccessBlock);
+is_deeply($t->ctl(qw(bucket show bkt-of-team))->{settings}, \@first, 'what every bucket has');
+ok($t->ctl(qw(quota set bkt-of-team --bytes 1G)), 'a setting');
+my $shown = $t->ctl(qw(bucket show bkt-of-team));
+is_deeply($shown->{settings}, [ @first, 'quota' ], 'is shown');
+is(join(' ', map { $shown->{$_} } qw(name account region versioning bytes objects)),
+    'bkt-of-team team us-east-1 off 1048 1', 'with the rest');
+is($shown->{owner}, $team->{id}, 'and who owns it');
+($code, $out, $error) = run('bucket show none');
+is("$code $error", "1 s3ctl: no such bucket\n", 'there is none');
 
 # --- the socket --------------------------------------------------------------------------
 for my $case ([ "$dir/none.sock", 'there is no such socket: s3d does not run, ' ],

@@ -97,7 +97,7 @@ static void test_limits_go_with_their_owner(void **state)
     }
 }
 
-/* --- buckets ---------------------------------------------------------------*/
+/* --- usage -----------------------------------------------------------------*/
 static void commit(struct meta_batch *batch)
 {
     assert_int_equal(meta_commit(batch), 0);
@@ -113,6 +113,46 @@ static void put_bucket(struct fixture *f, const char *name, uint64_t id)
     bucket.name.len = strlen(name);
     meta_put_bucket(batch, &bucket);
     commit(batch);
+}
+
+/* A record that counts what is not there. */
+static void miscount(struct fixture *f, uint64_t bucket)
+{
+    struct meta_batch *batch = meta_batch_new(f->server.cluster.meta);
+    const struct meta_recount wrong = {
+        .bucket = bucket, .recorded = {0, 0}, .counted = {5, 1}};
+    meta_correct_usage(batch, &wrong);
+    commit(batch);
+}
+
+static void expect_recount(struct fixture *f, const char *command,
+                           unsigned differences, bool problem)
+{
+    static const char wrong[] = "{\"recorded\":{\"bytes\":5,\"objects\":1},"
+                                "\"counted\":{\"bytes\":0,\"objects\":0},"
+                                "\"name\":\"two\"}";
+    json_t *result = ask(f, command, json_object());
+    const json_t *list = json_object_get(result, "differences");
+    assert_int_equal(json_is_true(json_object_get(result, "problem")), problem);
+    assert_int_equal(json_array_size(list), differences);
+    if (differences > 0) {
+        char *text = json_dumps(json_array_get(list, 0), JSON_COMPACT);
+        assert_string_equal(text, wrong);
+        free(text);
+    }
+    json_decref(result);
+}
+
+static void test_a_wrong_record_is_told_and_mended(void **state)
+{
+    struct fixture *f = *state;
+    put_bucket(f, "one", 1);
+    put_bucket(f, "two", 2);
+    expect_recount(f, "usage.verify", 0, false);
+    miscount(f, 2);
+    expect_recount(f, "usage.verify", 1, true);
+    expect_recount(f, "usage.repair", 1, false);
+    expect_recount(f, "usage.verify", 0, false);
 }
 
 /* As many as fit, and one more. */
@@ -139,6 +179,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_limits_go_with_their_owner),
+        TEST(test_a_wrong_record_is_told_and_mended),
         TEST(test_a_list_of_buckets_has_an_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
