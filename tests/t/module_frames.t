@@ -187,6 +187,15 @@ $play{end_ahead} = sub {
     my ($type) = read_frame($s);
     return 'close' if $type != $ACK;
 };
+# More than lies in sockets.
+my $large = $file x 8;
+$play{large} = sub {
+    my ($s) = @_;
+    syswrite $s, reply(200, $BODY_SEGMENTS, length $large)
+        . segments(([ 0, 1, 0, 2_000_000 ]) x 8) . frame($END);
+    my ($type) = read_frame($s);
+    return 'close' if $type != $ACK;
+};
 $play{nack_ahead} = sub {
     my ($s) = @_;
     syswrite $s, reply(200, $BODY_SEGMENTS, 5) . segments([ 99, 1, 0, 5 ])
@@ -296,6 +305,15 @@ for (1 .. 3) {
     ok($r->{body} eq $file, "an end ahead of the last ACK, time $_");
 }
 
+# A client that takes nothing until another request has met s3_read_timeout (as
+# this one may, where a slow machine plays s3d).
+for (1 .. 10) {
+    $socket = $t->connect();
+    $t->write_all($socket, $t->compose('GET', '/slow/large'));
+    my $first = \(${*$socket}{s3_rest} = '');
+    Test::S3::fill($socket, $first);
+    last if $$first =~ /^\S+ 200/;
+}
 for my $path (qw(bkt/garbage bkt/crc bkt/early_data bkt/status bkt/huge bkt/close
     bkt/version slow/stall)) {
     $r = $t->get("/$path");
@@ -303,6 +321,8 @@ for my $path (qw(bkt/garbage bkt/crc bkt/early_data bkt/status bkt/huge bkt/clos
         "$path: a clear error");
     is($t->get('/bkt/plain')->{body}, 'hello', 'and the next is served');
 }
+ok($t->read_response($socket)->{body} eq $large, 'a client has time');
+is($t->get('/bkt/plain', socket => $socket)->{body}, 'hello', 'and stays connected');
 for my $key (qw(newline name)) {
     $r = $t->get("/bkt/$key");
     is("$r->{status} " . ($r->{code} // ''), '500 InternalError',
