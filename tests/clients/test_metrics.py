@@ -3,6 +3,8 @@ and what dashboard, alerts and documents name is there."""
 
 import json
 import re
+import shutil
+import subprocess
 import urllib.error
 import urllib.request
 
@@ -14,6 +16,7 @@ from stack import TOP, Stack, wait_for
 
 RULES = yaml.safe_load((TOP / "conf/prometheus/s3d.rules.yml").read_text())
 ALERTS = [rule for group in RULES["groups"] for rule in group["rules"]]
+RULES_TEST = TOP / "conf/prometheus/s3d.rules.test.yml"
 BOARD = json.loads((TOP / "conf/grafana/s3d.json").read_text())
 RUNBOOK = (TOP / "docs/runbook.md").read_text()
 
@@ -189,3 +192,17 @@ def test_runbook():
         assert rule["labels"]["severity"] in ("page", "ticket")
         for word in ("**Means.**", "**Look at**", "**Do"):
             assert word in sections[name], f"{name}: {word}"
+
+
+def test_alerts():
+    """Each has a case in which it fires, and one in which it does not."""
+    fires, rests = set(), set()
+    for test in yaml.safe_load(RULES_TEST.read_text())["tests"]:
+        for case in test["alert_rule_test"]:
+            (fires if case["exp_alerts"] else rests).add(case["alertname"])
+    assert fires == rests == {rule["alert"] for rule in ALERTS}
+
+
+@pytest.mark.skipif(not shutil.which("promtool"), reason="no promtool")
+def test_alerts_by_promtool():
+    subprocess.run(["promtool", "test", "rules", RULES_TEST], check=True)
