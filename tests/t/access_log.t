@@ -58,6 +58,7 @@ for (
     [ '/bkt/k%41y?x=1', 'GET', 'X-Amz-Signature' ],
     [ '/bkt/key', 'PUT', 'x-amz-signature' ],
     [ '/bkt/key', 'GET', 'X-Amz-Security-Token' ],
+    [ '/bkt/key', 'GET', 'X-Amz-%53ignature' ],
 ) {
     my ($target, $method, $name) = @$_;
     my $link = $t->presign($method, $target) =~ s/X-Amz-Signature/$name/r;
@@ -66,8 +67,12 @@ for (
     is(line()->{uri}, $target =~ s/\?.*//r, "$method, $name: the path");
     unlike($t->read_file('s3.log'), qr/$signature/, 'and no signature');
 }
-$t->get('/bkt?prefix=X-Amz-Date');
-is(line()->{uri}, '/bkt?prefix=X-Amz-Date', 'other queries are there');
+$t->get('/bkt?%70refix=a');
+is(line()->{uri}, '/bkt', 'nor is any name that is encoded');
+for my $target ('/bkt?prefix=X-Amz-Date', '/bkt?prefix=%58&max-keys=1%30') {
+    $t->get($target);
+    is(line()->{uri}, $target, 'other queries are there');
+}
 
 # --- what clients send ------------------------------------------------------------
 for (
