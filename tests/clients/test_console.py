@@ -19,9 +19,9 @@ BIG = pattern((17 << 20) + 5)
 
 @pytest.fixture(scope="module")
 def console(tmp_path_factory):
-    """The server of docs/console.md."""
+    """The server of docs/console.md; beside it, one without the sandbox."""
     directory = tmp_path_factory.mktemp("console")
-    port = free_port()
+    port, bare = free_port(), free_port()
     stack = Stack(directory, http_extra=f"""
     server {{
         listen 127.0.0.1:{port};
@@ -33,7 +33,14 @@ def console(tmp_path_factory):
         location /_console/ {{ s3_console; }}
         location = /_console/status {{ s3_status s3d; }}
     }}
+    server {{
+        listen 127.0.0.1:{bare};
+        location / {{ s3_pass s3d; }}
+        location /_console/ {{ s3_console; }}
+        location = /_console/status {{ s3_status s3d; }}
+    }}
 """).start()
+    stack.bare = f"http://127.0.0.1:{bare}/_console/"
     stack.root = f"http://127.0.0.1:{port}/"
     stack.url = f"{stack.root}_console/"
     yield stack
@@ -112,6 +119,14 @@ class View:
         self.key("Tab", 9)
         self.page.call("Input.insertText", text=secret)
         self.key("Enter", 13)
+
+    def sign_in_and_stay(self, url):
+        self.page.goto(url)
+        self.until("document.activeElement.name === 'access'")
+        self.type("access", self.stack.access_key)
+        self.type("secret", self.stack.secret_key)
+        self.page.evaluate("document.querySelector('[name=keep]').click()")
+        self.press("Sign in")
 
     def close_dialogs(self):
         self.page.evaluate(
@@ -228,11 +243,7 @@ def test_sign_in(view, console):
     view.reads("SignatureDoesNotMatch")
     view.sign_in(EVIL, "wrong")
     view.reads("InvalidClientTokenId")
-    view.page.goto(console.url)
-    view.type("access", console.access_key)
-    view.type("secret", console.secret_key)
-    view.page.evaluate("document.querySelector('[name=keep]').click()")
-    view.press("Sign in")
+    view.sign_in_and_stay(console.url)
     view.reads("Requests per second")
     # A server that is away takes nothing from the user.
     view.page.call("Fetch.enable", patterns=[{"urlPattern": console.root}])
@@ -248,6 +259,17 @@ def test_sign_in(view, console):
     view.page.wait("Page.loadEventFired")
     view.until("document.activeElement.name === 'access'")
     assert view.page.evaluate("sessionStorage.length") == 0
+    view.sign_in(console.access_key, console.secret_key)
+    view.reads("Requests per second")
+
+
+def test_no_sandbox(view, console):
+    """What an operator has forgotten the page says, and keeps no secret where
+    objects could read it."""
+    view.sign_in_and_stay(console.bare)
+    view.reads("will be signed out")
+    assert view.page.evaluate("sessionStorage.length + localStorage.length") == 0
+    view.reads("add_header Content-Security-Policy sandbox always;")
     view.sign_in(console.access_key, console.secret_key)
     view.reads("Requests per second")
 
@@ -486,13 +508,6 @@ top.hacked = 1; parent.hacked = 1;</script><rect width="9" height="9"/></svg>"""
     view.reads("InvalidBucketName")
     assert view.page.evaluate("window.hacked ?? null") is None
     view.check()
-    # Where an operator has forgotten the sandbox, the page says so.
-    view.page.evaluate("import('./session.js').then(m => {"
-                       " m.session().identity.sandbox = false; })")
-    view.go("#/buckets")
-    view.reads("add_header Content-Security-Policy sandbox always;")
-    view.page.evaluate("import('./session.js').then(m => {"
-                       " m.session().identity.sandbox = true; })")
     # Opened by itself, an object has no origin, and runs nothing.
     alone = view.page.browser.page()
     alone.goto(view.page.evaluate("import('./s3.js').then(m => m.link("
