@@ -241,8 +241,8 @@ static bool status_of_threads(struct care *care, struct arena *arena,
     proven = progress->passes > 0 && !care->scrub_restart &&
              progress->walked.len == stamp->size &&
              memcmp(care->walked, stamp->bytes, stamp->size) == 0 &&
-             care->damage_count == 0 && care->damage_lost == 0 &&
-             care->active_count == 0;
+             !progress->walk_again && care->damage_count == 0 &&
+             care->damage_lost == 0 && care->active_count == 0;
     pthread_mutex_unlock(&care->lock);
     status->scrub.rate = current_rate(&care->scrub_pace);
     return proven;

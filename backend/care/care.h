@@ -8,8 +8,9 @@
  *   H2  A layout is replaced only under meta_blob_lock(), by one that was made
  *       of the layout which is still there.
  *   H3  'Fully redundant' is said only after a whole pass of the scrub, with
- *       all drives usable, all blobs compared with them as they are now, and
- *       nothing queued since or known and not yet queued.
+ *       all drives usable, all blobs compared with them as they are now, those
+ *       included that were being written when the drives changed, and nothing
+ *       queued since or known and not yet queued.
  *
  * Threads of its own, at idle priority, each with a limit of bytes a second
  * that falls to a quarter while requests are under way. docs/durability.md

@@ -121,6 +121,7 @@ struct care {
     Meta__Scrub scrub; /* as last saved, and since */
     uint8_t walked[DRIVE_STAMP_SIZE * DRIVES_STAMPED_MAX];
     struct buffer dangling_objects; /* of the last whole pass */
+    uint64_t walk_again_at; /* the oldest intent is this one, or newer */
     bool scrub_forced, scrub_stopped, scrub_restart, walking;
     unsigned scrub_lost; /* damage_lost when the pass began */
     uint64_t scrub_end;  /* of the pass: a blob id; 0: not known yet */

@@ -58,16 +58,19 @@ int scrub_save(struct care *care)
 }
 
 /* --- when ------------------------------------------------------------------*/
-/* Whether all blobs were compared with the drives as they are. */
-static bool is_walked(struct care *care, const struct drive_stamp *stamp)
+/* Whether blobs are to be compared with the drives: these are others than the
+ * last time, or those who were writing then have ended. */
+static bool walk_is_due(struct care *care, const struct drive_stamp *stamp)
 {
-    bool same;
+    const uint64_t oldest = blob_intent_oldest(care->options.blobs);
+    bool due;
 
     pthread_mutex_lock(&care->lock);
-    same = care->scrub.walked.len == stamp->size &&
-           memcmp(care->walked, stamp->bytes, stamp->size) == 0;
+    due = care->scrub.walked.len != stamp->size ||
+          memcmp(care->walked, stamp->bytes, stamp->size) != 0 ||
+          (care->scrub.walk_again && oldest >= care->walk_again_at);
     pthread_mutex_unlock(&care->lock);
-    return same;
+    return due;
 }
 
 bool scrub_interrupted(struct care *care)
@@ -82,7 +85,7 @@ bool scrub_interrupted(struct care *care)
         return true;
     }
     care_stamp(care, &stamp);
-    return !is_walked(care, &stamp);
+    return walk_is_due(care, &stamp);
 }
 
 /* So fast that what the drives hold is read within the period. */
@@ -265,8 +268,12 @@ static int pass_end(struct care *care)
     return scrub_save(care);
 }
 
+/* Who begins to write after the drives were as stamped chooses none that is
+ * away. What others commit behind the walk is for another one (H1). */
 static int walk(struct care *care, const struct drive_stamp *stamp)
 {
+    const uint64_t next = blob_intent_next(care->options.blobs);
+    const bool alone = blob_intent_oldest(care->options.blobs) >= next;
     int error;
 
     pthread_mutex_lock(&care->lock);
@@ -278,6 +285,8 @@ static int walk(struct care *care, const struct drive_stamp *stamp)
     if (error == 0) {
         memcpy(care->walked, stamp->bytes, stamp->size);
         care->scrub.walked.len = stamp->size;
+        care->scrub.walk_again = !alone;
+        care->walk_again_at = next;
     }
     pthread_mutex_unlock(&care->lock);
     return error == 0 ? scrub_save(care) : error;
@@ -313,7 +322,7 @@ void *scrub_run(void *argument)
         int error = 0;
 
         care_stamp(care, &stamp);
-        if (!is_walked(care, &stamp)) {
+        if (walk_is_due(care, &stamp)) {
             error = walk(care, &stamp);
         } else if (pass_is_due(care)) {
             error = pass_step(care, &saved_us);

@@ -100,6 +100,81 @@ static void test_what_was_removed_is_healed(void **unused)
     care_fixture_close(&f);
 }
 
+/* The drive's state when all blobs were last compared with the drives. */
+static enum drive_state walked_as(struct care_fixture *f, unsigned drive)
+{
+    enum drive_state state = DRIVE_OK;
+    struct arena *arena = arena_new();
+    Meta__Scrub *saved;
+
+    if (meta_get_scrub(f->meta, arena, &saved) == 0 && saved->walked.len > 0) {
+        state = saved->walked.data[(size_t)drive * DRIVE_STAMP_SIZE];
+    }
+    arena_free(arena);
+    return state;
+}
+
+static bool is_on(struct care_fixture *f, uint64_t blob, unsigned drive)
+{
+    struct arena *arena = arena_new();
+    const Layout__Chunk *chunk = care_layout(f, arena, blob)->chunks[0];
+    bool on = false;
+
+    for (size_t i = 0; i < chunk->n_shards; i++) {
+        on |= chunk->shards[i]->drive_plus_one == drive + 1;
+    }
+    arena_free(arena);
+    return on;
+}
+
+/* A blob that was durable on a drive when that was removed, and committed only
+ * when all others had been compared: it is healed though nobody reads it. */
+static void removed_under_a_writer(bool restart)
+{
+    const uint64_t blob = CARE_BLOBS + 1;
+    struct blob_intent intent = {0};
+    Layout__Layout *layout;
+    struct care_fixture f;
+    unsigned drive;
+
+    care_fixture_open(&f, CARE_DRIVES, 3);
+    f.options.scrub_rate = 1; /* it is not to find it */
+    care_start_slowly(&f);
+    blob_intent_begin(f.fixture.store, &intent);
+    assert_int_equal(
+        fixture_put(&f.fixture, blob, f.data[1], care_sizes[1], 4096, &layout),
+        0);
+    invariant(layout != NULL);
+    drive = layout->chunks[0]->shards[0]->drive_plus_one - 1;
+    drive_retire(f.fixture.drives[drive]);
+    care_heal_start(f.care);
+    while (walked_as(&f, drive) != DRIVE_REMOVED) {
+        usleep(1000);
+    }
+    care_commit_blob(&f, blob, layout);
+    if (restart) { /* what care knew is in the metadata */
+        care_stop(&f);
+    }
+    blob_intent_end(f.fixture.store, &intent);
+    if (restart) {
+        care_start_slowly(&f);
+    }
+    care_heal_start(f.care); /* it looks at once */
+    for (unsigned i = 0; i < 60000 && is_on(&f, blob, drive); i++) {
+        usleep(1000);
+    }
+    assert_false(is_on(&f, blob, drive));
+    fixture_free(layout);
+    care_fixture_close(&f);
+}
+
+static void test_removed_under_a_writer(void **unused)
+{
+    (void)unused;
+    removed_under_a_writer(false);
+    removed_under_a_writer(true);
+}
+
 static int setup(void **unused)
 {
     (void)unused;
@@ -112,6 +187,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_a_loss_would_mean),
         cmocka_unit_test(test_what_was_removed_is_healed),
+        cmocka_unit_test(test_removed_under_a_writer),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }
