@@ -56,3 +56,43 @@ bool metadata_is_copy(const struct answer *from, const struct answer *to)
     }
     return count_own(from) == count_own(to);
 }
+
+/* Cuts the first tag off. */
+static struct slice next_tag(struct slice *tags)
+{
+    const uint8_t *end = memchr(tags->data, '&', tags->size);
+    const size_t size = end != NULL ? (size_t)(end - tags->data) : tags->size;
+    const struct slice tag = slice_of(tags->data, size);
+    const size_t past = end != NULL ? size + 1 : size;
+
+    *tags = slice_of(tags->data + past, tags->size - past);
+    return tag;
+}
+
+static bool has_tag(struct slice tags, struct slice tag)
+{
+    while (tags.size > 0) {
+        if (slice_equal(next_tag(&tags), tag)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static struct slice without_nul(const struct buffer *tags)
+{
+    return slice_of(tags->data, tags->size > 0 ? tags->size - 1 : 0);
+}
+
+/* No key is there twice: as many bytes are as many tags, if each is found. */
+bool tags_are_same(const struct buffer *a, const struct buffer *b)
+{
+    const struct slice there = without_nul(b);
+    struct slice tags = without_nul(a);
+    bool same = tags.size == there.size;
+
+    while (same && tags.size > 0) {
+        same = has_tag(there, next_tag(&tags));
+    }
+    return same;
+}

@@ -137,8 +137,13 @@ static int gather_metadata(struct job *job)
 }
 
 /* --- what is there ---------------------------------------------------------*/
-/* *there: it has the size and the time of this one; *copy: the metadata too. */
-static int look(struct job *job, const char *version, bool *there, bool *copy)
+struct likeness {
+    bool there;  /* an object of the size and the time of this one */
+    bool copy;   /* it has the metadata, too */
+    bool tagged; /* it has tags, whatever they are */
+};
+
+static int look(struct job *job, const char *version, struct likeness *likeness)
 {
     struct facts facts;
     struct answer answer = {0};
@@ -146,10 +151,29 @@ static int look(struct job *job, const char *version, bool *there, bool *copy)
     const int error =
         call_head_all(job->to, job->to_key, version, &found, &facts, &answer);
 
-    *there = error == 0 && found &&
-             object_is_file(&facts, job->object->size, job->facts.mtime);
-    *copy = *there && metadata_is_copy(&job->head, &answer);
+    likeness->there =
+        error == 0 && found &&
+        object_is_file(&facts, job->object->size, job->facts.mtime);
+    likeness->copy = likeness->there && metadata_is_copy(&job->head, &answer);
+    likeness->tagged = error == 0 && found &&
+                       answer_header(&answer, "x-amz-tagging-count") != NULL;
     answer_free(&answer);
+    return error;
+}
+
+/* Whether the metadata that are there, and the tags, are those that were to be
+ * sent. */
+static int look_at_all(struct job *job, bool *same)
+{
+    struct likeness likeness;
+    struct buffer tags = {0};
+    int error = look(job, NULL, &likeness);
+
+    if (error == 0 && likeness.copy && likeness.tagged) {
+        error = call_tags(job->to, job->to_key, NULL, &tags);
+    }
+    *same = error == 0 && likeness.copy && tags_are_same(&job->tags, &tags);
+    buffer_free(&tags);
     return error;
 }
 
@@ -280,19 +304,20 @@ static int move_in_parts(struct job *job, bool anew, bool *continued,
     return error;
 }
 
-/* An upload keeps the metadata with which it was begun, and does not tell them
- * before it is complete. They may be those of an object that was here before;
- * of versions there always is one before, so there none is continued. */
+/* An upload keeps the metadata and tags with which it was begun, and does not
+ * tell them before it is complete. They may be those of an object that was here
+ * before; of versions there always is one before, so there none is continued.
+ */
 static int move_large(struct job *job, bool *verified)
 {
-    bool continued, there, copy = true;
+    bool continued, same = true;
     int error = move_in_parts(job, job->migrate->transfer.options->versions,
                               &continued, verified);
 
     if (error == 0 && continued) {
-        error = look(job, NULL, &there, &copy);
+        error = look_at_all(job, &same);
     }
-    return error == 0 && !copy ? move_in_parts(job, true, &continued, verified)
+    return error == 0 && !same ? move_in_parts(job, true, &continued, verified)
                                : error;
 }
 
@@ -347,13 +372,13 @@ static int move(struct job *job)
 
 static int move_current(struct job *job, const struct object *object)
 {
-    bool there = false, copy;
+    struct likeness likeness = {0};
     int error = read_head(job, object);
 
     if (error == 0 && job->listed) {
-        error = look(job, NULL, &there, &copy);
+        error = look(job, NULL, &likeness);
     }
-    if (error == 0 && there) {
+    if (error == 0 && likeness.there) {
         transfer_same(&job->migrate->transfer, object->size);
     } else if (error == 0) {
         error = move(job);
@@ -390,17 +415,17 @@ static int move_version(struct job *job, const struct object *object)
 static int is_same(struct job *job, const struct object *here,
                    const struct object *there)
 {
-    bool found, copy = false;
+    struct likeness likeness = {0};
 
     if (here->marker || there->marker || here->size != there->size) {
         return here->marker && there->marker;
     }
     int error = read_head(job, here);
     if (error == 0) {
-        error = look(job, there->version, &found, &copy);
+        error = look(job, there->version, &likeness);
     }
     forget_head(job);
-    return error != 0 ? error : copy;
+    return error != 0 ? error : likeness.copy;
 }
 
 /* What is there must be the first versions, in their order. A version may be

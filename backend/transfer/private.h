@@ -229,6 +229,8 @@ bool metadata_is_kept(const char *name);
 /* Two answers to a HEAD: the second object has what is kept of the first. Times
  * and tags are not compared. */
 bool metadata_is_copy(const struct answer *from, const struct answer *to);
+/* Tags as call_tags() gives them, in any order; an empty buffer: none. */
+bool tags_are_same(const struct buffer *a, const struct buffer *b);
 
 /* --- listing.c: the objects below the prefix, in the order of their keys ---*/
 struct object {

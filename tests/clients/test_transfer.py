@@ -438,10 +438,10 @@ def plant(stack, bucket, s3ctl, tmp_path):
     crc = client.head_object(Bucket=bucket, Key="first/part",
                              ChecksumMode="ENABLED")["ChecksumCRC64NVME"]
 
-    def call(key):
+    def call(key, **more):
         upload = client.create_multipart_upload(
             Bucket=bucket, Key=key, ContentType="text/planted",
-            ChecksumAlgorithm="CRC64NVME", ChecksumType="FULL_OBJECT")
+            ChecksumAlgorithm="CRC64NVME", ChecksumType="FULL_OBJECT", **more)
         client.upload_part(Bucket=bucket, Key=key, PartNumber=1,
                            UploadId=upload["UploadId"], ChecksumCRC64NVME=crc,
                            Body=pattern(BIG)[:PART])
@@ -496,6 +496,34 @@ def test_continued_with_other_metadata(stack, bucket, s3ctl, plant, tmp_path):
         "ContentType"] == "text/m"
     assert len(client.list_object_versions(Bucket=bucket, Prefix="y/m")[
         "Versions"]) == 1
+
+
+def test_continued_with_other_tags(stack, bucket, s3ctl, plant):
+    """It has the tags, too, that were said when it was begun."""
+    client = stack.client()
+    source = f"{bucket}-from"
+    client.create_bucket(Bucket=source)
+    cases = {"same": ("a=1&b=2", "b=2&a=1"), "other": ("a=1", "a=2"),
+             "gone": ("", "a=1")}
+    as_planted = {"ContentType": "text/planted", "Metadata": {"mtime": "5"}}
+    for key, (tags, _) in cases.items():
+        client.put_object(Bucket=source, Key=key, Body=pattern(BIG)[:PART + 1],
+                          Tagging=tags, **as_planted)
+    for key, (_, tags) in cases.items():
+        plant(f"x/{key}", Tagging=tags, Metadata={"mtime": "5"})
+
+    log = Log(stack)
+    result = s3ctl("migrate", "--part-size", "5M", f"s3://{source}",
+                   f"s3://{bucket}/x")
+    assert (result["moved"], result["parts_kept"]) == (3, 3)
+    # Begun, or not, and completed: of the others twice.
+    posts = log.done("POST")
+    assert {key: len([t for t in posts if f"/x/{key}" in t])
+            for key in cases} == {"same": 1, "other": 3, "gone": 3}
+    for key, (tags, _) in cases.items():
+        assert {tag["Key"]: tag["Value"] for tag in client.get_object_tagging(
+            Bucket=bucket, Key=f"x/{key}")["TagSet"]} == dict(
+                tag.split("=") for tag in tags.split("&") if tag)
 
 
 def test_tls_and_a_server_that_restarts(fresh_stack, tmp_path):

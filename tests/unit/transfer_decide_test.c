@@ -271,6 +271,35 @@ static void test_metadata_of_a_copy(void **state)
     assert_false(is_copy(more, one, 3));
 }
 
+static bool same_tags(const char *one, const char *other)
+{
+    struct buffer a = {0}, b = {0};
+
+    buffer_append(&a, one, strlen(one) + 1);
+    buffer_append(&b, other, strlen(other) + 1);
+    const bool same = tags_are_same(&a, &b);
+    assert_int_equal(tags_are_same(&b, &a), same);
+    buffer_free(&a);
+    buffer_free(&b);
+    return same;
+}
+
+static void test_tags_of_a_copy(void **state)
+{
+    const struct buffer none = {0};
+
+    (void)state;
+    assert_true(tags_are_same(&none, &none));
+    assert_true(same_tags("", ""));
+    assert_true(same_tags("a=1&b=2&c=", "c=&a=1&b=2"));
+    assert_false(same_tags("a=1&b=2", "a=1"));
+    assert_false(same_tags("a=1&b=2", "a=2&b=1"));
+    assert_false(same_tags("a=1&bc=2", "a=1&cb=2"));
+    assert_false(same_tags("a=", "b="));
+    assert_false(same_tags("a=12&b=", "a=1&b=2"));
+    assert_false(same_tags("a=1", ""));
+}
+
 /* --- the unfinished file ---------------------------------------------------*/
 /* What the steps of two exports make of each other, in one of their orders. */
 static void test_unfinished_file(void **state)
@@ -382,6 +411,7 @@ int main(void)
         cmocka_unit_test(test_stale_upload),
         cmocka_unit_test(test_part_size),
         cmocka_unit_test(test_metadata_of_a_copy),
+        cmocka_unit_test(test_tags_of_a_copy),
         cmocka_unit_test(test_unfinished_file),
         cmocka_unit_test(test_profiles),
         cmocka_unit_test(test_published_signature),
