@@ -87,19 +87,27 @@ static bool take_supported(struct query *query)
     return true;
 }
 
-/* Actions of IAM that only look are named so. */
+/* Actions of IAM that only look are named so; of STS one does. */
+static bool is_change(const struct query *query)
+{
+    const char *name = query->action->name;
+
+    return query->service == QUERY_STS
+               ? strcmp(name, "GetCallerIdentity") != 0
+               : strncmp(name, "Get", 3) != 0 && strncmp(name, "List", 4) != 0;
+}
+
 static void log_change(const struct query *query)
 {
     static const char *const parameters[] = {
-        "UserName",  "GroupName",    "RoleName",    "PolicyName",
-        "PolicyArn", "AccessKeyId",  "Status",      "NewUserName",
-        "NewPath",   "NewGroupName", "SetAsDefault"};
+        "UserName",        "GroupName",      "RoleName",     "PolicyName",
+        "PolicyArn",       "AccessKeyId",    "Status",       "NewUserName",
+        "NewPath",         "NewGroupName",   "SetAsDefault", "RoleArn",
+        "RoleSessionName", "DurationSeconds"};
     struct s3_audit *log = query->call->service->changes;
     json_t *given;
 
-    if (log == NULL || query->action == NULL || query->service != QUERY_IAM ||
-        strncmp(query->action->name, "Get", 3) == 0 ||
-        strncmp(query->action->name, "List", 4) == 0) {
+    if (log == NULL || query->action == NULL || !is_change(query)) {
         return;
     }
     given = json_object();
@@ -112,6 +120,11 @@ static void log_change(const struct query *query)
     }
     if (query->made[0] != '\0') {
         json_object_set_new(given, "AccessKeyId", json_string(query->made));
+    }
+    if (query->subject != NULL) {
+        json_object_set_new(given, "Provider", json_string(query->provider));
+        json_object_set_new(given, "SubjectFromWebIdentityToken",
+                            json_string(query->subject));
     }
     audit_identity_change(log, query->call, query->action->name, query->arn,
                           given);

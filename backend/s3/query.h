@@ -104,6 +104,7 @@ struct query {
     struct iam_entity *entity; /* the same as found; NULL: NAMES_NEW, root */
     char arn[IAM_ARN_MAX + 1]; /* the same, as far as it is known; or "" */
     char made[IAM_ACCESS_KEY_MAX + 1]; /* an access key's id; or "" */
+    const char *provider, *subject;    /* of a token that is valid; or NULL */
     struct buffer result;              /* XML inside <...Result>; heap */
     bool failed; /* the call has been answered with an error */
 };

@@ -47,6 +47,7 @@ void query_show_credentials(struct query *query,
 {
     struct buffer *out = &query->result;
 
+    snprintf(query->made, sizeof(query->made), "%s", key->access_key);
     query->call->secret_reply = true;
     buffer_reserve(out, out->size + 4096); /* no copy is left behind */
     xml_open(out, "Credentials");

@@ -36,6 +36,7 @@ void query_session_token(struct query *query)
     uint64_t seconds;
     int error;
 
+    snprintf(query->arn, sizeof(query->arn), "%s", who->arn);
     if (!query_number(query, "DurationSeconds", IAM_SESSION_MIN_S,
                       IAM_SESSION_MAX_S, SESSION_DEFAULT_S, &seconds)) {
         return;
@@ -110,8 +111,11 @@ static bool read_wish(struct query *query, struct wish *wish)
     const char *policy = query_form_find(&query->form, "Policy");
 
     memset(wish, 0, sizeof(*wish));
-    if (!query_required(query, "RoleArn", &wish->role_arn) ||
-        !query_required(query, "RoleSessionName", &wish->session_name) ||
+    if (!query_required(query, "RoleArn", &wish->role_arn)) {
+        return false;
+    }
+    snprintf(query->arn, sizeof(query->arn), "%s", wish->role_arn);
+    if (!query_required(query, "RoleSessionName", &wish->session_name) ||
         !query_number(query, "DurationSeconds", IAM_SESSION_MIN_S,
                       IAM_ROLE_SESSION_MAX_S, ROLE_SESSION_DEFAULT_S,
                       &wish->seconds) ||
@@ -282,6 +286,9 @@ void query_assume_role_with_web_identity(struct query *query)
         fail_token(query, error);
         return;
     }
+    query->provider = token.provider;
+    query->subject =
+        arena_string(query->call->arena, slice_from_string(token.subject));
     assume_by_token(query, &wish, &token);
     oidc_token_free(&token);
 }

@@ -21,6 +21,7 @@ my $issuer = 'https://idp.example.org/realm';
 my $json = JSON::PP->new->canonical;
 my $t = Test::S3->new(s3d => <<"EOF")->run();
 identity_providers = ( { issuer = "$issuer"; audience = "s3"; jwks = "$jwks"; } );
+change_log = "$keys/changes.log";
 EOF
 
 # --- keys and tokens -----------------------------------------------------------
@@ -265,14 +266,64 @@ answers(sts('AssumeRole', [ RoleArn => $role, RoleSessionName => 'session' ],
 answers(sts('GetCallerIdentity', [], sign => 0), '403 MissingAuthenticationToken',
     'nobody is nobody');
 
+# --- who got credentials is logged -----------------------------------------------------
+
+# The last change, without what the request brings along.
+sub last_change {
+    open my $f, '<', "$keys/changes.log" or die $!;
+    my $line = decode_json((<$f>)[-1]);
+    delete @$line{qw(time requestId sourceIp)};
+    return $line;
+}
+
+$role .= 'x';
+assume(rs256(), DurationSeconds => 900);
+my %by_token = (principal => 'anonymous', change => 'identity',
+    operation => 'AssumeRoleWithWebIdentity');
+my %of_alice = (RoleSessionName => 'session', Provider => $name,
+    SubjectFromWebIdentityToken => 'alice');
+is_deeply(last_change(), { %by_token, target => $role, status => 403,
+    error => 'AccessDenied', parameters => { %of_alice, RoleArn => $role,
+        DurationSeconds => '900' } }, 'a change: who was denied which role');
+$role =~ s/x$//;
+%as = credentials(assume(rs256()));
+is_deeply(last_change(), { %by_token, target => $role, status => 200, error => '',
+    parameters => { %of_alice, RoleArn => $role, AccessKeyId => $as{access_key} } },
+    'who got it, and as which key');
+assume(rs256() . 'x');
+is_deeply(last_change(), { %by_token, target => $role, status => 400,
+    error => 'InvalidIdentityToken', parameters => { RoleArn => $role,
+        RoleSessionName => 'session' } }, 'what was not believed tells of nobody');
+
+my %by_root = (principal => "arn:aws:iam::$number:root", change => 'identity',
+    accessKey => $t->{access_key});
+my %session = credentials(sts('GetSessionToken', [ DurationSeconds => 1000 ]));
+is_deeply(last_change(), { %by_root, operation => 'GetSessionToken',
+    target => $by_root{principal}, status => 200, error => '',
+    parameters => { AccessKeyId => $session{access_key}, DurationSeconds => '1000' } },
+    'a session of a key');
+sts('GetCallerIdentity', []);
+is(last_change()->{operation}, 'GetSessionToken', 'who only asks is not logged');
+sts('AssumeRole', [ RoleArn => $role, RoleSessionName => 's', Policy => policy() ]);
+is_deeply(last_change(), { %by_root, operation => 'AssumeRole', target => $role,
+    status => 403, error => 'AccessDenied', parameters => { RoleArn => $role,
+        RoleSessionName => 's' } }, 'root is refused a role');
+
 # --- nothing secret is logged --------------------------------------------------------
 
 my $secret = rs256();
 %as = credentials(assume($secret));
-for my $log (qw(error.log access.log s3d.log s3d.out)) {
-    my $text = $t->read_file($log);
-    ok(index($text, $_) < 0, "not in $log")
-        for $secret, $as{secret_key}, $as{headers}[0][1];
+sub in_file {
+    open my $f, '<', $_[0] or die "$_[0]: $!";
+    local $/;
+    return <$f>;
+}
+for my $log ((map { $t->dir() . "/$_" } qw(error.log access.log s3d.log s3d.out)),
+    "$keys/changes.log")
+{
+    my $text = in_file($log);
+    ok(index($text, $_) < 0, "not in $log") for $secret, $as{secret_key},
+        $as{headers}[0][1], $session{secret_key}, $session{headers}[0][1];
 }
 
 $t->done();
