@@ -375,7 +375,16 @@ ngx_http_s3_answer(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
         rc = ngx_http_s3_refuse(r, ctx);
     }
 
-    if (rc == NGX_ERROR) {
+    return ngx_http_s3_result(r, rc);
+}
+
+
+/* Of a handler: an answer that has begun can only be cut off. */
+
+ngx_int_t
+ngx_http_s3_result(ngx_http_request_t *r, ngx_int_t rc)
+{
+    if (rc == NGX_ERROR && !r->header_sent) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 

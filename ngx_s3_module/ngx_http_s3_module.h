@@ -339,6 +339,7 @@ ngx_int_t ngx_http_s3_authenticate(ngx_http_request_t *r,
     ngx_http_s3_ctx_t *ctx);
 ngx_int_t ngx_http_s3_answer(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
     ngx_int_t rc);
+ngx_int_t ngx_http_s3_result(ngx_http_request_t *r, ngx_int_t rc);
 ngx_http_s3_ctx_t *ngx_http_s3_get_ctx(ngx_http_request_t *r);
 ngx_http_s3_ctx_t *ngx_http_s3_find_ctx(ngx_http_request_t *r);
 void ngx_http_s3_key_ready(ngx_http_request_t *r, void *answer);

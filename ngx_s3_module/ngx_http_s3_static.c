@@ -74,7 +74,7 @@ ngx_http_s3_static_handler(ngx_http_request_t *r)
         rc = ngx_http_s3_upstream_start(r, ctx);
     }
 
-    return (rc == NGX_ERROR) ? NGX_HTTP_INTERNAL_SERVER_ERROR : rc;
+    return ngx_http_s3_result(r, rc);
 }
 
 

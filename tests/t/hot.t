@@ -14,12 +14,18 @@ use JSON::PP;
 use Test::More;
 use Test::S3;
 
-# A second server asks s3d always.
+# A second server asks s3d always, a third one unpacks what it sends.
 my $asking = Test::S3::free_port();
+my $unpacking = Test::S3::free_port();
 my $t = Test::S3->new(
     server => 'add_header X-Hot $s3_hot always;',
     http => "server { listen 127.0.0.1:$asking;"
-        . ' location / { s3_pass s3d; s3_hot off; } }')->run();
+        . ' location / { s3_pass s3d; s3_hot off; } }'
+        . ' log_format hot "$s3_hot $status $uri";'
+        . " server { listen 127.0.0.1:$unpacking; gunzip on; access_log DIR/hot.log hot;"
+        . ' location / { s3_pass s3d; } location /static/ { s3_static s3d bkt; } }');
+$t->{http} =~ s/DIR/$t->dir()/e;
+$t->run();
 my $r;
 
 sub open_for_all {
@@ -57,17 +63,34 @@ sub shown {
             @{ $r->{list} }), '', $r->{body};
 }
 
-sub asked {
-    my ($method, $target, %o) = @_;
-    my $socket = IO::Socket::INET->new(PeerAddr => "127.0.0.1:$asking")
+sub asked_at {
+    my ($port, $method, $target, %o) = @_;
+    my $socket = IO::Socket::INET->new(PeerAddr => "127.0.0.1:$port")
         or die "connect: $!";
     return $t->request($method, $target, host => $t->host(), %o,
         socket => $socket);
 }
 
+sub asked { return asked_at($asking, @_) }
+
 $t->put("/$_") for qw(bkt other);
 $t->delete('/bkt?publicAccessBlock');
 open_for_all('bkt');
+
+# --- an answer that fails when it has begun ---------------------------------------
+# There is no other one then; nor an alert, for which done() looks.
+$t->put('/bkt/broken', body => 'not of gzip' x 9,
+    headers => [ [ 'Content-Encoding', 'gzip' ] ]);
+for my $target ('/bkt/broken', '/static/broken') {
+    my $status;
+    $t->wait_for('a hot answer', sub {
+        $r = asked_at($unpacking, 'GET', $target, sign => 0);
+        ($status) = $t->read_file('hot.log') =~ /^HIT (\d+) \Q$target\E$/m;
+    });
+    is($status, 200, "$target: the status stays");
+    ok($r->{status} == 0 || $r->{truncated}, "$target is cut off");
+}
+like($t->read_file('error.log'), qr/inflate\(\) failed/, 'it could not be unpacked');
 
 # --- the same answers ----------------------------------------------------------
 my %body = (plain => 'text' x 100, empty => '', large => 'x' x 7000,
