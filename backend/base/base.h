@@ -229,6 +229,11 @@ void log_at(enum log_level level, const char *format, ...)
 #define log_info(...)  log_at(LOG_LEVEL_INFO, __VA_ARGS__)
 #define log_warn(...)  log_at(LOG_LEVEL_WARN, __VA_ARGS__)
 #define log_error(...) log_at(LOG_LEVEL_ERROR, __VA_ARGS__)
+/* Of work that is tried again and again: says that `what` fails, once for as
+ * long as it fails alike, and that it works again. *last, 0 at first, is the
+ * caller's and tells the calls apart; an error of 0 is a success, -ECANCELED
+ * neither. */
+void log_failing(int *last, const char *what, int error);
 /* A request that has ended: id, operation and error need no escapes. */
 struct log_request {
     const char *id, *operation, *error;

@@ -115,6 +115,19 @@ void log_at(enum log_level level, const char *format, ...)
     write_line(line, (size_t)(p + 3 - line));
 }
 
+void log_failing(int *last, const char *what, int error)
+{
+    if (error == *last || error == -ECANCELED) {
+        return;
+    }
+    *last = error;
+    if (error != 0) {
+        log_error("%s fails: %s; it is tried again", what, strerror(-error));
+    } else {
+        log_info("%s works again", what);
+    }
+}
+
 /* Of a request, up to its status, without the end of the object. */
 static char *put_request(char *p, const char *end,
                          const struct log_request *request)

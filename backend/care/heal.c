@@ -228,6 +228,7 @@ void *heal_run(void *argument)
 {
     struct worker *worker = argument;
     struct care *care = worker->care;
+    int failing = 0;
 
     care_thread_begin("heal");
     while (!atomic_load(&care->stopping)) {
@@ -247,9 +248,8 @@ void *heal_run(void *argument)
         }
         error = heal(care, &entry);
         give_back(care, worker->number, changes);
+        log_failing(&failing, "healing", error);
         if (error != 0 && error != -ECANCELED) {
-            log_error("blob %llx could not be healed: %s",
-                      (unsigned long long)entry.blob, strerror(-error));
             pthread_mutex_lock(&care->lock);
             care_wait(care, ERROR_MS);
             pthread_mutex_unlock(&care->lock);

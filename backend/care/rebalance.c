@@ -218,10 +218,8 @@ static int make_pass(struct rebalance *rebalance, uint64_t *moved)
     rebalance->status.running = false;
     rebalance->status.passes++;
     pthread_mutex_unlock(&rebalance->lock);
+    log_failing(&rebalance->failing, "rebalancing", error);
     pthread_mutex_unlock(&rebalance->pass_lock);
-    if (error != 0 && error != -ECANCELED) {
-        log_error("rebalance: a pass has failed: %s", strerror(-error));
-    }
     return error;
 }
 

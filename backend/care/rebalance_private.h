@@ -55,6 +55,7 @@ struct rebalance {
     struct rebalance_options options;
     struct pace pace;
     atomic_bool stopping;
+    int failing;               /* log_failing(); with pass_lock */
     pthread_mutex_t pass_lock; /* one pass at a time; also the next two */
     struct situation seen;     /* when the last one began */
     uint64_t again_ms;         /* monotonic: levels are tried again */

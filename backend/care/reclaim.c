@@ -63,10 +63,8 @@ int reclaim_pass(struct reclaim *reclaim)
     error = pass(reclaim);
     set_running(reclaim, false);
     status_add(reclaim, passes, 1);
+    log_failing(&reclaim->failing, "reclaim", error);
     pthread_mutex_unlock(&reclaim->pass_lock);
-    if (error != 0 && error != -ECANCELED) {
-        log_error("reclaim: a pass has failed: %s", strerror(-error));
-    }
     return error;
 }
 

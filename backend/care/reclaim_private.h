@@ -37,6 +37,7 @@ struct reclaim {
         int64_t bytes, shards; /* that layouts name */
     } on_drive[DRIVES_STAMPED_MAX];
 
+    int failing;               /* log_failing(); with pass_lock */
     pthread_mutex_t pass_lock; /* one pass at a time */
     bool strays_sought;        /* by the pass */
 

@@ -314,6 +314,7 @@ void *scrub_run(void *argument)
 {
     struct care *care = argument;
     uint64_t saved_us = clock_monotonic_us();
+    int failing = 0;
 
     care_thread_begin("scrub");
     while (!atomic_load(&care->stopping)) {
@@ -329,8 +330,8 @@ void *scrub_run(void *argument)
         } else {
             rest_ms = IDLE_MS;
         }
+        log_failing(&failing, "scrub", error);
         if (error != 0 && error != -ECANCELED) {
-            log_error("scrub: %s; it goes on later", strerror(-error));
             rest_ms = ERROR_MS;
         }
         if (rest_ms > 0) {

@@ -13,6 +13,14 @@
 #define RETRY_MOST (3600u * 1000)
 #define COUNT_MAX  20 /* of the time goes to counting the queue: one part in */
 
+struct watch {
+    struct care_ledger ledger; /* as last counted */
+    uint64_t counted_ms, count_again_ms;
+    uint64_t ticked_ms, saved_ms, retry_at_ms; /* monotonic */
+    uint64_t retry_ms; /* until it is tried again, if nothing happens */
+    int damage_failing, retry_failing, save_failing; /* log_failing() */
+};
+
 /* --- damage ----------------------------------------------------------------*/
 /* That a drive is away is known; wrong bytes are news whatever is known. */
 void care_on_damage(void *context, uint64_t blob, unsigned chunk,
@@ -62,7 +70,7 @@ static bool next_damage(struct care *care, struct finding *finding)
 
 /* A report leaves the list only when it is in the queue (H3). False: some are
  * left. */
-static bool queue_damage(struct care *care)
+static bool queue_damage(struct care *care, struct watch *watch)
 {
     struct finding finding;
     bool none_left;
@@ -73,9 +81,8 @@ static bool queue_damage(struct care *care)
         int error;
 
         error = queue_blob(care, &finding, NULL, &current);
+        log_failing(&watch->damage_failing, "queueing what is damaged", error);
         if (error != 0) {
-            log_error("blob %llx is damaged and could not be queued: %s",
-                      (unsigned long long)finding.blob, strerror(-error));
             return false;
         }
         audit_add(care, shards_bad, current);
@@ -93,13 +100,6 @@ static bool queue_damage(struct care *care)
 }
 
 /* --- drives ----------------------------------------------------------------*/
-struct watch {
-    struct care_ledger ledger; /* as last counted */
-    uint64_t counted_ms, count_again_ms;
-    uint64_t ticked_ms, saved_ms, retry_at_ms; /* monotonic */
-    uint64_t retry_ms; /* until it is tried again, if nothing happens */
-};
-
 static uint64_t now_ms(void)
 {
     return clock_monotonic_us() / 1000;
@@ -125,6 +125,8 @@ static unsigned count_lost(const struct drive_stamp *before,
  * and ever more rarely, since a drive may have refused for a moment only. */
 static void retry(struct care *care, struct watch *watch, bool changed)
 {
+    int error;
+
     pthread_mutex_lock(&care->lock);
     care->changes += changed;
     changed |= care->retry;
@@ -138,8 +140,9 @@ static void retry(struct care *care, struct watch *watch, bool changed)
         watch->retry_ms = RETRY_MOST;
     }
     watch->retry_at_ms = now_ms() + watch->retry_ms;
-    if (queue_retry(care) != 0) {
-        log_warn("what waits to be healed could not be queued again");
+    error = queue_retry(care);
+    log_failing(&watch->retry_failing, "queueing what waits", error);
+    if (error != 0) {
         watch->retry_at_ms = now_ms();
     }
     pthread_mutex_lock(&care->lock);
@@ -197,15 +200,14 @@ void *watch_run(void *argument)
 
     care_thread_begin("care");
     while (!atomic_load(&care->stopping)) {
-        const bool queued = queue_damage(care);
+        const bool queued = queue_damage(care, &watch);
 
         watch_drives(care, &watch);
         watch_queue(care, &watch);
         if (now_ms() - watch.saved_ms >= SAVE_MS) {
             watch.saved_ms = now_ms();
-            if (audit_save(care) != 0) {
-                log_warn("what care saw today could not be saved");
-            }
+            log_failing(&watch.save_failing, "saving the books of the day",
+                        audit_save(care));
         }
         pthread_mutex_lock(&care->lock);
         if (!queued || (care->damage_count == 0 && !care->retry)) {
@@ -213,6 +215,6 @@ void *watch_run(void *argument)
         }
         pthread_mutex_unlock(&care->lock);
     }
-    (void)queue_damage(care);
+    (void)queue_damage(care, &watch);
     return NULL;
 }

@@ -428,6 +428,41 @@ static void requests_are_logged(void **state)
     unlink(path);
 }
 
+/* What is tried each second, and fails each second, is said once. */
+static void what_fails_is_said_once(void **state)
+{
+    static const int errors[] = {0,          0, -EIO,    -EIO, -ECANCELED, -EIO,
+                                 -ECANCELED, 0, -ENOSPC, -EIO, 0,          0};
+    static const char *const lines[] = {
+        "\"error\",\"message\":\"it fails: Input/output error; it is tried "
+        "again\"}\n",
+        "\"info\",\"message\":\"it works again\"}\n",
+        "\"error\",\"message\":\"it fails: No space left on device; it is "
+        "tried again\"}\n",
+        "\"error\",\"message\":\"it fails: Input/output error; it is tried "
+        "again\"}\n",
+        "\"info\",\"message\":\"it works again\"}\n",
+    };
+    char path[] = "/tmp/s3d-base-XXXXXX", line[2048];
+    int fd = mkstemp(path), failing = 0;
+
+    (void)state;
+    assert_true(fd >= 0);
+    FILE *file = fdopen(fd, "r");
+    assert_int_equal(log_open(path), 0);
+    for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+        log_failing(&failing, "it", errors[i]);
+    }
+    assert_int_equal(log_open(NULL), 0);
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+        assert_non_null(fgets(line, sizeof(line), file));
+        assert_non_null(strstr(line, lines[i]));
+    }
+    assert_null(fgets(line, sizeof(line), file));
+    fclose(file);
+    unlink(path);
+}
+
 static void phases_are_of_the_thread(void **state)
 {
     struct phases phases = {{0}};
@@ -466,6 +501,7 @@ int main(void)
         cmocka_unit_test(crc32c_is_castagnoli),
         cmocka_unit_test(strings_are_copied_whole),
         cmocka_unit_test(requests_are_logged),
+        cmocka_unit_test(what_fails_is_said_once),
         cmocka_unit_test(phases_are_of_the_thread),
     };
 
