@@ -11,7 +11,7 @@
 
 struct speed_limits {
     uint64_t size;  /* bytes of the file */
-    uint64_t syncs; /* 0: only time ends them */
+    uint64_t syncs; /* at most; 0: size / 4 KiB + 1 */
     double seconds; /* of each of the three measures; 0: none */
 };
 
