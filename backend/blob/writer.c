@@ -18,6 +18,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+_Static_assert(BLOB_UNIT_SIZE <= RECORD_ODD_END,
+               "a short last stripe has units of odd sizes");
+
 int blob_writer_open(struct blob_store *store, const struct blob_spec *spec,
                      struct blob_writer **out)
 {

@@ -192,7 +192,11 @@ int drive_write(struct drive *drive, const struct extent_place *place,
                 uint64_t position, const void *data, size_t size);
 /* The same in two steps, so that several drives write at once. The data are
  * copied, unless they are in `memory`, which must not change any more: then it
- * is held for as long as the write takes, and they go to the drive at once. */
+ * is held for as long as the write takes, and they go to the drive at once,
+ * most of them past the page cache. So before the last RECORD_ODD_END bytes of
+ * a payload everything comes in `memory` or nothing does, and its address,
+ * position and size are multiples of 4096 there. */
+#define RECORD_ODD_END (256u << 10)
 struct drive_write;
 struct drive_write *drive_write_start(struct drive *drive,
                                       const struct extent_place *place,

@@ -92,6 +92,17 @@ uint64_t record_end(uint64_t offset, uint64_t payload, uint64_t descriptor)
     return align_up(offset + payload + descriptor, RECORD_ALIGN);
 }
 
+struct record_direct record_direct(uint64_t offset, uint64_t payload)
+{
+    uint64_t even = payload > RECORD_ODD_END ? payload - RECORD_ODD_END : 0;
+    struct record_direct direct = {
+        .begin = align_up(offset, IO_FOLIO_MAX),
+        .end = (offset + even) / IO_FOLIO_MAX * IO_FOLIO_MAX,
+    };
+
+    return direct.begin < direct.end ? direct : (struct record_direct){0, 0};
+}
+
 void extent_path(char out[EXTENT_PATH_SIZE], uint64_t extent)
 {
     snprintf(out, EXTENT_PATH_SIZE, "extents/%02x/%016llx",

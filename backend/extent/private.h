@@ -26,7 +26,6 @@
 #define RECORD_ALIGN         64u
 #define RECORD_ALIGN_LARGE   4096u
 #define RECORD_LARGE         (64u << 10) /* payload bytes */
-#define DIRECT_MARGIN        (2u << 20)  /* from a record's ends: a folio */
 #define RECORD_LENGTH_MAX    (1ull << 40)
 #define EXTENTS_OPEN_MAX     64u  /* kept open for writing, per drive */
 #define FILES_OPEN_MAX       256u /* kept open for reading, per drive */
@@ -68,6 +67,13 @@ int record_header_decode(const uint8_t in[RECORD_HEADER_SIZE],
 uint64_t record_offset(uint64_t tail, uint64_t payload);
 /* Where the next record may start. */
 uint64_t record_end(uint64_t offset, uint64_t payload, uint64_t descriptor);
+/* What of a record is written past the page cache: whole folios that nobody
+ * writes into in another way, neither its neighbours nor who writes its header,
+ * its last bytes and its descriptor. Maybe none. */
+struct record_direct {
+    uint64_t begin, end; /* in the file */
+};
+struct record_direct record_direct(uint64_t offset, uint64_t payload);
 
 /* --- identity.c ------------------------------------------------------------*/
 struct identity {

@@ -199,42 +199,72 @@ static void encode_header(struct piece *piece)
     record_header_encode(piece->own, &header);
 }
 
-/* Large bytes amid a record go past the page cache. Those at its ends do not:
- * the neighbours' headers and descriptors may be in one folio with them, and a
- * folio that is written to while the drive is written beside it fails. */
-static bool is_inner(const struct piece *piece)
+/* They go to the drive now, so that the sync has little left. */
+static int write_cached(struct io_file *file, const uint8_t *data, size_t size,
+                        uint64_t offset)
 {
-    return piece->memory != NULL && piece->position >= DIRECT_MARGIN &&
-           piece->position + piece->size + DIRECT_MARGIN <=
-               piece->place.payload;
+    if (size == 0) {
+        return 0;
+    }
+    int r = io_pwrite(file, data, size, offset);
+    if (r == 0) {
+        io_write_back(file, offset, size);
+    }
+    return r;
+}
+
+static int write_direct(struct io_file *file, const uint8_t *data, size_t size,
+                        uint64_t offset)
+{
+    if (size == 0) {
+        return 0;
+    }
+    /* Or it would be written as always, into a folio that must stay clean. */
+    invariant((uintptr_t)data % RECORD_ALIGN_LARGE == 0 &&
+              size % RECORD_ALIGN_LARGE == 0 &&
+              offset % RECORD_ALIGN_LARGE == 0);
+    return io_pwrite_direct(file, data, size, offset);
+}
+
+static uint64_t within(uint64_t value, uint64_t least, uint64_t most)
+{
+    return value < least ? least : value > most ? most : value;
+}
+
+/* Past the page cache, but for what lies before and behind. */
+static int write_memory(struct io_file *file, const struct piece *piece)
+{
+    struct record_direct direct =
+        record_direct(piece->place.offset, piece->place.payload);
+    uint64_t begin = piece->place.offset + piece->position;
+    uint64_t end = begin + piece->size;
+    uint64_t from = within(direct.begin, begin, end);
+    uint64_t to = within(direct.end, from, end);
+
+    int r = write_cached(file, piece->data, from - begin, begin);
+    if (r == 0) {
+        r = write_direct(file, piece->data + (from - begin), to - from, from);
+    }
+    if (r == 0) {
+        r = write_cached(file, piece->data + (to - begin), end - to, to);
+    }
+    return r;
 }
 
 /* The header goes with the bytes, unless these are elsewhere. */
 static int write_bytes(struct io_file *file, struct piece *piece)
 {
     size_t header = piece->position == 0 ? RECORD_HEADER_SIZE : 0;
-    uint64_t offset = piece->place.offset + piece->position;
+    uint64_t offset = piece->place.offset + piece->position - header;
     if (header > 0) {
         encode_header(piece);
     }
     if (piece->memory == NULL) {
         return io_pwrite(file, piece->data - header, header + piece->size,
-                         offset - header);
+                         offset);
     }
-    if (is_inner(piece)) {
-        return io_pwrite_direct(file, piece->data, piece->size, offset);
-    }
-    int r = 0;
-    if (header > 0) {
-        r = io_pwrite(file, piece->own, header, offset - header);
-    }
-    if (r == 0) {
-        r = io_pwrite(file, piece->data, piece->size, offset);
-    }
-    if (r == 0) {
-        io_write_back(file, offset, piece->size);
-    }
-    return r;
+    int r = header > 0 ? io_pwrite(file, piece->own, header, offset) : 0;
+    return r == 0 ? write_memory(file, piece) : r;
 }
 
 static int write_held(struct drive *drive, struct extent *extent,

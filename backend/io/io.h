@@ -103,9 +103,11 @@ int io_pwrite(struct io_file *file, const void *data, size_t size,
               uint64_t offset);
 /* The same, past the page cache where the file system, `data` and `offset` (4
  * KiB) allow it: nothing is copied, and nothing is in memory to be read again.
- * Nobody writes within 2 MiB of it meanwhile in another way: the page cache may
- * hold as much in one folio, and if that is dirty the next sync fails. As
- * volatile as io_pwrite(). */
+ * Nobody writes meanwhile in another way into the same IO_FOLIO_MAX bytes of
+ * the file, counted from its beginning: the page cache may hold them in one
+ * folio, and if that is dirty the next sync fails. As volatile as
+ * io_pwrite(). */
+#define IO_FOLIO_MAX (2u << 20) /* folios are aligned to their size */
 int io_pwrite_direct(struct io_file *file, const void *data, size_t size,
                      uint64_t offset);
 /* What was written there may go to the drive now, so that the next
@@ -169,6 +171,7 @@ uint64_t io_sim_calls(struct io *io);
 /* The calls of io_pwrite_direct() so far, to any file. */
 struct io_sim_direct {
     uint64_t writes;
+    uint64_t bytes;
     uint64_t begin, end; /* of their bytes: the lowest, behind the highest */
 };
 struct io_sim_direct io_sim_direct(struct io *io);

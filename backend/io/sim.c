@@ -204,6 +204,7 @@ static int sim_pwrite_direct(struct io_file *base, const void *data,
         direct->end = offset + size;
     }
     direct->writes++;
+    direct->bytes += size;
     pthread_mutex_unlock(&sim->mutex);
     return sim_pwrite(base, data, size, offset);
 }

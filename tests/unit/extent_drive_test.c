@@ -374,6 +374,32 @@ static void records_are_aligned(void **state)
     io_free(io);
 }
 
+/* What of a record goes past the page cache. */
+static void direct_part(void **state)
+{
+    enum { FOLIO = IO_FOLIO_MAX, ODD = RECORD_ODD_END };
+    static const uint64_t cases[][4] = {
+        /* offset, payload, from, to */
+        {4160, 100, 0, 0},
+        {8192, ODD, 0, 0},
+        {8192, 2 * FOLIO - 8192 + ODD - 1, 0, 0},
+        {8192, 2 * FOLIO - 8192 + ODD, FOLIO, 2 * FOLIO},
+        {8192, 3 * FOLIO - 8192 + ODD - 1, FOLIO, 2 * FOLIO},
+        {FOLIO - 4096, FOLIO + ODD + 4095, 0, 0},
+        {FOLIO - 4096, FOLIO + ODD + 4096, FOLIO, 2 * FOLIO},
+        {FOLIO, FOLIO + ODD - 1, 0, 0},
+        {FOLIO, FOLIO + ODD, FOLIO, 2 * FOLIO},
+        {FOLIO + 4096, 2 * FOLIO, 0, 0},
+        {3 * FOLIO - 4096, 9 * FOLIO, 3 * FOLIO, 11 * FOLIO},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct record_direct direct = record_direct(cases[i][0], cases[i][1]);
+        assert_int_equal(direct.begin, cases[i][2]);
+        assert_int_equal(direct.end, cases[i][3]);
+    }
+}
+
 static void write_held(struct drive *drive, const struct extent_place *place,
                        struct memory *memory, uint64_t from, uint64_t to)
 {
@@ -382,40 +408,58 @@ static void write_held(struct drive *drive, const struct extent_place *place,
     assert_int_equal(drive_write_end(write), 0);
 }
 
-/* The neighbours' bytes may be in one folio with a record's ends. */
-static void direct_writes_stay_inside(void **state)
+/* The pieces are those of a writer, whose last one begins anywhere. */
+static void write_pieces(struct drive *drive, uint64_t payload,
+                         struct extent_place *place)
 {
-    enum { DESCRIPTOR = 4096, PIECE = 65536 };
-    static const uint64_t payloads[] = {
-        2 * DIRECT_MARGIN + PIECE, 3 * DIRECT_MARGIN, 3 * DIRECT_MARGIN - 1};
-    (void)state;
-    for (size_t i = 0; i < sizeof(payloads) / sizeof(payloads[0]); i++) {
-        const uint64_t payload = payloads[i], size = payload + DESCRIPTOR;
-        const uint64_t first = DIRECT_MARGIN, last = payload - DIRECT_MARGIN;
-        struct io *io = io_sim_new(1, 8 * DIRECT_MARGIN);
-        struct drive *drive = new_drive(io, 4 * DIRECT_MARGIN);
-        struct memory *memory = memory_new(size);
-        struct extent_place place;
-        memset(memory->bytes, 'x', size);
-        assert_int_equal(
-            drive_reserve(drive, 7, 0, payload, DESCRIPTOR, &place), 0);
-        write_held(drive, &place, memory, 0, first - 1);
-        write_held(drive, &place, memory, first - 1, first + 1);
-        write_held(drive, &place, memory, last - 1, last + 1);
-        write_held(drive, &place, memory, last + 1, payload);
-        write_held(drive, &place, memory, payload, size);
-        assert_int_equal(io_sim_direct(io).writes, 0);
+    enum { DESCRIPTOR = 4000, PIECE = 256 << 10 };
+    const uint64_t size = payload + DESCRIPTOR;
+    struct memory *memory = memory_new(size);
+    uint8_t *back = xmalloc(size);
 
-        write_held(drive, &place, memory, first, first + PIECE);
-        write_held(drive, &place, memory, last - PIECE, last);
-        struct io_sim_direct direct = io_sim_direct(io);
-        assert_int_equal(direct.writes, 2);
-        assert_int_equal(direct.begin, place.offset + DIRECT_MARGIN);
-        assert_int_equal(direct.end, place.offset + payload - DIRECT_MARGIN);
-        memory_drop(memory);
-        drive_close(drive);
-        io_free(io);
+    for (uint64_t i = 0; i < size; i++) {
+        memory->bytes[i] = (uint8_t)(i >> 12) ^ (uint8_t)(i * 7);
     }
+    assert_int_equal(drive_reserve(drive, 7, 0, payload, DESCRIPTOR, place), 0);
+    for (uint64_t at = 0; at < payload; at += PIECE) {
+        write_held(drive, place, memory, at,
+                   payload - at < PIECE ? payload : at + PIECE);
+    }
+    assert_int_equal(
+        drive_write(drive, place, payload, memory->bytes + payload, DESCRIPTOR),
+        0);
+    assert_int_equal(
+        drive_read(drive, place->extent, place->offset, back, size), 0);
+    assert_memory_equal(back, memory->bytes, size);
+    free(back);
+    memory_drop(memory);
+}
+
+/* Folios that are written directly are written in no other way. */
+static void direct_writes_fill_folios(void **state)
+{
+    enum { FOLIO = IO_FOLIO_MAX };
+    static const uint64_t payloads[] = {3 * FOLIO - 20000, 5 * FOLIO + 12345};
+    struct io *io = io_sim_new(1, 16 * FOLIO);
+    struct drive *drive = new_drive(io, 10 * FOLIO);
+    struct extent_place first, second;
+    struct io_sim_direct direct;
+    (void)state;
+
+    write_pieces(drive, payloads[0], &first);
+    assert_int_equal(first.offset, 8192);
+    direct = io_sim_direct(io);
+    assert_int_equal(direct.begin, FOLIO);
+    assert_int_equal(direct.end, 2 * FOLIO);
+    assert_int_equal(direct.bytes, FOLIO);
+
+    write_pieces(drive, payloads[1], &second);
+    assert_in_range(second.offset, 2 * FOLIO + 1, 3 * FOLIO - 1);
+    direct = io_sim_direct(io);
+    assert_int_equal(direct.end, 7 * FOLIO);
+    assert_int_equal(direct.bytes, FOLIO + 4 * FOLIO);
+    drive_close(drive);
+    io_free(io);
 }
 
 static void extents_are_sealed(void **state)
@@ -993,7 +1037,8 @@ int main(void)
         cmocka_unit_test(format_wants_an_empty_directory),
         cmocka_unit_test(second_instance_is_refused),
         cmocka_unit_test(records_are_aligned),
-        cmocka_unit_test(direct_writes_stay_inside),
+        cmocka_unit_test(direct_part),
+        cmocka_unit_test(direct_writes_fill_folios),
         cmocka_unit_test(extents_are_sealed),
         cmocka_unit_test(reads),
         cmocka_unit_test(many_extents),
