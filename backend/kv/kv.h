@@ -115,8 +115,8 @@ struct slice kv_key(struct kv_iterator *iterator); /* until it moves */
 struct slice kv_value(struct kv_iterator *iterator);
 int kv_error(struct kv_iterator *iterator); /* 0, or -EIO: check at the end */
 /* From now on kv_next() may pass over records that cannot be read, and only
- * kv_error() tells. For who then gives up all that was read: to ask LevelDB at
- * each step is a quarter of the step. */
+ * kv_error() tells, or the next kv_seek(). For who then gives up all that was
+ * read: to ask LevelDB at each step is a quarter of the step. */
 void kv_ask_late(struct kv_iterator *iterator);
 
 /* Groups of commits, one by one, as the journal keeps them for a while. */

@@ -133,9 +133,6 @@ static void settle(struct leveldb_kv_iterator *self)
 {
     struct kv_here *here = &self->iterator.here;
 
-    if (!self->iterator.asks_late) {
-        note_error(&self->iterator);
-    }
     here->valid = self->iterator.error == 0 && leveldb_iter_valid(self->it);
     if (here->valid) {
         here->key.data =
@@ -152,6 +149,7 @@ static void leveldb_kv_seek(struct kv_iterator *iterator, struct slice key)
     uint64_t began = clock_monotonic_us();
 
     leveldb_iter_seek(self->it, (const char *)key.data, key.size);
+    note_error(iterator);
     settle(self);
     if (iterator->error == 0) {
         tidy_after_seek(self->tidy, began, key, &iterator->here);
@@ -163,6 +161,9 @@ static void leveldb_kv_next(struct kv_iterator *iterator)
     struct leveldb_kv_iterator *self = (struct leveldb_kv_iterator *)iterator;
 
     leveldb_iter_next(self->it);
+    if (!iterator->asks_late) {
+        note_error(iterator);
+    }
     settle(self);
 }
 

@@ -114,7 +114,6 @@ static void iterator_seek(struct kv_iterator *iterator, struct slice key)
     struct mirror_iterator *self = (struct mirror_iterator *)iterator;
 
     if (self->inner != NULL) {
-        self->inner->asks_late = iterator->asks_late;
         self->inner->ops->seek(self->inner, key); /* timed once */
         settle(self);
     }

@@ -38,8 +38,8 @@ struct kv_iterator_ops {
     void (*free)(struct kv_iterator *iterator);
     void (*seek)(struct kv_iterator *iterator, struct slice key);
     void (*next)(struct kv_iterator *iterator);
-    /* Sets `error` if a move with `asks_late` has passed over something; NULL:
-     * none does. */
+    /* Sets `error` if next() with `asks_late` has passed over something; NULL:
+     * it never does. */
     void (*ask)(struct kv_iterator *iterator);
 };
 

@@ -488,9 +488,8 @@ static void test_damaged_block_ends_a_scan(void **state)
         passed++;
     }
     assert_in_range(passed, seen + 1, 1999);
-    kv_seek(it, SLICE_LITERAL("0")); /* does not forget it */
-    assert_true(kv_valid(it));
     assert_int_equal(kv_error(it), -EIO);
+    kv_seek(it, SLICE_LITERAL("0")); /* does not forget it */
     assert_false(kv_valid(it));
     kv_iterator_free(it);
 
@@ -512,10 +511,16 @@ static void test_damaged_block_ends_a_scan(void **state)
 
     /* Where a failed seek has led to is no end of a range. */
     tidy_always(leveldb_tidy(f->kv), 1u << 20);
-    it = kv_iterate(f->kv);
-    kv_seek(it, slice_from_string(lost));
-    assert_int_equal(kv_error(it), -EIO);
-    kv_iterator_free(it);
+    for (i = 0; i < 2; i++) {
+        it = kv_iterate(f->kv);
+        if (i == 1) {
+            kv_ask_late(it);
+        }
+        kv_seek(it, slice_from_string(lost));
+        assert_false(kv_valid(it));
+        assert_int_equal(kv_error(it), -EIO);
+        kv_iterator_free(it);
+    }
     assert_int_equal(tidy_wait(leveldb_tidy(f->kv)).pieces, 0);
 }
 
