@@ -38,6 +38,7 @@ struct sim_kv {
     struct io *io;
     char path[PATH];
     unsigned commits;
+    bool damaged; /* what lies behind the first key of an iterator */
 };
 
 static void sim_close(struct kv *kv)
@@ -90,9 +91,60 @@ static int sim_commit(struct kv *kv, const struct kv_batch *batch)
     return error;
 }
 
+struct sim_iterator {
+    struct kv_iterator iterator;
+    struct kv_iterator *memory;
+    bool damaged, passed; /* over something */
+};
+
+static void sim_iterator_free(struct kv_iterator *iterator)
+{
+    kv_iterator_free(((struct sim_iterator *)iterator)->memory);
+    free(iterator);
+}
+
+static void sim_ask(struct kv_iterator *iterator)
+{
+    if (((struct sim_iterator *)iterator)->passed) {
+        iterator->error = -EIO;
+        iterator->here.valid = false;
+    }
+}
+
+static void sim_seek(struct kv_iterator *iterator, struct slice key)
+{
+    struct sim_iterator *self = (struct sim_iterator *)iterator;
+
+    kv_seek(self->memory, key);
+    iterator->here = self->memory->here;
+    sim_ask(iterator);
+}
+
+static void sim_next(struct kv_iterator *iterator)
+{
+    struct sim_iterator *self = (struct sim_iterator *)iterator;
+
+    kv_next(self->memory);
+    iterator->here = self->memory->here;
+    self->passed = self->damaged;
+    if (!iterator->asks_late) {
+        sim_ask(iterator);
+    }
+}
+
 static struct kv_iterator *sim_iterate(struct kv *kv)
 {
-    return kv_iterate(((struct sim_kv *)kv)->memory);
+    static const struct kv_iterator_ops ops = {.free = sim_iterator_free,
+                                               .seek = sim_seek,
+                                               .next = sim_next,
+                                               .ask = sim_ask};
+    const struct sim_kv *self = (struct sim_kv *)kv;
+    struct sim_iterator *iterator = xcalloc(1, sizeof(*iterator));
+
+    iterator->iterator.ops = &ops;
+    iterator->memory = kv_iterate(self->memory);
+    iterator->damaged = self->damaged;
+    return &iterator->iterator;
 }
 
 static int sim_open(struct io *io, const char *directory, bool create,
@@ -494,6 +546,48 @@ static void test_a_lost_database_shows(void **state)
     check(fixture);
     assert_int_equal(state_of(fixture, 0), KV_MIRROR_FAILED);
     assert_int_equal(rebuild(fixture, 0), 0);
+    check(fixture);
+}
+
+/* At the first key of the primary; what follows is damaged. */
+static struct kv_iterator *iterate_damaged(struct fixture *fixture)
+{
+    const struct mirrors *all = (struct mirrors *)fixture->kv;
+    struct kv_iterator *it;
+
+    ((struct sim_kv *)all->primary->db->kv)->damaged = true;
+    it = kv_iterate(fixture->kv);
+    kv_seek(it, SLICE_LITERAL("k"));
+    assert_true(kv_valid(it));
+    assert_int_equal(kv_error(it), 0);
+    return it;
+}
+
+static void test_a_damaged_database_is_left(void **state)
+{
+    struct fixture *fixture = *state;
+    struct kv_iterator *it;
+
+    changes(fixture, 60);
+    it = iterate_damaged(fixture);
+    kv_next(it);
+    assert_false(kv_valid(it));
+    assert_int_equal(state_of(fixture, 0), KV_MIRROR_FAILED);
+    assert_int_equal(kv_error(it), -EIO);
+    kv_iterator_free(it);
+    changes(fixture, 1); /* the others record an epoch without it */
+    check(fixture);
+    assert_int_equal(rebuild(fixture, 0), 0);
+
+    it = iterate_damaged(fixture);
+    kv_ask_late(it);
+    kv_next(it);
+    assert_true(kv_valid(it));
+    assert_int_equal(state_of(fixture, 1), KV_MIRROR_MEMBER);
+    assert_int_equal(kv_error(it), -EIO);
+    assert_false(kv_valid(it));
+    assert_int_equal(state_of(fixture, 1), KV_MIRROR_FAILED);
+    kv_iterator_free(it);
     check(fixture);
 }
 
@@ -926,6 +1020,7 @@ int main(void)
         TEST(test_two_at_once_stop_the_store),
         TEST(test_all_gone_is_not_a_new_store),
         TEST(test_a_lost_database_shows),
+        TEST(test_a_damaged_database_is_left),
         TEST(test_foreign_mirrors_are_left_alone),
         TEST(test_creation_is_cut),
         TEST(test_one_fails_while_all_are_told),
