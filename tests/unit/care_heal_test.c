@@ -426,6 +426,64 @@ static void test_commits_fail(void **unused)
     assert_true(n >= CARE_BLOBS);
 }
 
+/* Has what waits queued again, and waits until that was tried. */
+static void retry(struct care *care)
+{
+    bool tried = false;
+
+    care_heal_start(care);
+    while (!tried) {
+        usleep(200);
+        pthread_mutex_lock(&care->lock);
+        tried = !care->retry;
+        pthread_mutex_unlock(&care->lock);
+    }
+}
+
+static unsigned count_lines(const char *path, const char *with)
+{
+    FILE *file = fopen(path, "r");
+    char line[4096];
+    unsigned count = 0;
+
+    assert_non_null(file);
+    while (fgets(line, sizeof(line), file) != NULL) {
+        count += strstr(line, with) != NULL;
+    }
+    fclose(file);
+    return count;
+}
+
+/* However often it is tried. */
+static void test_what_fails_is_said_once(void **unused)
+{
+    char path[] = "/tmp/s3d-care-XXXXXX";
+    const int fd = mkstemp(path);
+    struct meta_batch *batch;
+    struct care_fixture f;
+
+    (void)unused;
+    assert_true(fd >= 0);
+    assert_int_equal(log_open(path), 0);
+    care_fixture_open(&f, CARE_DRIVES, 13);
+    f.options.heal_workers = 0;
+    batch = meta_batch_new(f.meta);
+    meta_queue_heal(batch, &(struct meta_heal){.blob = 1, .waits = true});
+    assert_int_equal(meta_commit(batch), 0);
+    kv_memory_fail_after(f.kv, 0);
+    care_start_slowly(&f);
+    for (unsigned i = 0; i < 6; i++) {
+        retry(f.care);
+    }
+    care_stop(&f); /* the last one has ended */
+    assert_int_equal(log_open(NULL), 0);
+    assert_int_equal(count_lines(path, "queueing what waits fails"), 1);
+    meta_batch_free(batch);
+    care_fixture_close(&f);
+    close(fd);
+    unlink(path);
+}
+
 static int setup(void **unused)
 {
     (void)unused;
@@ -446,6 +504,7 @@ int main(void)
         cmocka_unit_test(test_damage_during_a_repair),
         cmocka_unit_test(test_a_record_that_cannot_be_read),
         cmocka_unit_test(test_the_most_endangered_first),
+        cmocka_unit_test(test_what_fails_is_said_once),
         cmocka_unit_test(test_power_cuts),
         cmocka_unit_test(test_commits_fail),
     };
