@@ -248,10 +248,9 @@ struct log_request {
 void log_request(const struct log_request *request, bool slow);
 
 /* --- digests of object bodies ----------------------------------------------*/
-/* A set of hashes fed in one
- * pass. Not thread-safe. */
+/* A set of hashes fed in one pass. Not thread-safe. */
 enum digest {
-    DIGEST_MD5 = 1 << 0,
+    DIGEST_MD5 = 1 << 0, /* not for secrets: nothing of it is wiped */
     DIGEST_SHA256 = 1 << 1,
     DIGEST_SHA1 = 1 << 2,
     DIGEST_CRC32 = 1 << 3,     /* ISO-HDLC, as zlib */

@@ -47,6 +47,7 @@ static int type_limit(uint8_t type, uint32_t *limit)
     case FRAME_STATUS_REPLY:
     case FRAME_TRACE_SET:
     case FRAME_TRACE:
+    case FRAME_ANSWER:
     case FRAME_REQUEST:
     case FRAME_CHUNK:
     case FRAME_TRAILERS:

@@ -27,6 +27,10 @@
 #define FRAME_DATA_MAX    (256 * 1024) /* payload bytes of one DATA frame */
 #define FRAME_MESSAGE_MAX (256 * 1024) /* packed bytes of any other message */
 
+/* Of a REQUEST on a control connection, where others wait behind it. */
+#define ASK_MESSAGE_MAX (16 * 1024) /* packed bytes */
+#define ASK_BODY_MAX    (32 * 1024) /* of the answer, bytes */
+
 /* Values are on the wire: never renumber. */
 enum frame_type {
     FRAME_HELLO = 1,   /* worker to s3d: opens a control connection */
@@ -37,6 +41,8 @@ enum frame_type {
     FRAME_STATUS_REPLY = 6,
     FRAME_TRACE_SET = 7, /* s3d to worker: if HELLO says that it is known */
     FRAME_TRACE = 8,     /* worker to s3d: if TRACE_SET says so */
+    FRAME_ANSWER = 9, /* s3d to worker, on a control connection: what follows,
+                         up to END, is the answer to that REQUEST */
 
     FRAME_REQUEST = 10, /* worker to s3d */
     FRAME_DATA = 11,    /* both ways */
