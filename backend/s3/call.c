@@ -411,6 +411,11 @@ void s3_call_refuse_segments(struct s3_call *call)
     }
 }
 
+void s3_call_decline(struct s3_call *call)
+{
+    limits_decline(call);
+}
+
 void s3_call_free(struct s3_call *call)
 {
     struct arena *arena = call->arena; /* the call is in it */

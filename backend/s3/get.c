@@ -427,6 +427,12 @@ static void object_headers(struct s3_call *call, const Meta__Object *object,
     }
 }
 
+/* On a control connection: nothing of it is worth reading. */
+static bool will_be_declined(const struct s3_call *call, uint64_t size)
+{
+    return call->request->id != 0 && size > ASK_BODY_MAX;
+}
+
 int object_open_body(struct s3_call *call, const Meta__Object *object,
                      uint64_t offset, uint64_t size)
 {
@@ -441,7 +447,7 @@ int object_open_body(struct s3_call *call, const Meta__Object *object,
     }
     error = source_open(call, object->blob, &sse, offset, size);
     sse_wipe(&sse);
-    if (error == 0) {
+    if (error == 0 && !will_be_declined(call, size)) {
         error = source_prime(call);
     }
     if (error != 0) {

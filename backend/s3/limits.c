@@ -90,15 +90,27 @@ bool limits_count_request(struct s3_call *call)
     return false;
 }
 
+static void uncount(struct s3_call *call)
+{
+    const struct meta_asker asker = asker_of(call);
+
+    meta_uncount_request(call->service->meta, &asker);
+    call->paced = false;
+}
+
 void limits_end(struct s3_call *call)
 {
     if (call->counted && call->error == S3_ERR_AccessDenied) {
-        const struct meta_asker asker = asker_of(call);
-
-        meta_uncount_request(call->service->meta, &asker);
-        call->paced = false;
+        uncount(call);
     }
     call->counted = false;
+}
+
+void limits_decline(struct s3_call *call)
+{
+    if (call->paced) { /* it was counted, and is still */
+        uncount(call);
+    }
 }
 
 bool limits_concern(const struct s3_call *call)

@@ -17,6 +17,8 @@ bool limits_count_request(struct s3_call *call);
 /* The call has ended: it does not count if the caller may not do what it asks,
  * which depends on the object. */
 void limits_end(struct s3_call *call);
+/* Nor does one that is asked again in another way. */
+void limits_decline(struct s3_call *call);
 /* Whether each such request has to be seen. */
 bool limits_concern(const struct s3_call *call);
 /* So many bytes of a body have come, or are to be sent: s3_call_turn_us(). */

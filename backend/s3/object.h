@@ -36,8 +36,9 @@ void object_fail_absent(struct s3_call *call, const Meta__Bucket *bucket,
  * -ENOENT, and the new one is looked up. */
 #define OBJECT_TRIES 4u
 /* Opens bytes of an object as the reply's body, and reads the first piece
- * before the reply says that all is well. 0, a negative errno; -ECANCELED: the
- * call has failed. */
+ * before the reply says that all is well; not if they are too many to be told
+ * on a control connection, on which they were asked for. 0, a negative errno;
+ * -ECANCELED: the call has failed. */
 int object_open_body(struct s3_call *call, const Meta__Object *object,
                      uint64_t offset, uint64_t size);
 /* Ends the call with what the request's headers ask for of an object that the

@@ -116,6 +116,10 @@ void s3_call_refuse_segments(struct s3_call *call);
  * free. `status` is what the client got, 499 if it has gone. */
 void s3_call_log(struct s3_call *call, unsigned status);
 
+/* The call has no body, and will be asked again in another way: this one does
+ * not count. Before free, in place of s3_call_log(). */
+void s3_call_decline(struct s3_call *call);
+
 void s3_call_free(struct s3_call *call);
 
 /* Wipes customers' keys in the frame that a request was unpacked from. */

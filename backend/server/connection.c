@@ -184,7 +184,7 @@ void connection_consume(struct connection *connection, size_t size)
 }
 
 /* --- writing ---------------------------------------------------------------*/
-static void free_output(struct connection *connection, struct buffer *buffer)
+void connection_drop(struct connection *connection, struct buffer *buffer)
 {
     if (connection->kind->confidential && buffer->size > 0) {
         explicit_bzero(buffer->data, buffer->size);
@@ -196,7 +196,7 @@ static void on_written(uv_write_t *request, int status)
 {
     struct output *output = request->data;
     struct connection *connection = output->connection;
-    free_output(connection, &output->buffer);
+    connection_drop(connection, &output->buffer);
     free(output);
     connection->writes--;
     if (status < 0) {
@@ -236,7 +236,7 @@ void connection_send(struct connection *connection, struct buffer *buffer,
         uv_buf_init((char *)tail.data, (unsigned)tail.size)};
     unsigned count = advance(buffers, 3, 0);
     if (connection->closing || count == 0) {
-        free_output(connection, buffer);
+        connection_drop(connection, buffer);
         return;
     }
     if (connection->writes == 0) {
@@ -246,7 +246,7 @@ void connection_send(struct connection *connection, struct buffer *buffer,
         }
     }
     if (count == 0) {
-        free_output(connection, buffer);
+        connection_drop(connection, buffer);
         connection->active_ms = uv_now(&connection->server->loop);
         return;
     }
@@ -258,7 +258,7 @@ void connection_send(struct connection *connection, struct buffer *buffer,
     connection->writes++;
     if (uv_write(&output->request, stream, buffers, count, on_written) != 0) {
         connection->writes--;
-        free_output(connection, &output->buffer);
+        connection_drop(connection, &output->buffer);
         free(output);
         connection_close(connection);
     }

@@ -1,20 +1,15 @@
 /*
- * A control connection: HELLO, then requests for keys and for metrics, which
- * may overlap.
+ * A control connection: HELLO, then requests for keys, for metrics and of
+ * clients, which may overlap.
  */
-#include "server/private.h"
+#include "server/control.h"
 #include "server/requests.h"
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#define CONTROL_FRAME_MAX 4096 /* bytes of a message of a worker */
-
-struct control_connection {
-    struct connection base;
-    bool greeted;
-    bool traces; /* it can tell of its requests */
-};
+#define CONTROL_FRAME_MAX 4096        /* bytes of a message, but of a REQUEST */
+#define GATHERED_MAX      (64u << 10) /* bytes of several messages */
 
 struct key_job {
     struct job job;
@@ -37,6 +32,87 @@ static struct control_connection *from_base(struct connection *base)
     return (struct control_connection *)base;
 }
 
+/* --- output ----------------------------------------------------------------*/
+static void control_input(struct connection *base);
+
+static void flush(struct control_connection *control)
+{
+    *control->link = control->next;
+    if (control->next != NULL) {
+        control->next->link = control->link;
+    }
+    control->link = NULL;
+    connection_send(&control->base, &control->gathered, (struct slice){0},
+                    (struct slice){0});
+}
+
+void control_flush(struct server *server)
+{
+    while (server->unsent != NULL) {
+        flush(server->unsent);
+    }
+}
+
+static void add_unsent(struct control_connection *control)
+{
+    struct server *server = control->base.server;
+
+    control->link = &server->unsent;
+    control->next = server->unsent;
+    if (control->next != NULL) {
+        control->next->link = &control->next;
+    }
+    server->unsent = control;
+}
+
+/* Only once: what is in a buffer that grows is left behind in memory. */
+static void make_room(struct control_connection *control)
+{
+    struct buffer room = {0};
+
+    if (control->gathered.capacity < GATHERED_MAX) {
+        buffer_reserve(&room, GATHERED_MAX);
+        buffer_append(&room, control->gathered.data, control->gathered.size);
+        connection_drop(&control->base, &control->gathered);
+        control->gathered = room;
+    }
+}
+
+void control_send(struct control_connection *control, struct buffer *output)
+{
+    struct buffer *gathered = &control->gathered;
+
+    if (control->base.closing || output->size == 0) {
+        connection_drop(&control->base, output);
+        return;
+    }
+    if (control->link != NULL && gathered->size + output->size > GATHERED_MAX) {
+        flush(control);
+    }
+    if (control->link == NULL) {
+        *gathered = *output;
+        *output = (struct buffer){0};
+        add_unsent(control);
+        return;
+    }
+    make_room(control);
+    buffer_append(gathered, output->data, output->size);
+    connection_drop(&control->base, output);
+}
+
+void control_job_done(struct control_connection *control, struct buffer *output)
+{
+    struct connection *base = &control->base;
+
+    connection_job_done(base);
+    control_send(control, output);
+    if (base->closing) {
+        connection_settle(base);
+    } else {
+        control_input(base);
+    }
+}
+
 /* --- drives ----------------------------------------------------------------*/
 static void put_welcome(struct connection *base, unsigned hot,
                         struct buffer *output)
@@ -46,6 +122,8 @@ static void put_welcome(struct connection *base, unsigned hot,
     Wire__Welcome welcome = WIRE__WELCOME__INIT;
     welcome.version = FRAME_VERSION;
     welcome.status = true;
+    /* One that is declined is authorised twice: the audit log would say so. */
+    welcome.requests = base->server->service.audit == NULL;
     welcome.hot = hot;
     welcome.drives = list;
     for (unsigned i = 0; i < cluster->drive_count; i++) {
@@ -135,8 +213,6 @@ static bool take_trace(struct control_connection *control,
 }
 
 /* --- keys ------------------------------------------------------------------*/
-static void control_input(struct connection *base);
-
 static struct slice bytes(const ProtobufCBinaryData *data)
 {
     return slice_of(data->data, data->len);
@@ -176,11 +252,10 @@ static void key_run(struct job *job)
 static void key_done(struct job *job)
 {
     struct key_job *key = (struct key_job *)job;
-    struct connection *base = &key->control->base;
+    struct control_connection *control = key->control;
     Wire__KeyReply reply = WIRE__KEY_REPLY__INIT;
     struct buffer output = {0};
 
-    connection_job_done(base);
     reply.id = key->request->id;
     reply.found = key->found;
     if (key->found) {
@@ -189,15 +264,10 @@ static void key_done(struct job *job)
         reply.generation = key->generation;
     }
     frame_append_message(&output, FRAME_KEY_REPLY, &reply);
-    connection_send(base, &output, (struct slice){0}, (struct slice){0});
     explicit_bzero(key->key, sizeof(key->key));
     wire__key_request__free_unpacked(key->request, NULL);
     free(key);
-    if (base->closing) {
-        connection_settle(base);
-    } else {
-        control_input(base);
-    }
+    control_job_done(control, &output);
 }
 
 static bool take_key_request(struct control_connection *control,
@@ -240,17 +310,11 @@ static void status_run(struct job *job)
 static void status_done(struct job *job)
 {
     struct status_job *status = (struct status_job *)job;
-    struct connection *base = &status->control->base;
+    struct control_connection *control = status->control;
+    struct buffer output = status->output;
 
-    connection_job_done(base);
-    connection_send(base, &status->output, (struct slice){0},
-                    (struct slice){0});
     free(status);
-    if (base->closing) {
-        connection_settle(base);
-    } else {
-        control_input(base);
-    }
+    control_job_done(control, &output);
 }
 
 static bool take_status_request(struct control_connection *control,
@@ -281,6 +345,9 @@ static bool take_frame(struct control_connection *control, unsigned type,
     if (type == FRAME_STATUS_REQUEST && control->greeted) {
         return take_status_request(control, payload, size);
     }
+    if (type == FRAME_REQUEST && control->greeted) {
+        return ask_take(control, (uint8_t *)payload, size);
+    }
     if (type == FRAME_TRACE && control->traces) {
         return take_trace(control, payload, size);
     }
@@ -301,6 +368,18 @@ static bool take_frame(struct control_connection *control, unsigned type,
     return control->greeted;
 }
 
+static ssize_t peek(struct connection *base, struct frame_header *header,
+                    const uint8_t **payload)
+{
+    *header = (struct frame_header){0}; /* it may not have come */
+    const ssize_t size =
+        connection_peek(base, header, payload, ASK_MESSAGE_MAX);
+    return header->type != FRAME_REQUEST && header->length > CONTROL_FRAME_MAX
+               ? -1
+               : size;
+}
+
+/* From a worker that does not read its answers no more is taken. */
 static void control_input(struct connection *base)
 {
     struct control_connection *control = from_base(base);
@@ -308,9 +387,8 @@ static void control_input(struct connection *base)
     struct frame_header header;
     const uint8_t *payload;
 
-    while (!base->closing && base->jobs + base->writes < limit) {
-        const ssize_t size =
-            connection_peek(base, &header, &payload, CONTROL_FRAME_MAX);
+    while (!base->closing && base->jobs < limit && base->writes == 0) {
+        const ssize_t size = peek(base, &header, &payload);
         if (size == 0) {
             break;
         }
@@ -346,7 +424,11 @@ static uint64_t control_timeout(const struct connection *base)
 
 static bool control_release(struct connection *base)
 {
-    (void)base;
+    struct control_connection *control = from_base(base);
+    ask_forget_waiting(control);
+    if (control->link != NULL) {
+        flush(control); /* to nobody */
+    }
     return true;
 }
 

@@ -1,7 +1,8 @@
 #include "server/exchange.h"
 #include <string.h>
 
-#define COPY_MAX (64u << 10) /* larger pieces are sent from where they are */
+#define COPY_MAX   (64u << 10) /* larger pieces are sent from where they are */
+#define REPLY_ROOM 2048u       /* of most answers all but the body */
 
 static struct slice slice_of_bytes(const ProtobufCBinaryData *bytes)
 {
@@ -89,6 +90,21 @@ static void end_step(struct exchange *x)
     x->step_us = clock_monotonic_us();
 }
 
+static void free_call(struct exchange *x)
+{
+    s3_call_free(x->call);
+    x->call = NULL;
+    atomic_fetch_sub_explicit(&x->counters->in_flight, 1, memory_order_relaxed);
+}
+
+static void free_request(struct exchange *x)
+{
+    arena_free(x->arena);
+    x->arena = NULL;
+    x->request = NULL;
+    x->body_wanted = false;
+}
+
 /* Logs and frees the call. `status` 0: what the reply says. */
 static void finish(struct exchange *x, unsigned status, const char *error)
 {
@@ -101,15 +117,18 @@ static void finish(struct exchange *x, unsigned status, const char *error)
         account(x, status, error);
         s3_call_log(x->call, status);
         x->turn_us = s3_call_turn_us(x->call);
-        s3_call_free(x->call);
-        x->call = NULL;
-        atomic_fetch_sub_explicit(&x->counters->in_flight, 1,
-                                  memory_order_relaxed);
+        free_call(x);
     }
-    arena_free(x->arena);
-    x->arena = NULL;
-    x->request = NULL;
-    x->body_wanted = false;
+    free_request(x);
+}
+
+/* As if it had not been asked. */
+static void decline(struct exchange *x)
+{
+    requests_drop(x->requests, &x->live);
+    s3_call_decline(x->call);
+    free_call(x);
+    free_request(x);
 }
 
 static void cut(struct exchange *x, const char *why)
@@ -119,11 +138,18 @@ static void cut(struct exchange *x, const char *why)
 }
 
 /* --- input -----------------------------------------------------------------*/
-static bool take_request(struct exchange *x, struct slice payload)
+static void begin_call(struct exchange *x)
 {
     x->started_us = x->submitted_us;
     x->steps_us = 0;
     x->phases = (struct phases){0};
+    atomic_fetch_add_explicit(&x->counters->in_flight, 1, memory_order_relaxed);
+    requests_begin(x->requests, &x->live, x->request, x->started_us);
+    x->call = s3_call_begin(x->service, x->request);
+}
+
+static bool take_request(struct exchange *x, struct slice payload)
+{
     x->arena = arena_new();
     x->request = wire__request__unpack(arena_protobuf_allocator(x->arena),
                                        payload.size, payload.data);
@@ -131,9 +157,7 @@ static bool take_request(struct exchange *x, struct slice payload)
         return false;
     }
     s3_wipe_frame(x->request, (uint8_t *)payload.data, payload.size);
-    atomic_fetch_add_explicit(&x->counters->in_flight, 1, memory_order_relaxed);
-    requests_begin(x->requests, &x->live, x->request, x->started_us);
-    x->call = s3_call_begin(x->service, x->request);
+    begin_call(x);
     return true;
 }
 
@@ -341,12 +365,24 @@ static void step(struct exchange *x)
     }
 }
 
-void exchange_step(struct exchange *x)
+static void begin_step(struct exchange *x)
 {
     struct phases others = {0};
     phases_take(&others); /* of what the thread did before */
     phase_add(PHASE_QUEUE, x->submitted_us);
     x->step_us = x->submitted_us;
+}
+
+void exchange_open(struct exchange *x, struct server *server)
+{
+    x->service = &server->service;
+    x->counters = &server->counters;
+    x->requests = server->requests;
+}
+
+void exchange_step(struct exchange *x)
+{
+    begin_step(x);
     step(x);
     if (x->call != NULL) {
         x->turn_us = s3_call_turn_us(x->call);
@@ -360,4 +396,54 @@ void exchange_reset(struct exchange *x)
     invariant(x->call == NULL && x->arena == NULL);
     x->body_wanted = x->continue_sent = false;
     x->replied = x->segments = x->end_sent = x->finished = false;
+}
+
+/* --- answers at once -------------------------------------------------------*/
+static bool is_short(const Wire__Reply *reply)
+{
+    return reply->body == WIRE__REPLY__BODY__NONE ||
+           (reply->has_content_length && reply->content_length <= ASK_BODY_MAX);
+}
+
+/* For all of the answer at once, mostly: it is not copied as it grows. */
+static void make_room(struct exchange *x, const Wire__Reply *reply)
+{
+    const size_t body =
+        reply->body == WIRE__REPLY__BODY__NONE ? 0 : reply->content_length;
+
+    buffer_reserve(&x->output, REPLY_ROOM + body);
+}
+
+/* False: not all of it is there, or it is too long. */
+static bool put_whole_body(struct exchange *x)
+{
+    struct s3_piece piece = {0};
+
+    s3_call_next(x->call, &piece);
+    while (piece.kind == S3_PIECE_DATA &&
+           x->output.size + piece.data.size <= COPY_MAX) {
+        frame_append(&x->output, FRAME_DATA, piece.data.data, piece.data.size);
+        count_bytes(&x->live.sent, piece.data.size);
+        s3_call_next(x->call, &piece);
+    }
+    return piece.kind == S3_PIECE_END;
+}
+
+bool exchange_answer(struct exchange *x)
+{
+    begin_step(x);
+    begin_call(x);
+    invariant(!s3_call_wants_body(x->call));
+    const Wire__Reply *reply = s3_call_reply(x->call);
+    if (is_short(reply)) {
+        make_room(x, reply);
+        frame_append_message(&x->output, FRAME_REPLY, reply);
+        if (put_whole_body(x)) {
+            frame_append(&x->output, FRAME_END, NULL, 0);
+            finish(x, 0, NULL);
+            return true;
+        }
+    }
+    decline(x);
+    return false;
 }

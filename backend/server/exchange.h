@@ -1,7 +1,8 @@
 /*
  * One request on a connection, from REQUEST to END: the part that runs on
  * pool threads. A step takes all input that is there and makes all output
- * that may be sent now, so that a small request costs one step.
+ * that may be sent now, so that a small request costs one step. One of a
+ * control connection always is one step.
  *
  * The loop fills in "in" and reads "out" while no step runs.
  */
@@ -50,8 +51,16 @@ struct exchange {
                          taken; monotonic */
 };
 
+/* All of it is zero before. */
+void exchange_open(struct exchange *exchange, struct server *server);
 void exchange_step(struct exchange *exchange);
 /* Ready for the next request. */
 void exchange_reset(struct exchange *exchange);
+
+/* The one step of `request`, which is in `arena` and has no body: appends
+ * REPLY, DATA and END to the output, which has its turn at turn_us. False: the
+ * answer is longer than ASK_BODY_MAX, or not there at once. Then it is as if
+ * nobody had asked, and the output is of no use. */
+bool exchange_answer(struct exchange *exchange);
 
 #endif

@@ -38,6 +38,7 @@ static struct input new_input(size_t capacity, const uint8_t *data, size_t size)
     return input;
 }
 
+/* What is moved may hold a customer's key: nothing of it is left behind. */
 uv_buf_t input_room(struct input *input)
 {
     invariant(!input_full(input));
@@ -45,13 +46,16 @@ uv_buf_t input_room(struct input *input)
         *input = new_input(INPUT_SMALL, NULL, 0);
     }
     if (input->capacity - input->end < INPUT_READ && input->start > 0) {
-        memmove(input->memory->bytes, input_start(input), input_size(input));
-        input->end -= input->start;
+        const size_t size = input_size(input);
+        memmove(input->memory->bytes, input_start(input), size);
+        explicit_bzero(input->memory->bytes + size, input->end - size);
+        input->end = size;
         input->start = 0;
     }
     if (input->capacity - input->end < INPUT_READ) {
         struct input grown =
             new_input(INPUT_MAX, input_start(input), input_size(input));
+        explicit_bzero(input->memory->bytes, input->end);
         input_release(input);
         *input = grown;
     }

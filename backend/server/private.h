@@ -19,6 +19,7 @@
 
 struct server;
 struct connection;
+struct control_connection;
 struct requests;
 struct backup;
 struct feed_listener;
@@ -221,6 +222,8 @@ void connection_become(struct connection *connection,
 
 void connection_accept(struct server *server, uv_stream_t *listener,
                        const struct connection_kind *kind);
+/* Frees what is not sent; what is confidential is wiped. */
+void connection_drop(struct connection *connection, struct buffer *output);
 /* Takes over the buffer's bytes; `tail` must stay until written() (it is sent
  * at once where possible). */
 void connection_send(struct connection *connection, struct buffer *output,
@@ -251,6 +254,8 @@ ssize_t connection_peek(struct connection *connection,
                         size_t limit);
 void connection_consume(struct connection *connection, size_t size);
 
+/* Sends what control connections have gathered. */
+void control_flush(struct server *server);
 void control_push_welcome(struct server *server);
 /* Tells the workers whether to tell of each request: server->traced. */
 void control_push_trace(struct server *server);
@@ -361,6 +366,8 @@ struct server {
     struct s3_service service;
     struct listener listeners[2];
     struct connection *connections;
+    struct control_connection *unsent; /* those that have gathered output */
+    uv_prepare_t flush;                /* before the loop waits: of these */
     struct counters counters;
     struct requests *requests;
     uv_signal_t signals[SERVER_SIGNALS];

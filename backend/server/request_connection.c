@@ -328,10 +328,7 @@ static bool request_release(struct connection *base)
 
 static void request_open(struct connection *base)
 {
-    struct request_connection *rc = from_base(base);
-    rc->exchange.service = &base->server->service;
-    rc->exchange.counters = &base->server->counters;
-    rc->exchange.requests = base->server->requests;
+    exchange_open(&from_base(base)->exchange, base->server);
 }
 
 const struct connection_kind request_kind = {

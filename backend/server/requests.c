@@ -178,6 +178,13 @@ static void unlink_live(struct requests *requests, struct request_live *live)
     }
 }
 
+void requests_drop(struct requests *requests, struct request_live *live)
+{
+    pthread_mutex_lock(&requests->lock);
+    unlink_live(requests, live);
+    pthread_mutex_unlock(&requests->lock);
+}
+
 /* A new entry in the place of the oldest one. */
 static struct request_ended *append(struct requests *requests)
 {

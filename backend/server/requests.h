@@ -67,6 +67,8 @@ void requests_begin(struct requests *requests, struct request_live *live,
                     const Wire__Request *request, uint64_t began_us);
 void requests_end(struct requests *requests, struct request_live *live,
                   const Wire__Request *request, const struct log_request *line);
+/* As if it had not begun. */
+void requests_drop(struct requests *requests, struct request_live *live);
 /* What a worker says of one that has ended: before s3d has ended it, or after.
  */
 void requests_worker(struct requests *requests, const Wire__Trace *trace);

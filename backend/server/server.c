@@ -54,6 +54,7 @@ void server_connection_gone(struct server *server)
     uv_close((uv_handle_t *)&server->sweep, NULL);
     uv_close((uv_handle_t *)&server->deadline, NULL);
     turns_close(&server->turns);
+    uv_close((uv_handle_t *)&server->flush, NULL);
     uv_close((uv_handle_t *)&server->feed, NULL);
     signals_close(server);
     pool_close(server->pool);
@@ -147,12 +148,26 @@ static void on_sweep(uv_timer_t *timer)
 }
 
 /* --- start -----------------------------------------------------------------*/
+static void on_prepare(uv_prepare_t *prepare)
+{
+    control_flush(prepare->data);
+}
+
+static void flush_open(struct server *server)
+{
+    invariant(uv_prepare_init(&server->loop, &server->flush) == 0);
+    server->flush.data = server;
+    uv_prepare_start(&server->flush, on_prepare);
+    uv_unref((uv_handle_t *)&server->flush);
+}
+
 static void timers_open(struct server *server)
 {
     invariant(uv_timer_init(&server->loop, &server->sweep) == 0);
     invariant(uv_timer_init(&server->loop, &server->deadline) == 0);
     server->sweep.data = server->deadline.data = server;
     turns_open(&server->turns, &server->loop);
+    flush_open(server);
     chores_open(server);
     feed_open(server);
     uv_timer_start(&server->sweep, on_sweep, SWEEP_MS, SWEEP_MS);

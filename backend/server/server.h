@@ -22,7 +22,7 @@ struct server_drive_config {
 struct server_limits {
     uint64_t connections;        /* of workers; more are refused */
     uint64_t body_memory;        /* bytes of bodies on their way to drives */
-    uint64_t control_pending;    /* key requests under way per connection */
+    uint64_t control_pending;    /* under way on a control connection */
     uint64_t idle_timeout_s;     /* a connection without a request */
     uint64_t body_timeout_s;     /* a body of which nothing comes */
     uint64_t shutdown_timeout_s; /* for requests under way at SIGTERM */

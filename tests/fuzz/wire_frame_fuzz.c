@@ -19,6 +19,8 @@ static const ProtobufCMessageDescriptor *message_of(unsigned type)
         return &wire__key_request__descriptor;
     case FRAME_KEY_REPLY:
         return &wire__key_reply__descriptor;
+    case FRAME_ANSWER:
+        return &wire__answer__descriptor;
     case FRAME_REQUEST:
         return &wire__request__descriptor;
     case FRAME_CHUNK:

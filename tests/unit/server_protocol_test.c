@@ -15,9 +15,10 @@ struct shared {
     atomic_int live;     /* calls begun and not freed */
     atomic_int overlaps; /* steps of one call at once */
     atomic_int calls;    /* begun */
-    atomic_ulong bytes;  /* of bodies that calls have seen */
-    sem_t gate;          /* "gate": begin waits for it */
-    sem_t trickle;       /* "trickle": each data step waits for it */
+    atomic_int logged, declined;
+    atomic_ulong bytes; /* of bodies that calls have seen */
+    sem_t gate;         /* "gate": begin waits for it */
+    sem_t trickle;      /* "trickle": each data step waits for it */
 };
 static struct shared *shared;
 static struct fixture fixture;
@@ -225,6 +226,7 @@ void s3_call_log(struct s3_call *call, unsigned status)
 {
     assert_non_null(call);
     assert_true(status >= 200);
+    atomic_fetch_add(&shared->logged, 1);
 }
 
 struct s3_access_log *s3_access_log_open(struct s3_service *service,
@@ -356,6 +358,12 @@ void s3_wipe_frame(const Wire__Request *request, uint8_t *frame, size_t size)
     (void)size;
 }
 
+void s3_call_decline(struct s3_call *call)
+{
+    assert_non_null(call);
+    atomic_fetch_add(&shared->declined, 1);
+}
+
 void s3_call_free(struct s3_call *call)
 {
     enter(call);
@@ -382,6 +390,17 @@ static void put_request(struct buffer *out, const char *key, bool body,
 static void put_end(struct buffer *out)
 {
     put_frame(out, FRAME_END, NULL, 0);
+}
+
+/* On a control connection. */
+static void put_ask(struct buffer *out, uint64_t id, const char *key)
+{
+    Wire__Request request = WIRE__REQUEST__INIT;
+    request.operation = WIRE__OPERATION__GET_OBJECT;
+    request.request_id = bytes_of("0123456789ABCDEF");
+    request.key = bytes_of(key);
+    request.id = id;
+    put_message(out, FRAME_REQUEST, &request);
 }
 
 /* A request with every kind of frame; the answer is `text`. */
@@ -938,6 +957,106 @@ static void test_many_connections(void **state)
         close(fds[i]);
 }
 
+/* --- control connections ---------------------------------------------------*/
+static int greet(void)
+{
+    const int fd = connect_worker();
+    struct buffer out = {0};
+    Wire__Hello hello = WIRE__HELLO__INIT;
+    hello.version = FRAME_VERSION;
+    put_message(&out, FRAME_HELLO, &hello);
+    send_buffer(fd, &out);
+    expect_frame(fd, FRAME_WELCOME);
+    return fd;
+}
+
+static void expect_id(int fd, uint64_t id, bool declined)
+{
+    struct frame frame = receive_frame(fd);
+    assert_int_equal(frame.header.type, FRAME_ANSWER);
+    Wire__Answer *answer =
+        wire__answer__unpack(NULL, frame.header.length, frame.payload);
+    assert_non_null(answer);
+    assert_int_equal(answer->id, id);
+    assert_int_equal(answer->declined, declined);
+    wire__answer__free_unpacked(answer, NULL);
+    free(frame.payload);
+}
+
+/* Neither others nor a worker's keys wait for one that hangs. */
+static void test_ask_that_hangs(void **state)
+{
+    const int fd = greet();
+    struct buffer out = {0};
+    Wire__KeyRequest key = WIRE__KEY_REQUEST__INIT;
+    (void)state;
+    put_ask(&out, 1, "gate");
+    put_ask(&out, 2, "empty");
+    send_buffer(fd, &out);
+    expect_id(fd, 2, false);
+    expect_answer(fd, 200, NULL, 0);
+    key.access_key = bytes_of("nobody's");
+    put_message(&out, FRAME_KEY_REQUEST, &key);
+    send_buffer(fd, &out);
+    expect_frame(fd, FRAME_KEY_REPLY);
+    sem_post(&shared->gate);
+    expect_id(fd, 1, false);
+    expect_answer(fd, 200, NULL, 0);
+    close(fd);
+}
+
+/* Known only when its body is asked for: nothing has left by then. */
+static void test_ask_that_fails(void **state)
+{
+    const int fd = greet();
+    struct buffer out = {0};
+    (void)state;
+    wait_until(atomic_load(&shared->live) == 0);
+    const int logged = atomic_load(&shared->logged);
+    put_ask(&out, 1, "fail");
+    send_buffer(fd, &out);
+    expect_id(fd, 1, true);
+    put_ask(&out, 2, "segments");
+    send_buffer(fd, &out);
+    expect_id(fd, 2, true);
+    assert_int_equal(atomic_load(&shared->live), 0);
+    assert_int_equal(atomic_load(&shared->declined), 2);
+    assert_int_equal(atomic_load(&shared->logged), logged);
+    close(fd);
+}
+
+static void test_ask_outlives_its_worker(void **state)
+{
+    const int fd = greet();
+    struct buffer out = {0};
+    (void)state;
+    put_ask(&out, 1, "gate");
+    put_ask(&out, 2, "gate");
+    send_buffer(fd, &out);
+    wait_until(atomic_load(&shared->live) == 2);
+    close(fd);
+    sem_post(&shared->gate);
+    sem_post(&shared->gate);
+    wait_until(atomic_load(&shared->live) == 0);
+}
+
+static void test_stop_with_an_ask(void **state)
+{
+    const int fd = greet();
+    struct buffer out = {0};
+    (void)state;
+    put_ask(&out, 1, "gate");
+    send_buffer(fd, &out);
+    wait_until(atomic_load(&shared->live) == 1);
+    assert_int_equal(kill(fixture.pid, SIGTERM), 0);
+    expect_frame(fd, FRAME_LEAVE);
+    close(fd);
+    sem_post(&shared->gate);
+    assert_int_equal(fixture_wait(fixture.pid), 0);
+    assert_int_equal(atomic_load(&shared->live), 0);
+    fixture_start(&fixture);
+}
+
 /* --- the end ---------------------------------------------------------------*/
 static void test_graceful_stop(void **state)
 {
@@ -1101,6 +1220,10 @@ int main(void)
         cmocka_unit_test(test_disconnect_during_step),
         cmocka_unit_test(test_back_pressure),
         cmocka_unit_test(test_many_connections),
+        cmocka_unit_test(test_ask_that_hangs),
+        cmocka_unit_test(test_ask_that_fails),
+        cmocka_unit_test(test_ask_outlives_its_worker),
+        cmocka_unit_test(test_stop_with_an_ask),
         cmocka_unit_test(test_graceful_stop),
         cmocka_unit_test(test_stop_is_bounded),
         cmocka_unit_test(test_the_loop_outlives_hanging_steps),

@@ -58,6 +58,25 @@ static Wire__Trace trace_of(struct made *made)
     return trace;
 }
 
+static void test_dropped(void **state)
+{
+    struct requests *requests = requests_new();
+    struct request_live live[2], seen[2];
+    struct made made;
+    const struct log_request line = {.error = ""};
+    (void)state;
+    make(&made, 1, "b");
+    requests_begin(requests, &live[0], &made.request, 1);
+    make(&made, 2, "b");
+    requests_begin(requests, &live[1], &made.request, 1);
+    requests_drop(requests, &live[0]);
+    assert_int_equal(requests_live(requests, seen, 2), 1);
+    assert_string_equal(seen[0].name.key, "key2");
+    assert_int_equal(requests_newest(requests), 0);
+    requests_end(requests, &live[1], &made.request, &line);
+    requests_free(requests);
+}
+
 static void test_live(void **state)
 {
     struct requests *requests = requests_new();
@@ -330,10 +349,15 @@ static void test_long_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_worker_first),    cmocka_unit_test(test_alone),
-        cmocka_unit_test(test_many_buckets),    cmocka_unit_test(test_live),
-        cmocka_unit_test(test_joined),          cmocka_unit_test(test_too_many),
-        cmocka_unit_test(test_bytes_under_way), cmocka_unit_test(test_sums),
+        cmocka_unit_test(test_worker_first),
+        cmocka_unit_test(test_alone),
+        cmocka_unit_test(test_many_buckets),
+        cmocka_unit_test(test_live),
+        cmocka_unit_test(test_joined),
+        cmocka_unit_test(test_too_many),
+        cmocka_unit_test(test_bytes_under_way),
+        cmocka_unit_test(test_sums),
+        cmocka_unit_test(test_dropped),
         cmocka_unit_test(test_long_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
