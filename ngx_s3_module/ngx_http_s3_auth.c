@@ -274,8 +274,7 @@ ngx_http_s3_ask_key(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
 
     metric_count(&ngx_http_s3_counters(r)->keys_asked, 1);
 
-    rc = ngx_http_s3_control_key(slcf->control, r, &ctx->auth,
-                                 slcf->key_timeout, &ctx->waiter);
+    rc = ngx_http_s3_control_key(slcf->control, r, slcf->key_timeout);
 
     return (rc == NGX_OK) ? NGX_AGAIN : rc;
 }

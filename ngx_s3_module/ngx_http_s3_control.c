@@ -13,6 +13,7 @@
 #include "ngx_http_s3_module.h"
 
 
+#define NGX_HTTP_S3_CONTROL_IN         65536  /* bytes read at once */
 #define NGX_HTTP_S3_CONTROL_OUT        65536  /* bytes not yet sent, at most */
 #define NGX_HTTP_S3_CONTROL_DELAY_MAX  5000   /* milliseconds */
 
@@ -22,6 +23,7 @@ static void ngx_http_s3_control_reconnect(ngx_event_t *ev);
 static void ngx_http_s3_control_drop(ngx_http_s3_control_t *control);
 static void ngx_http_s3_control_read_handler(ngx_event_t *ev);
 static void ngx_http_s3_control_write_handler(ngx_event_t *ev);
+static void ngx_http_s3_control_flush_handler(ngx_event_t *ev);
 static ssize_t ngx_http_s3_control_recv(ngx_http_s3_control_t *control,
     u_char *buf, size_t size);
 static void ngx_http_s3_control_take_fd(ngx_http_s3_control_t *control,
@@ -126,6 +128,10 @@ ngx_http_s3_control_start(ngx_cycle_t *cycle, ngx_http_s3_control_t *control)
     control->hot_base = NULL;
     control->hot_fd = -1;
 
+    control->flush.handler = ngx_http_s3_control_flush_handler;
+    control->flush.data = control;
+    control->flush.log = &control->log;
+
     control->reconnect.handler = ngx_http_s3_control_reconnect;
     control->reconnect.data = control;
     control->reconnect.log = &control->log;
@@ -205,6 +211,11 @@ ngx_http_s3_control_hello(ngx_http_s3_control_t *control)
         return NGX_ERROR;
     }
 
+    control->in = ngx_create_temp_buf(control->pool, NGX_HTTP_S3_CONTROL_IN);
+    if (control->in == NULL) {
+        return NGX_ERROR;
+    }
+
     control->out = ngx_create_temp_buf(control->pool,
                                        NGX_HTTP_S3_CONTROL_OUT);
     if (control->out == NULL) {
@@ -254,6 +265,10 @@ ngx_http_s3_control_drop(ngx_http_s3_control_t *control)
     ngx_http_s3_hot_unmap(control);
     ngx_http_s3_control_close_fd(control);
 
+    if (control->flush.posted) {
+        ngx_delete_posted_event(&control->flush);
+    }
+
     c = control->peer.connection;
 
     if (c) {
@@ -265,6 +280,10 @@ ngx_http_s3_control_drop(ngx_http_s3_control_t *control)
     }
 
     if (control->pool) {
+        if (control->in) {
+            ngx_explicit_memzero(control->in->start, NGX_HTTP_S3_CONTROL_IN);
+        }
+
         if (control->out) {
             ngx_explicit_memzero(control->out->start, NGX_HTTP_S3_CONTROL_OUT);
         }
@@ -277,8 +296,14 @@ ngx_http_s3_control_drop(ngx_http_s3_control_t *control)
         ngx_destroy_pool(control->pool);
 
         control->pool = NULL;
+        control->in = NULL;
         control->out = NULL;
+        control->answering = 0;
+        control->answered = NULL;
+        control->declined = 0;
+        control->unasked = 0;
         control->drives = NULL;
+        control->requests = 0;
         control->status = 0;
         control->trace = 0;
         control->reader.message = NULL;
@@ -325,9 +350,9 @@ ngx_http_s3_control_leave(ngx_http_s3_control_t *control)
 static void
 ngx_http_s3_control_read_handler(ngx_event_t *ev)
 {
-    u_char                  buf[4096];
     ssize_t                 n;
     ngx_int_t               rc;
+    ngx_buf_t              *b;
     ngx_connection_t       *c;
     ngx_atomic_uint_t       number;
     ngx_http_s3_control_t  *control;
@@ -341,9 +366,11 @@ ngx_http_s3_control_read_handler(ngx_event_t *ev)
         return;
     }
 
+    b = control->in;
+
     for ( ;; ) {
 
-        n = ngx_http_s3_control_recv(control, buf, sizeof(buf));
+        n = ngx_http_s3_control_recv(control, b->start, b->end - b->start);
 
         if (n == NGX_AGAIN) {
             break;
@@ -356,14 +383,14 @@ ngx_http_s3_control_read_handler(ngx_event_t *ev)
             return;
         }
 
-        rc = ngx_http_s3_control_process(control, buf, buf + n);
-
-        ngx_explicit_memzero(buf, n);
+        rc = ngx_http_s3_control_process(control, b->start, b->start + n);
 
         if (!ngx_http_s3_control_is(control, number)) {
-            /* closed meanwhile */
+            /* closed meanwhile, and its memory with it */
             return;
         }
+
+        ngx_explicit_memzero(b->start, n);
 
         if (rc != NGX_OK) {
             ngx_log_error(NGX_LOG_ERR, c->log, 0,
@@ -483,6 +510,19 @@ ngx_http_s3_control_write_handler(ngx_event_t *ev)
     c = ev->data;
     control = c->data;
 
+    ngx_http_s3_control_flush_handler(&control->flush);
+}
+
+
+/* What one round of events has brought leaves at once. */
+
+static void
+ngx_http_s3_control_flush_handler(ngx_event_t *ev)
+{
+    ngx_http_s3_control_t  *control;
+
+    control = ev->data;
+
     if (ngx_http_s3_control_flush(control) != NGX_OK
         || ngx_http_s3_control_ask_waiting(control) != NGX_OK)
     {
@@ -522,7 +562,9 @@ ngx_http_s3_control_send(ngx_http_s3_control_t *control,
 
     b->last = payload + size;
 
-    return ngx_http_s3_control_flush(control);
+    ngx_post_event(&control->flush, &ngx_posted_events);
+
+    return NGX_OK;
 }
 
 
@@ -552,6 +594,11 @@ ngx_http_s3_control_flush(ngx_http_s3_control_t *control)
     }
 
     if (b->pos == b->last) {
+
+        /* a customer's key may have been in it */
+
+        ngx_explicit_memzero(b->start, b->last - b->start);
+
         b->pos = b->start;
         b->last = b->start;
     }

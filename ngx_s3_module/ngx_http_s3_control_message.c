@@ -22,6 +22,7 @@ ngx_int_t
 ngx_http_s3_control_process(ngx_http_s3_control_t *control, u_char *pos,
     u_char *last)
 {
+    size_t             n;
     ngx_int_t          rc;
     ngx_atomic_uint_t  number;
 
@@ -36,11 +37,39 @@ ngx_http_s3_control_process(ngx_http_s3_control_t *control, u_char *pos,
             return NGX_OK;
         }
 
+        if (rc == NGX_DECLINED) {
+
+            /* bytes of DATA */
+
+            n = ngx_min((size_t) (last - pos), control->reader.data_left);
+
+            if (ngx_http_s3_answer_data(control, pos, n) != NGX_OK) {
+                return NGX_ERROR;
+            }
+
+            pos += n;
+            control->reader.data_left -= n;
+
+            continue;
+        }
+
         if (rc != NGX_OK) {
             return NGX_ERROR;
         }
 
         switch (control->reader.header.type) {
+
+        case FRAME_ANSWER:
+            rc = ngx_http_s3_answer_begin(control);
+            break;
+
+        case FRAME_REPLY:
+            rc = ngx_http_s3_answer_reply(control);
+            break;
+
+        case FRAME_END:
+            rc = ngx_http_s3_answer_end(control);
+            break;
 
         case FRAME_WELCOME:
             rc = ngx_http_s3_control_welcome(control);
@@ -90,6 +119,7 @@ ngx_http_s3_control_welcome(ngx_http_s3_control_t *control)
     if (welcome->version == FRAME_VERSION) {
         rc = ngx_http_s3_control_set_drives(control, welcome);
         control->status = welcome->status;
+        control->requests = welcome->requests;
     }
 
     if (rc == NGX_OK && welcome->hot == HOT_VERSION && control->hot_fd != -1

@@ -14,13 +14,8 @@
 #define NGX_HTTP_S3_CONTROL_WAITERS  4096
 
 
-static ngx_http_s3_waiter_t *ngx_http_s3_control_find(
-    ngx_http_s3_control_t *control, uint64_t id);
-static void ngx_http_s3_control_answer(ngx_http_s3_waiter_t *waiter,
-    void *answer);
 static ngx_http_s3_waiter_t *ngx_http_s3_control_waiter(
-    ngx_http_s3_control_t *control, ngx_http_request_t *r,
-    ngx_http_s3_ready_pt ready);
+    ngx_http_s3_control_t *control, ngx_http_request_t *r);
 static ngx_int_t ngx_http_s3_control_ask(ngx_http_s3_waiter_t *waiter);
 static ngx_int_t ngx_http_s3_control_ask_key(ngx_http_s3_waiter_t *waiter);
 static ngx_int_t ngx_http_s3_control_ask_status(ngx_http_s3_waiter_t *waiter);
@@ -32,54 +27,46 @@ static void ngx_http_s3_control_remove(ngx_http_s3_waiter_t *waiter);
 static void ngx_http_s3_control_rest(ngx_http_s3_control_t *control);
 
 
-/*
- * Asks for a key.  On NGX_OK ngx_http_s3_key_ready() is called later, or the
- * request ends before.  NGX_DECLINED: s3d cannot be asked.
- */
+/* Asks for the key of a request; ngx_http_s3_key_ready() is told. */
 
 ngx_int_t
 ngx_http_s3_control_key(ngx_http_s3_control_t *control,
-    ngx_http_request_t *r, s3_sigv4_t *auth, ngx_msec_t timeout,
-    ngx_http_s3_waiter_t **result)
+    ngx_http_request_t *r, ngx_msec_t timeout)
 {
-    ngx_http_s3_waiter_t  *waiter;
-
-    if (ngx_http_s3_control_connect(control) != NGX_OK
-        || control->nwaiters >= NGX_HTTP_S3_CONTROL_WAITERS)
-    {
-        return NGX_DECLINED;
-    }
-
-    waiter = ngx_http_s3_control_waiter(control, r, ngx_http_s3_key_ready);
-    if (waiter == NULL) {
-        return NGX_ERROR;
-    }
-
-    waiter->auth = auth;
-
-    /* a lost connection is noticed by the read handler, not here */
-
-    if (ngx_http_s3_control_ask(waiter) == NGX_ERROR) {
-        return NGX_DECLINED;
-    }
-
-    ngx_http_s3_control_wait(waiter, timeout);
-
-    *result = waiter;
-
-    return NGX_OK;
+    return ngx_http_s3_control_question(control, r,
+                                        ngx_http_s3_control_ask_key,
+                                        ngx_http_s3_key_ready, timeout);
 }
 
 
-/*
- * Asks for s3d's metrics.  On NGX_OK ngx_http_s3_status_ready() is called
- * later, or the request ends before.  NGX_DECLINED: s3d cannot be asked.
- */
+/* Asks for s3d's metrics; ngx_http_s3_status_ready() is told. */
 
 ngx_int_t
 ngx_http_s3_control_status(ngx_http_s3_control_t *control,
     ngx_http_request_t *r, ngx_msec_t timeout)
 {
+    if (control->drives && !control->status) {
+        /* WELCOME is there, of an s3d that would not know the question */
+        return NGX_DECLINED;
+    }
+
+    return ngx_http_s3_control_question(control, r,
+                                        ngx_http_s3_control_ask_status,
+                                        ngx_http_s3_status_ready, timeout);
+}
+
+
+/*
+ * On NGX_OK ready() is called later, or the request ends before.
+ * NGX_DECLINED: s3d cannot be asked here.
+ */
+
+ngx_int_t
+ngx_http_s3_control_question(ngx_http_s3_control_t *control,
+    ngx_http_request_t *r, ngx_http_s3_ask_pt ask,
+    ngx_http_s3_ready_pt ready, ngx_msec_t timeout)
+{
+    ngx_int_t              rc;
     ngx_http_s3_waiter_t  *waiter;
 
     if (ngx_http_s3_control_connect(control) != NGX_OK
@@ -88,17 +75,19 @@ ngx_http_s3_control_status(ngx_http_s3_control_t *control,
         return NGX_DECLINED;
     }
 
-    if (control->drives && !control->status) {
-        /* WELCOME is there, of an s3d that would not know the question */
-        return NGX_DECLINED;
-    }
-
-    waiter = ngx_http_s3_control_waiter(control, r, ngx_http_s3_status_ready);
+    waiter = ngx_http_s3_control_waiter(control, r);
     if (waiter == NULL) {
         return NGX_ERROR;
     }
 
-    if (ngx_http_s3_control_ask(waiter) == NGX_ERROR) {
+    waiter->ask = ask;
+    waiter->ready = ready;
+
+    /* a lost connection is noticed by the read handler, not here */
+
+    rc = ngx_http_s3_control_ask(waiter);
+
+    if (rc != NGX_OK && rc != NGX_AGAIN) {
         return NGX_DECLINED;
     }
 
@@ -115,8 +104,11 @@ ngx_http_s3_control_ask(ngx_http_s3_waiter_t *waiter)
 {
     ngx_int_t  rc;
 
-    rc = waiter->auth ? ngx_http_s3_control_ask_key(waiter)
-                      : ngx_http_s3_control_ask_status(waiter);
+    /* what has come of an answer on another connection is of no use */
+
+    ngx_memzero(&waiter->answer, sizeof(ngx_http_s3_answer_t));
+
+    rc = waiter->ask(waiter);
 
     if (rc == NGX_OK) {
         waiter->asked = waiter->control->peer.connection->number;
@@ -159,10 +151,12 @@ ngx_http_s3_control_ask_waiting(ngx_http_s3_control_t *control)
 static ngx_int_t
 ngx_http_s3_control_ask_key(ngx_http_s3_waiter_t *waiter)
 {
-    s3_sigv4_t        *auth;
-    Wire__KeyRequest   request;
+    s3_sigv4_t         *auth;
+    Wire__KeyRequest    request;
+    ngx_http_s3_ctx_t  *ctx;
 
-    auth = waiter->auth;
+    ctx = ngx_http_get_module_ctx(waiter->request, ngx_http_s3_module);
+    auth = &ctx->auth;
 
     wire__key_request__init(&request);
 
@@ -197,7 +191,7 @@ ngx_http_s3_control_ask_status(ngx_http_s3_waiter_t *waiter)
 
 static ngx_http_s3_waiter_t *
 ngx_http_s3_control_waiter(ngx_http_s3_control_t *control,
-    ngx_http_request_t *r, ngx_http_s3_ready_pt ready)
+    ngx_http_request_t *r)
 {
     ngx_http_cleanup_t    *cln;
     ngx_http_s3_waiter_t  *waiter;
@@ -214,7 +208,6 @@ ngx_http_s3_control_waiter(ngx_http_s3_control_t *control,
 
     waiter->request = r;
     waiter->control = control;
-    waiter->ready = ready;
     waiter->id = ++control->last_id;
 
     waiter->timer.handler = ngx_http_s3_control_timeout;
@@ -276,7 +269,6 @@ ngx_http_s3_control_key_reply(ngx_http_s3_control_t *control)
 
     if (waiter) {
         ngx_http_s3_control_answer(waiter, &key);
-        ngx_http_s3_control_rest(control);
     }
 
     ngx_explicit_memzero(&key, sizeof(ngx_http_s3_key_t));
@@ -301,7 +293,6 @@ ngx_http_s3_control_status_reply(ngx_http_s3_control_t *control)
 
     if (waiter) {
         ngx_http_s3_control_answer(waiter, reply->metrics);
-        ngx_http_s3_control_rest(control);
     }
 
     wire__status_reply__free_unpacked(reply, NULL);
@@ -312,7 +303,7 @@ ngx_http_s3_control_status_reply(ngx_http_s3_control_t *control)
 
 /* NULL: it has gone: its client left, or it waited too long. */
 
-static ngx_http_s3_waiter_t *
+ngx_http_s3_waiter_t *
 ngx_http_s3_control_find(ngx_http_s3_control_t *control, uint64_t id)
 {
     ngx_queue_t           *q;
@@ -333,18 +324,20 @@ ngx_http_s3_control_find(ngx_http_s3_control_t *control, uint64_t id)
 }
 
 
-static void
+/* The request may be gone afterwards, and the connection too. */
+
+void
 ngx_http_s3_control_answer(ngx_http_s3_waiter_t *waiter, void *answer)
 {
-    ngx_http_request_t    *r;
-    ngx_http_s3_ready_pt   ready;
+    ngx_http_s3_control_t  *control;
 
-    r = waiter->request;
-    ready = waiter->ready;
+    control = waiter->control;
 
     ngx_http_s3_control_remove(waiter);
 
-    ready(r, answer);
+    waiter->ready(waiter, answer);
+
+    ngx_http_s3_control_rest(control);
 }
 
 
@@ -378,17 +371,12 @@ ngx_http_s3_control_disappoint(ngx_http_s3_control_t *control)
 static void
 ngx_http_s3_control_timeout(ngx_event_t *ev)
 {
-    ngx_http_s3_waiter_t   *waiter;
-    ngx_http_s3_control_t  *control;
-
-    waiter = ev->data;
-    control = waiter->control;
+    ngx_http_s3_waiter_t *waiter = ev->data;
 
     ngx_log_error(NGX_LOG_ERR, ev->log, NGX_ETIMEDOUT,
                   "s3d did not answer on its control connection");
 
     ngx_http_s3_control_answer(waiter, NULL);
-    ngx_http_s3_control_rest(control);
 }
 
 
@@ -411,6 +399,10 @@ ngx_http_s3_control_remove(ngx_http_s3_waiter_t *waiter)
 
     waiter->queued = 0;
     waiter->control->nwaiters--;
+
+    if (waiter->control->answered == waiter) {
+        waiter->control->answered = NULL;
+    }
 
     if (waiter->timer.timer_set) {
         ngx_del_timer(&waiter->timer);

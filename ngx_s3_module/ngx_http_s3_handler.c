@@ -131,15 +131,17 @@ ngx_http_s3_authenticate(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
 /* The key that a request waited for; NULL if it could not be had. */
 
 void
-ngx_http_s3_key_ready(ngx_http_request_t *r, void *answer)
+ngx_http_s3_key_ready(ngx_http_s3_waiter_t *waiter, void *answer)
 {
     ngx_http_s3_key_t *key = answer;
 
     ngx_int_t                 rc;
     ngx_connection_t         *c;
+    ngx_http_request_t       *r;
     ngx_http_s3_ctx_t        *ctx;
     ngx_http_s3_main_conf_t  *smcf;
 
+    r = waiter->request;
     c = r->connection;
     ctx = ngx_http_get_module_ctx(r, ngx_http_s3_module);
 
@@ -148,7 +150,6 @@ ngx_http_s3_key_ready(ngx_http_request_t *r, void *answer)
     ngx_log_debug1(NGX_LOG_DEBUG_HTTP, c->log, 0,
                    "s3 key ready: %d", key ? (int) key->found : -1);
 
-    ctx->waiter = NULL;
     r->read_event_handler = ngx_http_block_reading;
 
     if (key) {
@@ -279,25 +280,32 @@ ngx_http_s3_execute(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
 
     rc = ngx_http_s3_check_hoisted(ctx);
 
-    if (rc != NGX_OK) {
-        return rc;
+    if (rc == NGX_OK && ctx->route.has_body) {
+        rc = ngx_http_s3_body_length(r, ctx);
     }
+
+    return (rc == NGX_OK) ? ngx_http_s3_serve(r, ctx) : rc;
+}
+
+
+/* In the cheapest way that there is. */
+
+ngx_int_t
+ngx_http_s3_serve(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
+{
+    ngx_int_t  rc;
 
     rc = ngx_http_s3_hot_send(r, ctx);
 
-    if (rc != NGX_DECLINED) {
-        return rc;
+    if (rc == NGX_DECLINED) {
+        rc = ngx_http_s3_ask(r, ctx);
     }
 
-    if (ctx->route.has_body) {
-        rc = ngx_http_s3_body_length(r, ctx);
-
-        if (rc != NGX_OK) {
-            return rc;
-        }
+    if (rc == NGX_DECLINED) {
+        rc = ngx_http_s3_upstream_start(r, ctx);
     }
 
-    return ngx_http_s3_upstream_start(r, ctx);
+    return rc;
 }
 
 

@@ -10,6 +10,8 @@
  *   ngx_http_s3_control.c    a worker's control connection to s3d
  *   ngx_http_s3_control_message.c  what s3d says on it
  *   ngx_http_s3_control_wait.c  questions on it, and who waits for answers
+ *   ngx_http_s3_control_answer.c  the frames of an answer to a small read
+ *   ngx_http_s3_ask.c        small reads, which are asked on it
  *   ngx_http_s3_frame.c      frames out of a stream of bytes
  *   ngx_http_s3_request.c    the REQUEST frame
  *   ngx_http_s3_request_headers.c  what of arguments and headers is in it
@@ -25,6 +27,7 @@
  *   ngx_http_s3_hot.c        answers without s3d, from shared memory
  *   ngx_http_s3_hot_select.c what of an object is asked for there
  *   ngx_http_s3_hot_reply.c  how such an answer is sent
+ *   ngx_http_s3_out.c        headers of what came without upstream
  *   ngx_http_s3_send.c       a body that is in memory
  *   ngx_http_s3_error.c      S3's error document
  *   ngx_http_s3_variables.c  $s3_request_id and others
@@ -159,18 +162,38 @@ typedef struct {
 } ngx_http_s3_console_file_t;
 
 
-/* What s3d answers: ngx_http_s3_key_t or Wire__Metrics; NULL: nothing. */
+/*
+ * What s3d answers: ngx_http_s3_key_t, Wire__Metrics, or ngx_http_s3_answer_t;
+ * NULL: nothing.
+ */
 
-typedef void (*ngx_http_s3_ready_pt)(ngx_http_request_t *r, void *answer);
+typedef void (*ngx_http_s3_ready_pt)(ngx_http_s3_waiter_t *waiter,
+    void *answer);
+
+
+/* NGX_OK: it is on its way; NGX_AGAIN: there is no room yet. */
+
+typedef ngx_int_t (*ngx_http_s3_ask_pt)(ngx_http_s3_waiter_t *waiter);
+
+
+/* Of a small read, as far as it has come. */
+
+typedef struct {
+    Wire__Reply                   *reply;     /* in the request's pool */
+    u_char                        *body;
+    u_char                        *last;
+    u_char                        *end;       /* of what REPLY has said */
+} ngx_http_s3_answer_t;
 
 
 struct ngx_http_s3_waiter_s {
     ngx_queue_t                    queue;
-    ngx_event_t                    timer;
+    ngx_event_t                    timer;     /* timedout: no answer came */
     ngx_http_request_t            *request;
     ngx_http_s3_control_t         *control;
+    ngx_http_s3_ask_pt             ask;
     ngx_http_s3_ready_pt           ready;
-    s3_sigv4_t                    *auth;      /* NULL: of s3d's metrics */
+    ngx_http_s3_answer_t           answer;
     uint64_t                       id;
     ngx_atomic_uint_t              asked;     /* on which connection */
     unsigned                       queued:1;
@@ -186,7 +209,9 @@ struct ngx_http_s3_control_s {
     ngx_peer_connection_t          peer;
     ngx_pool_t                    *pool;      /* of the connection */
     ngx_http_s3_reader_t           reader;
+    ngx_buf_t                     *in;
     ngx_buf_t                     *out;
+    ngx_event_t                    flush;     /* posted: what is in out */
     ngx_event_t                    reconnect;
     ngx_msec_t                     delay;
 
@@ -194,7 +219,13 @@ struct ngx_http_s3_control_s {
     ngx_uint_t                     nwaiters;
     uint64_t                       last_id;
 
+    ngx_http_s3_waiter_t          *answered;  /* NULL: it has gone */
+    ngx_uint_t                     answering; /* from ANSWER to END */
+    ngx_uint_t                     declined;  /* reads, by how often lately */
+    ngx_uint_t                     unasked;   /* reads still to pass by */
+
     ngx_array_t                   *drives;    /* ngx_http_s3_drive_t */
+    ngx_uint_t                     requests;  /* unsigned  requests:1; */
     ngx_uint_t                     status;    /* unsigned  status:1; */
     ngx_uint_t                     trace;     /* unsigned  trace:1; */
     ngx_uint_t                     left;      /* LEAVE, no WELCOME since */
@@ -223,8 +254,6 @@ typedef struct {
     s3_error_t                     error;
     ngx_str_t                      allow;     /* MethodNotAllowed */
     ngx_str_t                      refusal;   /* its document, for s3d */
-
-    ngx_http_s3_waiter_t          *waiter;
 
     /* when, for the counters; microseconds, 0: it has not come to that */
 
@@ -337,12 +366,13 @@ ngx_int_t ngx_http_s3_website_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_s3_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_s3_authenticate(ngx_http_request_t *r,
     ngx_http_s3_ctx_t *ctx);
+ngx_int_t ngx_http_s3_serve(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx);
 ngx_int_t ngx_http_s3_answer(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
     ngx_int_t rc);
 ngx_int_t ngx_http_s3_result(ngx_http_request_t *r, ngx_int_t rc);
 ngx_http_s3_ctx_t *ngx_http_s3_get_ctx(ngx_http_request_t *r);
 ngx_http_s3_ctx_t *ngx_http_s3_find_ctx(ngx_http_request_t *r);
-void ngx_http_s3_key_ready(ngx_http_request_t *r, void *answer);
+void ngx_http_s3_key_ready(ngx_http_s3_waiter_t *waiter, void *answer);
 
 /* ngx_http_s3_auth.c */
 
@@ -422,14 +452,31 @@ ngx_str_t *ngx_http_s3_control_drive(ngx_http_s3_control_t *control,
 /* ngx_http_s3_control_wait.c */
 
 ngx_int_t ngx_http_s3_control_key(ngx_http_s3_control_t *control,
-    ngx_http_request_t *r, s3_sigv4_t *auth, ngx_msec_t timeout,
-    ngx_http_s3_waiter_t **waiter);
+    ngx_http_request_t *r, ngx_msec_t timeout);
 ngx_int_t ngx_http_s3_control_status(ngx_http_s3_control_t *control,
     ngx_http_request_t *r, ngx_msec_t timeout);
+ngx_int_t ngx_http_s3_control_question(ngx_http_s3_control_t *control,
+    ngx_http_request_t *r, ngx_http_s3_ask_pt ask,
+    ngx_http_s3_ready_pt ready, ngx_msec_t timeout);
+ngx_http_s3_waiter_t *ngx_http_s3_control_find(
+    ngx_http_s3_control_t *control, uint64_t id);
+void ngx_http_s3_control_answer(ngx_http_s3_waiter_t *waiter, void *answer);
 ngx_int_t ngx_http_s3_control_ask_waiting(ngx_http_s3_control_t *control);
 void ngx_http_s3_control_disappoint(ngx_http_s3_control_t *control);
 ngx_int_t ngx_http_s3_control_key_reply(ngx_http_s3_control_t *control);
 ngx_int_t ngx_http_s3_control_status_reply(ngx_http_s3_control_t *control);
+
+/* ngx_http_s3_control_answer.c */
+
+ngx_int_t ngx_http_s3_answer_begin(ngx_http_s3_control_t *control);
+ngx_int_t ngx_http_s3_answer_reply(ngx_http_s3_control_t *control);
+ngx_int_t ngx_http_s3_answer_data(ngx_http_s3_control_t *control,
+    u_char *pos, size_t len);
+ngx_int_t ngx_http_s3_answer_end(ngx_http_s3_control_t *control);
+
+/* ngx_http_s3_ask.c */
+
+ngx_int_t ngx_http_s3_ask(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx);
 
 /* ngx_http_s3_frame.c */
 
@@ -439,6 +486,8 @@ ngx_int_t ngx_http_s3_read_frame(ngx_http_s3_reader_t *reader,
 /* ngx_http_s3_request.c */
 
 ngx_int_t ngx_http_s3_create_request(ngx_http_request_t *r);
+ngx_int_t ngx_http_s3_request_message(ngx_http_request_t *r,
+    ngx_http_s3_ctx_t *ctx, Wire__Request *request, Wire__Refusal *refusal);
 
 /* ngx_http_s3_request_headers.c */
 
@@ -465,11 +514,24 @@ ngx_int_t ngx_http_s3_send_control(ngx_http_request_t *r,
 
 ngx_int_t ngx_http_s3_upstream_start(ngx_http_request_t *r,
     ngx_http_s3_ctx_t *ctx);
+void ngx_http_s3_find_code(ngx_http_s3_ctx_t *ctx, u_char *pos,
+    u_char *last);
 
 /* ngx_http_s3_reply.c */
 
 ngx_int_t ngx_http_s3_reply(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx);
+Wire__Reply *ngx_http_s3_reply_unpack(ngx_http_request_t *r, u_char *message,
+    size_t len);
+ngx_int_t ngx_http_s3_check_header(ngx_http_request_t *r,
+    Wire__Field *field);
 ngx_int_t ngx_http_s3_continue(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx);
+
+/* ngx_http_s3_out.c */
+
+ngx_int_t ngx_http_s3_out_content_type(ngx_http_request_t *r,
+    ngx_http_s3_ctx_t *ctx, ngx_str_t *value);
+ngx_int_t ngx_http_s3_out_header(ngx_http_request_t *r, ngx_str_t *name,
+    ngx_str_t *value);
 
 /* ngx_http_s3_send.c */
 
@@ -509,7 +571,7 @@ uint64_t ngx_http_s3_now(void);
 /* ngx_http_s3_status.c */
 
 char *ngx_http_s3_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-void ngx_http_s3_status_ready(ngx_http_request_t *r, void *answer);
+void ngx_http_s3_status_ready(ngx_http_s3_waiter_t *waiter, void *answer);
 
 /* ngx_http_s3_console.c */
 

@@ -15,8 +15,6 @@ static ngx_int_t ngx_http_s3_reply_headers(ngx_http_request_t *r,
     Wire__Reply *reply);
 static ngx_int_t ngx_http_s3_reply_header(ngx_http_request_t *r,
     Wire__Field *field);
-static ngx_int_t ngx_http_s3_check_header(ngx_http_request_t *r,
-    Wire__Field *field);
 static ngx_int_t ngx_http_s3_content_type(ngx_http_request_t *r,
     Wire__Field *field);
 static ngx_int_t ngx_http_s3_push_header(ngx_http_request_t *r,
@@ -61,25 +59,13 @@ ngx_http_s3_reply(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
 {
     ngx_int_t             rc;
     Wire__Reply          *reply;
-    ProtobufCAllocator    allocator;
     ngx_http_upstream_t  *u;
 
     u = r->upstream;
 
-    allocator.alloc = ngx_http_s3_reply_alloc;
-    allocator.free = ngx_http_s3_reply_free;
-    allocator.allocator_data = r->pool;
-
-    reply = wire__reply__unpack(&allocator, ctx->reader.header.length,
-                                ctx->reader.message);
-
-    if (reply == NULL || reply->status < 200 || reply->status > 599
-        || (reply->has_content_length
-            && reply->content_length > NGX_MAX_OFF_T_VALUE))
-    {
-        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                      "s3d sent an invalid reply");
-
+    reply = ngx_http_s3_reply_unpack(r, ctx->reader.message,
+                                     ctx->reader.header.length);
+    if (reply == NULL) {
         return NGX_HTTP_UPSTREAM_INVALID_HEADER;
     }
 
@@ -124,7 +110,33 @@ ngx_http_s3_reply(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
 }
 
 
-/* A reply has some twenty small parts, which go with the request. */
+/* Its parts go with the request.  NULL: it is none. */
+
+Wire__Reply *
+ngx_http_s3_reply_unpack(ngx_http_request_t *r, u_char *message, size_t len)
+{
+    Wire__Reply         *reply;
+    ProtobufCAllocator   allocator;
+
+    allocator.alloc = ngx_http_s3_reply_alloc;
+    allocator.free = ngx_http_s3_reply_free;
+    allocator.allocator_data = r->pool;
+
+    reply = wire__reply__unpack(&allocator, len, message);
+
+    if (reply == NULL || reply->status < 200 || reply->status > 599
+        || (reply->has_content_length
+            && reply->content_length > NGX_MAX_OFF_T_VALUE))
+    {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "s3d sent an invalid reply");
+        return NULL;
+    }
+
+    return reply;
+}
+
+
 
 static void *
 ngx_http_s3_reply_alloc(void *pool, size_t size)
@@ -217,7 +229,7 @@ ngx_http_s3_reply_header(ngx_http_request_t *r, Wire__Field *field)
 
 /* Stored once by somebody, sent to others: never a second header. */
 
-static ngx_int_t
+ngx_int_t
 ngx_http_s3_check_header(ngx_http_request_t *r, Wire__Field *field)
 {
     size_t  i;

@@ -28,45 +28,60 @@ static ngx_int_t ngx_http_s3_request_body(ngx_http_request_t *r,
 ngx_int_t
 ngx_http_s3_create_request(ngx_http_request_t *r)
 {
-    Wire__Request            request;
-    Wire__Refusal            refusal;
-    ngx_http_s3_ctx_t       *ctx;
-    ngx_http_s3_loc_conf_t  *slcf;
+    Wire__Request       request;
+    Wire__Refusal       refusal;
+    ngx_http_s3_ctx_t  *ctx;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_s3_module);
-    slcf = ngx_http_get_module_loc_conf(r, ngx_http_s3_module);
 
-    wire__request__init(&request);
-
-    request.operation = ctx->route.operation;
-    ngx_http_s3_set(request.bucket, ctx->route.bucket);
-    ngx_http_s3_set(request.key, ctx->route.key);
-
-    ngx_http_s3_set(request.access_key, ctx->auth.access_key);
-    request.key_generation = ctx->key_generation;
-    ngx_http_s3_set(request.session_token, ctx->auth.session_token);
-
-    request.file = ctx->file;
-
-    request.segments = slcf->segments && slcf->control->drives != NULL;
-    request.verify = slcf->verify;
-    request.end_ahead = 1;
-    request.hot = slcf->hot && slcf->control->hot_base != NULL;
-
-    ngx_http_s3_request_environment(r, ctx, &request);
-
-    if (ctx->refusal.len) {
-        ngx_http_s3_request_refusal(ctx, &request, &refusal);
-    }
-
-    if (ngx_http_s3_request_args(r, ctx, &request) != NGX_OK
-        || ngx_http_s3_request_headers(r, ctx, &request) != NGX_OK
-        || ngx_http_s3_request_payload(r, ctx, &request) != NGX_OK)
-    {
+    if (ngx_http_s3_request_message(r, ctx, &request, &refusal) != NGX_OK) {
         return NGX_ERROR;
     }
 
     return ngx_http_s3_request_bufs(r, ctx, &request);
+}
+
+
+/* All of the message; the refusal is part of it, if there is one. */
+
+ngx_int_t
+ngx_http_s3_request_message(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
+    Wire__Request *request, Wire__Refusal *refusal)
+{
+    ngx_http_s3_loc_conf_t  *slcf;
+
+    slcf = ngx_http_get_module_loc_conf(r, ngx_http_s3_module);
+
+    wire__request__init(request);
+
+    request->operation = ctx->route.operation;
+    ngx_http_s3_set(request->bucket, ctx->route.bucket);
+    ngx_http_s3_set(request->key, ctx->route.key);
+
+    ngx_http_s3_set(request->access_key, ctx->auth.access_key);
+    request->key_generation = ctx->key_generation;
+    ngx_http_s3_set(request->session_token, ctx->auth.session_token);
+
+    request->file = ctx->file;
+
+    request->segments = slcf->segments && slcf->control->drives != NULL;
+    request->verify = slcf->verify;
+    request->end_ahead = 1;
+    request->hot = slcf->hot && slcf->control->hot_base != NULL;
+
+    ngx_http_s3_request_environment(r, ctx, request);
+
+    if (ctx->refusal.len) {
+        ngx_http_s3_request_refusal(ctx, request, refusal);
+    }
+
+    if (ngx_http_s3_request_args(r, ctx, request) != NGX_OK
+        || ngx_http_s3_request_headers(r, ctx, request) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_s3_request_payload(r, ctx, request);
 }
 
 

@@ -48,7 +48,6 @@ static ngx_http_s3_static_header_t  ngx_http_s3_static_names[] = {
 ngx_int_t
 ngx_http_s3_static_handler(ngx_http_request_t *r)
 {
-    ngx_int_t           rc;
     ngx_http_s3_ctx_t  *ctx;
 
     if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))
@@ -68,13 +67,7 @@ ngx_http_s3_static_handler(ngx_http_request_t *r)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    rc = ngx_http_s3_hot_send(r, ctx);
-
-    if (rc == NGX_DECLINED) {
-        rc = ngx_http_s3_upstream_start(r, ctx);
-    }
-
-    return ngx_http_s3_result(r, rc);
+    return ngx_http_s3_result(r, ngx_http_s3_serve(r, ctx));
 }
 
 

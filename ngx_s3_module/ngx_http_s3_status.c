@@ -69,10 +69,12 @@ ngx_http_s3_status_handler(ngx_http_request_t *r)
 /* What s3d has answered; NULL: nothing, or not in time. */
 
 void
-ngx_http_s3_status_ready(ngx_http_request_t *r, void *answer)
+ngx_http_s3_status_ready(ngx_http_s3_waiter_t *waiter, void *answer)
 {
-    ngx_connection_t  *c;
+    ngx_connection_t    *c;
+    ngx_http_request_t  *r;
 
+    r = waiter->request;
     c = r->connection;
 
     ngx_http_set_log_request(c->log, r);

@@ -24,8 +24,6 @@ static ngx_int_t ngx_http_s3_filter_end(ngx_http_request_t *r,
     ngx_http_s3_ctx_t *ctx, ngx_uint_t more);
 static ngx_int_t ngx_http_s3_body_bytes(ngx_http_request_t *r,
     ngx_http_s3_ctx_t *ctx, uint64_t len);
-static void ngx_http_s3_find_code(ngx_http_s3_ctx_t *ctx, u_char *pos,
-    u_char *last);
 static void ngx_http_s3_abort_request(ngx_http_request_t *r);
 static void ngx_http_s3_finalize_request(ngx_http_request_t *r,
     ngx_int_t rc);
@@ -544,7 +542,7 @@ ngx_http_s3_body_bytes(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
 
 /* $s3_error_code of an error document by s3d */
 
-static void
+void
 ngx_http_s3_find_code(ngx_http_s3_ctx_t *ctx, u_char *pos, u_char *last)
 {
     u_char  *p, *end;

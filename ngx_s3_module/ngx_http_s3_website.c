@@ -50,13 +50,7 @@ ngx_http_s3_website_handler(ngx_http_request_t *r)
                    ctx->route.bucket.len, ctx->route.bucket.data,
                    ctx->route.key.len, ctx->route.key.data);
 
-    rc = ngx_http_s3_hot_send(r, ctx);
-
-    if (rc == NGX_DECLINED) {
-        rc = ngx_http_s3_upstream_start(r, ctx);
-    }
-
-    return ngx_http_s3_result(r, rc);
+    return ngx_http_s3_result(r, ngx_http_s3_serve(r, ctx));
 }
 
 

@@ -10,15 +10,9 @@ use warnings;
 use FindBin;
 use IO::Socket::UNIX;
 use lib "$FindBin::Bin/lib";
-use Test::Frames qw(bytes frame message number read_frame);
+use Test::Frames qw(:worker);
 use Test::More;
 use Test::S3;
-
-my ($HELLO, $WELCOME, $KEY_REQUEST, $KEY_REPLY) = 1 .. 4;
-my ($REQUEST, $DATA, $CHUNK, $TRAILERS, $END) = 10 .. 14;
-my ($CONTINUE, $REPLY, $SEGMENTS, $ACK, $NACK) = 20 .. 24;
-my $LEAVE = 40;
-my ($BODY_NONE, $BODY_DATA, $BODY_SEGMENTS) = 0 .. 2;
 
 my $secret = 'secret';
 # Only what is asked for below /slow comes too late.
@@ -34,21 +28,6 @@ my $dir = $t->dir();
 my $file = join '', map { pack 'N', $_ } 1 .. 500_000;    # 2,000,000 bytes
 
 # --- the played s3d -----------------------------------------------------------
-
-sub reply {
-    my ($status, $body, $length, @headers) = @_;
-    my $out = number(1, $status);
-    $out .= bytes(2, bytes(1, $_->[0]) . bytes(2, $_->[1])) for @headers;
-    $out .= number(3, 1) . number(4, $length) if defined $length;
-    return frame($REPLY, $out . number(5, $body));
-}
-
-sub segments {
-    return frame($SEGMENTS, join '', map {
-        bytes(1, number(1, $_->[0]) . number(2, $_->[1]) . number(3, $_->[2])
-            . number(4, $_->[3]))
-    } @_);
-}
 
 sub serve_control {
     my ($s) = @_;

@@ -8,9 +8,18 @@ use warnings;
 
 use Exporter 'import';
 
-our @EXPORT_OK = qw(bytes frame message number read_frame);
+our ($HELLO, $WELCOME, $KEY_REQUEST, $KEY_REPLY, $ANSWER) = (1 .. 4, 9);
+our ($REQUEST, $DATA, $CHUNK, $TRAILERS, $END) = 10 .. 14;
+our ($CONTINUE, $REPLY, $SEGMENTS, $ACK, $NACK) = 20 .. 24;
+our $LEAVE = 40;
+our ($BODY_NONE, $BODY_DATA, $BODY_SEGMENTS) = 0 .. 2;    # of a REPLY
 
-my $DATA = 11;
+our %EXPORT_TAGS = (worker => [ qw($HELLO $WELCOME $KEY_REQUEST $KEY_REPLY
+    $ANSWER $REQUEST $DATA $CHUNK $TRAILERS $END $CONTINUE $REPLY $SEGMENTS $ACK
+    $NACK $LEAVE $BODY_NONE $BODY_DATA $BODY_SEGMENTS
+    bytes frame message number read_frame reply segments) ]);
+our @EXPORT_OK = (qw(bytes frame message number read_frame),
+    @{ $EXPORT_TAGS{worker} });
 
 # --- frames -------------------------------------------------------------------
 
@@ -88,6 +97,21 @@ sub message {
         $fields{ $tag >> 3 } = $value;
     }
     return \%fields;
+}
+
+sub reply {
+    my ($status, $body, $length, @headers) = @_;
+    my $out = number(1, $status);
+    $out .= bytes(2, bytes(1, $_->[0]) . bytes(2, $_->[1])) for @headers;
+    $out .= number(3, 1) . number(4, $length) if defined $length;
+    return frame($REPLY, $out . number(5, $body));
+}
+
+sub segments {
+    return frame($SEGMENTS, join '', map {
+        bytes(1, number(1, $_->[0]) . number(2, $_->[1]) . number(3, $_->[2])
+            . number(4, $_->[3]))
+    } @_);
 }
 
 1;

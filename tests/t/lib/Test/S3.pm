@@ -40,6 +40,7 @@ sub new {
     my $self = bless {
         dir => tempdir('s3d-test-XXXXXX', TMPDIR => 1),
         drives => $options{drives} || 6,
+        workers => $options{workers} || 2,
         removed => {},                          # numbers of drives
         location => $options{location} || '',   # more lines of location /
         server => $options{server} || '',       # more lines of the server
@@ -121,7 +122,7 @@ sub nginx_conf {
 $load
 daemon $self->{daemon};
 user root;
-worker_processes 2;
+worker_processes $self->{workers};
 pid $dir/nginx.pid;
 error_log $dir/error.log info;
 events { worker_connections 512; }
