@@ -124,6 +124,8 @@ ngx_http_s3_control_start(ngx_cycle_t *cycle, ngx_http_s3_control_t *control)
     control->log.handler = NULL;
     control->log.data = NULL;
 
+    ngx_http_s3_extents_init(control);
+
     control->delay = NGX_HTTP_S3_CONTROL_DELAY;
     control->hot_base = NULL;
     control->hot_fd = -1;
@@ -264,6 +266,7 @@ ngx_http_s3_control_drop(ngx_http_s3_control_t *control)
 
     ngx_http_s3_hot_unmap(control);
     ngx_http_s3_control_close_fd(control);
+    ngx_http_s3_extents_forget(control);
 
     if (control->flush.posted) {
         ngx_delete_posted_event(&control->flush);

@@ -189,6 +189,8 @@ ngx_http_s3_control_set_drives(ngx_http_s3_control_t *control,
 
     control->drives = drives;
 
+    ngx_http_s3_extents_forget(control);
+
     ngx_log_debug1(NGX_LOG_DEBUG_HTTP, &control->log, 0,
                    "s3 control welcome, drives: %ui", drives->nelts);
 

@@ -23,6 +23,7 @@
  *   ngx_http_s3_upstream.c   s3d's reply, with nginx's upstream
  *   ngx_http_s3_reply.c      the REPLY frame
  *   ngx_http_s3_segments.c   parts of extents as file buffers
+ *   ngx_http_s3_extents.c    extents that a worker has open
  *   ngx_http_s3_limit.c      limit_rate
  *   ngx_http_s3_hot.c        answers without s3d, from shared memory
  *   ngx_http_s3_hot_select.c what of an object is asked for there
@@ -70,6 +71,7 @@
 #define NGX_HTTP_S3_QUERY_MAX       (64 * 1024)
 #define NGX_HTTP_S3_BODY_BUFFER     (128 * 1024)
 #define NGX_HTTP_S3_CODE_MAX        48    /* bytes of an error code */
+#define NGX_HTTP_S3_EXTENTS_BUCKETS  64
 #define NGX_HTTP_S3_CODINGS         3     /* of precompressed objects */
 
 #define NGX_HTTP_S3_AUTOINDEX_OFF   0
@@ -84,6 +86,7 @@
 typedef struct ngx_http_s3_control_s  ngx_http_s3_control_t;
 typedef struct ngx_http_s3_waiter_s   ngx_http_s3_waiter_t;
 typedef struct ngx_http_s3_file_s     ngx_http_s3_file_t;
+typedef struct ngx_http_s3_extents_s  ngx_http_s3_extents_t;
 
 
 typedef struct {
@@ -200,6 +203,34 @@ struct ngx_http_s3_waiter_s {
 };
 
 
+/* An extent that is open, and its requests. */
+
+typedef struct {
+    ngx_queue_t                    bucket;    /* if it is kept */
+    ngx_queue_t                    unused;    /* if it is, and has no users */
+    ngx_http_s3_extents_t         *extents;
+    ngx_msec_t                     last;      /* when its last user left */
+    ngx_uint_t                     users;
+    ngx_fd_t                       fd;
+    off_t                          size;      /* as last seen */
+    uint64_t                       device;
+    uint64_t                       inode;
+    uint64_t                       id;
+    uint32_t                       drive;
+    unsigned                       kept:1;    /* is found by others */
+} ngx_http_s3_extent_t;
+
+
+struct ngx_http_s3_extents_s {
+    ngx_queue_t                    buckets[NGX_HTTP_S3_EXTENTS_BUCKETS];
+    ngx_queue_t                    unused;    /* the oldest first */
+    ngx_uint_t                     count;     /* that are kept */
+    ngx_uint_t                     max;
+    ngx_event_t                    timer;
+    ngx_log_t                     *log;
+};
+
+
 struct ngx_http_s3_control_s {
     ngx_http_upstream_srv_conf_t  *upstream;
     ngx_http_s3_main_conf_t       *main_conf;
@@ -225,6 +256,7 @@ struct ngx_http_s3_control_s {
     ngx_uint_t                     unasked;   /* reads still to pass by */
 
     ngx_array_t                   *drives;    /* ngx_http_s3_drive_t */
+    ngx_http_s3_extents_t          extents;
     ngx_uint_t                     requests;  /* unsigned  requests:1; */
     ngx_uint_t                     status;    /* unsigned  status:1; */
     ngx_uint_t                     trace;     /* unsigned  trace:1; */
@@ -536,6 +568,18 @@ ngx_int_t ngx_http_s3_out_header(ngx_http_request_t *r, ngx_str_t *name,
 /* ngx_http_s3_send.c */
 
 ngx_int_t ngx_http_s3_send(ngx_http_request_t *r, u_char *body, size_t len);
+
+/* ngx_http_s3_extents.c */
+
+void ngx_http_s3_extents_init(ngx_http_s3_control_t *control);
+void ngx_http_s3_extents_forget(ngx_http_s3_control_t *control);
+ngx_http_s3_extent_t *ngx_http_s3_extent_get(ngx_http_s3_control_t *control,
+    Wire__Segment *segment, ngx_log_t *log);
+void ngx_http_s3_extent_put(ngx_http_s3_extent_t *extent);
+ngx_uint_t ngx_http_s3_extent_is(ngx_http_s3_extent_t *extent,
+    Wire__Segment *segment);
+ngx_int_t ngx_http_s3_extent_look(ngx_http_s3_extent_t *extent,
+    ngx_log_t *log);
 
 /* ngx_http_s3_segments.c */
 

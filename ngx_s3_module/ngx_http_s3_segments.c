@@ -1,8 +1,7 @@
 
 /*
- * Parts of extents as file buffers.  A sealed byte never changes, and the
- * name of an extent is never used again: an open descriptor stays good even
- * after s3d has unlinked the file.
+ * Parts of extents as file buffers.  A sealed byte never changes, and an open
+ * descriptor stays good even after s3d has unlinked the file.
  */
 
 
@@ -11,16 +10,13 @@
 
 #define NGX_HTTP_S3_FILES_MAX     64   /* open at once for a request, but for
                                           those that one window needs */
-#define NGX_HTTP_S3_EXTENT_PATH   sizeof("/extents/00/0000000000000000")
 
 
 struct ngx_http_s3_file_s {
-    ngx_http_s3_file_t  *next;
-    ngx_file_t           file;
-    off_t                size;
-    uint64_t             extent;
-    uint32_t             drive;
-    unsigned             used:1;
+    ngx_http_s3_file_t    *next;
+    ngx_file_t             file;
+    ngx_http_s3_extent_t  *extent;    /* NULL: none */
+    unsigned               used:1;
 };
 
 
@@ -30,8 +26,6 @@ static ngx_http_s3_file_t *ngx_http_s3_open_file(ngx_http_request_t *r,
     ngx_http_s3_ctx_t *ctx, Wire__Segment *segment);
 static ngx_http_s3_file_t *ngx_http_s3_free_file(ngx_http_request_t *r,
     ngx_http_s3_ctx_t *ctx);
-static ngx_int_t ngx_http_s3_file_size(ngx_http_request_t *r,
-    ngx_http_s3_file_t *file);
 static void ngx_http_s3_close_unused(ngx_http_request_t *r,
     ngx_http_s3_ctx_t *ctx);
 static void ngx_http_s3_mark_used(ngx_http_s3_ctx_t *ctx, ngx_chain_t *cl);
@@ -112,7 +106,8 @@ static ngx_http_s3_file_t *
 ngx_http_s3_open(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
     Wire__Segment *segment)
 {
-    ngx_http_s3_file_t  *file;
+    ngx_http_s3_file_t    *file;
+    ngx_http_s3_extent_t  *extent;
 
     if (segment->length == 0
         || segment->offset > NGX_MAX_OFF_T_VALUE
@@ -122,10 +117,12 @@ ngx_http_s3_open(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
     }
 
     for (file = ctx->files; file; file = file->next) {
+        extent = file->extent;
 
-        if (file->file.fd != NGX_INVALID_FILE
-            && file->extent == segment->extent
-            && file->drive == segment->drive)
+        if (extent
+            && extent->id == segment->extent
+            && extent->drive == segment->drive
+            && ngx_http_s3_extent_is(extent, segment))
         {
             break;
         }
@@ -138,12 +135,14 @@ ngx_http_s3_open(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
         }
     }
 
-    if ((uint64_t) file->size < segment->offset + segment->length) {
+    extent = file->extent;
+
+    if ((uint64_t) extent->size < segment->offset + segment->length) {
 
         /* an extent that is still written to has grown */
 
-        if (ngx_http_s3_file_size(r, file) != NGX_OK
-            || (uint64_t) file->size < segment->offset + segment->length)
+        if (ngx_http_s3_extent_look(extent, r->connection->log) != NGX_OK
+            || (uint64_t) extent->size < segment->offset + segment->length)
         {
             ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
                           "extent %016xL of drive %uD is too short",
@@ -160,47 +159,27 @@ static ngx_http_s3_file_t *
 ngx_http_s3_open_file(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
     Wire__Segment *segment)
 {
-    u_char                   path[NGX_MAX_PATH + NGX_HTTP_S3_EXTENT_PATH];
-    ngx_str_t               *directory;
     ngx_http_s3_file_t      *file;
     ngx_http_s3_loc_conf_t  *slcf;
 
     slcf = ngx_http_get_module_loc_conf(r, ngx_http_s3_module);
-
-    directory = ngx_http_s3_control_drive(slcf->control, segment->drive);
-
-    if (directory == NULL || directory->len > NGX_MAX_PATH) {
-        return NULL;
-    }
 
     file = ngx_http_s3_free_file(r, ctx);
     if (file == NULL) {
         return NULL;
     }
 
-    ngx_sprintf(path, "%V/extents/%02xi/%016xL%Z", directory,
-                (ngx_int_t) (segment->extent & 0xff), segment->extent);
-
-    file->file.fd = ngx_open_file(path, NGX_FILE_RDONLY|NGX_FILE_NONBLOCK,
-                                  NGX_FILE_OPEN, 0);
-
-    if (file->file.fd == NGX_INVALID_FILE) {
-        ngx_log_error(NGX_LOG_NOTICE, r->connection->log, ngx_errno,
-                      ngx_open_file_n " \"%s\" failed, "
-                      "s3d is asked for the bytes", path);
+    file->extent = ngx_http_s3_extent_get(slcf->control, segment,
+                                          r->connection->log);
+    if (file->extent == NULL) {
         return NULL;
     }
 
+    file->file.fd = file->extent->fd;
     file->file.log = r->connection->log;
     ngx_str_set(&file->file.name, "extent");
-    file->size = 0;
-    file->extent = segment->extent;
-    file->drive = segment->drive;
 
     ctx->nfiles++;
-
-    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
-                   "s3 open \"%s\": %d", path, file->file.fd);
 
     return file;
 }
@@ -215,7 +194,7 @@ ngx_http_s3_free_file(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
     ngx_http_s3_file_t  *file;
 
     for (file = ctx->files; file; file = file->next) {
-        if (file->file.fd == NGX_INVALID_FILE) {
+        if (file->extent == NULL) {
             return file;
         }
     }
@@ -224,8 +203,6 @@ ngx_http_s3_free_file(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
     if (file == NULL) {
         return NULL;
     }
-
-    file->file.fd = NGX_INVALID_FILE;
 
     if (ctx->files == NULL) {
         cln = ngx_pool_cleanup_add(r->pool, 0);
@@ -241,27 +218,6 @@ ngx_http_s3_free_file(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
     ctx->files = file;
 
     return file;
-}
-
-
-static ngx_int_t
-ngx_http_s3_file_size(ngx_http_request_t *r, ngx_http_s3_file_t *file)
-{
-    ngx_file_info_t  fi;
-
-    if (ngx_fd_info(file->file.fd, &fi) == NGX_FILE_ERROR) {
-        ngx_log_error(NGX_LOG_ERR, r->connection->log, ngx_errno,
-                      ngx_fd_info_n " of an extent failed");
-        return NGX_ERROR;
-    }
-
-    if (!ngx_is_file(&fi)) {
-        return NGX_ERROR;
-    }
-
-    file->size = ngx_file_size(&fi);
-
-    return NGX_OK;
 }
 
 
@@ -281,16 +237,12 @@ ngx_http_s3_close_unused(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
 
     for (file = ctx->files; file; file = file->next) {
 
-        if (file->used || file->file.fd == NGX_INVALID_FILE) {
+        if (file->used || file->extent == NULL) {
             continue;
         }
 
-        if (ngx_close_file(file->file.fd) == NGX_FILE_ERROR) {
-            ngx_log_error(NGX_LOG_ALERT, r->connection->log, ngx_errno,
-                          ngx_close_file_n " of an extent failed");
-        }
-
-        file->file.fd = NGX_INVALID_FILE;
+        ngx_http_s3_extent_put(file->extent);
+        file->extent = NULL;
         ctx->nfiles--;
     }
 }
@@ -324,16 +276,11 @@ ngx_http_s3_close_files(void *data)
 
     for (file = ctx->files; file; file = file->next) {
 
-        if (file->file.fd == NGX_INVALID_FILE) {
+        if (file->extent == NULL) {
             continue;
         }
 
-        if (ngx_close_file(file->file.fd) == NGX_FILE_ERROR) {
-            ngx_log_error(NGX_LOG_ALERT, ctx->request->connection->log,
-                          ngx_errno,
-                          ngx_close_file_n " of an extent failed");
-        }
-
-        file->file.fd = NGX_INVALID_FILE;
+        ngx_http_s3_extent_put(file->extent);
+        file->extent = NULL;
     }
 }

@@ -122,12 +122,13 @@ int blob_read(struct blob_store *store, const Layout__Layout *layout,
 struct blob_segment {
     unsigned drive;
     uint64_t extent, offset, length; /* bytes, length > 0 */
+    struct io_node file;             /* that was checked; zeros: none was */
 };
 
 /*
  * Names where the bytes [offset, offset+size) are, in order, for a reader
  * that sends them itself; with `verify` each touched block is read and
- * checked first, in the file that is at the extent's path. Returns the number
+ * checked first, in the file that is at the extent's path and is named. Returns the number
  * of segments, which cover *covered bytes from offset (less than size if max
  * was reached or a bad shard was met); 0 segments mean: use blob_read() for at
  * least the next unit. Never fails for a readable blob.

@@ -96,7 +96,8 @@ int chunk_check_path(struct chunk *chunk, unsigned shard)
 
     if (!(chunk->at_path & 1u << shard)) {
         error = drive != NULL
-                    ? drive_check_path(drive, locator->extent, chunk->wait_us)
+                    ? drive_check_path(drive, locator->extent, chunk->wait_us,
+                                       &chunk->nodes[shard])
                     : -ENODEV;
     }
     if (error != 0) {

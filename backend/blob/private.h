@@ -191,6 +191,7 @@ struct chunk {
     uint32_t late;     /* those of them that took too long */
     uint32_t reported; /* shards told to on_damage */
     uint32_t at_path;  /* shards whose file is the one at its path */
+    struct io_node nodes[ERASURE_SHARDS_MAX]; /* of those: which file */
     struct table *tables[ERASURE_SHARDS_MAX];
     struct view *views; /* of all shards, to be read by; NULL: as usual */
 };

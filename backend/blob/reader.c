@@ -168,7 +168,12 @@ static uint64_t sendable(struct chunk *chunk, unsigned source,
     if (chunk_check_path(chunk, source) != 0) {
         return 0;
     }
-    return good_prefix(chunk, source, run->offset, run->length);
+    uint64_t length = good_prefix(chunk, source, run->offset, run->length);
+
+    return drive_reads_from(drive, chunk->message->shards[source]->extent,
+                            &chunk->nodes[source])
+               ? length
+               : 0; /* another file is there, and perhaps was read */
 }
 
 /* Fills one segment with the beginning of the run. Returns its length, 0 if
@@ -191,6 +196,9 @@ static uint64_t segment_of_run(struct chunk *chunk, const struct run *run,
                 .offset = locator->offset + run->offset,
                 .length = length,
             };
+            if (verify) {
+                segment->file = chunk->nodes[source];
+            }
             return length;
         }
     }

@@ -107,12 +107,14 @@ static struct cached_file *take(struct file_cache *cache, uint64_t extent)
 }
 
 static struct cached_file *insert(struct drive *drive, uint64_t extent,
-                                  struct io_file *opened)
+                                  struct io_file *opened,
+                                  const struct io_node *node)
 {
     struct file_cache *cache = &drive->cache;
     struct cached_file *file = xcalloc(1, sizeof(*file));
     file->extent = extent;
     file->file = opened;
+    file->node = *node;
     file->users = 1;
     struct cached_file **bucket = bucket_of(cache, extent);
     file->chain = *bucket;
@@ -137,6 +139,7 @@ int file_cache_get(struct drive *drive, uint64_t extent, unsigned flags,
     char path[DRIVE_PATH_SIZE];
     drive_extent_path(drive, extent, path);
     struct io_file *opened;
+    struct io_node node;
     int r = io_open(drive->io, path, IO_READ | flags, &opened);
     if (r == -ENOENT) {
         r = extent_gone(drive, extent);
@@ -144,10 +147,15 @@ int file_cache_get(struct drive *drive, uint64_t extent, unsigned flags,
     if (r != 0) {
         return r;
     }
+    r = io_node(opened, &node);
+    if (r != 0) {
+        drive_close_file(drive, opened);
+        return r;
+    }
     pthread_mutex_lock(&cache->mutex);
     *file = take(cache, extent);
     if (*file == NULL) {
-        *file = insert(drive, extent, opened);
+        *file = insert(drive, extent, opened, &node);
         opened = NULL;
     }
     pthread_mutex_unlock(&cache->mutex);
@@ -156,6 +164,17 @@ int file_cache_get(struct drive *drive, uint64_t extent, unsigned flags,
         file_cache_forget(drive, *file); /* or it would keep the space */
     }
     return 0;
+}
+
+bool file_cache_has(struct drive *drive, uint64_t extent,
+                    const struct io_node *node)
+{
+    struct file_cache *cache = &drive->cache;
+    pthread_mutex_lock(&cache->mutex);
+    const struct cached_file *file = find(cache, extent);
+    bool has = file != NULL && io_node_same(&file->node, node);
+    pthread_mutex_unlock(&cache->mutex);
+    return has;
 }
 
 void file_cache_put(struct drive *drive, struct cached_file *file)

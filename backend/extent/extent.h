@@ -224,9 +224,14 @@ int drive_read_direct(struct drive *drive, uint64_t extent, uint64_t offset,
 
 /* For a caller that has checked what drive_read() gave and has another
  * process open the extent by its path: 0 if that is the file which is read
- * here. -ENOENT if it is another one or gone: drive_read() will open it
- * again. `wait_us`: as of drive_read_within(). */
-int drive_check_path(struct drive *drive, uint64_t extent, uint64_t wait_us);
+ * here, and which one it is. -ENOENT if it is another one or gone:
+ * drive_read() will open it again. `wait_us`: as of drive_read_within(). */
+int drive_check_path(struct drive *drive, uint64_t extent, uint64_t wait_us,
+                     struct io_node *node);
+/* Whether that is still the file which is read here: what was read between the
+ * two calls is its. Asks nobody. */
+bool drive_reads_from(struct drive *drive, uint64_t extent,
+                      const struct io_node *node);
 
 /*
  * Group commit: makes everything written to `extent` before the call durable.

@@ -173,6 +173,7 @@ void drive_close_file(struct drive *drive, struct io_file *file);
 struct cached_file {
     uint64_t extent;
     struct io_file *file;
+    struct io_node node; /* which file that is */
     unsigned users;
     bool forgotten;            /* no longer found: closed by its last user */
     struct cached_file *chain; /* of its bucket */
@@ -190,6 +191,9 @@ void file_cache_destroy(struct file_cache *cache); /* nothing may be in use */
 int file_cache_get(struct drive *drive, uint64_t extent, unsigned flags,
                    struct cached_file **file);
 void file_cache_put(struct drive *drive, struct cached_file *file);
+/* Whether that is the file which file_cache_get() gives. */
+bool file_cache_has(struct drive *drive, uint64_t extent,
+                    const struct io_node *node);
 /* The next file_cache_get() opens the extent again. To be put all the same. */
 void file_cache_forget(struct drive *drive, struct cached_file *file);
 /* The same for whoever does not hold it, if it is there. */

@@ -493,7 +493,8 @@ int drive_read_direct(struct drive *drive, uint64_t extent, uint64_t offset,
 }
 
 /* `flags`: IO_NOW or 0. */
-static int check_path(struct drive *drive, uint64_t extent, unsigned flags)
+static int check_path(struct drive *drive, uint64_t extent, unsigned flags,
+                      struct io_node *node)
 {
     struct cached_file *file;
     int r = file_cache_get(drive, extent, flags, &file);
@@ -502,8 +503,13 @@ static int check_path(struct drive *drive, uint64_t extent, unsigned flags)
     }
     char path[DRIVE_PATH_SIZE];
     drive_extent_path(drive, extent, path);
-    r = flags == IO_NOW ? io_is_at_now(file->file, path)
-                        : io_is_at(file->file, path);
+    *node = file->node;
+    struct io_node there;
+    r = flags == IO_NOW ? io_node_at_now(drive->io, path, &there)
+                        : io_node_at(drive->io, path, &there);
+    if (r == 0 && !io_node_same(&there, node)) {
+        r = -ENOENT;
+    }
     if (r == -ENOENT) {
         r = extent_gone(drive, extent);
         file_cache_forget(drive, file);
@@ -520,20 +526,22 @@ struct check_job {
     struct lane_job base;
     struct drive *drive;
     uint64_t extent;
+    struct io_node node;
 };
 
 static int run_check(struct lane_job *base)
 {
     struct check_job *job = (struct check_job *)base;
-    return check_path(job->drive, job->extent, 0);
+    return check_path(job->drive, job->extent, 0, &job->node);
 }
 
-int drive_check_path(struct drive *drive, uint64_t extent, uint64_t wait_us)
+int drive_check_path(struct drive *drive, uint64_t extent, uint64_t wait_us,
+                     struct io_node *node)
 {
     if (!drive_readable(drive)) {
         return -ENODEV;
     }
-    int r = check_path(drive, extent, IO_NOW);
+    int r = check_path(drive, extent, IO_NOW, node);
     if (r != -EAGAIN) {
         return r;
     }
@@ -544,7 +552,14 @@ int drive_check_path(struct drive *drive, uint64_t extent, uint64_t wait_us)
     r = lane_ask(&drive->reads, &job->base, wait_us);
     if (r == 0) {
         r = job->base.result;
+        *node = job->node;
         free(job);
     }
     return r;
+}
+
+bool drive_reads_from(struct drive *drive, uint64_t extent,
+                      const struct io_node *node)
+{
+    return file_cache_has(drive, extent, node);
 }

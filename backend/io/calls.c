@@ -73,29 +73,19 @@ int io_node_at(struct io *io, const char *path, struct io_node *node)
     return io->operations->node_at(io, path, 0, node);
 }
 
-/* What is open is in memory: only the name may have to be waited for. */
-static int is_at(struct io_file *file, const char *path, unsigned flags)
+int io_node_at_now(struct io *io, const char *path, struct io_node *node)
 {
-    struct io_node open, there;
-    int r = file->io->operations->node_at(file->io, path, flags, &there);
-    if (r == 0) {
-        r = io_node(file, &open);
-    }
-    if (r == 0 &&
-        (open.device != there.device || open.number != there.number)) {
-        r = -ENOENT;
-    }
-    return r;
+    return io->operations->node_at(io, path, IO_NOW, node);
 }
 
 int io_is_at(struct io_file *file, const char *path)
 {
-    return is_at(file, path, 0);
-}
-
-int io_is_at_now(struct io_file *file, const char *path)
-{
-    return is_at(file, path, IO_NOW);
+    struct io_node open, there;
+    int r = io_node_at(file->io, path, &there);
+    if (r == 0) {
+        r = io_node(file, &open);
+    }
+    return r == 0 && !io_node_same(&open, &there) ? -ENOENT : r;
 }
 
 int io_mkdir(struct io *io, const char *path)

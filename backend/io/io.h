@@ -117,9 +117,15 @@ int io_fdatasync(struct io_file *file);
 int io_size(struct io_file *file, uint64_t *size);
 int io_node(struct io_file *file, struct io_node *node);
 int io_node_at(struct io *io, const char *path, struct io_node *node);
+int io_node_at_now(struct io *io, const char *path,
+                   struct io_node *node); /* or -EAGAIN */
+static inline bool io_node_same(const struct io_node *a,
+                                const struct io_node *b)
+{
+    return a->device == b->device && a->number == b->number;
+}
 /* 0 if `file` is what `path` names; -ENOENT if that is another file or none. */
 int io_is_at(struct io_file *file, const char *path);
-int io_is_at_now(struct io_file *file, const char *path); /* or -EAGAIN */
 int io_mkdir(struct io *io, const char *path);
 int io_mkdir_owned(struct io *io, const char *path);
 int io_rename(struct io *io, const char *from, const char *to);

@@ -105,6 +105,8 @@ static void name(struct s3_source *source, const struct blob_segment *segments,
         segment->extent = segments[i].extent;
         segment->offset = segments[i].offset;
         segment->length = segments[i].length;
+        segment->device = segments[i].file.device;
+        segment->inode = segments[i].file.number;
     }
     wire__segments__init(&source->message);
     source->message.n_segments = count;

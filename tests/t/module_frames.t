@@ -8,7 +8,6 @@ use strict;
 use warnings;
 
 use FindBin;
-use IO::Socket::UNIX;
 use lib "$FindBin::Bin/lib";
 use Test::Frames qw(:worker);
 use Test::More;
@@ -37,8 +36,7 @@ sub serve_control {
         read_frame($s);
         return;
     }
-    syswrite $s, frame($WELCOME, number(1, 1)
-        . bytes(2, number(1, 0) . bytes(2, "$dir/fake")));
+    syswrite $s, welcome("$dir/fake");
     while (my ($type, $payload) = read_frame($s)) {
         my $m = message($payload);
         return if $m->{2} eq 'AKCUT';
@@ -53,11 +51,7 @@ sub serve_control {
             syswrite $s, frame($LEAVE);
             next;
         }
-        my $known = $m->{2} ne 'AKNONE';
-        syswrite $s, frame($KEY_REPLY, number(1, $m->{1})
-            . number(2, $known ? 1 : 0)
-            . ($known ? bytes(3, Test::S3::signing_key($secret, $m->{3}, $m->{4}))
-                . number(4, 7) : ''));
+        syswrite $s, key_reply($m, $m->{2} eq 'AKNONE' ? undef : $secret);
     }
 }
 
@@ -228,25 +222,7 @@ for my $name ('01/0000000000000001', '01/0000000000000101') {
     mkdir "$dir/fake/extents/01";
     $t->write_file("fake/extents/$name", $file);
 }
-my $listener = IO::Socket::UNIX->new(Local => "$dir/s3d.sock", Listen => 100)
-    or die "s3d.sock: $!";
-my $pid = fork() // die;
-if ($pid == 0) {
-    $SIG{TERM} = sub { POSIX::_exit(0) };
-    $SIG{CHLD} = 'IGNORE';
-    while (1) {
-        my $s = $listener->accept() or next;
-        if (fork() == 0) {
-            my ($type, $payload) = read_frame($s);
-            if (defined $type) {
-                $type == $HELLO ? serve_control($s) : serve_requests($s, $payload);
-            }
-            POSIX::_exit(0);
-        }
-        close $s;
-    }
-}
-$t->{pids}{s3d} = $pid;
+Test::Frames::play($t, \&serve_control, \&serve_requests);
 @$t{qw(access_key secret_key)} = ('AKGOOD', $secret);
 $t->start_nginx();
 

@@ -56,6 +56,17 @@ my $status = reclaim();
 is($status->{bytes_removed}, 0, 'nothing is to be reclaimed');
 ok($status->{counted}, 'live bytes are known');
 
+# What workers keep open of them, and whether it was unlinked.
+sub kept {
+    my ($like) = @_;
+    return grep { $_ && m{/extents/} && $_ =~ $like }
+        map { readlink } map { glob "/proc/$_/fd/*" } $t->workers();
+}
+$t->wait_for('workers keep extents open', sub {
+    $t->get('/bucket/before');
+    return kept(qr/./);
+});
+
 # --- 200 MB come and go; a slow reader has one of them, another one stays
 my $slow_body = pattern(2, 50 * $MIB);
 is($t->put('/bucket/slow', body => $slow_body)->{status}, 200, 'slow');
@@ -103,6 +114,7 @@ is($t->delete('/bucket/moved')->{status}, 204, 'moved is deleted');
 $status = reclaim();
 is($status->{blobs_freed}, 22, 'all are freed');
 cmp_ok(stored(), '<', 100 * $MIB, 'all space has come back');
+$t->wait_for('workers let go', sub { !kept(qr/ \(deleted\)$/) });
 cmp_ok($status->{bytes} - $status->{live_bytes}, '<', 100 * $MIB,
     'as the status says');
 

@@ -184,6 +184,10 @@ static void check_segments(struct fixture *fixture,
                                     bytes, segments[i].length),
                          0);
         assert_memory_equal(bytes, data + offset + at, segments[i].length);
+        assert_int_equal(drive_reads_from(fixture->drives[segments[i].drive],
+                                          segments[i].extent,
+                                          &segments[i].file),
+                         verify);
         at += segments[i].length;
         free(bytes);
     }

@@ -104,13 +104,14 @@ static void assert_silent_and_back(struct fixture *fixture)
     struct drive *drive = fixture->drive;
     struct drive_condition condition;
     struct extent_place place;
+    struct io_node node;
 
     drive_describe(drive, &condition);
     assert_int_equal(condition.state, DRIVE_FAILED);
     assert_true(condition.silent);
     assert_non_null(strstr(condition.reason, "does not answer"));
     assert_int_equal(read_within(fixture, 0), -ETIMEDOUT);
-    assert_int_equal(drive_check_path(drive, fixture->place.extent, 0),
+    assert_int_equal(drive_check_path(drive, fixture->place.extent, 0, &node),
                      -ETIMEDOUT);
     assert_int_equal(drive_reserve(drive, 2, 0, 5, 0, &place), -ENODEV);
     assert_false(drive_look(drive));
@@ -132,6 +133,7 @@ static void assert_silent_and_back(struct fixture *fixture)
 static void a_read_that_hangs_is_left_behind(void **state)
 {
     struct fixture fixture;
+    struct io_node node;
 
     (void)state;
     fixture_begin(&fixture, 0);
@@ -143,7 +145,8 @@ static void a_read_that_hangs_is_left_behind(void **state)
     assert_true(drive_slow(fixture.drive));
     assert_int_equal(read_within(&fixture, UINT64_MAX / 2), -ETIMEDOUT);
     assert_int_equal(
-        drive_check_path(fixture.drive, fixture.place.extent, UINT64_MAX / 2),
+        drive_check_path(fixture.drive, fixture.place.extent, UINT64_MAX / 2,
+                         &node),
         -ETIMEDOUT);
     assert_int_equal(fixture.drive->reads.count, threads);
     assert_int_equal(drive_state(fixture.drive), DRIVE_OK);

@@ -7,6 +7,8 @@ use strict;
 use warnings;
 
 use Exporter 'import';
+use IO::Socket::UNIX;
+use POSIX ();
 
 our ($HELLO, $WELCOME, $KEY_REQUEST, $KEY_REPLY, $ANSWER) = (1 .. 4, 9);
 our ($REQUEST, $DATA, $CHUNK, $TRAILERS, $END) = 10 .. 14;
@@ -17,7 +19,7 @@ our ($BODY_NONE, $BODY_DATA, $BODY_SEGMENTS) = 0 .. 2;    # of a REPLY
 our %EXPORT_TAGS = (worker => [ qw($HELLO $WELCOME $KEY_REQUEST $KEY_REPLY
     $ANSWER $REQUEST $DATA $CHUNK $TRAILERS $END $CONTINUE $REPLY $SEGMENTS $ACK
     $NACK $LEAVE $BODY_NONE $BODY_DATA $BODY_SEGMENTS
-    bytes frame message number read_frame reply segments) ]);
+    bytes frame key_reply message number read_frame reply segments welcome) ]);
 our @EXPORT_OK = (qw(bytes frame message number read_frame),
     @{ $EXPORT_TAGS{worker} });
 
@@ -107,11 +109,60 @@ sub reply {
     return frame($REPLY, $out . number(5, $body));
 }
 
+# Each: drive, extent, offset, length; and device and inode, if they were
+# checked.
 sub segments {
     return frame($SEGMENTS, join '', map {
-        bytes(1, number(1, $_->[0]) . number(2, $_->[1]) . number(3, $_->[2])
-            . number(4, $_->[3]))
+        my $segment = $_;
+        bytes(1, join '', map { number($_ + 1, $segment->[$_]) } 0 .. $#$segment)
     } @_);
+}
+
+# One drive, number 0.
+sub welcome {
+    my ($directory) = @_;
+    return frame($WELCOME, number(1, 1)
+        . bytes(2, number(1, 0) . bytes(2, $directory)));
+}
+
+# To a KEY_REQUEST's message.
+sub key_reply {
+    my ($asked, $secret) = @_;
+    return frame($KEY_REPLY, number(1, $asked->{1})
+        . number(2, defined $secret ? 1 : 0)
+        . (defined $secret
+            ? bytes(3, Test::S3::signing_key($secret, $asked->{3}, $asked->{4}))
+                . number(4, 7) : ''));
+}
+
+# --- a played s3d -----------------------------------------------------------------
+
+# In place of s3d: a process for each connection, which calls $control with it
+# or, if it is no control connection, $requests with it and the payload of its
+# first frame.
+sub play {
+    my ($t, $control, $requests) = @_;
+    my $path = $t->dir() . '/s3d.sock';
+    my $listener = IO::Socket::UNIX->new(Local => $path, Listen => 100)
+        or die "$path: $!";
+    my $pid = fork() // die;
+    if ($pid == 0) {
+        $SIG{TERM} = sub { POSIX::_exit(0) };
+        $SIG{CHLD} = 'IGNORE';
+        while (1) {
+            my $s = $listener->accept() or next;
+            if (fork() == 0) {
+                my ($type, $payload) = read_frame($s);
+                if (defined $type) {
+                    $type == $HELLO ? $control->($s) : $requests->($s, $payload);
+                }
+                POSIX::_exit(0);
+            }
+            close $s;
+        }
+    }
+    $t->{pids}{s3d} = $pid;
+    return;
 }
 
 1;

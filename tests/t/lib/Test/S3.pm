@@ -45,6 +45,7 @@ sub new {
         location => $options{location} || '',   # more lines of location /
         server => $options{server} || '',       # more lines of the server
         http => $options{http} || '',
+        main => $options{main} || '',           # and outside of http
         listen => $options{listen} || '',       # "ssl http2": parameters
         s3d => $options{s3d} || '',             # more lines of s3d.conf
         daemon => $options{daemon} || 'off',    # 'on' for binary upgrade
@@ -125,6 +126,7 @@ user root;
 worker_processes $self->{workers};
 pid $dir/nginx.pid;
 error_log $dir/error.log info;
+$self->{main}
 events { worker_connections 512; }
 http {
     access_log $dir/access.log;
