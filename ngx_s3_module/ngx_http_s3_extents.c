@@ -107,33 +107,38 @@ ngx_http_s3_extent_t *
 ngx_http_s3_extent_get(ngx_http_s3_control_t *control, Wire__Segment *segment,
     ngx_log_t *log)
 {
-    ngx_http_s3_extent_t   *extent;
+    ngx_http_s3_extent_t   *extent, *kept;
     ngx_http_s3_extents_t  *extents;
-
-    extents = &control->extents;
 
     if (segment->inode == 0) {
         return ngx_http_s3_extent_open(control, segment, log);
     }
 
-    extent = ngx_http_s3_extent_find(extents, segment);
+    extents = &control->extents;
 
-    if (extent && ngx_http_s3_extent_is(extent, segment)) {
+    kept = ngx_http_s3_extent_find(extents, segment);
 
-        if (extent->users++ == 0) {
-            ngx_queue_remove(&extent->unused);
+    if (kept && ngx_http_s3_extent_is(kept, segment)) {
+
+        if (kept->users++ == 0) {
+            ngx_queue_remove(&kept->unused);
         }
 
-        return extent;
-    }
-
-    if (extent) {
-        ngx_http_s3_extent_forget(extent);
+        return kept;
     }
 
     extent = ngx_http_s3_extent_open(control, segment, log);
 
     if (extent) {
+
+        /* opening has perhaps closed it */
+
+        kept = ngx_http_s3_extent_find(extents, segment);
+
+        if (kept) {
+            ngx_http_s3_extent_forget(kept);
+        }
+
         ngx_http_s3_extent_keep(extents, extent, segment);
     }
 

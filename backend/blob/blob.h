@@ -125,16 +125,26 @@ struct blob_segment {
     struct io_node file;             /* that was checked; zeros: none was */
 };
 
+/* Of the bytes that segments name: */
+enum blob_verify {
+    BLOB_VERIFY_NOTHING,
+    /* Each touched block is read and checked first, in the file that is at the
+     * extent's path. */
+    BLOB_VERIFY_PATH,
+    /* The same, for a reader who sends them from `file` or not at all: it was
+     * at the path within the last second. */
+    BLOB_VERIFY_FILE,
+};
+
 /*
  * Names where the bytes [offset, offset+size) are, in order, for a reader
- * that sends them itself; with `verify` each touched block is read and
- * checked first, in the file that is at the extent's path and is named. Returns the number
- * of segments, which cover *covered bytes from offset (less than size if max
- * was reached or a bad shard was met); 0 segments mean: use blob_read() for at
- * least the next unit. Never fails for a readable blob.
+ * that sends them itself. Returns the number of segments, which cover *covered
+ * bytes from offset (less than size if max was reached or a bad shard was met);
+ * 0 segments mean: use blob_read() for at least the next unit. Never fails for
+ * a readable blob.
  */
 int blob_segments(struct blob_store *store, const Layout__Layout *layout,
-                  uint64_t offset, uint64_t size, bool verify,
+                  uint64_t offset, uint64_t size, enum blob_verify verify,
                   struct blob_segment *segments, unsigned max,
                   uint64_t *covered);
 

@@ -29,6 +29,7 @@ void chunk_open(struct chunk *chunk, struct blob_store *store,
     chunk->bad = 0;
     chunk->late = 0;
     chunk->reported = 0;
+    chunk->path_age_us = 0;
     chunk->at_path = 0;
     chunk->views = NULL;
     geometry_init(&chunk->geometry, &profile, layout->unit,
@@ -97,7 +98,7 @@ int chunk_check_path(struct chunk *chunk, unsigned shard)
     if (!(chunk->at_path & 1u << shard)) {
         error = drive != NULL
                     ? drive_check_path(drive, locator->extent, chunk->wait_us,
-                                       &chunk->nodes[shard])
+                                       chunk->path_age_us, &chunk->nodes[shard])
                     : -ENODEV;
     }
     if (error != 0) {

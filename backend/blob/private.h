@@ -186,11 +186,12 @@ struct chunk {
     unsigned number;
     uint64_t offset; /* of the chunk in the blob */
     struct geometry geometry;
-    uint64_t wait_us;  /* for one read; 0: as long as the drive may take */
-    uint32_t bad;      /* shards that cannot be used at all */
-    uint32_t late;     /* those of them that took too long */
-    uint32_t reported; /* shards told to on_damage */
-    uint32_t at_path;  /* shards whose file is the one at its path */
+    uint64_t wait_us;     /* for one read; 0: as long as the drive may take */
+    uint64_t path_age_us; /* it will do if a file was at its path then */
+    uint32_t bad;         /* shards that cannot be used at all */
+    uint32_t late;        /* those of them that took too long */
+    uint32_t reported;    /* shards told to on_damage */
+    uint32_t at_path;     /* shards whose file is the one at its path */
     struct io_node nodes[ERASURE_SHARDS_MAX]; /* of those: which file */
     struct table *tables[ERASURE_SHARDS_MAX];
     struct view *views; /* of all shards, to be read by; NULL: as usual */

@@ -5,6 +5,7 @@
 
 /* Blocks read at once: they are still in the cache when they are checked. */
 #define BATCH_BLOCKS 4u
+#define PATH_AGE_US  1000000u
 
 static bool range_inside(const Layout__Layout *layout, uint64_t offset,
                          uint64_t size)
@@ -153,7 +154,7 @@ static uint64_t good_prefix(struct chunk *chunk, unsigned source,
 
 /* Bytes of the run that can be sent from the shard as they are. */
 static uint64_t sendable(struct chunk *chunk, unsigned source,
-                         const struct run *run, bool verify)
+                         const struct run *run, enum blob_verify verify)
 {
     struct drive *drive =
         store_drive(chunk->store, chunk->message->shards[source]);
@@ -162,7 +163,7 @@ static uint64_t sendable(struct chunk *chunk, unsigned source,
         chunk_damaged(chunk, source, -ENODEV);
         return 0;
     }
-    if (!verify) {
+    if (verify == BLOB_VERIFY_NOTHING) {
         return run->length;
     }
     if (chunk_check_path(chunk, source) != 0) {
@@ -179,7 +180,8 @@ static uint64_t sendable(struct chunk *chunk, unsigned source,
 /* Fills one segment with the beginning of the run. Returns its length, 0 if
  * no shard has the first block. */
 static uint64_t segment_of_run(struct chunk *chunk, const struct run *run,
-                               bool verify, struct blob_segment *segment)
+                               enum blob_verify verify,
+                               struct blob_segment *segment)
 {
     const struct erasure_profile *profile = &chunk->geometry.profile;
     unsigned choices = profile->k == 1 ? profile_shards(profile) : 1;
@@ -196,7 +198,7 @@ static uint64_t segment_of_run(struct chunk *chunk, const struct run *run,
                 .offset = locator->offset + run->offset,
                 .length = length,
             };
-            if (verify) {
+            if (verify != BLOB_VERIFY_NOTHING) {
                 segment->file = chunk->nodes[source];
             }
             return length;
@@ -206,7 +208,7 @@ static uint64_t segment_of_run(struct chunk *chunk, const struct run *run,
 }
 
 static int segments_of_chunk(struct chunk *chunk, uint64_t offset,
-                             uint64_t size, bool verify,
+                             uint64_t size, enum blob_verify verify,
                              struct blob_segment *segments, unsigned max,
                              uint64_t *covered)
 {
@@ -230,7 +232,7 @@ static int segments_of_chunk(struct chunk *chunk, uint64_t offset,
 }
 
 int blob_segments(struct blob_store *store, const Layout__Layout *layout,
-                  uint64_t offset, uint64_t size, bool verify,
+                  uint64_t offset, uint64_t size, enum blob_verify verify,
                   struct blob_segment *segments, unsigned max,
                   uint64_t *covered)
 {
@@ -245,6 +247,7 @@ int blob_segments(struct blob_store *store, const Layout__Layout *layout,
         uint64_t inside, left, part, before = *covered;
 
         chunk_open(&chunk, store, layout, offset + before);
+        chunk.path_age_us = verify == BLOB_VERIFY_FILE ? PATH_AGE_US : 0;
         inside = offset + before - chunk.offset;
         left = chunk.geometry.size - inside;
         part = left < size - before ? left : size - before;

@@ -177,6 +177,30 @@ bool file_cache_has(struct drive *drive, uint64_t extent,
     return has;
 }
 
+void file_cache_saw(struct drive *drive, struct cached_file *file)
+{
+    struct file_cache *cache = &drive->cache;
+    pthread_mutex_lock(&cache->mutex);
+    file->at_path_us = clock_monotonic_us();
+    pthread_mutex_unlock(&cache->mutex);
+}
+
+bool file_cache_seen(struct drive *drive, uint64_t extent, uint64_t age_us,
+                     struct io_node *node)
+{
+    struct file_cache *cache = &drive->cache;
+    const uint64_t now = clock_monotonic_us();
+    pthread_mutex_lock(&cache->mutex);
+    const struct cached_file *file = find(cache, extent);
+    bool seen = file != NULL && file->at_path_us != 0 &&
+                now - file->at_path_us < age_us;
+    if (seen) {
+        *node = file->node;
+    }
+    pthread_mutex_unlock(&cache->mutex);
+    return seen;
+}
+
 void file_cache_put(struct drive *drive, struct cached_file *file)
 {
     struct file_cache *cache = &drive->cache;

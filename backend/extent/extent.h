@@ -225,9 +225,10 @@ int drive_read_direct(struct drive *drive, uint64_t extent, uint64_t offset,
 /* For a caller that has checked what drive_read() gave and has another
  * process open the extent by its path: 0 if that is the file which is read
  * here, and which one it is. -ENOENT if it is another one or gone:
- * drive_read() will open it again. `wait_us`: as of drive_read_within(). */
+ * drive_read() will open it again. `wait_us`: as of drive_read_within();
+ * `age_us`: it will do if it was so at that time before; 0: it is asked. */
 int drive_check_path(struct drive *drive, uint64_t extent, uint64_t wait_us,
-                     struct io_node *node);
+                     uint64_t age_us, struct io_node *node);
 /* Whether that is still the file which is read here: what was read between the
  * two calls is its. Asks nobody. */
 bool drive_reads_from(struct drive *drive, uint64_t extent,

@@ -174,6 +174,7 @@ struct cached_file {
     uint64_t extent;
     struct io_file *file;
     struct io_node node; /* which file that is */
+    uint64_t at_path_us; /* monotonic: when it was last seen at its path */
     unsigned users;
     bool forgotten;            /* no longer found: closed by its last user */
     struct cached_file *chain; /* of its bucket */
@@ -194,6 +195,11 @@ void file_cache_put(struct drive *drive, struct cached_file *file);
 /* Whether that is the file which file_cache_get() gives. */
 bool file_cache_has(struct drive *drive, uint64_t extent,
                     const struct io_node *node);
+/* It is at its path now. */
+void file_cache_saw(struct drive *drive, struct cached_file *file);
+/* Whether that was so within `age_us`; then which file it is. */
+bool file_cache_seen(struct drive *drive, uint64_t extent, uint64_t age_us,
+                     struct io_node *node);
 /* The next file_cache_get() opens the extent again. To be put all the same. */
 void file_cache_forget(struct drive *drive, struct cached_file *file);
 /* The same for whoever does not hold it, if it is there. */

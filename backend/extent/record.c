@@ -510,6 +510,9 @@ static int check_path(struct drive *drive, uint64_t extent, unsigned flags,
     if (r == 0 && !io_node_same(&there, node)) {
         r = -ENOENT;
     }
+    if (r == 0) {
+        file_cache_saw(drive, file);
+    }
     if (r == -ENOENT) {
         r = extent_gone(drive, extent);
         file_cache_forget(drive, file);
@@ -536,10 +539,13 @@ static int run_check(struct lane_job *base)
 }
 
 int drive_check_path(struct drive *drive, uint64_t extent, uint64_t wait_us,
-                     struct io_node *node)
+                     uint64_t age_us, struct io_node *node)
 {
     if (!drive_readable(drive)) {
         return -ENODEV;
+    }
+    if (age_us > 0 && file_cache_seen(drive, extent, age_us, node)) {
+        return 0;
     }
     int r = check_path(drive, extent, IO_NOW, node);
     if (r != -EAGAIN) {

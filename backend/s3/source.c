@@ -25,7 +25,8 @@ struct s3_source {
     uint64_t position, end; /* bytes of the blob */
     size_t buffer_size;
     bool may_name; /* the worker can open files */
-    bool segments, verify;
+    bool segments;
+    enum blob_verify verify;
     uint64_t window, window_start;
     uint64_t turn; /* the most to be named at once: limits of bandwidth */
     struct arena *arena;
@@ -40,6 +41,14 @@ struct named {
     Wire__Segment segments[SEGMENTS_MAX], *list[SEGMENTS_MAX];
 };
 
+static enum blob_verify how_to_verify(const Wire__Request *request)
+{
+    if (!request->verify) {
+        return BLOB_VERIFY_NOTHING;
+    }
+    return request->compares_files ? BLOB_VERIFY_FILE : BLOB_VERIFY_PATH;
+}
+
 int source_open(struct s3_call *call, uint64_t blob, const struct sse *sse,
                 uint64_t offset, uint64_t size)
 {
@@ -52,8 +61,9 @@ int source_open(struct s3_call *call, uint64_t blob, const struct sse *sse,
     source->blob = blob;
     source->may_name =
         call->request->segments && !reader_is_sealed(source->reader);
-    source->verify = call->request->verify;
-    source->window = source->verify ? WINDOW_FIRST : WINDOW_TRUSTED;
+    source->verify = how_to_verify(call->request);
+    source->window =
+        source->verify != BLOB_VERIFY_NOTHING ? WINDOW_FIRST : WINDOW_TRUSTED;
     source->arena = call->arena;
     call->source = source;
     source_seek(call, offset, size);
@@ -212,7 +222,8 @@ static int next_piece(struct s3_source *source, struct s3_piece *piece)
     if (source->segments) {
         uint64_t covered;
 
-        if (source->verify && source->end - source->position > WINDOW_FIRST) {
+        if (source->verify != BLOB_VERIFY_NOTHING &&
+            source->end - source->position > WINDOW_FIRST) {
             computing_long(); /* a window takes a quarter of a millisecond */
         }
         covered = name_segments(source);

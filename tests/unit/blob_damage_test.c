@@ -330,22 +330,24 @@ static void test_segments_stop_at_damage(void **unused)
     /* 4+2 with 64 KiB units: the second unit of the object is shard 1. */
     fixture_flip(&cluster.fixture, cluster.layouts[3]->chunks[0]->shards[1], 5);
     assert_int_equal(blob_segments(cluster.fixture.store, cluster.layouts[3], 0,
-                                   sizes[3], true, segments, 32, &covered),
+                                   sizes[3], BLOB_VERIFY_PATH, segments, 32,
+                                   &covered),
                      1);
     assert_int_equal(covered, FIXTURE_UNIT);
     assert_int_equal(blob_segments(cluster.fixture.store, cluster.layouts[3],
-                                   FIXTURE_UNIT, 1, true, segments, 32,
-                                   &covered),
+                                   FIXTURE_UNIT, 1, BLOB_VERIFY_PATH, segments,
+                                   32, &covered),
                      0);
     assert_int_equal(covered, 0);
     assert_int_equal(blob_segments(cluster.fixture.store, cluster.layouts[3],
-                                   2 * FIXTURE_UNIT, FIXTURE_UNIT, true,
-                                   segments, 32, &covered),
+                                   2 * FIXTURE_UNIT, FIXTURE_UNIT,
+                                   BLOB_VERIFY_PATH, segments, 32, &covered),
                      1);
     /* A copy steps in for another. */
     fixture_flip(&cluster.fixture, cluster.layouts[0]->chunks[0]->shards[0], 5);
     assert_int_equal(blob_segments(cluster.fixture.store, cluster.layouts[0], 0,
-                                   5000, true, segments, 32, &covered),
+                                   5000, BLOB_VERIFY_PATH, segments, 32,
+                                   &covered),
                      1);
     assert_int_equal(covered, 5000);
     assert_int_not_equal(
@@ -387,29 +389,31 @@ static void test_segments_of_a_replaced_file(void **unused)
     locator = cluster.layouts[3]->chunks[0]->shards[0];
     replace_file(&cluster, locator);
     assert_int_equal(blob_segments(cluster.fixture.store, cluster.layouts[3], 0,
-                                   sizes[3], true, segments, 32, &covered),
+                                   sizes[3], BLOB_VERIFY_PATH, segments, 32,
+                                   &covered),
                      0);
     assert_int_equal(covered, 0);
     assert_int_equal(damage.calls, 1);
     assert_int_equal(damage.error, -ENOENT);
     /* Nor the next time, with the new file open. */
     assert_int_equal(blob_segments(cluster.fixture.store, cluster.layouts[3], 0,
-                                   sizes[3], true, segments, 32, &covered),
+                                   sizes[3], BLOB_VERIFY_PATH, segments, 32,
+                                   &covered),
                      0);
     fixture_check(&cluster.fixture, cluster.layouts[3], cluster.data[3]);
     /* Shards on other drives are named as before. */
     assert_true(blob_segments(cluster.fixture.store, cluster.layouts[3],
-                              FIXTURE_UNIT, FIXTURE_UNIT, true, segments, 32,
-                              &covered) == 1);
+                              FIXTURE_UNIT, FIXTURE_UNIT, BLOB_VERIFY_PATH,
+                              segments, 32, &covered) == 1);
 
     /* A copy steps in for one whose file was replaced or removed. */
     for (unsigned i = 0; i < 2; i++) {
         locator = cluster.layouts[0]->chunks[0]->shards[i];
         replace_file(&cluster, locator);
-        assert_int_equal(blob_segments(cluster.fixture.store,
-                                       cluster.layouts[0], 0, 5000, true,
-                                       segments, 32, &covered),
-                         1);
+        assert_int_equal(
+            blob_segments(cluster.fixture.store, cluster.layouts[0], 0, 5000,
+                          BLOB_VERIFY_PATH, segments, 32, &covered),
+            1);
         assert_int_not_equal(segments[0].drive + 1, locator->drive_plus_one);
     }
     cluster_close(&cluster);

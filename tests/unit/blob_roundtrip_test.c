@@ -167,7 +167,8 @@ static void test_small_units_where_memory_is_short(void **unused)
 /* Reads the segments as the module would: from the files. */
 static void check_segments(struct fixture *fixture,
                            const Layout__Layout *layout, const uint8_t *data,
-                           uint64_t offset, uint64_t size, bool verify)
+                           uint64_t offset, uint64_t size,
+                           enum blob_verify verify)
 {
     struct blob_segment segments[64];
     uint64_t covered, at = 0;
@@ -187,7 +188,7 @@ static void check_segments(struct fixture *fixture,
         assert_int_equal(drive_reads_from(fixture->drives[segments[i].drive],
                                           segments[i].extent,
                                           &segments[i].file),
-                         verify);
+                         verify != BLOB_VERIFY_NOTHING);
         at += segments[i].length;
         free(bytes);
     }
@@ -212,7 +213,8 @@ static void test_segments_name_the_bytes(void **unused)
             uint64_t offset = fixture_random(&state) % sizes[i];
             uint64_t size = fixture_random(&state) % (sizes[i] - offset) + 1;
 
-            check_segments(&fixture, layout, data, offset, size, round % 2);
+            check_segments(&fixture, layout, data, offset, size,
+                           (enum blob_verify)(round % 3));
         }
         fixture_free(layout);
         free(data);
@@ -232,12 +234,12 @@ static void test_segments_stop_at_the_maximum(void **unused)
     fixture_open(&fixture, 6, 1);
     assert_int_equal(
         fixture_put(&fixture, 1, data, FIXTURE_CHUNK, 16384, &layout), 0);
-    assert_int_equal(blob_segments(fixture.store, layout, 100, 400000, true,
-                                   segments, 2, &covered),
+    assert_int_equal(blob_segments(fixture.store, layout, 100, 400000,
+                                   BLOB_VERIFY_PATH, segments, 2, &covered),
                      2);
     assert_int_equal(covered, 2 * FIXTURE_UNIT - 100);
     assert_int_equal(blob_segments(fixture.store, layout, FIXTURE_CHUNK - 1, 2,
-                                   true, segments, 2, &covered),
+                                   BLOB_VERIFY_PATH, segments, 2, &covered),
                      0);
     fixture_free(layout);
     free(data);
@@ -342,8 +344,9 @@ static void test_damaged_layouts_are_refused(void **unused)
         field = value;                                                         \
         assert_int_equal(blob_read(fixture.store, layout, 0, &byte, 1),        \
                          -EBADMSG);                                            \
-        assert_int_equal(blob_segments(fixture.store, layout, 0, 1, true,      \
-                                       &segment, 1, &covered),                 \
+        assert_int_equal(blob_segments(fixture.store, layout, 0, 1,            \
+                                       BLOB_VERIFY_PATH, &segment, 1,          \
+                                       &covered),                              \
                          0);                                                   \
         field = before;                                                        \
     } while (0)

@@ -133,19 +133,19 @@ static void test_segments_go_round_it(void **unused)
 
     const unsigned first = layout->chunks[0]->shards[0]->drive_plus_one - 1;
     hang(&fixture, first, true);
-    assert_int_equal(blob_segments(fixture.store, layout, 0, SIZE, true,
-                                   segments, 64, &covered),
+    assert_int_equal(blob_segments(fixture.store, layout, 0, SIZE,
+                                   BLOB_VERIFY_PATH, segments, 64, &covered),
                      0);
     hang(&fixture, first, false);
     wait_for_answers(&fixture, first);
 
-    assert_int_equal(blob_segments(fixture.store, copies, 0, 1000, true,
-                                   segments, 64, &covered),
+    assert_int_equal(blob_segments(fixture.store, copies, 0, 1000,
+                                   BLOB_VERIFY_PATH, segments, 64, &covered),
                      1);
     const unsigned usual = segments[0].drive;
     hang(&fixture, usual, true);
-    assert_int_equal(blob_segments(fixture.store, copies, 0, 1000, true,
-                                   segments, 64, &covered),
+    assert_int_equal(blob_segments(fixture.store, copies, 0, 1000,
+                                   BLOB_VERIFY_PATH, segments, 64, &covered),
                      1);
     assert_int_not_equal(segments[0].drive, usual);
     assert_int_equal(covered, 1000);

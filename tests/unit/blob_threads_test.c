@@ -43,8 +43,8 @@ static void *work(void *argument)
             blob_read(store, worker->shared, 0, read, worker->shared->size) !=
                 0 ||
             memcmp(read, worker->shared_data, worker->shared->size) != 0;
-        blob_segments(store, worker->shared, 0, worker->shared->size, true,
-                      segments, 64, &covered);
+        blob_segments(store, worker->shared, 0, worker->shared->size,
+                      BLOB_VERIFY_PATH, segments, 64, &covered);
         free(data);
     }
     free(read);

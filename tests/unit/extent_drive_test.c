@@ -763,26 +763,31 @@ static void replaced_extent_is_noticed(void **state)
     struct extent_place a;
     char path[64] = "/d0/", back[5];
     char *other = xcalloc(1, 8192);
-    struct io_node first, second, there;
+    struct io_node first, second, there = {0};
     put(drive, 1, "first", 5, &a);
     extent_path(path + 4, a.extent);
-    assert_int_equal(drive_check_path(drive, a.extent, 0, &first), 0);
+    assert_int_equal(drive_check_path(drive, a.extent, 0, 0, &first), 0);
     assert_int_equal(io_node_at(io, path, &there), 0);
     assert_true(io_node_same(&first, &there));
     assert_reads(drive, &a, "first", 5);
     assert_true(drive_reads_from(drive, a.extent, &first));
     memcpy(other + a.offset, "other", 5);
     assert_int_equal(io_write_file(io, path, other, 8192), 0);
-    assert_int_equal(drive_check_path(drive, a.extent, 0, &second), -ENOENT);
+    assert_int_equal(drive_check_path(drive, a.extent, 0, 0, &second), -ENOENT);
     assert_false(drive_reads_from(drive, a.extent, &first));
     assert_reads(drive, &a, "other", 5); /* opened again */
-    assert_int_equal(drive_check_path(drive, a.extent, 0, &second), 0);
+    assert_int_equal(drive_check_path(drive, a.extent, 0, 0, &second), 0);
     assert_int_equal(io_node_at(io, path, &there), 0);
     assert_true(io_node_same(&second, &there));
     assert_true(drive_reads_from(drive, a.extent, &second));
     assert_int_equal(drive->cache.count, 1);
     assert_int_equal(io_unlink(io, path), 0);
-    assert_int_equal(drive_check_path(drive, a.extent, 0, &second), -ENOENT);
+    assert_int_equal(drive_check_path(drive, a.extent, 0, UINT64_MAX, &there),
+                     0);
+    assert_true(io_node_same(&second, &there));
+    assert_int_equal(drive_check_path(drive, a.extent, 0, 0, &second), -ENOENT);
+    assert_int_equal(drive_check_path(drive, a.extent, 0, UINT64_MAX, &second),
+                     -ENOENT);
     assert_int_equal(drive_read(drive, a.extent, a.offset, back, 5), -ENOENT);
     assert_int_equal(drive->cache.count, 0);
     assert_int_equal(drive_state(drive), DRIVE_OK);

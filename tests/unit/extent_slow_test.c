@@ -111,8 +111,9 @@ static void assert_silent_and_back(struct fixture *fixture)
     assert_true(condition.silent);
     assert_non_null(strstr(condition.reason, "does not answer"));
     assert_int_equal(read_within(fixture, 0), -ETIMEDOUT);
-    assert_int_equal(drive_check_path(drive, fixture->place.extent, 0, &node),
-                     -ETIMEDOUT);
+    assert_int_equal(
+        drive_check_path(drive, fixture->place.extent, 0, 0, &node),
+        -ETIMEDOUT);
     assert_int_equal(drive_reserve(drive, 2, 0, 5, 0, &place), -ENODEV);
     assert_false(drive_look(drive));
 
@@ -144,10 +145,9 @@ static void a_read_that_hangs_is_left_behind(void **state)
     /* No second one waits behind it, and writers go elsewhere. */
     assert_true(drive_slow(fixture.drive));
     assert_int_equal(read_within(&fixture, UINT64_MAX / 2), -ETIMEDOUT);
-    assert_int_equal(
-        drive_check_path(fixture.drive, fixture.place.extent, UINT64_MAX / 2,
-                         &node),
-        -ETIMEDOUT);
+    assert_int_equal(drive_check_path(fixture.drive, fixture.place.extent,
+                                      UINT64_MAX / 2, 0, &node),
+                     -ETIMEDOUT);
     assert_int_equal(fixture.drive->reads.count, threads);
     assert_int_equal(drive_state(fixture.drive), DRIVE_OK);
 
