@@ -116,7 +116,6 @@ $t->wait_for('a file is kept', sub {
     $t->get("/bkt/1000-$first");
     return kept() == 1;
 });
-$t->wait_for('it is let go', sub { kept() == 0 });
 
 my $reader = slow_reader($first);
 unlink path(1) or die;
@@ -168,8 +167,6 @@ $t->wait_for("$KEPT files are kept", sub {
     return kept() == $KEPT;
 });
 pass("$KEPT files are kept");
-$t->wait_for('all are let go', sub { kept() == 0 });
-pass('and let go');
 
 # A worker that ends waits for none.
 $t->get("/bkt/1000-$all");
