@@ -89,19 +89,25 @@ class Server:
         self.connection.sendall(request)
         got = 0
         while True:
-            got += self.connection.recv_into(memoryview(ANSWER)[got:])
+            got += self.receive(got)
             end = ANSWER.find(b"\r\n\r\n", 0, got)
             if end >= 0:
                 break
         head = bytes(ANSWER[:end]).lower()
         size = int(head.split(b"content-length:")[1].split(b"\r\n")[0])
         while got < end + 4 + size:
-            got += self.connection.recv_into(memoryview(ANSWER)[got:])
+            got += self.receive(got)
         spent = time.perf_counter() - start
         body = bytes(ANSWER[end + 4:got])
         if not head.startswith(b"http/1.1 200 "):
             raise RuntimeError(body[:500])
         return spent, body
+
+    def receive(self, offset):
+        got = self.connection.recv_into(memoryview(ANSWER)[offset:])
+        if got == 0:
+            raise RuntimeError("nginx has closed the connection")
+        return got
 
     def cpu(self):
         """Seconds that s3d's threads and the worker have run."""
@@ -126,6 +132,8 @@ def count_entries(body):
 
 def first_pages(small, large, options, rows):
     print(f"{'first page':38} {'1000 keys':>10} {large.keys:>10} keys   ratio")
+    for server in (small, large):
+        server.connect()  # nginx keeps none for as long as filling takes
     for name, (call, words) in PAGES.items():
         paths = [server.path(call, words) for server in (small, large)]
         times = ([], [])
