@@ -25,8 +25,11 @@ static ngx_int_t ngx_http_s3_ask_reply(ngx_http_request_t *r,
     ngx_http_s3_ctx_t *ctx, ngx_http_s3_answer_t *answer);
 static ngx_int_t ngx_http_s3_ask_check(ngx_http_request_t *r,
     Wire__Reply *reply);
-static ngx_int_t ngx_http_s3_ask_state(ngx_http_request_t *r,
-    ngx_http_s3_ctx_t *ctx, ngx_http_s3_answer_t *answer);
+static ngx_int_t ngx_http_s3_ask_begin(ngx_http_request_t *r,
+    ngx_http_s3_control_t *control);
+static void ngx_http_s3_ask_end(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
+    ngx_uint_t status, size_t len);
+static void ngx_http_s3_ask_undo(ngx_http_request_t *r);
 static ngx_int_t ngx_http_s3_ask_fields(ngx_http_request_t *r,
     ngx_http_s3_ctx_t *ctx, Wire__Reply *reply);
 
@@ -64,6 +67,10 @@ ngx_http_s3_ask(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
 
     if (rc != NGX_OK) {
         return rc;
+    }
+
+    if (ngx_http_s3_ask_begin(r, slcf->control) != NGX_OK) {
+        return NGX_ERROR;
     }
 
     r->read_event_handler = ngx_http_test_reading;
@@ -106,7 +113,11 @@ ngx_http_s3_ask_send(ngx_http_s3_waiter_t *waiter)
     ngx_http_request_t  *r;
 
     r = waiter->request;
-    ctx = ngx_http_get_module_ctx(r, ngx_http_s3_module);
+    ctx = waiter->ctx;
+
+    if (!waiter->control->requests) {
+        return NGX_DECLINED;
+    }
 
     if (ngx_http_s3_request_message(r, ctx, &request, &refusal) != NGX_OK) {
         return NGX_ERROR;
@@ -135,7 +146,7 @@ ngx_http_s3_ask_ready(ngx_http_s3_waiter_t *waiter, void *answer)
 
     r = waiter->request;
     c = r->connection;
-    ctx = ngx_http_get_module_ctx(r, ngx_http_s3_module);
+    ctx = waiter->ctx;
 
     ngx_http_set_log_request(c->log, r);
 
@@ -147,9 +158,13 @@ ngx_http_s3_ask_ready(ngx_http_s3_waiter_t *waiter, void *answer)
     if (answer) {
         rc = ngx_http_s3_ask_reply(r, ctx, answer);
 
+    } else if (waiter->timer.timedout) {
+        rc = NGX_HTTP_GATEWAY_TIME_OUT;
+        ngx_http_s3_ask_end(r, ctx, rc, 0);
+
     } else {
-        rc = waiter->timer.timedout ? NGX_HTTP_GATEWAY_TIME_OUT
-                                    : ngx_http_s3_upstream_start(r, ctx);
+        ngx_http_s3_ask_undo(r);
+        rc = ngx_http_s3_upstream_start(r, ctx);
     }
 
     ngx_http_finalize_request(r, ngx_http_s3_answer(r, ctx, rc));
@@ -167,12 +182,13 @@ ngx_http_s3_ask_reply(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
 
     reply = answer->reply;
 
+    ngx_http_s3_ask_end(r, ctx, reply->status, answer->last - answer->body);
+
     if (ngx_http_s3_ask_check(r, reply) != NGX_OK) {
         return NGX_ERROR;
     }
 
     ctx->replied = 1;
-    ctx->answered = ngx_http_s3_now();
 
     r->headers_out.status = reply->status;
 
@@ -182,10 +198,7 @@ ngx_http_s3_ask_reply(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
     rc = ctx->file ? ngx_http_s3_static_reply(r, ctx, reply->status)
                    : ngx_http_s3_add_headers(r, ctx);
 
-    if (rc != NGX_OK
-        || ngx_http_s3_ask_state(r, ctx, answer) != NGX_OK
-        || ngx_http_s3_ask_fields(r, ctx, reply) != NGX_OK)
-    {
+    if (rc != NGX_OK || ngx_http_s3_ask_fields(r, ctx, reply) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -212,16 +225,18 @@ ngx_http_s3_ask_check(ngx_http_request_t *r, Wire__Reply *reply)
 }
 
 
-/* For $upstream_status and its like. */
+/*
+ * For $upstream_status and its like, and for who traces: s3d is asked.  As
+ * upstream does it, an empty one stands between this and what was before.
+ */
 
 static ngx_int_t
-ngx_http_s3_ask_state(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
-    ngx_http_s3_answer_t *answer)
+ngx_http_s3_ask_begin(ngx_http_request_t *r, ngx_http_s3_control_t *control)
 {
-    ngx_http_s3_loc_conf_t     *slcf;
+    ngx_uint_t                  n;
     ngx_http_upstream_state_t  *state;
 
-    slcf = ngx_http_get_module_loc_conf(r, ngx_http_s3_module);
+    n = 1;
 
     if (r->upstream_states == NULL) {
         r->upstream_states = ngx_array_create(r->pool, 1,
@@ -229,23 +244,52 @@ ngx_http_s3_ask_state(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
         if (r->upstream_states == NULL) {
             return NGX_ERROR;
         }
+
+    } else if (r->upstream_states->nelts) {
+        n = 2;
     }
 
-    state = ngx_array_push(r->upstream_states);
+    state = ngx_array_push_n(r->upstream_states, n);
     if (state == NULL) {
         return NGX_ERROR;
     }
 
-    ngx_memzero(state, sizeof(ngx_http_upstream_state_t));
+    ngx_memzero(state, n * sizeof(ngx_http_upstream_state_t));
 
-    state->status = answer->reply->status;
-    state->connect_time = 0;
-    state->header_time = (ctx->answered - ctx->authenticated) / 1000;
-    state->response_time = state->header_time;
-    state->response_length = answer->last - answer->body;
-    state->peer = &slcf->control->addr->name;
+    state[n - 1].peer = &control->addr->name;
 
     return NGX_OK;
+}
+
+
+static void
+ngx_http_s3_ask_end(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
+    ngx_uint_t status, size_t len)
+{
+    ngx_http_upstream_state_t  *state;
+
+    ctx->answered = ngx_http_s3_now();
+
+    state = r->upstream_states->elts;
+    state += r->upstream_states->nelts - 1;
+
+    state->status = status;
+    state->header_time = (ctx->answered - ctx->authenticated) / 1000;
+    state->response_time = state->header_time;
+    state->response_length = len;
+}
+
+
+/* Upstream begins anew. */
+
+static void
+ngx_http_s3_ask_undo(ngx_http_request_t *r)
+{
+    r->upstream_states->nelts -= (r->upstream_states->nelts > 1) ? 2 : 1;
+
+    if (r->upstream_states->nelts == 0) {
+        r->upstream_states = NULL;
+    }
 }
 
 

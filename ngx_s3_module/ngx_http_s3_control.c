@@ -541,7 +541,7 @@ ngx_http_s3_control_send(ngx_http_s3_control_t *control,
     enum frame_type type, const ProtobufCMessage *message)
 {
     size_t      size;
-    u_char     *payload;
+    u_char     *payload, *last;
     ngx_buf_t  *b;
 
     b = control->out;
@@ -549,9 +549,13 @@ ngx_http_s3_control_send(ngx_http_s3_control_t *control,
 
     if ((size_t) (b->end - b->last) < FRAME_HEADER_SIZE + size) {
 
+        last = b->last;
+
         ngx_memmove(b->start, b->pos, b->last - b->pos);
         b->last = b->start + (b->last - b->pos);
         b->pos = b->start;
+
+        ngx_explicit_memzero(b->last, last - b->last);
 
         if ((size_t) (b->end - b->last) < FRAME_HEADER_SIZE + size) {
             return NGX_AGAIN;

@@ -23,6 +23,10 @@ ngx_http_s3_answer_begin(ngx_http_s3_control_t *control)
     protobuf_c_boolean     declined;
     ngx_http_s3_waiter_t  *waiter;
 
+    if (control->answering) {
+        return NGX_ERROR;
+    }
+
     message = wire__answer__unpack(NULL, control->reader.header.length,
                                    control->reader.message);
     if (message == NULL) {

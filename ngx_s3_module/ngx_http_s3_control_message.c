@@ -132,12 +132,14 @@ ngx_http_s3_control_welcome(ngx_http_s3_control_t *control)
 
     wire__welcome__free_unpacked(welcome, NULL);
 
-    if (rc == NGX_OK) {
-        control->delay = NGX_HTTP_S3_CONTROL_DELAY;
-        control->left = 0;
+    if (rc != NGX_OK) {
+        return NGX_ERROR;
     }
 
-    return rc;
+    control->delay = NGX_HTTP_S3_CONTROL_DELAY;
+    control->left = 0;
+
+    return ngx_http_s3_control_welcomed(control);
 }
 
 

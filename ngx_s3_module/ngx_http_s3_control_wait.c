@@ -110,6 +110,8 @@ ngx_http_s3_control_ask(ngx_http_s3_waiter_t *waiter)
 
     rc = waiter->ask(waiter);
 
+    waiter->unasked = (rc == NGX_DECLINED);
+
     if (rc == NGX_OK) {
         waiter->asked = waiter->control->peer.connection->number;
     }
@@ -139,9 +141,53 @@ ngx_http_s3_control_ask_waiting(ngx_http_s3_control_t *control)
 
         rc = ngx_http_s3_control_ask(waiter);
 
-        if (rc != NGX_OK) {
-            return (rc == NGX_AGAIN) ? NGX_OK : NGX_ERROR;
+        if (rc == NGX_AGAIN) {
+            break;
         }
+
+        if (rc == NGX_ERROR) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* WELCOME is there: what cannot be asked on this connection never will be. */
+
+ngx_int_t
+ngx_http_s3_control_welcomed(ngx_http_s3_control_t *control)
+{
+    ngx_queue_t           *q;
+    ngx_atomic_uint_t      number;
+    ngx_http_s3_waiter_t  *waiter;
+
+    number = control->peer.connection->number;
+
+    if (ngx_http_s3_control_ask_waiting(control) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    q = ngx_queue_head(&control->waiters);
+
+    while (q != ngx_queue_sentinel(&control->waiters)) {
+        waiter = ngx_queue_data(q, ngx_http_s3_waiter_t, queue);
+        q = ngx_queue_next(q);
+
+        if (!waiter->unasked) {
+            continue;
+        }
+
+        ngx_http_s3_control_answer(waiter, NULL);
+
+        if (!ngx_http_s3_control_is(control, number)) {
+            break;
+        }
+
+        /* anything may have happened to the others */
+
+        q = ngx_queue_head(&control->waiters);
     }
 
     return NGX_OK;
@@ -151,12 +197,10 @@ ngx_http_s3_control_ask_waiting(ngx_http_s3_control_t *control)
 static ngx_int_t
 ngx_http_s3_control_ask_key(ngx_http_s3_waiter_t *waiter)
 {
-    s3_sigv4_t         *auth;
-    Wire__KeyRequest    request;
-    ngx_http_s3_ctx_t  *ctx;
+    s3_sigv4_t        *auth;
+    Wire__KeyRequest   request;
 
-    ctx = ngx_http_get_module_ctx(waiter->request, ngx_http_s3_module);
-    auth = &ctx->auth;
+    auth = &waiter->ctx->auth;
 
     wire__key_request__init(&request);
 
@@ -207,6 +251,7 @@ ngx_http_s3_control_waiter(ngx_http_s3_control_t *control,
     }
 
     waiter->request = r;
+    waiter->ctx = ngx_http_get_module_ctx(r, ngx_http_s3_module);
     waiter->control = control;
     waiter->id = ++control->last_id;
 
@@ -324,7 +369,10 @@ ngx_http_s3_control_find(ngx_http_s3_control_t *control, uint64_t id)
 }
 
 
-/* The request may be gone afterwards, and the connection too. */
+/*
+ * The request may be gone afterwards, and the connection too.  One whose
+ * context is another one by now was redirected, and waits no more.
+ */
 
 void
 ngx_http_s3_control_answer(ngx_http_s3_waiter_t *waiter, void *answer)
@@ -335,7 +383,11 @@ ngx_http_s3_control_answer(ngx_http_s3_waiter_t *waiter, void *answer)
 
     ngx_http_s3_control_remove(waiter);
 
-    waiter->ready(waiter, answer);
+    if (ngx_http_get_module_ctx(waiter->request, ngx_http_s3_module)
+        == waiter->ctx)
+    {
+        waiter->ready(waiter, answer);
+    }
 
     ngx_http_s3_control_rest(control);
 }

@@ -86,6 +86,7 @@
 typedef struct ngx_http_s3_control_s  ngx_http_s3_control_t;
 typedef struct ngx_http_s3_waiter_s   ngx_http_s3_waiter_t;
 typedef struct ngx_http_s3_file_s     ngx_http_s3_file_t;
+typedef struct ngx_http_s3_ctx_s      ngx_http_s3_ctx_t;
 typedef struct ngx_http_s3_extents_s  ngx_http_s3_extents_t;
 
 
@@ -174,7 +175,10 @@ typedef void (*ngx_http_s3_ready_pt)(ngx_http_s3_waiter_t *waiter,
     void *answer);
 
 
-/* NGX_OK: it is on its way; NGX_AGAIN: there is no room yet. */
+/*
+ * NGX_OK: it is on its way; NGX_AGAIN: there is no room yet; NGX_DECLINED: it
+ * is not for this s3d, as far as is known of it.
+ */
 
 typedef ngx_int_t (*ngx_http_s3_ask_pt)(ngx_http_s3_waiter_t *waiter);
 
@@ -193,6 +197,7 @@ struct ngx_http_s3_waiter_s {
     ngx_queue_t                    queue;
     ngx_event_t                    timer;     /* timedout: no answer came */
     ngx_http_request_t            *request;
+    ngx_http_s3_ctx_t             *ctx;
     ngx_http_s3_control_t         *control;
     ngx_http_s3_ask_pt             ask;
     ngx_http_s3_ready_pt           ready;
@@ -200,6 +205,7 @@ struct ngx_http_s3_waiter_s {
     uint64_t                       id;
     ngx_atomic_uint_t              asked;     /* on which connection */
     unsigned                       queued:1;
+    unsigned                       unasked:1; /* s3d would not know it */
 };
 
 
@@ -271,7 +277,7 @@ struct ngx_http_s3_control_s {
 };
 
 
-typedef struct {
+struct ngx_http_s3_ctx_s {
     ngx_http_request_t            *request;
 
     ngx_str_t                      request_id;
@@ -340,7 +346,7 @@ typedef struct {
 
     u_char                         id_data[NGX_HTTP_S3_REQUEST_ID_LEN];
     u_char                         code_data[NGX_HTTP_S3_CODE_MAX];
-} ngx_http_s3_ctx_t;
+};
 
 
 /* What of an object is asked for. */
@@ -494,6 +500,7 @@ ngx_http_s3_waiter_t *ngx_http_s3_control_find(
     ngx_http_s3_control_t *control, uint64_t id);
 void ngx_http_s3_control_answer(ngx_http_s3_waiter_t *waiter, void *answer);
 ngx_int_t ngx_http_s3_control_ask_waiting(ngx_http_s3_control_t *control);
+ngx_int_t ngx_http_s3_control_welcomed(ngx_http_s3_control_t *control);
 void ngx_http_s3_control_disappoint(ngx_http_s3_control_t *control);
 ngx_int_t ngx_http_s3_control_key_reply(ngx_http_s3_control_t *control);
 ngx_int_t ngx_http_s3_control_status_reply(ngx_http_s3_control_t *control);

@@ -35,7 +35,6 @@ static void stop_waiting(struct ask *ask)
     if (ask->next != NULL) {
         ask->next->link = ask->link;
     }
-    ask->control->waiting_count--;
 }
 
 static void turn_begins(struct turn *turn)
@@ -43,6 +42,7 @@ static void turn_begins(struct turn *turn)
     struct ask *ask = from_turn(turn);
 
     stop_waiting(ask);
+    ask->control->asks--;
     control_send(ask->control, &ask->exchange.output);
     free(ask);
 }
@@ -57,7 +57,6 @@ static void wait_for_turn(struct ask *ask)
         ask->next->link = &ask->next;
     }
     control->waiting = ask;
-    control->waiting_count++;
     turn_wait(&control->base.server->turns, &ask->turn, ask->exchange.turn_us,
               turn_begins);
 }
@@ -71,9 +70,9 @@ void ask_forget_waiting(struct control_connection *control)
         turn_cancel(&control->base.server->turns, &ask->turn);
         connection_drop(&control->base, &ask->exchange.output);
         free(ask);
+        control->asks--;
     }
     control->waiting = NULL;
-    control->waiting_count = 0;
 }
 
 /* --- the job ---------------------------------------------------------------*/
@@ -101,6 +100,7 @@ static void ask_done(struct job *job)
     } else {
         output = ask->exchange.output;
         free(ask);
+        control->asks--;
     }
     control_job_done(control, &output);
 }
@@ -118,14 +118,23 @@ static void submit(struct control_connection *control, struct arena *arena,
     ask->exchange.arena = arena;
     ask->exchange.request = request;
     ask->exchange.submitted_us = clock_monotonic_us();
+    control->asks++;
     connection_submit(&control->base, &ask->job);
 }
 
-/* Who is over his bandwidth must not hold up others' keys, nor fill memory. */
-static bool too_many_wait(const struct control_connection *control)
+/* Keys are asked for here too: neither a drive that is slow nor a bandwidth
+ * that is used up may hold them up. */
+static bool too_many(const struct control_connection *control)
 {
-    return control->waiting_count >=
-           control->base.server->config->limits.control_pending;
+    const uint64_t limit = control->base.server->config->limits.control_pending;
+
+    return control->asks >= (limit + 1) / 2;
+}
+
+/* A decision on each is in the audit log, and would be there twice. */
+static bool is_audited(const struct control_connection *control)
+{
+    return control->base.server->service.audit != NULL;
 }
 
 bool ask_take(struct control_connection *control, uint8_t *payload, size_t size)
@@ -139,8 +148,10 @@ bool ask_take(struct control_connection *control, uint8_t *payload, size_t size)
 
     if (request != NULL) {
         s3_wipe_frame(request, payload, size);
+    } else {
+        explicit_bzero(payload, size);
     }
-    if (valid && !too_many_wait(control)) {
+    if (valid && !too_many(control) && !is_audited(control)) {
         submit(control, arena, request);
         return true;
     }

@@ -78,6 +78,7 @@ static void send_leave(struct connection *connection)
 void connection_leave(struct connection *connection)
 {
     if (connection->kind->leaves) {
+        control_flush(connection->server); /* not behind LEAVE */
         send_leave(connection);
     } else {
         connection_close(connection);

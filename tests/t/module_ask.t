@@ -9,7 +9,6 @@ use strict;
 use warnings;
 
 use FindBin;
-use IO::Socket::UNIX;
 use lib "$FindBin::Bin/lib";
 use Test::Frames qw(:worker);
 use Test::More;
@@ -22,7 +21,13 @@ my $t = Test::S3->new(workers => 1, # so that two requests meet
     location /slow {
         s3_pass s3d;
         s3_read_timeout 1s;
+        add_header X-Asked $upstream_status always;
     }
+    location /post {
+        s3_pass s3d;
+        post_action /done;
+    }
+    location /done { return 204; }
 EOF_SERVER
 my $dir = $t->dir();
 
@@ -120,14 +125,29 @@ for my $part ([ left => 0 ], [ half_left => 1 ]) {
     };
 }
 
+# One of before: it would cut the connection off.
+sub serve_old_control {
+    my ($s) = @_;
+    my ($type, $payload) = read_frame($s);
+    return if $type != $KEY_REQUEST;
+    my $m = message($payload);
+    syswrite $s, frame($WELCOME, number(1, 1)) . key_reply($m, $secret);
+    $t->write_file('old_asked', '') if read_frame($s);
+}
+
 sub serve_control {
     my ($s) = @_;
+    return serve_old_control($s) if -e "$dir/old";
     syswrite $s, frame($WELCOME, number(1, 1) . number(5, 1));
     while (my ($type, $payload) = read_frame($s)) {
         my $m = message($payload);
         if ($type == $KEY_REQUEST) {
-            syswrite $s, frame($KEY_REPLY, number(1, $m->{1}) . number(2, 1)
-                . bytes(3, Test::S3::signing_key($secret, $m->{3}, $m->{4})));
+            if ($m->{2} eq 'AKOLD') {
+                $t->write_file('old', '');
+                syswrite $s, frame($LEAVE);
+                return;
+            }
+            syswrite $s, key_reply($m, $secret);
             next;
         }
         next if $type != $REQUEST;
@@ -144,25 +164,7 @@ sub serve_requests {
     }
 }
 
-my $listener = IO::Socket::UNIX->new(Local => "$dir/s3d.sock", Listen => 100)
-    or die "s3d.sock: $!";
-my $pid = fork() // die;
-if ($pid == 0) {
-    $SIG{TERM} = sub { POSIX::_exit(0) };
-    $SIG{CHLD} = 'IGNORE';
-    while (1) {
-        my $s = $listener->accept() or next;
-        if (fork() == 0) {
-            my ($type) = read_frame($s);
-            if (defined $type) {
-                $type == $HELLO ? serve_control($s) : serve_requests($s);
-            }
-            POSIX::_exit(0);
-        }
-        close $s;
-    }
-}
-$t->{pids}{s3d} = $pid;
+Test::Frames::play($t, \&serve_control, \&serve_requests);
 @$t{qw(access_key secret_key)} = ('AKGOOD', $secret);
 $t->start_nginx();
 
@@ -215,6 +217,13 @@ close $gone;
 is($t->get('/bkt/plain')->{body}, 'hello', 'it is gone');
 is($t->get('/bkt/after_gone')->{body}, 'after', 'nobody gets its answer');
 
+$gone = $t->connect();
+$t->write_all($gone, $t->compose('GET', '/post/gone'));
+is($t->get('/bkt/plain')->{body}, 'hello', 'another is asked');
+close $gone;
+is($t->get('/bkt/plain')->{body}, 'hello', 'it is gone, and something else now');
+is($t->get('/bkt/after_gone')->{body}, 'after', 'that gets no answer either');
+
 # --- no answer ------------------------------------------------------------------
 
 $r = $t->get('/bkt/declined');
@@ -241,7 +250,17 @@ asked('a header');
 $r = $t->get('/bkt/newline');
 is("$r->{status} $r->{code}", '500 InternalError', 'a header is one line');
 $r = $t->get('/slow/stall');
-is("$r->{status} $r->{code}", '503 ServiceUnavailable', 'no answer in time');
+is("$r->{status} $r->{code} $r->{headers}{'x-asked'}",
+    '503 ServiceUnavailable 504', 'no answer in time');
 is($t->get('/bkt/plain')->{body}, 'hello', 'the next is answered');
+
+# The next s3d knows keys only: a read that is open goes its own way.
+my $read = $t->connect();
+$t->write_all($read, $t->compose('GET', '/bkt/stall'));
+is($t->get('/bkt/plain')->{body}, 'hello', 'it is asked');
+is($t->get('/bkt/plain', access_key => 'AKOLD')->{body}, 'own',
+    'a key is asked for again');
+is($t->read_response($read)->{body}, 'own', 'a read that it would not know');
+ok(!-e "$dir/old_asked", 'which it was not asked');
 
 $t->done();
