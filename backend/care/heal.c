@@ -5,6 +5,7 @@
 #include "care/private.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #define IDLE_MS  1000 /* degraded writes queue without a word to us */
@@ -233,6 +234,7 @@ void *heal_run(void *argument)
     care_thread_begin("heal");
     while (!atomic_load(&care->stopping)) {
         struct meta_heal entry;
+        char what[40];
         unsigned changes;
         int error;
 
@@ -248,7 +250,9 @@ void *heal_run(void *argument)
         }
         error = heal(care, &entry);
         give_back(care, worker->number, changes);
-        log_failing(&failing, "healing", error);
+        snprintf(what, sizeof(what), "healing blob %016llx",
+                 (unsigned long long)entry.blob);
+        log_failing(&failing, what, error);
         if (error != 0 && error != -ECANCELED) {
             pthread_mutex_lock(&care->lock);
             care_wait(care, ERROR_MS);

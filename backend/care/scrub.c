@@ -58,6 +58,13 @@ int scrub_save(struct care *care)
 }
 
 /* --- when ------------------------------------------------------------------*/
+/* Under the lock. */
+static bool was_walked(const struct care *care, const struct drive_stamp *stamp)
+{
+    return care->scrub.walked.len == stamp->size &&
+           memcmp(care->walked, stamp->bytes, stamp->size) == 0;
+}
+
 /* Whether blobs are to be compared with the drives: these are others than the
  * last time, or those who were writing then have ended. */
 static bool walk_is_due(struct care *care, const struct drive_stamp *stamp)
@@ -66,8 +73,7 @@ static bool walk_is_due(struct care *care, const struct drive_stamp *stamp)
     bool due;
 
     pthread_mutex_lock(&care->lock);
-    due = care->scrub.walked.len != stamp->size ||
-          memcmp(care->walked, stamp->bytes, stamp->size) != 0 ||
+    due = !was_walked(care, stamp) ||
           (care->scrub.walk_again && oldest >= care->walk_again_at);
     pthread_mutex_unlock(&care->lock);
     return due;
@@ -269,7 +275,8 @@ static int pass_end(struct care *care)
 }
 
 /* Who begins to write after the drives were as stamped chooses none that is
- * away. What others commit behind the walk is for another one (H1). */
+ * away. What others commit behind the walk is for another one (H1), which needs
+ * no third: all who are under way then began after the first. */
 static int walk(struct care *care, const struct drive_stamp *stamp)
 {
     const uint64_t next = blob_intent_next(care->options.blobs);
@@ -283,9 +290,9 @@ static int walk(struct care *care, const struct drive_stamp *stamp)
     pthread_mutex_lock(&care->lock);
     care->walking = false;
     if (error == 0) {
+        care->scrub.walk_again = !alone && !was_walked(care, stamp);
         memcpy(care->walked, stamp->bytes, stamp->size);
         care->scrub.walked.len = stamp->size;
-        care->scrub.walk_again = !alone;
         care->walk_again_at = next;
     }
     pthread_mutex_unlock(&care->lock);

@@ -5,6 +5,7 @@
 #include "care/private.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #define TICK_MS    1000
@@ -73,6 +74,7 @@ static bool next_damage(struct care *care, struct finding *finding)
 static bool queue_damage(struct care *care, struct watch *watch)
 {
     struct finding finding;
+    char what[40];
     bool none_left;
 
     while (next_damage(care, &finding)) {
@@ -81,7 +83,9 @@ static bool queue_damage(struct care *care, struct watch *watch)
         int error;
 
         error = queue_blob(care, &finding, NULL, &current);
-        log_failing(&watch->damage_failing, "queueing what is damaged", error);
+        snprintf(what, sizeof(what), "queueing damaged blob %016llx",
+                 (unsigned long long)finding.blob);
+        log_failing(&watch->damage_failing, what, error);
         if (error != 0) {
             return false;
         }

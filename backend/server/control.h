@@ -17,7 +17,7 @@ struct control_connection {
     struct buffer gathered;
     struct control_connection *next, **link;
     struct ask *waiting; /* for their turns of a bandwidth */
-    unsigned asks; /* under way, or waiting */
+    unsigned asks;       /* under way, or waiting */
 };
 
 /* A job of the connection has ended, and `output`, which is taken over and may

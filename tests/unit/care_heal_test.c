@@ -109,7 +109,8 @@ static void test_unreadable_is_said(void **unused)
     care_start(&f);
     assert_true(care_until(&f, is_unreadable));
     for (unsigned blob = 1; blob <= CARE_BLOBS; blob++) {
-        assert_int_equal(atomic_load(&told.lost[blob]), blob == 3);
+        /* Twice, if drives are compared again while it is healed. */
+        assert_int_equal(atomic_load(&told.lost[blob]) > 0, blob == 3);
         assert_int_equal(atomic_load(&told.whole[blob]), blob == 4);
     }
     for (unsigned i = 0; i < 3; i++) { /* the bytes come back */

@@ -114,6 +114,19 @@ static enum drive_state walked_as(struct care_fixture *f, unsigned drive)
     return state;
 }
 
+static bool is_walked_again(struct care_fixture *f)
+{
+    struct arena *arena = arena_new();
+    Meta__Scrub *saved;
+    bool again = true;
+
+    if (meta_get_scrub(f->meta, arena, &saved) == 0) {
+        again = saved->walk_again;
+    }
+    arena_free(arena);
+    return again;
+}
+
 static bool is_on(struct care_fixture *f, uint64_t blob, unsigned drive)
 {
     struct arena *arena = arena_new();
@@ -132,7 +145,7 @@ static bool is_on(struct care_fixture *f, uint64_t blob, unsigned drive)
 static void removed_under_a_writer(bool restart)
 {
     const uint64_t blob = CARE_BLOBS + 1;
-    struct blob_intent intent = {0};
+    struct blob_intent intent = {0}, younger = {0};
     Layout__Layout *layout;
     struct care_fixture f;
     unsigned drive;
@@ -155,6 +168,7 @@ static void removed_under_a_writer(bool restart)
     if (restart) { /* what care knew is in the metadata */
         care_stop(&f);
     }
+    blob_intent_begin(f.fixture.store, &younger); /* there is always another */
     blob_intent_end(f.fixture.store, &intent);
     if (restart) {
         care_start_slowly(&f);
@@ -164,6 +178,11 @@ static void removed_under_a_writer(bool restart)
         usleep(1000);
     }
     assert_false(is_on(&f, blob, drive));
+    for (unsigned i = 0; i < 60000 && is_walked_again(&f); i++) {
+        usleep(1000);
+    }
+    assert_false(is_walked_again(&f));
+    blob_intent_end(f.fixture.store, &younger);
     fixture_free(layout);
     care_fixture_close(&f);
 }
