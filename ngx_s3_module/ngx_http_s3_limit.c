@@ -68,6 +68,15 @@ ngx_http_s3_limit_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
         ngx_add_timer(&ctx->limit, ngx_max((ngx_msec_int_t)
                                        (wev->timer.key - ngx_current_msec),
                                        1));
+
+    } else if (rc == NGX_AGAIN && wev->ready && !wev->delayed) {
+
+        /*
+         * sendfile_max_chunk was sent, the rest is posted: a worker that shuts
+         * down ends as soon as there is no timer
+         */
+
+        ngx_add_timer(&ctx->limit, 1);
     }
 
     return rc;
