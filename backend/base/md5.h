@@ -5,6 +5,8 @@
  * Each step of MD5 waits for the one before it, so that one stream leaves most
  * of a processor unused: eight streams in a vector take less than twice the
  * time of one.
+ *
+ * Not for secrets: nothing is wiped. OpenSSL hashes those.
  */
 #ifndef BASE_MD5_H
 #define BASE_MD5_H
