@@ -61,16 +61,17 @@ ngx_http_s3_ask(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
 
     ctx->authenticated = ngx_http_s3_now();
 
+    if (ngx_http_s3_ask_begin(r, slcf->control) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     rc = ngx_http_s3_control_question(slcf->control, r, ngx_http_s3_ask_send,
                                       ngx_http_s3_ask_ready,
                                       slcf->upstream.read_timeout);
 
     if (rc != NGX_OK) {
+        ngx_http_s3_ask_undo(r);
         return rc;
-    }
-
-    if (ngx_http_s3_ask_begin(r, slcf->control) != NGX_OK) {
-        return NGX_ERROR;
     }
 
     r->read_event_handler = ngx_http_test_reading;

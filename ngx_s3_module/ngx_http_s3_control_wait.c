@@ -21,6 +21,8 @@ static ngx_int_t ngx_http_s3_control_ask_key(ngx_http_s3_waiter_t *waiter);
 static ngx_int_t ngx_http_s3_control_ask_status(ngx_http_s3_waiter_t *waiter);
 static void ngx_http_s3_control_wait(ngx_http_s3_waiter_t *waiter,
     ngx_msec_t timeout);
+static ngx_uint_t ngx_http_s3_control_redirected(
+    ngx_http_s3_waiter_t *waiter);
 static void ngx_http_s3_control_timeout(ngx_event_t *ev);
 static void ngx_http_s3_control_cleanup(void *data);
 static void ngx_http_s3_control_remove(ngx_http_s3_waiter_t *waiter);
@@ -135,7 +137,9 @@ ngx_http_s3_control_ask_waiting(ngx_http_s3_control_t *control)
     {
         waiter = ngx_queue_data(q, ngx_http_s3_waiter_t, queue);
 
-        if (waiter->asked == control->peer.connection->number) {
+        if (waiter->asked == control->peer.connection->number
+            || ngx_http_s3_control_redirected(waiter))
+        {
             continue;
         }
 
@@ -369,10 +373,7 @@ ngx_http_s3_control_find(ngx_http_s3_control_t *control, uint64_t id)
 }
 
 
-/*
- * The request may be gone afterwards, and the connection too.  One whose
- * context is another one by now was redirected, and waits no more.
- */
+/* The request may be gone afterwards, and the connection too. */
 
 void
 ngx_http_s3_control_answer(ngx_http_s3_waiter_t *waiter, void *answer)
@@ -383,13 +384,24 @@ ngx_http_s3_control_answer(ngx_http_s3_waiter_t *waiter, void *answer)
 
     ngx_http_s3_control_remove(waiter);
 
-    if (ngx_http_get_module_ctx(waiter->request, ngx_http_s3_module)
-        == waiter->ctx)
-    {
+    if (!ngx_http_s3_control_redirected(waiter)) {
         waiter->ready(waiter, answer);
     }
 
     ngx_http_s3_control_rest(control);
+}
+
+
+/*
+ * As by post_action: its context is another one by now, its location too, and
+ * it waits no more.
+ */
+
+static ngx_uint_t
+ngx_http_s3_control_redirected(ngx_http_s3_waiter_t *waiter)
+{
+    return ngx_http_get_module_ctx(waiter->request, ngx_http_s3_module)
+           != waiter->ctx;
 }
 
 

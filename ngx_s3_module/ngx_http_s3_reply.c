@@ -137,6 +137,7 @@ ngx_http_s3_reply_unpack(ngx_http_request_t *r, u_char *message, size_t len)
 }
 
 
+/* A reply has some twenty small parts, which go with the request. */
 
 static void *
 ngx_http_s3_reply_alloc(void *pool, size_t size)

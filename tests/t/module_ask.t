@@ -9,25 +9,28 @@ use strict;
 use warnings;
 
 use FindBin;
+use IO::Socket::INET;
 use lib "$FindBin::Bin/lib";
 use Test::Frames qw(:worker);
 use Test::More;
 use Test::S3;
 
 my $secret = 'secret';
+my $silent = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 10)
+    or die $!;
 my $t = Test::S3->new(workers => 1, # so that two requests meet
     location => 'add_header X-Asked $upstream_status;',
-    server => <<'EOF_SERVER');
+    server => <<"EOF_SERVER");
     location /slow {
         s3_pass s3d;
         s3_read_timeout 1s;
-        add_header X-Asked $upstream_status always;
+        add_header X-Asked \$upstream_status always;
     }
     location /post {
         s3_pass s3d;
         post_action /done;
     }
-    location /done { return 204; }
+    location /done { proxy_pass http://127.0.0.1:@{[$silent->sockport()]}; }
 EOF_SERVER
 my $dir = $t->dir();
 
@@ -223,6 +226,13 @@ is($t->get('/bkt/plain')->{body}, 'hello', 'another is asked');
 close $gone;
 is($t->get('/bkt/plain')->{body}, 'hello', 'it is gone, and something else now');
 is($t->get('/bkt/after_gone')->{body}, 'after', 'that gets no answer either');
+
+$gone = $t->connect();
+$t->write_all($gone, $t->compose('GET', '/post/stall'));
+is($t->get('/bkt/plain')->{body}, 'hello', 'a third is asked');
+close $gone;
+unlink "$dir/left" or die $!;
+is($t->get('/bkt/left')->{body}, 'hello', 'its question dies with that s3d');
 
 # --- no answer ------------------------------------------------------------------
 
