@@ -38,6 +38,7 @@ static void connection_free(struct connection *connection)
         connection->next->link = connection->link;
     }
     *connection->link = connection->next;
+    input_wipe(&connection->input);
     input_release(&connection->input);
     count_change(connection, -1);
     free(connection);

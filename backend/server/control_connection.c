@@ -425,13 +425,9 @@ static uint64_t control_timeout(const struct connection *base)
 static bool control_release(struct connection *base)
 {
     struct control_connection *control = from_base(base);
-    const size_t left = input_size(&base->input);
     ask_forget_waiting(control);
     if (control->link != NULL) {
         flush(control); /* to nobody */
-    }
-    if (left > 0) { /* Requests that were not taken */
-        explicit_bzero((uint8_t *)input_start(&base->input), left);
     }
     return true;
 }

@@ -3,6 +3,8 @@
  *
  * It has INPUT_SMALL bytes, or INPUT_MAX where more comes while a job works on
  * what came before. Who is given it may hold its memory for longer.
+ *
+ * A request may hold a customer's key: nothing is left behind where it was.
  */
 #include "server/private.h"
 #include <string.h>
@@ -38,7 +40,6 @@ static struct input new_input(size_t capacity, const uint8_t *data, size_t size)
     return input;
 }
 
-/* What is moved may hold a customer's key: nothing of it is left behind. */
 uv_buf_t input_room(struct input *input)
 {
     invariant(!input_full(input));
@@ -61,6 +62,13 @@ uv_buf_t input_room(struct input *input)
     }
     return uv_buf_init((char *)input->memory->bytes + input->end,
                        (unsigned)(input->capacity - input->end));
+}
+
+void input_wipe(struct input *input)
+{
+    if (input_size(input) > 0) {
+        explicit_bzero(input->memory->bytes + input->start, input_size(input));
+    }
 }
 
 void input_release(struct input *input)
@@ -88,5 +96,6 @@ void input_take(struct input *input, size_t size, struct input *taken)
     if (rest > 0) { /* a frame that is not whole yet */
         *input = new_input(rest <= INPUT_SMALL ? INPUT_SMALL : INPUT_MAX,
                            taken->memory->bytes + taken->end, rest);
+        explicit_bzero(taken->memory->bytes + taken->end, rest);
     }
 }

@@ -152,6 +152,7 @@ uv_buf_t input_room(struct input *input);
 void input_consume(struct input *input, size_t size);
 /* Moves the first `size` bytes, with their buffer, to `taken`. */
 void input_take(struct input *input, size_t size, struct input *taken);
+void input_wipe(struct input *input); /* what was not consumed */
 void input_release(struct input *input);
 
 /* --- frames out (frames.c) -------------------------------------------------*/
