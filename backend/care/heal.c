@@ -225,16 +225,30 @@ static int heal(struct care *care, const struct meta_heal *entry)
     return error;
 }
 
+void heal_say(struct heal_failing *failing, uint64_t blob, int error)
+{
+    char what[40];
+
+    if (blob != failing->blob) {
+        if (error == 0 || error == -ECANCELED) {
+            return;
+        }
+        *failing = (struct heal_failing){.blob = blob};
+    }
+    snprintf(what, sizeof(what), "healing blob %016llx",
+             (unsigned long long)blob);
+    log_failing(&failing->error, what, error);
+}
+
 void *heal_run(void *argument)
 {
     struct worker *worker = argument;
     struct care *care = worker->care;
-    int failing = 0;
+    struct heal_failing failing = {0};
 
     care_thread_begin("heal");
     while (!atomic_load(&care->stopping)) {
         struct meta_heal entry;
-        char what[40];
         unsigned changes;
         int error;
 
@@ -250,9 +264,7 @@ void *heal_run(void *argument)
         }
         error = heal(care, &entry);
         give_back(care, worker->number, changes);
-        snprintf(what, sizeof(what), "healing blob %016llx",
-                 (unsigned long long)entry.blob);
-        log_failing(&failing, what, error);
+        heal_say(&failing, entry.blob, error);
         if (error != 0 && error != -ECANCELED) {
             pthread_mutex_lock(&care->lock);
             care_wait(care, ERROR_MS);

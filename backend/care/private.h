@@ -179,6 +179,13 @@ int audit_today(struct care *care, struct arena *arena, Meta__Audit **audit);
 
 /* --- heal.c, scrub.c, walk.c, references.c ---------------------------------*/
 void *heal_run(void *worker);
+/* A worker's blob that failed last, and why. Says what one fails with once, and
+ * that this one works again; 0 at first. */
+struct heal_failing {
+    uint64_t blob;
+    int error;
+};
+void heal_say(struct heal_failing *failing, uint64_t blob, int error);
 /* With the lock held. */
 bool heal_is_active(const struct care *care, uint64_t blob);
 void *scrub_run(void *care);

@@ -485,6 +485,35 @@ static void test_what_fails_is_said_once(void **unused)
     unlink(path);
 }
 
+/* Each blob that fails, and only what has failed works again. */
+static void test_other_blobs_are_healed_between(void **unused)
+{
+    char path[] = "/tmp/s3d-care-XXXXXX";
+    const int fd = mkstemp(path);
+    struct heal_failing failing = {0};
+
+    (void)unused;
+    assert_true(fd >= 0);
+    assert_int_equal(log_open(path), 0);
+    log_set_level(LOG_LEVEL_INFO);
+    for (unsigned i = 0; i < 3; i++) {
+        heal_say(&failing, 1, -EIO);
+        heal_say(&failing, 2, 0);
+        heal_say(&failing, 3, -ECANCELED);
+    }
+    assert_int_equal(count_lines(path, "blob"), 1);
+    assert_int_equal(count_lines(path, "blob 0000000000000001 fails"), 1);
+    heal_say(&failing, 1, 0);
+    heal_say(&failing, 2, -EIO);
+    log_set_level(LOG_LEVEL_ERROR);
+    assert_int_equal(log_open(NULL), 0);
+    assert_int_equal(count_lines(path, "blob 0000000000000001 works again"), 1);
+    assert_int_equal(count_lines(path, "blob 0000000000000002 fails"), 1);
+    assert_int_equal(count_lines(path, "blob"), 3);
+    close(fd);
+    unlink(path);
+}
+
 static int setup(void **unused)
 {
     (void)unused;
@@ -506,6 +535,7 @@ int main(void)
         cmocka_unit_test(test_a_record_that_cannot_be_read),
         cmocka_unit_test(test_the_most_endangered_first),
         cmocka_unit_test(test_what_fails_is_said_once),
+        cmocka_unit_test(test_other_blobs_are_healed_between),
         cmocka_unit_test(test_power_cuts),
         cmocka_unit_test(test_commits_fail),
     };
