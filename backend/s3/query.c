@@ -97,6 +97,20 @@ static bool is_change(const struct query *query)
                : strncmp(name, "Get", 3) != 0 && strncmp(name, "List", 4) != 0;
 }
 
+/* Anybody may send what is longer than a name or an ARN can be. */
+static json_t *beginning(const char *value)
+{
+    size_t size = strnlen(value, IAM_ARN_MAX + 1);
+
+    if (size > IAM_ARN_MAX) {
+        size = IAM_ARN_MAX;
+        while (size > 0 && (value[size] & 0xc0) == 0x80) { /* in a character */
+            size--;
+        }
+    }
+    return json_stringn(value, size);
+}
+
 static void log_change(const struct query *query)
 {
     static const char *const parameters[] = {
@@ -115,7 +129,7 @@ static void log_change(const struct query *query)
         const char *value = query_form_find(&query->form, parameters[i]);
 
         if (value != NULL) {
-            json_object_set_new(given, parameters[i], json_string(value));
+            json_object_set_new(given, parameters[i], beginning(value));
         }
     }
     if (query->made[0] != '\0') {

@@ -309,6 +309,13 @@ is_deeply(last_change(), { %by_root, operation => 'AssumeRole', target => $role,
     status => 403, error => 'AccessDenied', parameters => { RoleArn => $role,
         RoleSessionName => 's' } }, 'root is refused a role');
 
+# Of what anybody may send, a beginning is kept: 700 bytes, in whole characters.
+sts('AssumeRoleWithWebIdentity', [ RoleArn => 'r' x 701,
+    RoleSessionName => 's' . "\xc3\xa4" x 400, WebIdentityToken => 'x' ], sign => 0);
+my $given = last_change()->{parameters};
+is($given->{RoleArn}, 'r' x 700, 'a long parameter is cut');
+is($given->{RoleSessionName}, 's' . "\xe4" x 349, 'between two characters');
+
 # --- nothing secret is logged --------------------------------------------------------
 
 my $secret = rs256();
