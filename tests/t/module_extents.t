@@ -16,7 +16,8 @@ my $LIMIT = 256;            # of descriptors
 my $KEPT = $LIMIT / 8;      # at most
 my $LONG = 64 << 20;        # more than sockets hold
 
-my $t = Test::S3->new(workers => 1, main => "worker_rlimit_nofile $LIMIT;");
+my $t = Test::S3->new(workers => 1, main => "worker_rlimit_nofile $LIMIT;",
+    server => 'sendfile_max_chunk 64k;');
 my $dir = $t->dir();
 my $secret = 'secret';
 
@@ -50,10 +51,10 @@ sub serve_requests {
             push @segments, [ 0, $extent, 0, $length, $device, $inode ];
         }
         syswrite $s, reply(200, $BODY_SEGMENTS, $length * @segments)
-            . segments(@segments);
+            . segments(@segments) . frame($END);
         ($type) = read_frame($s);
-        syswrite $s, $type == $ACK ? frame($END)
-            : frame($DATA, 'n' x ($length * @segments)) . frame($END);
+        syswrite $s, frame($DATA, 'n' x ($length * @segments)) . frame($END)
+            if $type == $NACK;
         (undef, $payload) = read_frame($s);
     }
 }
@@ -96,8 +97,8 @@ sub slow_reader {
     my ($file) = @_;
     my $socket = $t->connect();
     $t->write_all($socket, $t->compose('GET', "/bkt/$LONG-$file"));
-    my $buffer = '';
-    Test::S3::fill($socket, \$buffer) until length $buffer > 1000;
+    my $rest = \(${*$socket}{s3_rest} = '');
+    Test::S3::fill($socket, $rest) until length $$rest > 1000;
     return $socket;
 }
 
@@ -174,5 +175,17 @@ my @old = $t->workers();
 $t->reload_nginx();
 $t->wait_for_end_of(@old);
 served_soon('c', make(2, 'c'), 'the next worker');
+
+# All has been said of this body, and between two chunks of it nothing but
+# nginx's own queue knows that there is more.
+$reader = slow_reader(make(2, 'd'));
+@old = $t->workers();
+$t->reload_nginx();
+$t->wait_for('the worker shuts down', sub {
+    open my $title, '<', "/proc/$old[0]/cmdline" or return;
+    return <$title> =~ /shutting down/;
+});
+is(length $t->read_response($reader)->{body}, $LONG, 'it sends all before');
+$t->wait_for_end_of(@old);
 
 $t->done();
