@@ -86,8 +86,10 @@ class Behind(Stack):
                         "-e", self.directory / "error.log"], check=True)
 
     def nginx_pid(self):
-        path = self.directory / "nginx.pid"
-        return int(path.read_text() or 0) if path.exists() else 0
+        try: # a new master renames the old one's before it writes its own
+            return int((self.directory / "nginx.pid").read_text() or 0)
+        except FileNotFoundError:
+            return 0
 
     def signal_nginx(self, number):
         os.kill(self.nginx_pid(), number)
