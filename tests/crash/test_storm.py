@@ -267,3 +267,6 @@ def test_nothing_is_lost_in_a_storm(fresh_stack):
           f"{statistics.median(storm.healed):.0f} s, at most "
           f"{max(storm.healed):.0f}")
     assert operations > 20 * CLIENTS
+    if LONG > 1:
+        assert seconds > 180
+        assert operations / seconds > 200
