@@ -72,13 +72,15 @@ static int check(struct events_target *target)
 }
 
 /* The next rule from *at on that tells of such an event, and to whom. NULL:
- * there is none. */
+ * there is none. The last one is that of event_bridge, without an id. */
 static const Meta__NotificationRule *next_rule(struct events *events,
                                                const Meta__Bucket *bucket,
                                                Meta__EventType type,
                                                struct slice key, size_t *at,
                                                struct events_target **target)
 {
+    static const Meta__NotificationRule bridge = META__NOTIFICATION_RULE__INIT;
+
     if (events == NULL) {
         return NULL;
     }
@@ -91,6 +93,11 @@ static const Meta__NotificationRule *next_rule(struct events *events,
                 return rule;
             }
         }
+    }
+    if (*at == bucket->n_notifications && bucket->event_bridge) {
+        (*at)++;
+        *target = events_bridge(events);
+        return *target != NULL ? &bridge : NULL;
     }
     return NULL;
 }
@@ -158,7 +165,8 @@ static void tell(void *context, const Meta__Event *event)
 bool events_wanted(const struct events *events, const Meta__Bucket *bucket)
 {
     return events != NULL &&
-           (bucket->n_notifications > 0 || feed_wanted(events->feed));
+           (bucket->n_notifications > 0 || bucket->event_bridge ||
+            feed_wanted(events->feed));
 }
 
 unsigned events_emit(struct events *events, struct meta_batch *batch,

@@ -88,6 +88,12 @@ struct events_target *events_find(struct events *events,
                                   Meta__NotificationKind kind,
                                   struct slice account, struct slice arn);
 
+/* The target that stands for Amazon EventBridge, whatever its kind: that of
+ * this name. It is told every event of buckets that have event_bridge. NULL:
+ * there is none. */
+#define EVENTS_BRIDGE_NAME "eventbridge"
+struct events_target *events_bridge(struct events *events);
+
 /* --- types of events: types.c, pure ----------------------------------------*/
 /* "s3:ObjectCreated:Put", wildcards too; NULL: no such type. */
 const char *events_type_name(Meta__EventType type);

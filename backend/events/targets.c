@@ -188,6 +188,12 @@ struct events_target *events_find(struct events *events,
     return target != NULL && kind_of(target) == kind ? target : NULL;
 }
 
+struct events_target *events_bridge(struct events *events)
+{
+    return events != NULL ? find_name(events, SLICE_LITERAL(EVENTS_BRIDGE_NAME))
+                          : NULL;
+}
+
 struct events_target *events_target_of_rule(struct events *events,
                                             const Meta__NotificationRule *rule)
 {

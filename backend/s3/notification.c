@@ -31,18 +31,14 @@ static void add_target(struct wanted *wanted, struct events_target *target)
 
 /* Every one that is not there is told: ArgumentName1, ArgumentValue1 ... */
 static void tell_missing(struct s3_call *call, unsigned number,
-                         const Meta__NotificationRule *rule)
+                         struct slice what, const char *why)
 {
     char name[32];
 
     snprintf(name, sizeof(name), "ArgumentName%u", number);
-    call_error_field(call, name, pb_slice(rule->arn));
+    call_error_field(call, name, what);
     snprintf(name, sizeof(name), "ArgumentValue%u", number);
-    call_error_field(
-        call, name,
-        rule->kind == META__NOTIFICATION_KIND__NOTIFY_TOPIC
-            ? SLICE_LITERAL("The destination topic does not exist")
-            : SLICE_LITERAL("The destination queue does not exist"));
+    call_error_field(call, name, slice_from_string(why));
 }
 
 static bool find_targets(struct s3_call *call, struct wanted *wanted)
@@ -63,8 +59,17 @@ static bool find_targets(struct s3_call *call, struct wanted *wanted)
         if (target != NULL) {
             add_target(wanted, target);
         } else {
-            tell_missing(call, ++missing, rule);
+            tell_missing(call, ++missing, pb_slice(rule->arn),
+                         rule->kind == META__NOTIFICATION_KIND__NOTIFY_TOPIC
+                             ? "The destination topic does not exist"
+                             : "The destination queue does not exist");
         }
+    }
+    /* No s3:TestEvent: S3 sends EventBridge none. */
+    if (wanted->rules.event_bridge &&
+        events_bridge(call->service->events) == NULL) {
+        tell_missing(call, ++missing, SLICE_LITERAL("EventBridgeConfiguration"),
+                     "The destination event bus does not exist");
     }
     if (missing > 0) {
         call_fail_message(
@@ -83,6 +88,7 @@ static bool change_rules(struct s3_call *call, Meta__Bucket *bucket,
     (void)call;
     bucket->notifications = wanted->rules.rules;
     bucket->n_notifications = wanted->rules.count;
+    bucket->event_bridge = wanted->rules.event_bridge;
     return true;
 }
 

@@ -9,6 +9,7 @@
 struct notification_rules {
     Meta__NotificationRule **rules; /* in the call's arena */
     size_t count;
+    bool event_bridge;
 };
 /* The request's body; nothing but its form is checked of ARNs. False: the call
  * has failed. */

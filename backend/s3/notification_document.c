@@ -13,6 +13,8 @@
 #define FILTER_MAX 1024u /* bytes */
 #define ID_SIZE    16u   /* random bytes of an id that is made up */
 
+#define EVENT_BRIDGE "EventBridgeConfiguration"
+
 /* Elements of a kind of rule. */
 static const struct kind {
     const char *element, *destination, *service;
@@ -232,15 +234,9 @@ static bool read_rule(struct s3_call *call, const struct xml_node *parent,
     return true;
 }
 
-/* Of kinds that s3d has no destinations of. */
+/* Of a kind that s3d has no destinations of. */
 static bool refuse_kind(struct s3_call *call, const struct xml_node *node)
 {
-    if (slice_equal_string(node->name, "EventBridgeConfiguration")) {
-        call_fail_message(call, S3_ERR_NotImplemented,
-                          "There is no EventBridge that events could be sent "
-                          "to");
-        return false;
-    }
     if (!slice_equal_string(node->name, "CloudFunctionConfiguration")) {
         return malformed(call);
     }
@@ -255,6 +251,17 @@ static bool refuse_kind(struct s3_call *call, const struct xml_node *node)
         call, S3_ERR_InvalidArgument,
         "Unable to validate the following destination configurations");
     return false;
+}
+
+/* It says nothing but that it is there. */
+static bool read_event_bridge(struct s3_call *call, const struct xml_node *node,
+                              struct notification_rules *rules)
+{
+    if (node->first != NULL || !is_blank(node->text) || rules->event_bridge) {
+        return malformed(call);
+    }
+    rules->event_bridge = true;
+    return true;
 }
 
 static const struct kind *find_kind(struct slice element)
@@ -283,6 +290,24 @@ static bool check_id(struct s3_call *call,
     return true;
 }
 
+static bool read_configuration(struct s3_call *call,
+                               const struct xml_node *node,
+                               struct notification_rules *rules)
+{
+    const struct kind *kind = find_kind(node->name);
+    Meta__NotificationRule *rule;
+
+    if (slice_equal_string(node->name, EVENT_BRIDGE)) {
+        return read_event_bridge(call, node, rules);
+    }
+    if (kind == NULL) {
+        return refuse_kind(call, node);
+    }
+    rule = arena_alloc(call->arena, sizeof(*rule));
+    rules->rules[rules->count++] = rule;
+    return read_rule(call, node, kind, rule) && check_id(call, rules);
+}
+
 bool notification_read(struct s3_call *call, struct notification_rules *rules)
 {
     const struct xml_node *root =
@@ -306,14 +331,7 @@ bool notification_read(struct s3_call *call, struct notification_rules *rules)
     }
     for (const struct xml_node *node = root->first; node != NULL;
          node = node->next) {
-        const struct kind *kind = find_kind(node->name);
-        Meta__NotificationRule *rule = arena_alloc(call->arena, sizeof(*rule));
-
-        if (kind == NULL) {
-            return refuse_kind(call, node);
-        }
-        rules->rules[rules->count++] = rule;
-        if (!read_rule(call, node, kind, rule) || !check_id(call, rules)) {
+        if (!read_configuration(call, node, rules)) {
             return false;
         }
     }
@@ -406,6 +424,10 @@ void notification_write(struct buffer *out, const Meta__Bucket *bucket)
     xml_open_document(out, "NotificationConfiguration");
     for (size_t i = 0; i < bucket->n_notifications; i++) {
         write_rule(out, bucket->notifications[i]);
+    }
+    if (bucket->event_bridge) {
+        xml_open(out, EVENT_BRIDGE);
+        xml_close(out, EVENT_BRIDGE);
     }
     xml_close(out, "NotificationConfiguration");
 }

@@ -107,7 +107,7 @@ static json_t *settings_json(const Meta__Bucket *bucket)
         {"acl", bucket->acl != NULL},
         {"publicAccessBlock", bucket->public_access_block != NULL},
         {"encryption", bucket->default_encryption != NULL},
-        {"notification", bucket->n_notifications > 0},
+        {"notification", bucket->n_notifications > 0 || bucket->event_bridge},
         {"website", bucket->website != NULL},
         {"quota", bucket->quota != NULL},
     };

@@ -20,7 +20,8 @@ def stack(tmp_path_factory):
     target = ('{{ name = "{}"; kind = "{}"; redis = "unix:{}/none"; '
               'key = "events"; }}')
     targets = ", ".join(target.format(name, kind, directory) for name, kind in (
-        ("stream", "stream"), ("topic", "pubsub"), ("hash", "namespace")))
+        ("stream", "stream"), ("topic", "pubsub"), ("hash", "namespace"),
+        ("eventbridge", "stream")))
     stack = Stack(directory, drives=2,
                   s3d_extra=f"events = {{ targets = ( {targets} ); }};")
     stack.start()
@@ -122,8 +123,13 @@ def test_other_kinds(s3, bucket):
         {"LambdaFunctionArn": "arn:aws:lambda:us-east-1:1:function:f",
          "Events": CREATED}])
     assert (status, error["Code"]) == (400, "InvalidArgument")
-    status, error = refusal(s3, bucket, EventBridgeConfiguration={})
-    assert (status, error["Code"]) == (501, "NotImplemented")
+    assert told(s3, bucket) == {}
+
+
+def test_event_bridge(s3, bucket):
+    put(s3, bucket, EventBridgeConfiguration={})
+    assert told(s3, bucket) == {"EventBridgeConfiguration": {}}
+    put(s3, bucket)
     assert told(s3, bucket) == {}
 
 

@@ -75,7 +75,8 @@ resource "aws_s3_bucket_website_configuration" "b" {
   index_document { suffix = "index.html" }
 }
 resource "aws_s3_bucket_notification" "b" {
-  bucket = aws_s3_bucket.b.id
+  bucket      = aws_s3_bucket.b.id
+  eventbridge = true
   queue {
     id            = "images"
     queue_arn     = "ARN"
@@ -98,8 +99,10 @@ resource "aws_s3_object" "o" {
 def stack(tmp_path_factory, redis):
     stack = Stack(
         tmp_path_factory.mktemp("terraform"),
-        s3d_extra='events = { targets = ( { name = "t"; '
-                  f'redis = "unix:{redis.socket}"; key = "events"; }} ); }};')
+        s3d_extra="events = { targets = ( %s ); };" % ", ".join(
+            f'{{ name = "{name}"; redis = "unix:{redis.socket}"; '
+            f'key = "{key}"; }}'
+            for name, key in (("t", "events"), ("eventbridge", "bus"))))
     stack.start()
     yield stack
     stack.stop()
@@ -128,8 +131,10 @@ def test_a_bucket_is_made_kept_and_removed(stack, redis, tmp_path):
     terraform("init")
     terraform("apply", "-auto-approve", "-input=false")
     s3 = stack.client()
-    [queue] = s3.get_bucket_notification_configuration(
-        Bucket="terraformed")["QueueConfigurations"]
+    notifications = s3.get_bucket_notification_configuration(
+        Bucket="terraformed")
+    assert notifications["EventBridgeConfiguration"] == {}
+    [queue] = notifications["QueueConfigurations"]
     queue["Events"].sort()  # a set, to Terraform
     assert queue == {
         "Id": "images", "QueueArn": arn,

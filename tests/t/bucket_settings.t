@@ -78,7 +78,7 @@ is($t->put('/bucket?notification', body => '<NotificationConfiguration/>')->{sta
     200, 'no notification');
 $r = $t->put('/bucket?notification', body =>
     '<NotificationConfiguration><EventBridgeConfiguration/></NotificationConfiguration>');
-is("$r->{status} $r->{code}", '501 NotImplemented', 'notification');
+is("$r->{status} $r->{code}", '400 InvalidArgument', 'no EventBridge is configured');
 $r = $t->put('/bucket?logging');
 is("$r->{status} $r->{code}", '400 MissingRequestBodyError', 'no document');
 

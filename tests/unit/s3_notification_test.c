@@ -10,6 +10,7 @@
 
 #define QUEUE(rest)   "<QueueConfiguration>" rest "</QueueConfiguration>"
 #define TOPIC(rest)   "<TopicConfiguration>" rest "</TopicConfiguration>"
+#define BRIDGE        "<EventBridgeConfiguration></EventBridgeConfiguration>"
 #define CREATED       "<Event>s3:ObjectCreated:*</Event>"
 #define REMOVED       "<Event>s3:ObjectRemoved:Delete</Event>"
 #define TO_SQS        "<Queue>" SQS "</Queue>"
@@ -217,7 +218,14 @@ static const struct {
           "</CloudFunctionConfiguration>" CLOSE,
      UNREACHABLE "<ArgumentName1>arn:aws:lambda:r:a:function:f"
                  "</ArgumentName1>"},
-    {OPEN "<EventBridgeConfiguration/>" CLOSE, "<Code>NotImplemented</Code>"},
+    {OPEN "<EventBridgeConfiguration>x</EventBridgeConfiguration>" CLOSE,
+     MALFORMED},
+    {OPEN BRIDGE BRIDGE CLOSE, MALFORMED},
+    /* None is configured: events would be lost. */
+    {OPEN QUEUE(TO_SQS CREATED) BRIDGE CLOSE,
+     UNREACHABLE "<ArgumentName1>EventBridgeConfiguration</ArgumentName1>"
+                 "<ArgumentValue1>The destination event bus does not exist"
+                 "</ArgumentValue1>"},
     /* Two that tell of the same. */
     {OPEN QUEUE(TO_SQS CREATED) TOPIC(
          TO_SNS "<Event>s3:ObjectAcl:Put</Event><Event>s3:ObjectCreated:Put"
@@ -241,8 +249,7 @@ static void test_mistakes(void **state)
         const char *expected = fill(mistakes[i].error);
 
         s3_run(&fixture, &answer, put(mistakes[i].document));
-        if (answer.status !=
-                (strstr(expected, "NotImplemented") != NULL ? 501 : 400) ||
+        if (answer.status != 400 ||
             strstr((char *)answer.body.data, expected) == NULL) {
             fail_msg("%s:\n%u %s\nexpected %s", mistakes[i].document,
                      answer.status, (char *)answer.body.data, expected);
@@ -334,6 +341,42 @@ static void test_validation_is_skipped(void **state)
     s3_expect(&fixture, 400, c);
 }
 
+/* A target of this name is told of every event, beside what rules say. */
+static void test_event_bridge(void **state)
+{
+    static const struct events_target_options targets[] = {
+        {.name = EVENTS_BRIDGE_NAME}, {.name = "queue"}};
+    const struct events_options options = {
+        .region = FIXTURE_REGION, .targets = targets, .count = 2};
+    Meta__Event **events;
+    size_t count;
+
+    (void)state;
+    s3_close_events(&fixture);
+    fixture.service.events = events_open(fixture.service.meta, &options);
+    s3_expect(
+        &fixture, 200,
+        put(OPEN "<EventBridgeConfiguration/>" QUEUE(
+            "<Id>1</Id>" TO_SQS CREATED FILTER(RULE("Prefix", "a/"))) CLOSE));
+    is(OPEN QUEUE("<Id>1</Id>" TO_SQS CREATED FILTER(RULE("Prefix", "a/")))
+           BRIDGE CLOSE);
+    s3_expect(&fixture, 200, PUT("k", "1"));
+    s3_expect(&fixture, 204, S3_CASE(DELETE_OBJECT, "k"));
+    s3_take_events(&fixture, arena, &events, &count);
+    assert_int_equal(count, 2); /* and no s3:TestEvent */
+    assert_int_equal(events[0]->type, META__EVENT_TYPE__OBJECT_CREATED_PUT);
+    assert_int_equal(events[0]->configuration.len, 0);
+    assert_int_equal(events[1]->type, META__EVENT_TYPE__OBJECT_REMOVED_DELETE);
+    s3_expect(&fixture, 200, put(OPEN BRIDGE CLOSE));
+    is(OPEN BRIDGE CLOSE);
+    s3_expect(&fixture, 200, PUT("k", "1"));
+    s3_expect(&fixture, 200, put(OPEN CLOSE));
+    is(OPEN CLOSE);
+    s3_expect(&fixture, 200, PUT("k", "1"));
+    s3_take_events(&fixture, arena, &events, &count);
+    assert_int_equal(count, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -346,6 +389,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_test_event, setup, teardown),
         cmocka_unit_test_setup_teardown(test_validation_is_skipped, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(test_event_bridge, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
