@@ -185,11 +185,29 @@ int call_head(struct client *client, const char *key, bool *found,
 }
 
 /* --- whole objects ---------------------------------------------------------*/
-static void add_stored_as(struct request *request, const struct stored_as *as)
+static bool is_of_class(const struct answer *answer)
+{
+    return slice_equal_string(answer->code, "InvalidStorageClass") ||
+           slice_equal_string(answer->code, "NotImplemented");
+}
+
+/* Of a request that has all other headers. */
+static int send_stored_as(struct client *client, struct request *request,
+                          const struct stored_as *as, struct answer *answer)
 {
     for (unsigned i = 0; i < as->count; i++) {
         request_header(request, as->fields[i].name, as->fields[i].value);
     }
+    if (as->storage_class == NULL) {
+        return client_send(client, request, answer);
+    }
+    request_header(request, "x-amz-storage-class", as->storage_class);
+    const int error = client_send(client, request, answer);
+    if (error != -EREMOTEIO || !is_of_class(answer)) {
+        return error;
+    }
+    request->header_count--;
+    return client_send(client, request, answer);
 }
 
 static void add_piece(struct request *request, const struct piece *piece,
@@ -218,9 +236,8 @@ int call_put(struct client *client, const char *key, const struct piece *piece,
     struct answer answer = {0};
     char crc[CHECKSUM_MAX];
 
-    add_stored_as(&request, as);
     add_piece(&request, piece, crc);
-    const int error = client_send(client, &request, &answer);
+    const int error = send_stored_as(client, &request, as, &answer);
     *verified = error == 0 && was_verified(&answer, crc);
     answer_free(&answer);
     return error;
@@ -323,8 +340,7 @@ int call_create_upload(struct client *client, const char *key,
     request_query(&request, "uploads", "");
     request_header(&request, "x-amz-checksum-algorithm", "CRC64NVME");
     request_header(&request, "x-amz-checksum-type", "FULL_OBJECT");
-    add_stored_as(&request, as);
-    int error = client_send(client, &request, &answer);
+    int error = send_stored_as(client, &request, as, &answer);
     if (error == 0) {
         const struct xml_node *root =
             parse(&answer, "InitiateMultipartUploadResult");

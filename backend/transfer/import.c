@@ -183,7 +183,8 @@ static int send_file(struct import *import, struct client *client,
         {"cache-control", import->transfer.options->cache_control},
         {MTIME_HEADER, mtime},
     };
-    const struct stored_as as = {fields, sizeof(fields) / sizeof(fields[0])};
+    const struct stored_as as = {.fields = fields,
+                                 .count = sizeof(fields) / sizeof(fields[0])};
 
     mtime_format(file->mtime, mtime);
     if (!is_large(import, file->size)) {

@@ -115,6 +115,7 @@ static int gather_metadata(struct job *job)
     bool fits = true;
 
     job->as.fields = job->fields;
+    job->as.storage_class = answer_header(&job->head, "x-amz-storage-class");
     for (unsigned i = 0; i < job->head.header_count && fits; i++) {
         const struct field *header = &job->head.headers[i];
         fits = !metadata_is_kept(header->name) ||

@@ -177,6 +177,9 @@ int piece_digest(struct piece *piece, bool tls);
 struct stored_as { /* headers of a new object; a value NULL: without */
     const struct field *fields;
     unsigned count;
+    /* NULL: none is asked for. An endpoint that does not have it stores the
+     * object as it stores others. */
+    const char *storage_class;
 };
 
 /* 0, and *found. `version` NULL: the current one. */

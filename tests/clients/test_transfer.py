@@ -10,6 +10,7 @@ import time
 import pytest
 from interrupter import Interrupter
 from stack import BUILD, free_port, pattern, same_tree, wait_for
+from test_transfer_hostile import DATA, Endpoint
 
 MIB = 1 << 20
 PART = 5 * MIB
@@ -289,11 +290,13 @@ def test_migrated(stack, bucket, command, s3ctl):
         Bucket=source, Key="in/a key+&.txt", Body=b"1", ContentType="text/x",
         CacheControl="no-store", ContentLanguage="de", ContentEncoding="x",
         ContentDisposition='attachment;  filename="a  b"',
-        Metadata={"one": "1", "two": "a  b"}, Tagging="k%20=v%2B%3D&l=")
+        Metadata={"one": "1", "two": "a  b"}, Tagging="k%20=v%2B%3D&l=",
+        StorageClass="STANDARD_IA")
     client.put_object(Bucket=source, Key="in/empty", Body=b"")
     client.put_object(Bucket=source, Key="in/plain", Body=b"2",
                       Metadata={"mtime": "1354040105.5", "empty": ""})
-    client.put_object(Bucket=source, Key="in/m", Body=large)
+    client.put_object(Bucket=source, Key="in/m", Body=large,
+                      StorageClass="GLACIER_IR")
     client.put_object(Bucket=source, Key="out", Body=b"not this one")
     log = Log(stack)
     words = ("migrate", "--part-size", "5M", "--from", stack.endpoint,
@@ -310,9 +313,11 @@ def test_migrated(stack, bucket, command, s3ctl):
     sent = log.done("PUT")
     assert len(sent) == len(set(sent)) == 3 + 5  # nothing twice
 
-    keys = [o["Key"] for o in client.list_objects_v2(
-        Bucket=bucket)["Contents"]]
-    assert keys == ["x/y/a key+&.txt", "x/y/empty", "x/y/m", "x/y/plain"]
+    keys = {o["Key"]: o["StorageClass"] for o in client.list_objects_v2(
+        Bucket=bucket)["Contents"]}
+    assert keys == {
+        "x/y/a key+&.txt": "STANDARD_IA", "x/y/empty": "STANDARD",
+        "x/y/m": "GLACIER_IR", "x/y/plain": "STANDARD"}
     assert client.get_object(Bucket=bucket, Key="x/y/m")["Body"].read() == large
     before, after = (client.head_object(Bucket=b, Key=k) for b, k in (
         (source, "in/a key+&.txt"), (bucket, "x/y/a key+&.txt")))
@@ -333,6 +338,20 @@ def test_migrated(stack, bucket, command, s3ctl):
     s3ctl("migrate", "s3://no-such-bucket", f"s3://{bucket}", code=1)
     s3ctl("migrate", f"s3://{source}", "s3://no-such-bucket", code=1)
     s3ctl("migrate", "--follow", f"s3://{source}", f"s3://{bucket}", code=2)
+
+
+@pytest.mark.parametrize("storage_class", ("DEEP_ARCHIVE", "OTHER"))
+def test_migrated_to_where_the_class_is_not(stack, bucket, s3ctl,
+                                            storage_class):
+    """What the destination refuses is left to it."""
+    with Endpoint(get=lambda _: (200, [
+            ("ETag", '"one"'), ("x-amz-storage-class", storage_class)],
+            DATA)) as source:
+        assert s3ctl("migrate", "--from", source.url, "s3://bucket",
+                     f"s3://{bucket}")["moved"] == 1
+    object = stack.client().get_object(Bucket=bucket, Key="k")
+    assert "StorageClass" not in object
+    assert object["Body"].read() == DATA
 
 
 def history(client, bucket, prefix):
