@@ -58,6 +58,7 @@ ASKS = {
     ("docs/static.md", "Protected downloads"): [
         [("www.example.org", "/app/x", 200, b"report"),
          ("www.example.org", "/internal/reports/2026.pdf", 404, b"404")],
+        [("www.example.org", "/any/private/reports/2026.pdf", 404, b"404")],
         [("www.example.org", f"/download/reports/2026.pdf?md5={LINK}"
           "&expires=4102444800", 200, b"report"),
          ("www.example.org", "/download/reports/2026.pdf", 403, b"403")]],

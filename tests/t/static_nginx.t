@@ -62,6 +62,7 @@ my $locations = <<'EOF';
         location /data/ { s3_static s3d web; s3_segments off; }
         location /unverified/ { s3_static s3d web; s3_verify off; }
         location /post/ { error_page 405 =200 $uri; s3_static s3d web; }
+        location ~ ^/any/(?<bucket>[^/]+)/ { internal; rewrite ^/any/[^/]+(/.*)$ $1 break; s3_static s3d $bucket; }
         location ~ ^/if/ { if ($arg_x) { set $y 1; } rewrite ^/if(/.*)$ $1 break; s3_static s3d web; }
 EOF
 $locations =~ s/APP/$port{app}/;
@@ -91,6 +92,7 @@ $t->{http} = <<"EOF";
             add_header X-Accel-Limit-Rate 700000;
             return 200;
         }
+        location /app/any { add_header X-Accel-Redirect /any/web/frag.html; return 200; }
         location /app/none { add_header X-Accel-Redirect /internal/none; return 200; }
         location /app/origin/ {
             access_log $dir/origin.log plain;
@@ -164,6 +166,8 @@ is(join('|', $r->{body}, map { $r->{headers}{$_} } qw(content-type
     content-disposition cache-control)),
     '<b>dog</b>|text/x-app|attachment; filename=a.txt|private',
     'what the application says goes first');
+is(get('/app/any')->{body}, '<b>dog</b>', 'of any bucket');
+is(get('/any/web/frag.html')->{status}, 404, 'if the application says so');
 is(get('/app/none')->{status}, 404, 'what is not there');
 is(get('/internal/big.png')->{status}, 404, 'internal is internal');
 is(from('web', 'HEAD', '/app/dl')->{headers}{'content-length'}, $size, 'HEAD');
