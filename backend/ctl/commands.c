@@ -427,8 +427,5 @@ const struct ctl_program ctl_programs[] = {
     {"backup journal", run_backup_journal},
     {"backup verify", run_backup_verify},
     {"purge", run_purge},
-    {"import", run_misplaced},
-    {"export", run_misplaced},
-    {"migrate", run_misplaced},
     {NULL, NULL},
 };

@@ -140,12 +140,11 @@ enum ctl_exit run_completion(const struct ctl_given *given, char **words);
 enum ctl_exit run_doctor(const struct ctl_given *given, char **words);
 
 /* transfer.c: "import", "export" or "migrate" and what follows it, with options
- * of their own. */
+ * of their own; `before` it: those of every command. */
 bool is_transfer(const char *word);
 extern const struct option transfer_options[];
-enum ctl_exit run_transfer(int argc, char **argv);
-/* main.c: of these, where they are not the first word. */
-enum ctl_exit run_misplaced(const struct ctl_given *given, char **words);
+enum ctl_exit run_transfer(const struct ctl_given *before, int argc,
+                           char **argv);
 
 /* --- results, for people ---------------------------------------------------*/
 /* reclaim.c */

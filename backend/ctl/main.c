@@ -20,13 +20,11 @@ static _Noreturn void exit_usage(int count, char **words)
     exit(CTL_USAGE);
 }
 
-enum ctl_exit run_misplaced(const struct ctl_given *given, char **words)
+/* Of a transfer behind options that are not every command's. */
+static enum ctl_exit misplaced(const char *word)
 {
-    (void)given;
-    fprintf(stderr,
-            "s3ctl: %s comes first, its options after it: s3ctl %s "
-            "--help\n",
-            words[-1], words[-1]);
+    fprintf(stderr, "s3ctl: options of %s come after it: s3ctl %s --help\n",
+            word, word);
     return CTL_USAGE;
 }
 
@@ -273,6 +271,9 @@ static enum ctl_exit run_command(int argc, char **argv)
     const bool parsed = ctl_options_parse(argc, argv, &given);
     char **words = argv + optind;
     const int count = argc - optind;
+    if (count > 0 && is_transfer(words[0])) {
+        return misplaced(words[0]);
+    }
     if (!parsed) {
         exit_usage(count, words);
     }
@@ -293,9 +294,12 @@ static enum ctl_exit run_command(int argc, char **argv)
 int main(int argc, char **argv)
 {
     setlocale(LC_CTYPE, "C.UTF-8"); /* how wide characters are */
-    const enum ctl_exit status = argc > 1 && is_transfer(argv[1])
-                                     ? run_transfer(argc - 1, argv + 1)
-                                     : run_command(argc, argv);
+    struct ctl_given before = {0};
+    const int first = ctl_options_before(argc, argv, &before);
+    const enum ctl_exit status =
+        first < argc && is_transfer(argv[first])
+            ? run_transfer(&before, argc - first, argv + first)
+            : run_command(argc, argv);
     if (fflush(stdout) != 0 || ferror(stdout)) {
         show_error("stdout: %s", strerror(errno));
         return status == CTL_OK ? CTL_REFUSED : status;

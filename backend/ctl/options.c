@@ -216,6 +216,25 @@ bool ctl_options_parse(int argc, char **argv, struct ctl_given *given)
     return good;
 }
 
+int ctl_options_before(int argc, char **argv, struct ctl_given *given)
+{
+    struct option names[ROWS_MAX + 1];
+    char letters[2 * ROWS_MAX + 2] = "+"; /* up to the first word */
+    bool common = true;
+    int option;
+    describe(names, letters + 1);
+    opterr = 0;
+    while (common &&
+           (option = getopt_long(argc, argv, letters, names, NULL)) != -1) {
+        const struct ctl_option_row *row = find(option);
+        common = row != NULL && row->option == 0 && take(row, given);
+    }
+    const int first = common ? optind : argc;
+    opterr = 1;
+    optind = 0; /* getopt_long() begins anew */
+    return first;
+}
+
 bool ctl_options_fit(unsigned options, const struct ctl_given *given)
 {
     unsigned left = given->options;

@@ -77,6 +77,10 @@ bool ctl_parse_size(const char *text, uint64_t *bytes);
 /* False: an option is wrong, which was said. What is left of the arguments
  * begins at optind. */
 bool ctl_options_parse(int argc, char **argv, struct ctl_given *given);
+/* Where the first word stands behind options that every command takes, and
+ * these; argc: there is another option before it, or no word. All of the line
+ * can be parsed after it. */
+int ctl_options_before(int argc, char **argv, struct ctl_given *given);
 /* Whether a command that takes `options` takes what was given. A key that is
  * given has a secret; a secret alone is for who may have it. */
 bool ctl_options_fit(unsigned options, const struct ctl_given *given);

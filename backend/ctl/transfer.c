@@ -269,19 +269,23 @@ static void take_sides(struct transfer_options *options, enum mode mode,
     options->url = sides[mode == MODE_EXPORT ? 0 : 1];
 }
 
-enum ctl_exit run_transfer(int argc, char **argv)
+enum ctl_exit run_transfer(const struct ctl_given *before, int argc,
+                           char **argv)
 {
     static const char *const done[] = {"imported", "exported", "migrated"};
     const enum mode mode = strcmp(argv[0], "import") == 0   ? MODE_IMPORT
                            : strcmp(argv[0], "export") == 0 ? MODE_EXPORT
                                                             : MODE_MIGRATE;
-    struct transfer_show show = {.done = done[mode]};
+    struct transfer_show show = {.done = done[mode], .json = before->json};
     struct transfer_options options = {
         .jobs = TRANSFER_JOBS,
         .part_size = TRANSFER_PART_SIZE,
     };
     int option;
 
+    if (before->help) {
+        take_option(&options, &show, mode, 'h');
+    }
     while ((option = getopt_long(argc, argv, "j:nvh", transfer_options,
                                  NULL)) != -1) {
         take_option(&options, &show, mode, option);

@@ -120,6 +120,19 @@ is($error, "usage: s3ctl [-s SOCKET] [--json] COMMAND\n"
 like($error, qr/^usage: s3ctl.*\n  user add NAME /, 'one that is');
 unlike($error, qr/^  user list/m, 'that one only');
 is($out, '', 'nothing of it on stdout');
+for my $before ('', '--json', '--help', "-s $dir/none", "--socket=$dir/none --json") {
+    for my $words (qw(import export migrate)) {
+        ($code, $out, $error) = run("$before $words --help");
+        is("$code $error", '0 ', "$before $words");
+        like($out, qr/^ +--from-profile NAME/m, 'shows its own options');
+        ($code, $out, $error) = run("$before $words --part-size 1M a b");
+        like("$code $error", $before eq '--help' ? qr/^0 $/ : qr/^2 s3ctl: /,
+            'and takes them');
+    }
+}
+($code, $out, $error) = run('--endpoint http://h migrate s3://a s3://b');
+is("$code $error", "2 s3ctl: options of migrate come after it: s3ctl migrate --help\n",
+    'its options are not lost where they stand before it');
 ($code, $out) = run("doctor --json -c $dir/s3d.conf");
 is($code, decode_json($out)->{problems} > 0 ? 5 : 0, 'something to mend');
 
