@@ -11,8 +11,8 @@ struct notification_rules {
     size_t count;
     bool event_bridge;
 };
-/* The request's body; nothing but its form is checked of ARNs. False: the call
- * has failed. */
+/* The request's body; nothing but form and region is checked of ARNs. False:
+ * the call has failed. */
 bool notification_read(struct s3_call *call, struct notification_rules *rules);
 /* No two rules may tell of the same event. False: the call has failed. */
 bool notification_check_overlap(struct s3_call *call,

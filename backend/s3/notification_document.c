@@ -71,6 +71,26 @@ static bool is_arn(struct slice text, const char *service)
     return colons == 5 && text.data[text.size - 1] != ':';
 }
 
+static bool check_arn(struct s3_call *call, const struct kind *kind,
+                      struct slice arn)
+{
+    const char *here = arena_printf(
+        call->arena, "arn:aws:%s:%s:", kind->service, call->service->region);
+
+    if (!is_arn(arn, kind->service)) {
+        call_fail_argument(call, kind->destination, arn,
+                           "The ARN could not be parsed");
+        return false;
+    }
+    if (!slice_has_prefix(arn, slice_from_string(here))) {
+        call_fail_argument(call, kind->destination, arn,
+                           "The notification destination service region is not "
+                           "valid for the bucket location constraint");
+        return false;
+    }
+    return true;
+}
+
 /* --- filters ---------------------------------------------------------------*/
 static bool is_word(struct slice text, const char *word)
 {
@@ -201,13 +221,8 @@ static bool read_element(struct s3_call *call, const struct xml_node *node,
     }
     if (slice_equal_string(node->name, kind->destination) &&
         rule->arn.data == NULL) {
-        if (!is_arn(node->text, kind->service)) {
-            call_fail_argument(call, kind->destination, node->text,
-                               "The ARN could not be parsed");
-            return false;
-        }
         rule->arn = pb_bytes(node->text);
-        return true;
+        return check_arn(call, kind, node->text);
     }
     return malformed(call);
 }

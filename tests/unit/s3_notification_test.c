@@ -149,6 +149,9 @@ static void test_ids_are_made_up(void **state)
 #define AMBIGUOUS                                                              \
     "Configuration is ambiguously defined. Cannot have overlapping suffixes "  \
     "in two rules if the prefixes are overlapping for the same event type."
+#define ELSEWHERE                                                              \
+    "The notification destination service region is not valid for the bucket " \
+    "location constraint"
 #define MALFORMED "<Code>MalformedXML</Code>"
 
 static const struct {
@@ -197,6 +200,10 @@ static const struct {
      "<Message>The ARN could not be parsed</Message>"},
     {OPEN TOPIC("<Topic>arn:aws:sns:r:a:</Topic>" CREATED) CLOSE,
      ARGUMENT("Topic", "arn:aws:sns:r:a:", "The ARN could not be parsed")},
+    {OPEN TOPIC("<Topic>arn:aws:sns:eu-x-1:%s:topic</Topic>" CREATED) CLOSE,
+     ARGUMENT("Topic", "arn:aws:sns:eu-x-1:%s:topic", ELSEWHERE)},
+    {OPEN QUEUE("<Queue>arn:aws:sqs::%s:queue</Queue>" CREATED) CLOSE,
+     ARGUMENT("Queue", "arn:aws:sqs::%s:queue", ELSEWHERE)},
     {OPEN QUEUE("<Id>1</Id>" TO_SQS CREATED) TOPIC("<Id>1</Id>" TO_SNS REMOVED)
          CLOSE,
      ARGUMENT("Id", "1",
