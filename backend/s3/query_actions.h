@@ -49,7 +49,10 @@ void query_list_roles(struct query *query);
 void query_update_role(struct query *query);
 void query_update_trust(struct query *query);
 void query_account_summary(struct query *query);
-void query_account_aliases(struct query *query);
+
+/* query_nothing.c */
+void query_list_nothing(struct query *query);
+void query_no_login_profile(struct query *query);
 
 /* query_sts.c */
 void query_caller_identity(struct query *query);

@@ -162,13 +162,3 @@ void query_account_summary(struct query *query)
     }
     xml_close(out, "SummaryMap");
 }
-
-/* Accounts have no aliases. */
-void query_account_aliases(struct query *query)
-{
-    struct query_list list;
-
-    if (query_list_open(query, "AccountAliases", &list)) {
-        query_list_close(&list, 0);
-    }
-}

@@ -326,8 +326,46 @@ def test_what_is_not_there(iam, connect):
             Tags=[{"Key": "a", "Value": "b"}])
     refused("NotImplemented", 501, connect("sts").get_federation_token,
             Name="x1")
-    assert iam.list_account_aliases()["AccountAliases"] == []
     assert iam.get_account_summary()["SummaryMap"]["Users"] >= 0
+
+
+def test_what_nobody_can_have_is_listed_as_nothing(iam, connect, user):
+    """Terraform and others ask for all of it before they delete something."""
+    name, key = user
+    role = make_role(iam, "has-nothing", "*")["RoleName"]
+    policy = iam.create_policy(PolicyName="has-nothing", PolicyDocument=(
+        json.dumps(document(allow("s3:*")))))["Policy"]["Arn"]
+    mine = connect("iam", key)
+    for method, element, asked, none in (
+            ("list_user_tags", "Tags", {"UserName": name}, "UserName"),
+            ("list_mfa_devices", "MFADevices", {"UserName": name}, "UserName"),
+            ("list_ssh_public_keys", "SSHPublicKeys", {"UserName": name},
+             "UserName"),
+            ("list_signing_certificates", "Certificates", {"UserName": name},
+             "UserName"),
+            ("list_service_specific_credentials", "ServiceSpecificCredentials",
+             {"UserName": name}, "UserName"),
+            ("list_role_tags", "Tags", {"RoleName": role}, "RoleName"),
+            ("list_instance_profiles_for_role", "InstanceProfiles",
+             {"RoleName": role}, "RoleName"),
+            ("list_policy_tags", "Tags", {"PolicyArn": policy}, "PolicyArn"),
+            ("list_virtual_mfa_devices", "VirtualMFADevices", {}, None),
+            ("list_account_aliases", "AccountAliases", {}, None)):
+        got = getattr(iam, method)(**asked)
+        assert got[element] == [] and got["IsTruncated"] is False, method
+        refused("AccessDenied", 403, getattr(mine, method), **asked)
+        if none is not None:
+            missing = {none: asked[none] + "-not"}
+            refused("NoSuchEntity", 404, getattr(iam, method), **missing)
+    for gone in iam.get_login_profile, iam.delete_login_profile:
+        assert refused("NoSuchEntity", 404, gone, UserName=name) == (
+            f"Login Profile for User {name} cannot be found.")
+    refused("AccessDenied", 403, mine.get_login_profile)
+    grant(iam, name, allow("iam:ListMFADevices",
+                           "arn:aws:iam::*:user/${aws:username}"))
+    assert mine.list_mfa_devices()["MFADevices"] == []
+    iam.delete_role(RoleName=role)
+    iam.delete_policy(PolicyArn=policy)
 
 
 # --- roles and temporary credentials ----------------------------------------------

@@ -1,7 +1,7 @@
-"""Terraform's AWS provider makes a bucket and its documents, finds nothing to
-change afterwards, and removes all of it. On demand (S3D_LONG_RUN): it takes a
-minute of processor time to read its own schema; and where it is installed with
-its provider, as no package of Debian's has it."""
+"""Terraform's AWS provider makes a bucket and its documents, a role and a user,
+finds nothing to change afterwards, and removes all of it. On demand
+(S3D_LONG_RUN): it takes a minute of processor time to read its own schema; and
+where it is installed with its provider, as no package of Debian's has it."""
 
 import json
 import os
@@ -9,6 +9,7 @@ import pathlib
 import shutil
 import subprocess
 
+import boto3
 import pytest
 from redis_server import INSTALLED
 from stack import Stack
@@ -92,6 +93,20 @@ resource "aws_s3_object" "o" {
   content_type = "image/jpeg"
   depends_on   = [aws_s3_bucket_notification.b, aws_s3_bucket_versioning.b]
 }
+resource "aws_iam_role" "r" {
+  name = "reader"
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect = "Allow", Principal = { AWS = "*" }, Action = "sts:AssumeRole"
+    }]
+  })
+}
+resource "aws_iam_user" "u" {
+  name          = "uploader"
+  force_destroy = true
+}
+resource "aws_iam_access_key" "u" { user = aws_iam_user.u.name }
 """
 
 
@@ -109,7 +124,7 @@ def stack(tmp_path_factory, redis):
     stack.check_logs()
 
 
-def test_a_bucket_is_made_kept_and_removed(stack, redis, tmp_path):
+def test_all_is_made_kept_and_removed(stack, redis, tmp_path):
     [account] = stack.ctl("account", "list")["accounts"]
     arn = f"arn:aws:sqs:us-east-1:{account['number']}:t"
     (tmp_path / "main.tf").write_text(
@@ -149,5 +164,12 @@ def test_a_bucket_is_made_kept_and_removed(stack, redis, tmp_path):
     assert told[0]["Event"] == "s3:TestEvent"
 
     terraform("plan", "-detailed-exitcode", "-input=false")  # 2: something to do
+    iam = boto3.client("iam", endpoint_url=stack.endpoint,
+                       region_name="us-east-1",
+                       aws_access_key_id=stack.access_key,
+                       aws_secret_access_key=stack.secret_key)
+    assert {u["UserName"] for u in iam.list_users()["Users"]} == {"uploader"}
+    iam.create_access_key(UserName="uploader")  # force_destroy: behind its back
     terraform("destroy", "-auto-approve", "-input=false")
     assert s3.list_buckets()["Buckets"] == []
+    assert iam.list_users()["Users"] == iam.list_roles()["Roles"] == []
