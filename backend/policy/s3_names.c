@@ -23,6 +23,7 @@ static const struct action actions[] = {
     {"s3:GetAccelerateConfiguration", LEVEL_BUCKET},
     {"s3:GetAccountPublicAccessBlock", LEVEL_SERVICE},
     {"s3:GetAnalyticsConfiguration", LEVEL_BUCKET},
+    {"s3:GetBucketAbac", LEVEL_BUCKET},
     {"s3:GetBucketAcl", LEVEL_BUCKET},
     {"s3:GetBucketCORS", LEVEL_BUCKET},
     {"s3:GetBucketLocation", LEVEL_BUCKET},
@@ -62,11 +63,13 @@ static const struct action actions[] = {
     {"s3:ListBucketMultipartUploads", LEVEL_BUCKET},
     {"s3:ListBucketVersions", LEVEL_BUCKET},
     {"s3:ListMultipartUploadParts", LEVEL_OBJECT},
+    {"s3:ListTagsForResource", LEVEL_BUCKET},
     {"s3:ListenBucketNotification", LEVEL_BUCKET}, /* MinIO's */
     {"s3:ObjectOwnerOverrideToBucketOwner", LEVEL_OBJECT},
     {"s3:PutAccelerateConfiguration", LEVEL_BUCKET},
     {"s3:PutAccountPublicAccessBlock", LEVEL_SERVICE},
     {"s3:PutAnalyticsConfiguration", LEVEL_BUCKET},
+    {"s3:PutBucketAbac", LEVEL_BUCKET},
     {"s3:PutBucketAcl", LEVEL_BUCKET},
     {"s3:PutBucketCORS", LEVEL_BUCKET},
     {"s3:PutBucketLogging", LEVEL_BUCKET},
@@ -97,6 +100,7 @@ static const struct action actions[] = {
     {"s3:ReplicateTags", LEVEL_OBJECT},
     {"s3:RestoreObject", LEVEL_OBJECT},
     {"s3:TagResource", LEVEL_BUCKET},
+    {"s3:UntagResource", LEVEL_BUCKET},
 };
 
 /* What a key goes with. */
@@ -109,10 +113,14 @@ struct condition_key {
 };
 
 static const struct condition_key keys[] = {
+    {"aws:AssumedRoot", ANY_ACTION},
     {"aws:CalledVia", ANY_ACTION},
     {"aws:CalledViaFirst", ANY_ACTION},
     {"aws:CalledViaLast", ANY_ACTION},
+    {"aws:ChatbotSourceArn", ANY_ACTION},
     {"aws:CurrentTime", ANY_ACTION},
+    {"aws:Ec2InstanceSourcePrivateIPv4", ANY_ACTION},
+    {"aws:Ec2InstanceSourceVpc", ANY_ACTION},
     {"aws:EpochTime", ANY_ACTION},
     {"aws:FederatedProvider", ANY_ACTION},
     {"aws:MultiFactorAuthAge", ANY_ACTION},
@@ -142,15 +150,25 @@ static const struct condition_key keys[] = {
     {"aws:SourceOrgPaths", ANY_ACTION},
     {"aws:SourceOwner", ANY_ACTION},
     {"aws:SourceVpc", ANY_ACTION},
+    {"aws:SourceVpcArn", ANY_ACTION},
     {"aws:SourceVpce", ANY_ACTION},
     {"aws:TagKeys", ANY_ACTION},
     {"aws:TokenIssueTime", ANY_ACTION},
     {"aws:UserAgent", ANY_ACTION},
     {"aws:ViaAWSService", ANY_ACTION},
     {"aws:VpcSourceIp", ANY_ACTION},
+    {"aws:VpceAccount", ANY_ACTION},
+    {"aws:VpceOrgID", ANY_ACTION},
+    {"aws:VpceOrgPaths", ANY_ACTION},
     {"aws:userid", ANY_ACTION},
     {"aws:username", ANY_ACTION},
+    {"ec2:RoleDelivery", ANY_ACTION},
+    {"ec2:SourceInstanceArn", ANY_ACTION},
+    {"lambda:SourceFunctionArn", ANY_ACTION},
+    {"s3:AccessGrantsInstanceArn", ANY_ACTION},
     {"s3:AccessPointNetworkOrigin", ANY_ACTION},
+    {"s3:AccessPointTag/", ANY_ACTION},
+    {"s3:BucketTag/", ANY_ACTION},
     {"s3:DataAccessPointAccount", ANY_ACTION},
     {"s3:DataAccessPointArn", ANY_ACTION},
     {"s3:ExistingObjectTag/", OBJECTS},
@@ -189,6 +207,7 @@ static const struct condition_key keys[] = {
     {"s3:x-amz-server-side-encryption-customer-algorithm", OBJECTS},
     {"s3:x-amz-storage-class", OBJECTS},
     {"s3:x-amz-website-redirect-location", OBJECTS},
+    {"ssm:SourceInstanceArn", ANY_ACTION},
 };
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))

@@ -6,7 +6,6 @@
 #include <strings.h>
 
 #include "s3/bucket.h"
-#include "s3/tags.h"
 #include "s3/worm.h"
 
 #define DAY_MS     ((uint64_t)86400000)
@@ -399,6 +398,22 @@ static size_t tag_value(Meta__Field *const *tags, size_t count,
     return 0;
 }
 
+static size_t bucket_tag(struct access_context *context, struct slice name,
+                         struct slice *values)
+{
+    const Meta__Bucket *bucket = context->question->bucket;
+
+    if (bucket == NULL) {
+        return 0;
+    }
+    if (!context->bucket_tags_read) {
+        tags_of_bucket(context->call, bucket, &context->bucket_tags);
+        context->bucket_tags_read = true;
+    }
+    return tag_value(context->bucket_tags.tags, context->bucket_tags.count,
+                     name, values);
+}
+
 /* --- the table -------------------------------------------------------------*/
 static const struct {
     const char *name;
@@ -488,6 +503,10 @@ static size_t named_values(struct access_context *context, struct slice key,
         return object != NULL
                    ? tag_value(object->tags, object->n_tags, rest, values)
                    : 0;
+    }
+    rest = behind(key, "s3:BucketTag/");
+    if (rest.data != NULL) {
+        return bucket_tag(context, rest, values);
     }
     rest = behind(key, of_bucket(context) ? "aws:RequestTag/"
                                           : "s3:RequestObjectTag/");

@@ -10,6 +10,7 @@
 
 #include "policy/policy.h"
 #include "s3/authorize.h"
+#include "s3/tags.h"
 
 struct access_context {
     struct s3_call *call;
@@ -20,6 +21,9 @@ struct access_context {
     /* What has to be written to be a value. */
     char current_time[32], issue_time[32], epoch[24], age[24], until[32],
         days[24], account[13];
+    /* Of the question's bucket; read once, when they are asked for. */
+    struct tag_set bucket_tags;
+    bool bucket_tags_read;
 };
 
 /* Answers the question, and tells the audit log. Until access_release() the

@@ -291,3 +291,23 @@ struct slice tags_document(struct s3_call *call, const struct tag_set *set)
     tags_write(&out, set->tags, set->count);
     return document_take(call, &out);
 }
+
+/* A document that cannot be read has no tags. */
+void tags_of_bucket(struct s3_call *call, const Meta__Bucket *bucket,
+                    struct tag_set *set)
+{
+    struct slice document = document_get(bucket, DOCUMENT_TAGGING);
+    const struct xml_node *root =
+        document.data != NULL ? xml_in_parse(call->arena, document, "Tagging")
+                              : NULL;
+
+    open_set(call, TAGS_OF_BUCKET, set);
+    if (root == NULL || root->first == NULL) {
+        return;
+    }
+    for (const struct xml_node *tag = root->first->first;
+         tag != NULL && set->count < kinds[TAGS_OF_BUCKET].max;
+         tag = tag->next) {
+        put_tag(call, set, xml_in_text(tag, "Key"), xml_in_text(tag, "Value"));
+    }
+}

@@ -27,6 +27,9 @@ bool tags_take_document(struct s3_call *call, enum tags_of of,
 /* The children of `list`, each a Tag. False: the call has failed. */
 bool tags_take_elements(struct s3_call *call, enum tags_of of,
                         const struct xml_node *list, struct tag_set *set);
+/* Those of a bucket, in the call's arena. */
+void tags_of_bucket(struct s3_call *call, const Meta__Bucket *bucket,
+                    struct tag_set *set);
 /* Tagging, as it is given back. */
 void tags_write(struct buffer *out, Meta__Field *const *tags, size_t count);
 /* The same in the call's arena. */

@@ -250,6 +250,32 @@ static void test_tags(void **state)
     is("aws:TagKeys", ""); /* no bucket has them in a header */
 }
 
+static void test_tags_of_the_bucket(void **state)
+{
+    Meta__Bucket bucket = META__BUCKET__INIT;
+    Meta__Field document = META__FIELD__INIT, *documents[] = {&document};
+
+    (void)state;
+    is("s3:BucketTag/team", ""); /* it is being made */
+    question.bucket = &bucket;
+    is("s3:BucketTag/team", "");
+    document.name = fixture_string("tagging");
+    document.value = fixture_string(
+        "<Tagging><TagSet><Tag><Key>team</Key><Value>a &amp; b</Value></Tag>"
+        "<Tag><Key>x</Key><Value></Value></Tag></TagSet></Tagging>");
+    bucket.documents = documents;
+    bucket.n_documents = 1;
+    is("s3:BucketTag/team", "a & b");
+    is("S3:buckettag/team", "a & b");
+    is("s3:BucketTag/Team", "");
+    is("s3:BucketTag/", "");
+    question.key = SLICE_LITERAL("k"); /* objects are in it */
+    is("s3:BucketTag/team", "a & b");
+    is("aws:ResourceTag/team", "");
+    document.value = fixture_string("<Tagging><TagSet>");
+    is("s3:BucketTag/team", "");
+}
+
 static void test_what_is_asked_about(void **state)
 {
     (void)state;
@@ -275,6 +301,7 @@ int main(void)
         TEST(test_copy_sources),
         TEST(test_object_lock),
         TEST(test_tags),
+        TEST(test_tags_of_the_bucket),
         TEST(test_what_is_asked_about),
     };
 
