@@ -10,6 +10,7 @@
 static ngx_int_t ngx_http_s3_preconfiguration(ngx_conf_t *cf);
 static ngx_int_t ngx_http_s3_postconfiguration(ngx_conf_t *cf);
 static void *ngx_http_s3_create_main_conf(ngx_conf_t *cf);
+static void *ngx_http_s3_create_srv_conf(ngx_conf_t *cf);
 static void *ngx_http_s3_create_loc_conf(ngx_conf_t *cf);
 static char *ngx_http_s3_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
@@ -198,7 +199,7 @@ static ngx_http_module_t  ngx_http_s3_module_ctx = {
     ngx_http_s3_create_main_conf,          /* create main configuration */
     NULL,                                  /* init main configuration */
 
-    NULL,                                  /* create server configuration */
+    ngx_http_s3_create_srv_conf,           /* create server configuration */
     NULL,                                  /* merge server configuration */
 
     ngx_http_s3_create_loc_conf,           /* create location configuration */
@@ -288,7 +289,9 @@ ngx_http_s3_postconfiguration(ngx_conf_t *cf)
         cscfp[i]->underscores_in_headers = 1;
     }
 
-    if (ngx_http_s3_count_init(cf, smcf) != NGX_OK) {
+    if (ngx_http_s3_count_init(cf, smcf) != NGX_OK
+        || ngx_http_s3_log_init(cf) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -325,6 +328,13 @@ ngx_http_s3_create_main_conf(ngx_conf_t *cf)
     }
 
     return smcf;
+}
+
+
+static void *
+ngx_http_s3_create_srv_conf(ngx_conf_t *cf)
+{
+    return ngx_pcalloc(cf->pool, sizeof(ngx_http_s3_srv_conf_t));
 }
 
 
@@ -476,7 +486,8 @@ char *
 ngx_http_s3_set_upstream(ngx_conf_t *cf, ngx_http_s3_loc_conf_t *slcf,
     ngx_str_t *name)
 {
-    ngx_url_t  url;
+    ngx_url_t                url;
+    ngx_http_s3_srv_conf_t  *sscf;
 
     if (slcf->upstream.upstream || slcf->handler) {
         return "is duplicate";
@@ -496,6 +507,10 @@ ngx_http_s3_set_upstream(ngx_conf_t *cf, ngx_http_s3_loc_conf_t *slcf,
     if (slcf->control == NULL) {
         return NGX_CONF_ERROR;
     }
+
+    sscf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_s3_module);
+
+    sscf->used = 1;
 
     return NGX_CONF_OK;
 }

@@ -99,6 +99,11 @@ typedef struct {
 
 
 typedef struct {
+    ngx_uint_t                     used;      /* a location asks s3d */
+} ngx_http_s3_srv_conf_t;
+
+
+typedef struct {
     ngx_http_complex_value_t      *target;    /* BUCKET[/PREFIX], or NULL */
     ngx_str_t                      location;  /* that the target stands for */
     ngx_array_t                   *index;     /* ngx_str_t */
@@ -611,6 +616,10 @@ ngx_int_t ngx_http_s3_add_header(ngx_http_request_t *r, const char *name,
     ngx_str_t *value);
 ngx_int_t ngx_http_s3_add_headers(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx);
 void ngx_http_s3_error_init(void);
+
+/* ngx_http_s3_log.c */
+
+ngx_int_t ngx_http_s3_log_init(ngx_conf_t *cf);
 
 /* ngx_http_s3_count.c */
 
