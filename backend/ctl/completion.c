@@ -1,24 +1,24 @@
 /*
- * s3ctl completion bash: a script of the tables that the command line is
- * parsed by.
+ * s3ctl completion: a script of the tables that the command line is parsed by.
+ * It is bash's, in what zsh understands too where its bashcompinit calls it: no
+ * mapfile, and no name that is special in one of the two.
  */
 #include "ctl/ctl.h"
 #include <stdio.h>
 #include <string.h>
 
 static const char script_begin[] =
-    "# bash completion of s3ctl: made by `s3ctl completion bash`.\n"
     "# Each command, and after | the options that it takes.\n"
     "_s3ctl_commands='";
 
 static const char script_end[] =
     "_s3ctl()\n"
     "{\n"
-    "    local current=${COMP_WORDS[COMP_CWORD]} words= found= choices= i\n"
-    "    local command options rest\n"
+    "    local current=${COMP_WORDS[COMP_CWORD]} given= found= choices= i\n"
+    "    local name takes rest IFS=$'\\n'\n"
     "    COMPREPLY=()\n"
     "    case \" $_s3ctl_files \" in *\" ${COMP_WORDS[COMP_CWORD-1]} \"*)\n"
-    "        mapfile -t COMPREPLY < <(compgen -f -- \"$current\"); return ;;\n"
+    "        COMPREPLY=($(compgen -f -- \"$current\")); return ;;\n"
     "    esac\n"
     "    case \" $_s3ctl_values \" in *\" ${COMP_WORDS[COMP_CWORD-1]} \"*)\n"
     "        return ;;\n"
@@ -27,24 +27,23 @@ static const char script_end[] =
     "        case \" $_s3ctl_files $_s3ctl_values \" in\n"
     "        *\" ${COMP_WORDS[i]} \"*) i=$((i + 1)); continue ;;\n"
     "        esac\n"
-    "        [[ ${COMP_WORDS[i]} == -* ]] || words+=\"${COMP_WORDS[i]} \"\n"
+    "        [[ ${COMP_WORDS[i]} == -* ]] || given+=\"${COMP_WORDS[i]} \"\n"
     "    done\n"
-    "    while IFS='|' read -r command options; do\n"
-    "        if [[ $words == \"$command \"* && ${#command} -ge ${#found} ]]; "
-    "then\n"
-    "            found=$command\n"
-    "            [[ $current != -* ]] || choices=$options\n"
+    "    while IFS='|' read -r name takes; do\n"
+    "        if [[ $given == \"$name \"* && ${#name} -ge ${#found} ]]; then\n"
+    "            found=$name\n"
+    "            [[ $current != -* ]] || choices=$takes\n"
     "        fi\n"
-    "        if [[ \"$command \" == \"$words\"* && $current != -* ]]; then\n"
-    "            rest=${command:${#words}}\n"
+    "        if [[ \"$name \" == \"$given\"* && $current != -* ]]; then\n"
+    "            rest=${name:${#given}}\n"
     "            choices+=\" ${rest%% *}\"\n"
     "        fi\n"
     "    done <<< \"$_s3ctl_commands\"\n"
     "    [[ $current != -* || -n $found ]] || choices=$_s3ctl_options\n"
-    "    mapfile -t COMPREPLY < <(compgen -W \"$choices\" -- \"$current\" | "
-    "sort -u)\n"
+    "    COMPREPLY=($(IFS=' '; compgen -W \"$choices\" -- \"$current\" | "
+    "sort -u))\n"
     "    if [[ -n $found && $current != -* && ${#COMPREPLY[@]} -eq 0 ]]; then\n"
-    "        mapfile -t COMPREPLY < <(compgen -f -- \"$current\")\n"
+    "        COMPREPLY=($(compgen -f -- \"$current\"))\n"
     "    fi\n"
     "}\n"
     "complete -F _s3ctl s3ctl\n";
@@ -104,10 +103,8 @@ static void print_values(bool files)
     }
 }
 
-enum ctl_exit run_completion(const struct ctl_given *given, char **words)
+static void print_script(void)
 {
-    (void)given;
-    (void)words;
     fputs(script_begin, stdout);
     print_commands();
     printf("'\n_s3ctl_options='");
@@ -118,5 +115,24 @@ enum ctl_exit run_completion(const struct ctl_given *given, char **words)
     print_values(false);
     printf("'\n");
     fputs(script_end, stdout);
+}
+
+enum ctl_exit run_completion_bash(const struct ctl_given *given, char **words)
+{
+    (void)given;
+    (void)words;
+    puts("# bash completion of s3ctl: made by `s3ctl completion bash`.");
+    print_script();
+    return CTL_OK;
+}
+
+enum ctl_exit run_completion_zsh(const struct ctl_given *given, char **words)
+{
+    (void)given;
+    (void)words;
+    puts("# zsh completion of s3ctl: made by `s3ctl completion zsh`.\n"
+         "(( $+functions[compdef] )) || { autoload -Uz compinit; compinit; }\n"
+         "autoload -Uz bashcompinit; bashcompinit");
+    print_script();
     return CTL_OK;
 }

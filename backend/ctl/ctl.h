@@ -135,7 +135,8 @@ enum ctl_exit run_bench(const struct ctl_given *given, char **words);
 /* bench_drives.c */
 enum ctl_exit run_bench_drives(const struct ctl_given *given, char **words);
 /* completion.c */
-enum ctl_exit run_completion(const struct ctl_given *given, char **words);
+enum ctl_exit run_completion_bash(const struct ctl_given *given, char **words);
+enum ctl_exit run_completion_zsh(const struct ctl_given *given, char **words);
 /* doctor.c */
 enum ctl_exit run_doctor(const struct ctl_given *given, char **words);
 

@@ -75,7 +75,8 @@ my @walk = (
     [ 'drive list' ], [ 'drive replace', '0' ], [ 'drive drain', '0' ], [ 'drive use', '0' ],
     [ 'drive remove', '9', 1 ], [ 'status' ], [ 'top', '--once' ], [ 'trace', '0000', 1 ],
     [ 'bench drives', '--count 1 --size 4K' ], [ 'bench', '--count 1', 2 ],
-    [ 'doctor', "-c $dir/s3d.conf", 5 ], [ 'completion bash' ], [ 'rebuild' ], [ 'restore' ],
+    [ 'doctor', "-c $dir/s3d.conf", 5 ], [ 'completion bash' ], [ 'completion zsh' ],
+    [ 'rebuild' ], [ 'restore' ],
     [ 'backup create', "$dir/backup" ], [ 'backup journal', "$dir/backup" ],
     [ 'backup verify' ],
     [ 'import', "$dir/backup s3://bkt", 2 ], [ 'export', "s3://bkt $dir/backup", 2 ],
@@ -86,8 +87,8 @@ my ($table) = `$s3ctl completion bash` =~ /^_s3ctl_commands='(.*?)'$/ms;
 my %commands = map { split /\|/ } split /\n/, $table;
 is(join(', ', grep { !$walked{$_} } sort keys %commands), '', 'all commands are walked through');
 # These follow something, print a script, or become s3d, which runs already.
-my %special = map { $_ => 1 } 'events tail', 'completion bash', 'rebuild', 'restore',
-    'backup verify';
+my %special = map { $_ => 1 } 'events tail', 'completion bash', 'completion zsh', 'rebuild',
+    'restore', 'backup verify';
 my %helped;
 for my $step (@walk) {
     my ($words, $arguments, $expected) = @$step;
