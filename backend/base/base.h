@@ -163,6 +163,14 @@ uint64_t get_u64le(const uint8_t *in);
 /* --- clocks ----------------------------------------------------------------*/
 uint64_t clock_wall_ms(void);      /* milliseconds since 1970 */
 uint64_t clock_monotonic_us(void); /* microseconds */
+/* By how many ms the wall clock was set since the look before, if that was some
+ * seconds: negative is back, 0 is not. Also a machine that slept sees it. A
+ * watch is zeroed at first, and one thread's. */
+struct clock_watch {
+    int64_t ahead_ms; /* of the monotonic clock, at the last look */
+    bool looked;
+};
+int64_t clock_jumped(struct clock_watch *watch);
 #define TIME_ISO8601_SIZE 24       /* bytes of 2026-01-02T03:04:05.678Z */
 void time_iso8601(char out[TIME_ISO8601_SIZE + 1], uint64_t ms);
 #define TIME_HTTP_SIZE 29 /* bytes of Sun, 06 Nov 1994 08:49:37 GMT */

@@ -24,6 +24,25 @@ uint64_t clock_monotonic_us(void)
     return now(CLOCK_MONOTONIC, 1000000);
 }
 
+#define JUMP_MS 5000 /* no clock that is kept right is so far off at once */
+#define HELD_US 1000000u
+
+int64_t clock_jumped(struct clock_watch *watch)
+{
+    const uint64_t before_us = clock_monotonic_us();
+    const uint64_t wall_ms = clock_wall_ms();
+    const uint64_t after_us = clock_monotonic_us();
+    int64_t ahead_ms, jump_ms;
+
+    if (after_us - before_us > HELD_US) {
+        return 0; /* stopped between the clocks: they cannot be compared */
+    }
+    ahead_ms = (int64_t)wall_ms - (int64_t)(after_us / 1000);
+    jump_ms = watch->looked ? ahead_ms - watch->ahead_ms : 0;
+    *watch = (struct clock_watch){ahead_ms, true};
+    return jump_ms >= JUMP_MS || jump_ms <= -JUMP_MS ? jump_ms : 0;
+}
+
 #define DAY_MS            86400000u
 #define DAYS_OF_4_YEARS   1461u  /* the last one is a leap year */
 #define DAYS_OF_CENTURY   36524u /* the last year of most is none */

@@ -63,14 +63,15 @@ int audit_save(struct care *care)
 {
     struct arena *arena = arena_new();
     struct meta_batch *batch = meta_batch_new(care->options.meta);
+    const uint32_t day = today(); /* of what is read and what is written */
     Meta__Audit *sum;
     int error = 0;
 
     pthread_mutex_lock(&care->audit.lock);
     if (care->audit.dirty) {
-        error = audit_read(care, arena, today(), &care->audit.day, &sum);
+        error = audit_read(care, arena, day, &care->audit.day, &sum);
         if (error == 0) {
-            meta_put_audit(batch, today(), sum);
+            meta_put_audit(batch, day, sum);
             error = meta_commit(batch);
         }
         if (error == 0) {

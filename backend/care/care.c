@@ -228,9 +228,10 @@ static bool status_of_threads(struct care *care, struct arena *arena,
         .active = care->active_count,
         .healed = care->healed,
         .bytes = care->healed_bytes,
-        .milliseconds = care->heal_began_ms != 0
-                            ? clock_wall_ms() - care->heal_began_ms
-                            : 0,
+        .milliseconds =
+            care->heal_began_us != 0
+                ? (clock_monotonic_us() - care->heal_began_us) / 1000
+                : 0,
     };
     status->scrub = (struct care_scrub_status){
         .running = progress->started_ms != 0 && !care->scrub_stopped,

@@ -35,8 +35,8 @@ static int take(struct care *care, unsigned number, struct meta_heal *entry)
         error = -ENOENT;
     }
     if (error == 0) {
-        if (care->heal_began_ms == 0) {
-            care->heal_began_ms = clock_wall_ms();
+        if (care->heal_began_us == 0) {
+            care->heal_began_us = clock_monotonic_us();
             care->healed = care->healed_bytes = 0;
         }
         care->active[number] = entry->blob;
@@ -57,7 +57,7 @@ static void give_back(struct care *care, unsigned number, unsigned changes)
     care->active_count--;
     if (care->active_count == 0 &&
         (meta_next_heal(care->options.meta, &first) != 0 || first.waits)) {
-        care->heal_began_ms = 0;
+        care->heal_began_us = 0;
     }
     pthread_cond_broadcast(&care->work);
     pthread_mutex_unlock(&care->lock);

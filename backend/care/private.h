@@ -117,7 +117,8 @@ struct care {
     unsigned changes;     /* of drives, as they were noticed */
     uint64_t active[CARE_WORKERS_MAX]; /* blobs, 0: none */
     unsigned active_count;
-    uint64_t healed, healed_bytes, heal_began_ms;
+    uint64_t healed, healed_bytes;
+    uint64_t heal_began_us; /* of the monotonic clock; 0: none is under way */
     Meta__Scrub scrub; /* as last saved, and since */
     uint8_t walked[DRIVE_STAMP_SIZE * DRIVES_STAMPED_MAX];
     struct buffer dangling_objects; /* of the last whole pass */

@@ -122,10 +122,20 @@ static void pass_begin(struct care *care)
     care->scrub_lost = care->damage_lost;
 }
 
+/* Of a pass that began later than now nobody knows how long ago it was: the
+ * clock was ahead then. */
+static bool period_is_over(const struct care *care)
+{
+    const uint64_t period_ms = care->options.scrub_period_s * 1000;
+    const uint64_t began_ms = care->scrub.completed_started_ms;
+    const uint64_t now_ms = clock_wall_ms();
+
+    return now_ms < began_ms || now_ms - began_ms >= period_ms;
+}
+
 /* True while there is a pass to work on. */
 static bool pass_is_due(struct care *care)
 {
-    const uint64_t period_ms = care->options.scrub_period_s * 1000;
     Meta__Scrub *scrub = &care->scrub;
     bool due;
 
@@ -135,8 +145,7 @@ static bool pass_is_due(struct care *care)
         care->scrub_forced = true;
         pass_begin(care);
     } else if (!care->scrub_stopped && scrub->started_ms == 0 &&
-               (scrub->passes == 0 ||
-                clock_wall_ms() >= scrub->completed_started_ms + period_ms)) {
+               (scrub->passes == 0 || period_is_over(care))) {
         pass_begin(care);
     }
     due = !care->scrub_stopped && scrub->started_ms != 0;

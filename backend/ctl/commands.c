@@ -188,6 +188,18 @@ static void print_requests(const json_t *result)
     table_end(table);
 }
 
+/* Of the wall clock, if s3d has seen one. */
+static void print_jump(const json_t *jump)
+{
+    const long long ms = show_number(jump, "ms");
+    char when[SHOW_SIZE];
+    if (ms != 0) {
+        printf("the clock jumped %lld s %s, to %s UTC\n", llabs(ms) / 1000,
+               ms > 0 ? "forward" : "back",
+               show_time(show_number(jump, "time"), when));
+    }
+}
+
 static void print_status(const json_t *result, const char *argument)
 {
     const json_t *connections = json_object_get(result, "connections");
@@ -199,6 +211,7 @@ static void print_status(const json_t *result, const char *argument)
            show_number(connections, "request"),
            show_number(connections, "control"),
            show_number(connections, "admin"), show_number(result, "in_flight"));
+    print_jump(json_object_get(result, "clock_jump"));
     print_drives(result, "");
     print_mirrors(json_object_get(result, "metadata"));
     print_archive(

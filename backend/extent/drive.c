@@ -160,24 +160,26 @@ void drive_watch(struct drive *drive)
     latency_turn(&drive->syncing, now);
 }
 
-void drive_drain(struct drive *drive, bool drain)
+void drive_drain(struct drive *drive, uint64_t since_ms)
 {
-    atomic_store(&drive->draining, drain);
+    atomic_store(&drive->draining_since_ms, since_ms);
 }
 
 bool drive_draining(struct drive *drive)
 {
-    return atomic_load(&drive->draining);
+    return atomic_load(&drive->draining_since_ms) != 0;
 }
 
 void drive_describe(struct drive *drive, struct drive_condition *condition)
 {
     *condition =
         (struct drive_condition){.state = drive_state(drive),
-                                 .draining = drive_draining(drive),
+                                 .draining_since_ms =
+                                     atomic_load(&drive->draining_since_ms),
                                  .silent = atomic_load(&drive->late) > 0,
                                  .slow = atomic_load(&drive->slow),
                                  .lags = drive_lags(drive)};
+    condition->draining = condition->draining_since_ms != 0;
     latency_describe(&drive->reading, &condition->reads);
     latency_describe(&drive->writing, &condition->writes);
     latency_describe(&drive->syncing, &condition->syncs);

@@ -99,6 +99,7 @@ struct drive_latency {
 struct drive_condition {
     enum drive_state state;
     bool draining;
+    uint64_t draining_since_ms;
     bool silent; /* something that it was asked takes longer than the timeout */
     bool slow;   /* much slower than its peers */
     bool lags;   /* something that it was asked has been under way for long */
@@ -114,8 +115,8 @@ struct drive_condition {
 void drive_describe(struct drive *drive, struct drive_condition *condition);
 
 /* A drive that is drained is read and takes no new blobs: whoever places them
- * asks. */
-void drive_drain(struct drive *drive, bool drain);
+ * asks. since_ms: when it began, by the wall clock; 0: it is used again. */
+void drive_drain(struct drive *drive, uint64_t since_ms);
 bool drive_draining(struct drive *drive);
 
 /* --- slow.c: drives beside each other --------------------------------------*/

@@ -76,7 +76,7 @@ static int check_token(const struct access_key *key, struct slice token)
     if (CRYPTO_memcmp(digest, key->token_digest, sizeof(digest)) != 0) {
         return -EBADMSG;
     }
-    return clock_wall_ms() < key->expires_ms ? 0 : -EKEYEXPIRED;
+    return session_lasts(key, clock_wall_ms()) ? 0 : -EKEYEXPIRED;
 }
 
 static int authenticate(struct iam *iam, struct slice access_key,

@@ -218,6 +218,7 @@ void rights_refresh(struct iam *iam, const struct entity *changed);
 void rights_refresh_key(struct access_key *key);
 
 /* --- sessions.c ------------------------------------------------------------*/
+bool session_lasts(const struct access_key *key, uint64_t now_ms);
 void session_token_digest(struct slice token,
                           uint8_t digest[TOKEN_DIGEST_SIZE]);
 /* Looks at a few keys, so that it never takes long, and deletes those that

@@ -15,6 +15,7 @@
 #define USER_MAX     (ACCOUNT_MAX / 8)  /* which a user needs no leave for */
 #define PURGE_LOOKS  64u         /* keys looked at when a session is made */
 #define KEPT_MS      86400000ull /* so long it is told that one ran out */
+#define SET_BACK_MS  900000ull   /* as far as the time of a request may be off */
 
 void session_token_digest(struct slice token, uint8_t digest[TOKEN_DIGEST_SIZE])
 {
@@ -22,6 +23,12 @@ void session_token_digest(struct slice token, uint8_t digest[TOKEN_DIGEST_SIZE])
 }
 
 /* --- who ran out -----------------------------------------------------------*/
+/* One that was made later than now was made while the clock was ahead: it would
+ * last for as long as that was. */
+bool session_lasts(const struct access_key *key, uint64_t now_ms)
+{
+    return now_ms < key->expires_ms && key->created_ms <= now_ms + SET_BACK_MS;
+}
 
 static int delete_all(struct iam *iam, struct access_key *const *keys,
                       size_t count)
@@ -123,7 +130,7 @@ static bool is_full(const struct iam *iam, const struct iam_new_session *wanted,
     for (i = 0; i < iam->keys.count; i++) {
         const struct access_key *key = iam->keys.items[i];
 
-        if (key->temporary && key->expires_ms > now_ms &&
+        if (key->temporary && session_lasts(key, now_ms) &&
             key->account == session->account) {
             of_account++;
             of_user += key->entity == session->entity;

@@ -138,6 +138,14 @@ static void set_group(json_t *json, struct redis *redis, const char *stream,
                oldest_ms != 0 && now_ms > oldest_ms ? now_ms - oldest_ms : 0);
 }
 
+/* Later than now was written while a clock was ahead: long ago, perhaps. */
+static bool is_silent(uint64_t written_ms)
+{
+    const uint64_t now_ms = clock_wall_ms();
+
+    return written_ms + SILENT_MS < now_ms || written_ms > now_ms + SILENT_MS;
+}
+
 static void set_report(json_t *json, const redisReply *report)
 {
     const struct slice error = redis_text(redis_value(report, "error"));
@@ -147,7 +155,7 @@ static void set_report(json_t *json, const redisReply *report)
         number_of(redis_value(report, "confirmed_ms"));
     char time[32];
 
-    if (written_ms + SILENT_MS < clock_wall_ms() &&
+    if (is_silent(written_ms) &&
         !slice_equal_string(state, "stopped")) {
         set(json, "state", json_string(written_ms == 0 ? "never" : "silent"));
     } else {

@@ -42,7 +42,9 @@ static int forget_some(struct meta *meta, struct meta_scan *scan,
 
 int s3_forget_completed(struct s3_service *service)
 {
-    uint64_t before_ms = clock_wall_ms() - REMEMBERED_MS;
+    const uint64_t now_ms = clock_wall_ms();
+    const uint64_t before_ms =
+        now_ms > REMEMBERED_MS ? now_ms - REMEMBERED_MS : 0;
     char text[UPLOAD_ID_TIME_SIZE + 1];
     struct slice last = slice_of(text, UPLOAD_ID_TIME_SIZE);
     struct meta_scan *scan = meta_scan_completed(service->meta);

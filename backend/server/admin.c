@@ -190,6 +190,13 @@ static json_t *status_requests(struct counters *counters)
     return object;
 }
 
+static json_t *status_jump(struct server *server)
+{
+    return json_pack("{s:I,s:I}", "ms",
+                     (json_int_t)atomic_load(&server->jump_ms), "time",
+                     (json_int_t)atomic_load(&server->jump_time_ms));
+}
+
 static int status(struct admin_call *call)
 {
     struct server *server = call->server;
@@ -197,7 +204,7 @@ static int status(struct admin_call *call)
     json_t *object =
         json_pack("{s:s,s:I,s:o,s:o,s:{s:i,s:i,s:i},s:i,s:I,s:I,s:o}",
                   "version", S3D_VERSION, "uptime_seconds",
-                  (json_int_t)((clock_wall_ms() - server->started_ms) / 1000),
+                  (json_int_t)(server_uptime_us(server) / 1000000),
                   "drives", admin_drives(server), "metadata",
                   status_metadata(server), "connections", "request",
                   atomic_load(&counters->connections[COUNT_REQUEST]), "control",
@@ -209,6 +216,9 @@ static int status(struct admin_call *call)
                   status_requests(counters));
     json_object_set_new(object, "events", admin_events(server->publisher));
     json_object_set_new(object, "metrics", status_metrics(server));
+    if (atomic_load(&server->jump_ms) != 0) {
+        json_object_set_new(object, "clock_jump", status_jump(server));
+    }
     return admin_reply(call, object);
 }
 

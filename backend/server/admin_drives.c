@@ -21,8 +21,12 @@ static const char *state_of(const struct drive_condition *condition)
     return condition->slow ? "slow" : "ok";
 }
 
+/* Of the state that state_of() names. */
 static uint64_t since(const struct drive_condition *condition)
 {
+    if (condition->state == DRIVE_OK && condition->draining) {
+        return condition->draining_since_ms;
+    }
     if (condition->full) {
         return condition->full_since_ms;
     }

@@ -224,8 +224,7 @@ static int list(struct admin_call *call)
         json_pack("{s:s,s:o}", "version", S3D_VERSION, "requests", live);
     set(object, "under_way", count);
     set(object, "now_us", now_us);
-    set(object, "uptime_seconds",
-        (clock_wall_ms() - call->server->started_ms) / 1000);
+    set(object, "uptime_seconds", server_uptime_us(call->server) / 1000000);
     add_sums(requests, object);
     return admin_reply(call, object);
 }

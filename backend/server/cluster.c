@@ -138,6 +138,16 @@ static int check_record(const struct server_config *config,
 }
 
 /* --- all drives ------------------------------------------------------------*/
+/* An older s3d did not say when it began. */
+static uint64_t draining_since(const Meta__DriveSlot *slot)
+{
+    if (!slot->draining) {
+        return 0;
+    }
+    return slot->draining_since_ms != 0 ? slot->draining_since_ms
+                                        : clock_wall_ms();
+}
+
 static int open_one(struct cluster *cluster, const struct drive_config *config,
                     const Meta__DriveSlot *slot, struct drive_options *options)
 {
@@ -151,7 +161,7 @@ static int open_one(struct cluster *cluster, const struct drive_config *config,
     const int error = open_drive(config, options, place);
     options->removed = false;
     if (error == 0) {
-        drive_drain(*place, slot->draining);
+        drive_drain(*place, draining_since(slot));
     }
     return error;
 }

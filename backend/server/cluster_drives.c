@@ -101,11 +101,17 @@ static int change_slot(struct cluster *cluster, unsigned index,
 
 /* --- replacing -------------------------------------------------------------*/
 
+static void set_draining(Meta__DriveSlot *slot, uint64_t since_ms)
+{
+    slot->draining = since_ms != 0;
+    slot->draining_since_ms = since_ms;
+}
+
 static void name_uuid(Meta__DriveSlot *slot, void *uuid)
 {
     slot->uuid.data = uuid;
     slot->uuid.len = DRIVE_UUID_SIZE;
-    slot->draining = false;
+    set_draining(slot, 0);
 }
 
 /* The record first: from then on the old disk can never come back, and a
@@ -125,7 +131,7 @@ static int replace(struct cluster *cluster, unsigned index)
     }
     if (error == 0) {
         drive_expect(drive, uuid);
-        drive_drain(drive, false);
+        drive_drain(drive, 0);
         error = drive_format_as(io_posix(), drive_config(drive),
                                 record->uuid.data, uuid);
     }
@@ -159,9 +165,20 @@ int cluster_replace_drive(struct cluster *cluster, unsigned index)
 
 /* --- draining --------------------------------------------------------------*/
 
-static void set_draining(Meta__DriveSlot *slot, void *drain)
+static void set_draining_to(Meta__DriveSlot *slot, void *since_ms)
 {
-    slot->draining = *(const bool *)drain;
+    set_draining(slot, *(const uint64_t *)since_ms);
+}
+
+/* Since when it is drained from now on; 0: it is used. */
+static uint64_t drain_since(struct drive *drive, bool drain)
+{
+    struct drive_condition condition;
+    if (!drain) {
+        return 0;
+    }
+    drive_describe(drive, &condition);
+    return condition.draining ? condition.draining_since_ms : clock_wall_ms();
 }
 
 /* Alone among members one drive takes no writes: they would have no
@@ -180,15 +197,17 @@ static bool others_are_enough(struct cluster *cluster, unsigned index)
 /* -ENOENT: it was removed. -EBUSY: it is needed. */
 static int drain(struct cluster *cluster, unsigned index, bool drain)
 {
-    if (drive_state(cluster->drives[index]) == DRIVE_REMOVED) {
+    struct drive *drive = cluster->drives[index];
+    if (drive_state(drive) == DRIVE_REMOVED) {
         return -ENOENT;
     }
     if (drain && !others_are_enough(cluster, index)) {
         return -EBUSY;
     }
-    const int error = change_slot(cluster, index, set_draining, &drain);
+    uint64_t since_ms = drain_since(drive, drain);
+    const int error = change_slot(cluster, index, set_draining_to, &since_ms);
     if (error == 0) {
-        drive_drain(cluster->drives[index], drain);
+        drive_drain(drive, since_ms);
         cluster->drained_at[index] = blob_intent_next(cluster->blobs);
     }
     return error;
@@ -228,7 +247,7 @@ static void set_removed(Meta__DriveSlot *slot, void *unused)
 {
     (void)unused;
     slot->removed = true;
-    slot->draining = false;
+    set_draining(slot, 0);
 }
 
 int cluster_remove_drive(struct cluster *cluster, unsigned index)

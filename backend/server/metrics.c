@@ -192,7 +192,7 @@ void server_metrics(struct server *server, struct metrics *metrics)
     gauge(metrics, "s3d_start_time_seconds", "When s3d started, Unix time.",
           (double)server->started_ms / 1000);
     gauge(metrics, "s3d_uptime_seconds", "How long s3d has been running.",
-          (double)(clock_wall_ms() - server->started_ms) / 1000);
+          (double)server_uptime_us(server) / 1000000);
     metrics_of_process(metrics);
     add_requests(&server->counters, metrics);
     add_phases(&server->counters, metrics);

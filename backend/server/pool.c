@@ -268,7 +268,7 @@ struct pool *pool_new(uv_loop_t *loop, unsigned threads)
     queue_init(&pool->finished);
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->follow, NULL);
-    pthread_cond_init(&pool->ended, NULL);
+    condition_init(&pool->ended);
     pool->async.data = pool;
     invariant(uv_async_init(loop, &pool->async, on_finished) == 0);
     uv_unref((uv_handle_t *)&pool->async);
@@ -284,15 +284,9 @@ static void watch(struct pool *pool)
     pthread_mutex_lock(&pool->lock);
     while (!pool->stopping) {
         unsigned long long job;
-        struct timespec until;
 
-        clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_nsec += LOOK_MS * 1000000;
-        if (until.tv_nsec >= 1000000000) {
-            until.tv_nsec -= 1000000000;
-            until.tv_sec++;
-        }
-        pthread_cond_timedwait(&pool->ended, &pool->lock, &until);
+        condition_wait_until(&pool->ended, &pool->lock,
+                             clock_monotonic_us() + LOOK_MS * 1000);
         job = atomic_load(&pool->in_job);
         if (job != 0 && job == seen) {
             pthread_mutex_unlock(&pool->lock);

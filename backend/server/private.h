@@ -380,12 +380,17 @@ struct server {
     uint64_t
         memory_short_ms; /* when it last was; 0: not since it was trimmed */
     struct care_seen care_seen;
-    uint64_t started_ms;
+    uint64_t started_ms; /* for people; what lasts is from started_us on */
+    uint64_t started_us; /* of the monotonic clock */
+    struct clock_watch clock;
+    _Atomic int64_t jump_ms;    /* the last one of the clock; 0: none */
+    atomic_ullong jump_time_ms; /* when, by the clock as it was then */
     uint32_t usable; /* drives, as last told to the workers */
     bool traced;     /* as the workers were last told */
     bool stopping, reloading;
 };
 void server_stop(struct server *server);
+uint64_t server_uptime_us(const struct server *server);
 void server_connection_gone(struct server *server);
 void signals_open(struct server *server);
 void signals_close(struct server *server);

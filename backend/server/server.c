@@ -45,6 +45,11 @@ static void on_deadline(uv_timer_t *timer)
     close_all(server);
 }
 
+uint64_t server_uptime_us(const struct server *server)
+{
+    return clock_monotonic_us() - server->started_us;
+}
+
 void server_connection_gone(struct server *server)
 {
     if (!server->stopping || server->connections != NULL ||
@@ -129,9 +134,23 @@ static void sweep_connections(struct server *server)
     }
 }
 
+static void look_at_clock(struct server *server)
+{
+    const int64_t jump_ms = clock_jumped(&server->clock);
+    if (jump_ms == 0) {
+        return;
+    }
+    log_warn("the clock was set %lld.%03lld s %s, or this machine slept",
+             llabs(jump_ms) / 1000, llabs(jump_ms) % 1000,
+             jump_ms > 0 ? "forward" : "back");
+    atomic_store(&server->jump_time_ms, clock_wall_ms());
+    atomic_store(&server->jump_ms, jump_ms);
+}
+
 static void on_sweep(uv_timer_t *timer)
 {
     struct server *server = timer->data;
+    look_at_clock(server);
     sweep_connections(server);
     chores_tend(server);
     const uint32_t usable = cluster_usable(&server->cluster);
@@ -170,6 +189,7 @@ static void timers_open(struct server *server)
     flush_open(server);
     chores_open(server);
     feed_open(server);
+    clock_jumped(&server->clock); /* the first look */
     uv_timer_start(&server->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
 }
 
@@ -416,6 +436,7 @@ int server_run(struct server_config *config, const char *config_path)
     server->config = config;
     server->config_path = config_path;
     server->started_ms = clock_wall_ms();
+    server->started_us = clock_monotonic_us();
     server->counters.slow_ms = config->slow_request_ms;
     server->requests = requests_new();
     care_seen_open(&server->care_seen);

@@ -330,7 +330,7 @@ static void test_moved(void **state)
     open_archive(&w);
     wait_complete(&w);
     close_archive(&w);
-    drive_drain(w.fixture.drives[3], true);
+    drive_drain(w.fixture.drives[3], 1);
     open_archive(&w);
     wait_complete(&w);
     close_archive(&w);

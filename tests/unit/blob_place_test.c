@@ -28,7 +28,7 @@ static void any_states(struct place *place)
             (unsigned)(fixture_random(&place->random) % 5);
         switch (fixture_random(&place->random) % 8) {
         case 0:
-            drive_drain(fixture->drives[i], true);
+            drive_drain(fixture->drives[i], 1);
             break;
         case 1:
             drive_set_state(fixture->drives[i], DRIVE_FAILED, "");
@@ -211,12 +211,12 @@ static void test_moves_go_where_they_are_told(void **unused)
     assert_int_equal(fixture_bad(&fixture, moved), 0);
     fixture_free(moved);
 
-    drive_drain(fixture.drives[move.drive], true);
+    drive_drain(fixture.drives[move.drive], 1);
     assert_int_equal(
         blob_move(fixture.store, layout, &move, 1, NULL, &moved, &result), 0);
     assert_null(moved);
     assert_int_equal(result.stuck, 1);
-    drive_drain(fixture.drives[move.drive], false);
+    drive_drain(fixture.drives[move.drive], 0);
 
     drive_retire(fixture.drives[move.drive]); /* it takes nothing more */
     assert_int_equal(
