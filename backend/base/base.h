@@ -171,7 +171,7 @@ struct clock_watch {
     bool looked;
 };
 int64_t clock_jumped(struct clock_watch *watch);
-#define TIME_ISO8601_SIZE 24       /* bytes of 2026-01-02T03:04:05.678Z */
+#define TIME_ISO8601_SIZE 24 /* bytes of 2026-01-02T03:04:05.678Z */
 void time_iso8601(char out[TIME_ISO8601_SIZE + 1], uint64_t ms);
 #define TIME_HTTP_SIZE 29 /* bytes of Sun, 06 Nov 1994 08:49:37 GMT */
 void time_http(char out[TIME_HTTP_SIZE + 1], uint64_t ms); /* IMF-fixdate */

@@ -119,7 +119,7 @@ struct care {
     unsigned active_count;
     uint64_t healed, healed_bytes;
     uint64_t heal_began_us; /* of the monotonic clock; 0: none is under way */
-    Meta__Scrub scrub; /* as last saved, and since */
+    Meta__Scrub scrub;      /* as last saved, and since */
     uint8_t walked[DRIVE_STAMP_SIZE * DRIVES_STAMPED_MAX];
     struct buffer dangling_objects; /* of the last whole pass */
     uint64_t walk_again_at; /* the oldest intent is this one, or newer */

@@ -172,13 +172,12 @@ bool drive_draining(struct drive *drive)
 
 void drive_describe(struct drive *drive, struct drive_condition *condition)
 {
-    *condition =
-        (struct drive_condition){.state = drive_state(drive),
-                                 .draining_since_ms =
-                                     atomic_load(&drive->draining_since_ms),
-                                 .silent = atomic_load(&drive->late) > 0,
-                                 .slow = atomic_load(&drive->slow),
-                                 .lags = drive_lags(drive)};
+    *condition = (struct drive_condition){
+        .state = drive_state(drive),
+        .draining_since_ms = atomic_load(&drive->draining_since_ms),
+        .silent = atomic_load(&drive->late) > 0,
+        .slow = atomic_load(&drive->slow),
+        .lags = drive_lags(drive)};
     condition->draining = condition->draining_since_ms != 0;
     latency_describe(&drive->reading, &condition->reads);
     latency_describe(&drive->writing, &condition->writes);

@@ -244,7 +244,7 @@ struct drive {
     struct drive_options options;
     struct identity *_Atomic identity; /* never changed, only replaced */
     struct io_file *lock;
-    atomic_bool readable; /* identity matched and the lock is held */
+    atomic_bool readable;            /* identity matched and the lock is held */
     atomic_ullong draining_since_ms; /* 0: it is not drained */
     atomic_int state;
     atomic_uint load;

@@ -15,7 +15,7 @@
 #define USER_MAX     (ACCOUNT_MAX / 8)  /* which a user needs no leave for */
 #define PURGE_LOOKS  64u         /* keys looked at when a session is made */
 #define KEPT_MS      86400000ull /* so long it is told that one ran out */
-#define SET_BACK_MS  900000ull   /* as far as the time of a request may be off */
+#define SET_BACK_MS  900000ull /* as far as the time of a request may be off */
 
 void session_token_digest(struct slice token, uint8_t digest[TOKEN_DIGEST_SIZE])
 {

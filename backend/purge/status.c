@@ -155,8 +155,7 @@ static void set_report(json_t *json, const redisReply *report)
         number_of(redis_value(report, "confirmed_ms"));
     char time[32];
 
-    if (is_silent(written_ms) &&
-        !slice_equal_string(state, "stopped")) {
+    if (is_silent(written_ms) && !slice_equal_string(state, "stopped")) {
         set(json, "state", json_string(written_ms == 0 ? "never" : "silent"));
     } else {
         set_text(json, "state", state);

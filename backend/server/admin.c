@@ -204,9 +204,9 @@ static int status(struct admin_call *call)
     json_t *object =
         json_pack("{s:s,s:I,s:o,s:o,s:{s:i,s:i,s:i},s:i,s:I,s:I,s:o}",
                   "version", S3D_VERSION, "uptime_seconds",
-                  (json_int_t)(server_uptime_us(server) / 1000000),
-                  "drives", admin_drives(server), "metadata",
-                  status_metadata(server), "connections", "request",
+                  (json_int_t)(server_uptime_us(server) / 1000000), "drives",
+                  admin_drives(server), "metadata", status_metadata(server),
+                  "connections", "request",
                   atomic_load(&counters->connections[COUNT_REQUEST]), "control",
                   atomic_load(&counters->connections[COUNT_CONTROL]), "admin",
                   atomic_load(&counters->connections[COUNT_ADMIN]), "in_flight",

@@ -385,8 +385,8 @@ struct server {
     struct clock_watch clock;
     _Atomic int64_t jump_ms;    /* the last one of the clock; 0: none */
     atomic_ullong jump_time_ms; /* when, by the clock as it was then */
-    uint32_t usable; /* drives, as last told to the workers */
-    bool traced;     /* as the workers were last told */
+    uint32_t usable;            /* drives, as last told to the workers */
+    bool traced;                /* as the workers were last told */
     bool stopping, reloading;
 };
 void server_stop(struct server *server);

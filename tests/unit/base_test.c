@@ -1,5 +1,6 @@
 /* base/: slices, encodings, arenas, digests. */
 #include "base/base.h"
+#include "set_clock.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -481,6 +482,25 @@ static void phases_are_of_the_thread(void **state)
     assert_int_equal(phases.us[PHASE_DRIVE], 0);
 }
 
+/* --- a clock that is set ---------------------------------------------------*/
+static void test_clock_jumped(void **state)
+{
+    struct clock_watch watch = {0};
+
+    (void)state;
+    clock_set(1000000);
+    assert_int_equal(clock_jumped(&watch), 0); /* the first look */
+    assert_int_equal(clock_jumped(&watch), 0);
+    clock_set(1000003);
+    assert_int_equal(clock_jumped(&watch), 0);
+    clock_set(1003603);
+    assert_in_range(clock_jumped(&watch), 3598000, 3602000);
+    assert_int_equal(clock_jumped(&watch), 0); /* once */
+    clock_set(0);
+    assert_in_range(-clock_jumped(&watch), 1003601000, 1003605000);
+    assert_int_equal(clock_jumped(&watch), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -503,6 +523,7 @@ int main(void)
         cmocka_unit_test(requests_are_logged),
         cmocka_unit_test(what_fails_is_said_once),
         cmocka_unit_test(phases_are_of_the_thread),
+        cmocka_unit_test(test_clock_jumped),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

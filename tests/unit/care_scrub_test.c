@@ -4,6 +4,8 @@
  */
 #include "care_fixture.h"
 
+#include "set_clock.h"
+
 static void test_finds_every_rotten_shard(void **unused)
 {
     struct arena *arena = arena_new();
@@ -176,6 +178,54 @@ static void test_the_books_of_a_day(void **unused)
     care_fixture_close(&f);
 }
 
+/* A pass that began while the clock was ahead is followed by one at once, and
+ * not by a third. */
+static void test_a_clock_that_was_ahead(void **unused)
+{
+    struct arena *arena = arena_new();
+    struct care_fixture f;
+    struct care_status status;
+
+    (void)unused;
+    care_fixture_open(&f, CARE_DRIVES, 5);
+    clock_set(40 * 86400);
+    care_start(&f);
+    assert_true(care_until(&f, has_passed));
+    clock_set(0);
+    assert_true(care_until(&f, has_passed_twice));
+    care_stop(&f);
+    care_start_slowly(&f); /* another would be due at once */
+    assert_true(care_until(&f, care_is_full));
+    status = care_now(&f, arena);
+    assert_int_equal(status.scrub.progress->passes, 2);
+    assert_false(status.scrub.running);
+    arena_free(arena);
+    care_fixture_close(&f);
+}
+
+static bool is_healing(const struct care_status *status)
+{
+    return status->heal.active > 0 && status->heal.milliseconds > 0;
+}
+
+static void test_a_repair_while_the_clock_is_set(void **unused)
+{
+    struct arena *arena = arena_new();
+    struct care_fixture f;
+
+    (void)unused;
+    care_fixture_open(&f, CARE_DRIVES, 6);
+    care_rot(&f, 4, 1, 4);
+    f.options.heal_rate = 1; /* longer than this test */
+    care_start(&f);
+    assert_true(care_until(&f, is_healing));
+    clock_set(-3600);
+    assert_in_range(care_now(&f, arena).heal.milliseconds, 1, 3600000);
+    clock_set(0);
+    arena_free(arena);
+    care_fixture_close(&f);
+}
+
 static void test_pace(void **unused)
 {
     struct pace pace;
@@ -228,6 +278,8 @@ int main(void)
         cmocka_unit_test(test_what_is_written_meanwhile),
         cmocka_unit_test(test_dangling_references),
         cmocka_unit_test(test_the_books_of_a_day),
+        cmocka_unit_test(test_a_clock_that_was_ahead),
+        cmocka_unit_test(test_a_repair_while_the_clock_is_set),
         cmocka_unit_test(test_pace),
         cmocka_unit_test(test_pace_waits_and_stops),
     };

@@ -6,6 +6,7 @@
 
 #include "iam/private.h"
 #include "records.pb-c.h"
+#include "set_clock.h"
 
 #define ALLOW(action)                                                          \
     SLICE_LITERAL("{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":"    \
@@ -685,6 +686,37 @@ static void test_expired_session(void **state)
     assert_int_equal(authenticate(f, key.access_key, generation), -ENOENT);
 }
 
+/* Made while the clock was ahead it would last for as long as that was. */
+static void test_session_of_the_future(void **state)
+{
+    struct fixture *f = *state;
+    struct iam_name role;
+    struct iam_new_session wanted = {
+        .role = &role, .session_name = "me", .seconds = 900};
+    struct iam_credentials key;
+    struct iam_identity identity;
+    uint64_t generation;
+
+    make_role(f, &role);
+    clock_set(86400);
+    assert_int_equal(iam_session_add(f->iam, &wanted, &key, message), 0);
+    generation = generation_of(f, key.access_key);
+    for (unsigned i = 0; i < 2; i++) { /* a clock that is a little back */
+        clock_set(i == 0 ? 86400 : 86400 - 600);
+        assert_int_equal(
+            iam_authenticate(f->iam, slice_from_string(key.access_key),
+                             generation, slice_from_string(key.session_token),
+                             &identity),
+            0);
+        iam_identity_release(&identity);
+    }
+    clock_set(0);
+    assert_int_equal(
+        iam_authenticate(f->iam, slice_from_string(key.access_key), generation,
+                         slice_from_string(key.session_token), &identity),
+        -EKEYEXPIRED);
+}
+
 /* --- failures --------------------------------------------------------------*/
 
 static void test_failed_commit_changes_nothing(void **state)
@@ -733,6 +765,7 @@ int main(void)
         TEST_ACCOUNT(test_sessions_of_one_account),
         TEST_ACCOUNT(test_sessions_that_ran_out),
         TEST_ACCOUNT(test_expired_session),
+        TEST_ACCOUNT(test_session_of_the_future),
         TEST_ACCOUNT(test_failed_commit_changes_nothing),
     };
 

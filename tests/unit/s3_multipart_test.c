@@ -2,6 +2,7 @@
 #include "s3_multipart_fixture.h"
 
 #include "s3/multipart.h"
+#include "set_clock.h"
 
 #include <pthread.h>
 
@@ -225,6 +226,10 @@ static void test_forgotten(void **state)
     assert_int_equal(s3_forget_completed(&fixture.service), 0);
     assert_int_equal(records('D'), before + 2);
     assert_int_equal(s3_forget_completed(&fixture.service), 0);
+    assert_int_equal(records('D'), before + 2);
+    clock_set(3600 - time(NULL)); /* a clock without a battery: 1970 */
+    assert_int_equal(s3_forget_completed(&fixture.service), 0);
+    clock_set(0);
     assert_int_equal(records('D'), before + 2);
 }
 
