@@ -292,6 +292,9 @@ $t->wait_for('it is read', sub { (status()->{edge}{pending} // 0) == 1 });
 $t->stop('agent', 'KILL');
 is(status()->{edge}{pending}, 1, 'still pending');
 my $report = 'purge:edge';
+$redis->ask('HSET', $report, 'written_ms', (time() + 86400) . '000');
+is(status()->{edge}{state}, 'silent', 'of a clock that was ahead');
+$redis->ask('HSET', $report, 'written_ms', time() . '000');
 $redis->ask('HSET', $report, 'state', "\xff", 'error', "\e[31mred");
 is(status()->{edge}{state}, 'not UTF-8', 'what no agent has written');
 unlike(scalar `$build/s3ctl purge --status -c $conf`, qr/\e/,

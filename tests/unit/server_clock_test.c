@@ -6,7 +6,7 @@
 
 #include <jansson.h>
 
-#define DAY_S 86400
+#define DAY_S 86400ll
 
 /* --- s3d -------------------------------------------------------------------*/
 static json_t *ask(const struct fixture *fixture, const char *command,
@@ -64,7 +64,7 @@ static void check_uptime(const struct fixture *fixture)
     const double shown = json_number_value(json_object_get(metric, "value"));
     assert_in_range(number(status, "uptime_seconds"), 0, DAY_S / 2);
     assert_in_range(number(list, "uptime_seconds"), 0, DAY_S / 2);
-    assert_true(shown > 0 && shown < DAY_S / 2);
+    assert_true(shown > 0 && shown < 43200);
     json_decref(status);
     json_decref(list);
 }
@@ -82,9 +82,6 @@ static void test_jumps(void **unused)
     assert_in_range(-jump_of(&fixture), 2 * DAY_S * 1000ll - 60000,
                     2 * DAY_S * 1000ll + 60000);
     clock_set(0);
-    check_uptime(&fixture);
-    wait_until(is_said(&fixture, " s forward, or this machine slept"));
-    wait_until(jump_of(&fixture) > 0);
     fixture_remove(&fixture);
 }
 
