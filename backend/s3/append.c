@@ -106,7 +106,8 @@ static bool take_encryption(struct s3_call *call, Meta__Object *current,
                           "this object.");
         return false;
     }
-    if (!sse_open(call, current->encryption, SSE_OBJECT, &call->sse)) {
+    if ((sse_named(call) && !sse_may_bring_key(call)) ||
+        !sse_open(call, current->encryption, SSE_OBJECT, &call->sse)) {
         return false;
     }
     object->encryption = current->encryption;

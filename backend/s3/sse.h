@@ -52,6 +52,9 @@ enum sse_whose { SSE_OBJECT, SSE_UPLOAD, SSE_COPY_SOURCE };
 /* False: the call has failed. The caller wipes the key. */
 bool sse_read_customer(struct s3_call *call, enum sse_whose whose,
                        struct sse_customer *customer);
+/* A write that brought a customer's key: false where the bucket blocks those,
+ * the call has failed. */
+bool sse_may_bring_key(struct s3_call *call);
 /* Customers' keys in the headers of a request that is done with. */
 void sse_wipe_request(const Wire__Request *request);
 /* The request itself says how the new object is to be encrypted. */

@@ -48,11 +48,30 @@ static bool read_apply(struct s3_call *call, const struct xml_node *apply,
     return true;
 }
 
-/* Of the children of the one rule, each at most once. */
+/* NONE or SSE-C, alone. */
+static bool read_blocked(const struct xml_node *blocked,
+                         Meta__DefaultEncryption *wanted)
+{
+    struct xml_leaf type = {.name = "EncryptionType", .required = true};
+
+    if (!xml_in_leaves(blocked, &type, 1)) {
+        return false;
+    }
+    if (slice_equal_string(type.value, "NONE")) {
+        wanted->blocked = META__DEFAULT_ENCRYPTION__BLOCKED__BLOCKED_NONE;
+    } else if (slice_equal_string(type.value, "SSE-C")) {
+        wanted->blocked = META__DEFAULT_ENCRYPTION__BLOCKED__BLOCKED_SSE_C;
+    }
+    return wanted->blocked != META__DEFAULT_ENCRYPTION__BLOCKED__NOT_SAID;
+}
+
+/* Of the children of the one rule, each at most once. A rule that only blocks
+ * leaves the default to the configuration. */
 static bool read_rule(struct s3_call *call, const struct xml_node *rule,
                       Meta__DefaultEncryption *wanted)
 {
-    bool apply = false, bucket_key = false, well_formed = true;
+    bool apply = false, bucket_key = false, blocked = false;
+    bool well_formed = true;
 
     for (const struct xml_node *node = rule->first; node != NULL;
          node = node->next) {
@@ -68,14 +87,15 @@ static bool read_rule(struct s3_call *call, const struct xml_node *rule,
             bucket_key = true;
             well_formed = well_formed && xml_in_bool(node->text, &enabled);
             wanted->bucket_key = enabled;
-        } else if (slice_equal_string(node->name, "BlockedEncryptionTypes")) {
-            call_fail(call, S3_ERR_NotImplemented);
-            return false;
+        } else if (slice_equal_string(node->name, "BlockedEncryptionTypes") &&
+                   !blocked) {
+            blocked = true;
+            well_formed = well_formed && read_blocked(node, wanted);
         } else {
             well_formed = false;
         }
     }
-    if (!apply || !well_formed) {
+    if (!well_formed || (!apply && (bucket_key || !blocked))) {
         call_fail(call, S3_ERR_MalformedXML);
         return false;
     }
@@ -121,32 +141,60 @@ void s3_put_encryption_run(struct s3_call *call)
     }
 }
 
+/* Without a default: in the clear, which has no element. */
+static void write_default(struct buffer *out,
+                          const Meta__DefaultEncryption *kept)
+{
+    if (kept->mode == META__ENCRYPTION_MODE__NOT_ENCRYPTED) {
+        return;
+    }
+    xml_open(out, APPLY);
+    xml_string(out, "SSEAlgorithm",
+               kept->mode == META__ENCRYPTION_MODE__SSE_KMS ? "aws:kms"
+                                                            : "AES256");
+    if (kept->kms_key.len > 0) {
+        xml_text(out, "KMSMasterKeyID", pb_slice(kept->kms_key));
+    }
+    xml_close(out, APPLY);
+    xml_bool(out, "BucketKeyEnabled", kept->bucket_key);
+}
+
+static void write_blocked(struct buffer *out,
+                          const Meta__DefaultEncryption *kept)
+{
+    if (kept->blocked == META__DEFAULT_ENCRYPTION__BLOCKED__NOT_SAID) {
+        return;
+    }
+    xml_open(out, "BlockedEncryptionTypes");
+    xml_string(out, "EncryptionType",
+               kept->blocked == META__DEFAULT_ENCRYPTION__BLOCKED__BLOCKED_NONE
+                   ? "NONE"
+                   : "SSE-C");
+    xml_close(out, "BlockedEncryptionTypes");
+}
+
 void s3_get_encryption_run(struct s3_call *call)
 {
     const Meta__DefaultEncryption *kept = call->bucket->default_encryption;
-    Meta__DefaultEncryption configured = META__DEFAULT_ENCRYPTION__INIT;
+    Meta__DefaultEncryption told = META__DEFAULT_ENCRYPTION__INIT;
     struct buffer out = {NULL, 0, 0};
-    bool kms;
 
     if (kept == NULL && !call->service->encrypt_by_default) {
         document_fail(call,
                       S3_ERR_ServerSideEncryptionConfigurationNotFoundError);
         return;
     }
-    if (kept == NULL) {
-        configured.mode = META__ENCRYPTION_MODE__SSE_S3;
-        kept = &configured;
+    if (kept != NULL) {
+        told = *kept;
     }
-    kms = kept->mode == META__ENCRYPTION_MODE__SSE_KMS;
+    if (told.mode == META__ENCRYPTION_MODE__NOT_ENCRYPTED &&
+        call->service->encrypt_by_default) {
+        told.mode = META__ENCRYPTION_MODE__SSE_S3;
+    }
     xml_open_document(&out, ROOT);
     xml_open(&out, "Rule");
-    xml_open(&out, APPLY);
-    xml_string(&out, "SSEAlgorithm", kms ? "aws:kms" : "AES256");
-    if (kept->kms_key.len > 0) {
-        xml_text(&out, "KMSMasterKeyID", pb_slice(kept->kms_key));
-    }
-    xml_close(&out, APPLY);
-    xml_bool(&out, "BucketKeyEnabled", kept->bucket_key);
+    write_default(&out, &told);
+    write_blocked(&out, &told);
     xml_close(&out, "Rule");
     xml_close(&out, ROOT);
     call_reply_xml(call, 200, &out);

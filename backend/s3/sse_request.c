@@ -305,7 +305,8 @@ static void take_default(struct s3_call *call, struct sse_wish *wish)
 {
     const Meta__DefaultEncryption *bucket = call->bucket->default_encryption;
 
-    if (bucket == NULL) {
+    if (bucket == NULL ||
+        bucket->mode == META__ENCRYPTION_MODE__NOT_ENCRYPTED) {
         wish->mode = call->service->encrypt_by_default
                          ? META__ENCRYPTION_MODE__SSE_S3
                          : META__ENCRYPTION_MODE__NOT_ENCRYPTED;
@@ -315,12 +316,29 @@ static void take_default(struct s3_call *call, struct sse_wish *wish)
     wish->kms_key = pb_slice(bucket->kms_key);
 }
 
+bool sse_may_bring_key(struct s3_call *call)
+{
+    const Meta__DefaultEncryption *bucket = call->bucket->default_encryption;
+
+    if (bucket == NULL ||
+        bucket->blocked != META__DEFAULT_ENCRYPTION__BLOCKED__BLOCKED_SSE_C) {
+        return true;
+    }
+    call_fail_message(call, S3_ERR_AccessDenied,
+                      "This bucket has blocked upload requests that specify "
+                      "Server Side Encryption with Customer provided keys "
+                      "(SSE-C). Please specify a different server-side "
+                      "encryption type.");
+    return false;
+}
+
 bool sse_read_wish(struct s3_call *call, struct sse_wish *wish)
 {
     const Meta__DefaultEncryption *bucket = call->bucket->default_encryption;
     bool told = call_request_header(call, BUCKET_KEY).data != NULL;
 
-    if (!read_headers(call, wish)) {
+    if (!read_headers(call, wish) ||
+        (wish->customer.given && !sse_may_bring_key(call))) {
         return false;
     }
     if (!wish->named) {

@@ -385,6 +385,56 @@ static void operators_default(void **state)
     fixture.service.encrypt_by_default = false;
 }
 
+#define BLOCKED(type)                                                          \
+    "<BlockedEncryptionTypes><EncryptionType>" type                            \
+    "</EncryptionType></BlockedEncryptionTypes>"
+
+/* Customers' keys are refused where they would begin an object, or go on with
+ * one; what is there is read as before. */
+static void customers_are_blocked(void **state)
+{
+    const char *text = "has blocked upload requests that specify Server Side "
+                       "Encryption with Customer provided keys (SSE-C)";
+    const char *const *key = FIELDS(CUSTOMER(SSE, KEY_A, MD5_A));
+
+    (void)state;
+    put("before", C_A, "x", 1);
+    put("clear", PLAIN, "x", 1);
+    configured(DEFAULT(BLOCKED("SSE-C")));
+    tells_default("<Rule>" BLOCKED("SSE-C") "</Rule>");
+    refused(key, "AccessDenied", 403, text);
+    fails(S3_CASE(COPY_OBJECT, "refused", .secure = true,
+                  .headers = joined(FIELDS("x-amz-copy-source", "b/clear"), key,
+                                    NULL)),
+          "AccessDenied", 403, text);
+    fails(S3_CASE(CREATE_MULTIPART_UPLOAD, "refused", .secure = true,
+                  .headers = key),
+          "AccessDenied", 403, text);
+    fixture.service.extensions = true;
+    fails(PUT("before", "y", .secure = true,
+              .headers =
+                  joined(FIELDS("x-amz-write-offset-bytes", "1"), key, NULL)),
+          "AccessDenied", 403, text);
+    fixture.service.extensions = false;
+    holds("before", C_A, "x", 1);
+    put("k", PLAIN, "x", 1);
+    head_tells("k", PLAIN); /* it says nothing of the default */
+    put("k", KMS_ONE, "x", 1);
+    fixture.service.encrypt_by_default = true;
+    tells_default("<Rule>" AES
+                  "<BucketKeyEnabled>false</BucketKeyEnabled>" BLOCKED(
+                      "SSE-C") "</Rule>");
+    put("k", PLAIN, "x", 1);
+    head_tells("k", S3);
+    fixture.service.encrypt_by_default = false;
+    configured(DEFAULT(AES BLOCKED("NONE")));
+    tells_default(BLOCKED("NONE"));
+    put("k", C_A, "x", 1);
+    configured(DEFAULT(BLOCKED("SSE-C")));
+    s3_expect(&fixture, 204, S3_CASE(DELETE_BUCKET_ENCRYPTION, ""));
+    put("k", C_A, "x", 1);
+}
+
 static void bad_configurations(void **state)
 {
     static const struct {
@@ -399,7 +449,13 @@ static void bad_configurations(void **state)
          "MalformedXML", 400},
         {DEFAULT(BY_DEFAULT("<SSEAlgorithm>aws:kms:dsse</SSEAlgorithm>")),
          "NotImplemented", 501},
-        {DEFAULT(AES "<BlockedEncryptionTypes/>"), "NotImplemented", 501},
+        {DEFAULT(AES "<BlockedEncryptionTypes/>"), "MalformedXML", 400},
+        {DEFAULT(AES BLOCKED("SSE-S3")), "MalformedXML", 400},
+        {DEFAULT(AES BLOCKED("SSE-C") BLOCKED("SSE-C")), "MalformedXML", 400},
+        {DEFAULT(AES BLOCKED("NONE</EncryptionType><EncryptionType>SSE-C")),
+         "MalformedXML", 400},
+        {DEFAULT("<BucketKeyEnabled>true</BucketKeyEnabled>" BLOCKED("NONE")),
+         "MalformedXML", 400},
         {DEFAULT(AES "<BucketKeyEnabled>perhaps</BucketKeyEnabled>"),
          "MalformedXML", 400},
         {DEFAULT(BY_DEFAULT("<SSEAlgorithm>AES256</SSEAlgorithm>"
@@ -436,6 +492,7 @@ int main(void)
         cmocka_unit_test(not_supported),
         cmocka_unit_test(bucket_defaults),
         cmocka_unit_test(operators_default),
+        cmocka_unit_test(customers_are_blocked),
         cmocka_unit_test(bad_configurations),
     };
 
