@@ -193,6 +193,7 @@ ngx_http_s3_route(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
                                         "x-amz-copy-source")
                           != NULL;
     request.form = ngx_http_s3_query_is_form(r);
+    request.sts = s3_sigv4_is_sts(&ctx->sigv4);
 
     if (slcf->domains) {
         request.domains = slcf->domains->elts;

@@ -1,6 +1,7 @@
 
 /*
- * A request of IAM or STS: POST / with a form.  The client signs the SHA-256
+ * A request of IAM or STS: POST / with a form; of STS also GET or POST with
+ * the parameters in the query.  The client signs the SHA-256
  * of the form without sending it, so all of the form is read before the
  * signature can be looked at: into one bounded buffer of memory, never into a
  * temporary file.
@@ -53,7 +54,12 @@ ngx_http_s3_query_read(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
     len = r->headers_in.content_length_n;
 
     if (len < 0) {
-        return ngx_http_s3_set_error(ctx, S3_ERR_MissingContentLength);
+
+        if (r->headers_in.chunked) {
+            return ngx_http_s3_set_error(ctx, S3_ERR_MissingContentLength);
+        }
+
+        len = 0;
     }
 
     if (len > NGX_HTTP_S3_QUERY_MAX) {

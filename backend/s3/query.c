@@ -12,10 +12,17 @@ static const struct {
 
 static bool take_form(struct query *query)
 {
+    const Wire__Request *request = query->call->request;
     const struct buffer *body = &query->call->xml;
+    int rc = query_form_parse(query->call->arena,
+                              slice_of(body->data, body->size), &query->form);
 
-    if (query_form_parse(query->call->arena, slice_of(body->data, body->size),
-                         &query->form) == 0) {
+    for (size_t i = 0; rc == 0 && i < request->n_args; i++) {
+        rc = query_form_add(query->call->arena, &query->form,
+                            pb_slice(request->args[i]->name),
+                            pb_slice(request->args[i]->value));
+    }
+    if (rc == 0) {
         return true;
     }
     query_fail(query, QUERY_MALFORMED_QUERY_STRING,

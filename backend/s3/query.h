@@ -37,6 +37,9 @@ struct query_form {
 /* Strict: each name once, each '%' with two digits. 0 or -EINVAL. */
 int query_form_parse(struct arena *arena, struct slice body,
                      struct query_form *form);
+/* The parameters of a query, decoded, after those of the body: the same. */
+int query_form_add(struct arena *arena, struct query_form *form,
+                   struct slice name, struct slice value);
 /* NULL: there is none of that name. */
 const char *query_form_find(const struct query_form *form, const char *name);
 

@@ -26,34 +26,48 @@ static struct slice cut(struct slice *rest, char separator)
 static int decode(struct arena *arena, struct slice text, struct slice *out)
 {
     struct slice spaced = arena_copy(arena, text.data, text.size);
-    struct slice decoded;
 
     for (size_t i = 0; i < spaced.size; i++) {
         if (spaced.data[i] == '+') {
             ((uint8_t *)spaced.data)[i] = ' ';
         }
     }
-    if (uri_decode(arena, spaced, &decoded) != 0 || !utf8_valid(decoded) ||
-        (decoded.size > 0 &&
-         memchr(decoded.data, '\0', decoded.size) != NULL)) {
+    return uri_decode(arena, spaced, out);
+}
+
+static int take(struct arena *arena, struct slice text, struct slice *out)
+{
+    if (!utf8_valid(text) ||
+        (text.size > 0 && memchr(text.data, '\0', text.size) != NULL)) {
         return -EINVAL;
     }
-    *out = slice_of(arena_string(arena, decoded), decoded.size);
+    *out = slice_of(arena_string(arena, text), text.size);
     return 0;
 }
 
-static int add(struct arena *arena, struct query_form *form, struct slice pair)
+int query_form_add(struct arena *arena, struct query_form *form,
+                   struct slice name, struct slice value)
 {
     struct query_field *field = &form->fields[form->count];
-    struct slice value = pair, name = cut(&value, '=');
 
-    if (decode(arena, name, &field->name) != 0 ||
-        decode(arena, value, &field->value) != 0 || field->name.size == 0 ||
+    if (form->count == QUERY_FIELDS_MAX ||
+        take(arena, name, &field->name) != 0 ||
+        take(arena, value, &field->value) != 0 || field->name.size == 0 ||
         query_form_find(form, (const char *)field->name.data) != NULL) {
         return -EINVAL;
     }
     form->count++;
     return 0;
+}
+
+static int add_pair(struct arena *arena, struct query_form *form,
+                    struct slice pair)
+{
+    struct slice value = pair, name = cut(&value, '=');
+
+    return decode(arena, name, &name) == 0 && decode(arena, value, &value) == 0
+               ? query_form_add(arena, form, name, value)
+               : -EINVAL;
 }
 
 int query_form_parse(struct arena *arena, struct slice body,
@@ -68,7 +82,7 @@ int query_form_parse(struct arena *arena, struct slice body,
         if (pair.size == 0) {
             continue;
         }
-        if (form->count == QUERY_FIELDS_MAX || add(arena, form, pair) != 0) {
+        if (add_pair(arena, form, pair) != 0) {
             return -EINVAL;
         }
     }

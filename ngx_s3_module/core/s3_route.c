@@ -140,7 +140,10 @@ s3_route_operation(s3_method_e method, const s3_route_request_t *request,
 
     if (route->bucket.len == 0) {
 
-        if (method == S3_METHOD_POST && request->form && request->nargs == 0) {
+        if ((method == S3_METHOD_POST && request->form && request->nargs == 0)
+            || (request->sts
+                && (method == S3_METHOD_GET || method == S3_METHOD_POST)))
+        {
             route->operation = WIRE__OPERATION__IAM_QUERY;
             route->has_body = 1;
 

@@ -489,6 +489,43 @@ s3_sigv4_parse_credential(s3_sigv4_ctx_t *ctx)
 }
 
 
+int
+s3_sigv4_is_sts(const s3_sigv4_request_t *request)
+{
+    s3_str_t           rest, part;
+    const s3_field_t  *action, *scope;
+
+    action = s3_field_find(request->args, request->nargs, "Action");
+
+    if (action == NULL) {
+        return 0;
+    }
+
+    scope = s3_field_find(request->args, request->nargs, "X-Amz-Credential");
+
+    if (scope == NULL) {
+        scope = s3_field_find(request->headers, request->nheaders,
+                              "authorization");
+    }
+
+    if (scope == NULL) {
+        return s3_str_is(&action->value, "AssumeRoleWithWebIdentity");
+    }
+
+    rest = scope->value;
+
+    while (rest.len) {
+        part = s3_str_token(&rest, '/');
+
+        if (s3_str_is(&part, "sts")) {
+            return s3_str_starts(&rest, "aws4_request");
+        }
+    }
+
+    return 0;
+}
+
+
 /* What posts a form to the service is IAM's or STS's, if it is signed so. */
 
 static enum s3_error

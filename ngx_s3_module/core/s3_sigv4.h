@@ -82,6 +82,13 @@ typedef struct {
 enum s3_error s3_sigv4_parse(s3_memory_t *memory,
     const s3_sigv4_request_t *request, s3_sigv4_t *auth, s3_error_t *error);
 
+/*
+ * Whether the query is a request of STS: one that names its Action there, and
+ * is signed for "sts" or not at all, if it is the one that needs no signature.
+ * Nothing is checked.
+ */
+int s3_sigv4_is_sts(const s3_sigv4_request_t *request);
+
 /* The SHA-256 of a body, in hex: 0, or -1 without memory. */
 int s3_sigv4_digest(s3_memory_t *memory, const s3_str_t *body, s3_str_t *hex);
 

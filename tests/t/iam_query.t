@@ -83,7 +83,7 @@ answers($t->post('/', body => 'x', headers => [ [ 'Content-Type' =>
     'application/x-www-form-urlencodedx' ] ]), '405 MethodNotAllowed',
     'nearly a form');
 answers($t->post('/?Action=ListUsers', body => '', service => 'iam', @form),
-    '405 MethodNotAllowed', 'nothing in the query');
+    '405 MethodNotAllowed', 'nothing of IAM in the query');
 answers($t->get('/?Action=ListUsers', service => 'iam'),
     '400 AuthorizationHeaderMalformed', 'only by POST');
 is($t->get('/?Action=ListUsers')->{status}, 200, 'S3 lists its buckets');
@@ -91,6 +91,47 @@ answers($t->post('/bkt', body => 'Action=ListUsers', service => 'iam', @form),
     '412 PreconditionFailed', 'of a bucket it is a browser\'s upload');
 answers($t->put('/bkt/k', service => 'iam', body => 'x'),
     '400 AuthorizationHeaderMalformed', 'no other operation');
+
+# --- STS in the query --------------------------------------------------------------
+
+my $who = '/?Action=GetCallerIdentity&Version=2011-06-15';
+my @sts = (service => 'sts');
+for my $method (qw(GET POST)) {
+    for ([ $t->presign($method, $who, @sts), 'pre-signed', sign => 0 ],
+        [ $who, 'signed', @sts ], [ $who, 'signed, without a length', @sts, no_length => 1 ],
+        [ $who, 'signed, for another region', @sts, region => 'eu-west-1' ],
+        [ '/?Pad=%20%2B&Action=GetCallerIdentity', 'signed, without a version', @sts ])
+    {
+        my ($target, $what, @how) = @$_;
+        like(answers($t->request($method, $target, @how), '200 ', "$method, $what")->{body},
+            qr{^<GetCallerIdentityResponse .*<Arn>arn:aws:iam::$number:root</Arn>}, 'who');
+    }
+}
+like($t->post('/?Version=2011-06-15', body => 'Action=GetCallerIdentity', @sts, @form)
+    ->{status}, qr/405/, 'the action is in the query, or none of it');
+answers($t->post($who, body => 'Pad=x', @sts, @form), '200 ', 'the rest may be in the form');
+answers($t->post($who, body => 'Version=2011-06-15', @sts, @form),
+    '400 MalformedQueryString', 'and nothing in both');
+answers($t->get($t->presign('GET', $who, @sts, headers => [ [ 'x-k8s-aws-id' => 'cluster' ] ]),
+    sign => 0, headers => [ [ 'x-k8s-aws-id' => 'cluster' ] ]), '200 ',
+    'with a header that is signed');
+answers($t->get($t->presign('GET', $who, @sts, headers => [ [ 'x-k8s-aws-id' => 'cluster' ] ]),
+    sign => 0, headers => [ [ 'x-k8s-aws-id' => 'other' ] ]), '403 SignatureDoesNotMatch',
+    'and none but that');
+answers($t->get($t->presign('GET', $who, @sts) =~ s/GetCallerIdentity/GetSessionToken/r,
+    sign => 0), '403 SignatureDoesNotMatch', 'another action than was signed');
+answers($t->get($t->presign('GET', $who, @sts, amz_date => Test::S3::amz_date(-700)), sign => 0),
+    '403 SignatureDoesNotMatch', 'a link that is over');
+answers($t->get($who, sign => 0), '403 AccessDenied', 'of nobody: the buckets');
+answers($t->get('/?Action=AssumeRoleWithWebIdentity&Version=2011-06-15', sign => 0),
+    '400 ValidationError', 'but for what needs no signature');
+is($t->get($who)->{body} =~ /<ListAllMyBucketsResult/, 1, 'signed for S3: the buckets');
+is($t->get($t->presign('GET', $who), sign => 0)->{body} =~ /<ListAllMyBucketsResult/, 1,
+    'in the query, too');
+answers($t->post($who), '405 MethodNotAllowed', 'which cannot be posted');
+answers($t->put($who, @sts), '405 MethodNotAllowed', 'nor is STS put');
+answers($t->get("/bkt$who" =~ s{/\?}{?}r, @sts), '400 AuthorizationHeaderMalformed',
+    'of a bucket nothing changes');
 
 # --- signatures ------------------------------------------------------------------
 

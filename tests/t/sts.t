@@ -182,6 +182,10 @@ answers(sts('AssumeRoleWithWebIdentity', [ RoleArn => $role,
     RoleSessionName => 'session', WebIdentityToken => rs256() ]), '200 ',
     'signed, though it need not be');
 
+answers($t->post("/?Action=AssumeRoleWithWebIdentity&Version=2011-06-15&RoleArn=$role"
+    . '&RoleSessionName=session&WebIdentityToken=' . es256(), sign => 0, no_length => 1),
+    '200 ', 'all in the query');
+
 %as = credentials(assume(rs256(), Policy => policy({ Effect => 'Allow',
     Action => 's3:GetObject', Resource => '*' })));
 is($t->get('/bkt/k', %as)->{status}, 200, 'narrowed: what is left');

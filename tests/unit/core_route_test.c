@@ -90,14 +90,20 @@ static void forms(void **state)
         const char *method, *host, *path, *query;
         enum s3_error error;
         int operation;
+        unsigned sts;
     } cases[] = {
-        {"POST", "localhost", "/", "", S3_OK, OP(IAM_QUERY)},
-        {"POST", "s3.example.com", "/", "", S3_OK, OP(IAM_QUERY)},
-        {"POST", "bucket.s3.example.com", "/", "", S3_OK, OP(POST_OBJECT)},
-        {"POST", "localhost", "/bucket", "", S3_OK, OP(POST_OBJECT)},
-        {"POST", "localhost", "/", "Action", S3_ERR_MethodNotAllowed, 0},
-        {"GET", "localhost", "/", "", S3_OK, OP(LIST_BUCKETS)},
-        {"PUT", "localhost", "/", "", S3_ERR_MethodNotAllowed, 0},
+        {"POST", "localhost", "/", "", S3_OK, OP(IAM_QUERY), 0},
+        {"POST", "s3.example.com", "/", "", S3_OK, OP(IAM_QUERY), 0},
+        {"POST", "bucket.s3.example.com", "/", "", S3_OK, OP(POST_OBJECT), 0},
+        {"POST", "localhost", "/bucket", "", S3_OK, OP(POST_OBJECT), 0},
+        {"POST", "localhost", "/", "Action", S3_ERR_MethodNotAllowed, 0, 0},
+        {"GET", "localhost", "/", "", S3_OK, OP(LIST_BUCKETS), 0},
+        {"PUT", "localhost", "/", "", S3_ERR_MethodNotAllowed, 0, 0},
+        {"GET", "localhost", "/", "Action", S3_OK, OP(LIST_BUCKETS), 0},
+        {"GET", "localhost", "/", "Action", S3_OK, OP(IAM_QUERY), 1},
+        {"POST", "localhost", "/", "Action", S3_OK, OP(IAM_QUERY), 1},
+        {"PUT", "localhost", "/", "Action", S3_ERR_MethodNotAllowed, 0, 1},
+        {"GET", "localhost", "/bucket/k", "Action", S3_OK, OP(GET_OBJECT), 1},
     };
     s3_route_request_t request;
     enum s3_error rc;
@@ -112,6 +118,7 @@ static void forms(void **state)
         request.domains = domains;
         request.ndomains = 3;
         request.form = 1;
+        request.sts = cases[i].sts;
         args[0].name = core_str(cases[i].query);
         args[0].value = core_str("");
         request.args = args;
@@ -121,7 +128,8 @@ static void forms(void **state)
         if (rc == S3_OK) {
             assert_int_equal(route.operation, cases[i].operation);
             assert_int_equal(route.has_body,
-                             cases[i].operation != OP(LIST_BUCKETS));
+                             cases[i].operation == OP(IAM_QUERY) ||
+                                 cases[i].operation == OP(POST_OBJECT));
         }
     }
     refused("POST", "/", S3_ERR_MethodNotAllowed);

@@ -28,6 +28,16 @@ static void test_forms(void **state)
     assert_string_equal(query_form_find(&form, "f"), "a=b");
     assert_null(query_form_find(&form, "A"));
     assert_null(query_form_find(&form, ""));
+    assert_int_equal(query_form_add(arena, &form, SLICE_LITERAL("g"),
+                                    SLICE_LITERAL("x+%2B")),
+                     0);
+    assert_string_equal(query_form_find(&form, "g"), "x+%2B");
+    assert_int_equal(query_form_add(arena, &form, SLICE_LITERAL("a"),
+                                    SLICE_LITERAL("twice")),
+                     -EINVAL);
+    assert_int_equal(query_form_add(arena, &form, SLICE_LITERAL("nul"),
+                                    SLICE_LITERAL("x\0y")),
+                     -EINVAL);
     assert_int_equal(parse(arena, "", &form), 0);
     assert_int_equal(form.count, 0);
     assert_int_equal(parse(arena, "&&a&&", &form), 0);

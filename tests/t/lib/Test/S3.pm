@@ -410,7 +410,8 @@ sub amz_date {
     return strftime('%Y%m%dT%H%M%SZ', gmtime(time() + ($offset || 0)));
 }
 
-# A target with query authentication.
+# A target with query authentication; of another service the (empty) body is
+# signed.
 sub presign {
     my ($self, $method, $target, %o) = @_;
     my $when = $o{amz_date} // amz_date();
@@ -419,14 +420,15 @@ sub presign {
         @{ $o{headers} || [] } ];
     my $names = join ';', sort map { lc $_->[0] } @$headers;
     my $credential = join '/', $o{access_key} // $self->{access_key},
-        substr($when, 0, 8), $region, 's3', 'aws4_request';
+        substr($when, 0, 8), $region, $o{service} // 's3', 'aws4_request';
     my $query = join '&', 'X-Amz-Algorithm=AWS4-HMAC-SHA256',
         'X-Amz-Credential=' . uri_escape($credential), "X-Amz-Date=$when",
         'X-Amz-Expires=' . ($o{expires} // 600),
         'X-Amz-SignedHeaders=' . uri_escape($names);
     $target .= ($target =~ /\?/ ? '&' : '?') . $query;
     my ($string, $key) = $self->string_to_sign($method, $target, $headers,
-        %o, amz_date => $when, sha256 => 'UNSIGNED-PAYLOAD');
+        %o, amz_date => $when,
+        sha256 => $o{service} ? $EMPTY_SHA256 : 'UNSIGNED-PAYLOAD');
     return "$target&X-Amz-Signature=" . hmac_sha256_hex($string, $key);
 }
 
