@@ -21,11 +21,11 @@ static _Noreturn void exit_usage(int count, char **words)
 }
 
 /* Of a transfer behind options that are not every command's. */
-static enum ctl_exit misplaced(const char *word)
+static _Noreturn void exit_misplaced(const char *word)
 {
     fprintf(stderr, "s3ctl: options of %s come after it: s3ctl %s --help\n",
             word, word);
-    return CTL_USAGE;
+    exit(CTL_USAGE);
 }
 
 const char *ctl_socket(const struct ctl_given *given)
@@ -272,7 +272,7 @@ static enum ctl_exit run_command(int argc, char **argv)
     char **words = argv + optind;
     const int count = argc - optind;
     if (count > 0 && is_transfer(words[0])) {
-        return misplaced(words[0]);
+        exit_misplaced(words[0]);
     }
     if (!parsed) {
         exit_usage(count, words);
