@@ -228,6 +228,13 @@ ngx_http_s3_route_error(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
                                      S3_ROUTE_KEY_MAX);
     }
 
+    if (error == S3_ERR_InvalidArgument) {
+        ctx->error.message = ctx->route.message;
+
+        s3_error_add(&ctx->error, "ArgumentName", &ctx->route.argument.name);
+        s3_error_add(&ctx->error, "ArgumentValue", &ctx->route.argument.value);
+    }
+
     if (error == S3_ERR_MethodNotAllowed) {
         s3_error_add(&ctx->error, "Method", &ctx->sigv4.method);
 

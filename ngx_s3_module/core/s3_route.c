@@ -1,6 +1,7 @@
 
 /* From method, path, host and query to bucket, key and operation. */
 
+#include "s3_route_refuse.h"
 #include "s3_route_target.h"
 #include "s3_string.h"
 #include "s3_subresource.h"
@@ -30,8 +31,9 @@ typedef struct {
     unsigned           unknown_list:1;
     unsigned           list_v2:1;
     unsigned           listen:1;
-    unsigned           conflict:1;     /* two sub-resources */
 
+    const char              *named;      /* the first of the sub-resources */
+    const char              *conflict;   /* another one */
     const s3_subresource_t  *subresource;
 } s3_route_args_t;
 
@@ -47,22 +49,24 @@ static enum s3_error s3_route_allow(s3_memory_t *memory,
 static s3_method_e s3_route_method(const s3_str_t *method);
 static int s3_route_args(const s3_route_request_t *request,
     s3_route_args_t *args);
+static void s3_route_named(s3_route_args_t *args, const char *name);
 static enum s3_error s3_route_subresource(const s3_route_request_t *request,
     const s3_route_args_t *args, s3_route_t *route);
 static enum s3_error s3_route_bucket(s3_method_e method,
     const s3_route_request_t *request, const s3_route_args_t *args,
     s3_route_t *route);
-static enum s3_error s3_route_bucket_get(const s3_route_args_t *args,
-    s3_route_t *route);
+static enum s3_error s3_route_bucket_get(const s3_route_request_t *request,
+    const s3_route_args_t *args, s3_route_t *route);
 static enum s3_error s3_route_object(s3_method_e method,
     const s3_route_request_t *request, const s3_route_args_t *args,
     s3_route_t *route);
 static enum s3_error s3_route_object_get(s3_method_e method,
-    const s3_route_args_t *args, s3_route_t *route);
+    const s3_route_request_t *request, const s3_route_args_t *args,
+    s3_route_t *route);
 static enum s3_error s3_route_object_put(const s3_route_request_t *request,
     const s3_route_args_t *args, s3_route_t *route);
-static enum s3_error s3_route_object_post(const s3_route_args_t *args,
-    s3_route_t *route);
+static enum s3_error s3_route_object_post(const s3_route_request_t *request,
+    const s3_route_args_t *args, s3_route_t *route);
 
 
 /* What S3 gives a meaning in the query, and is not implemented. */
@@ -111,6 +115,10 @@ s3_route(s3_memory_t *memory, const s3_route_request_t *request,
         return S3_OK;
     }
 
+    if (args.conflict) {
+        return s3_route_conflict(memory, args.named, args.conflict, route);
+    }
+
     rc = s3_route_operation(method, request, &args, route);
 
     if (rc == S3_ERR_MethodNotAllowed) {
@@ -129,13 +137,6 @@ s3_route_operation(s3_method_e method, const s3_route_request_t *request,
 {
     if (method == S3_METHOD_OTHER) {
         return S3_ERR_MethodNotAllowed;
-    }
-
-    if (args->location + args->uploads + args->upload_id + args->delete
-        + (args->subresource != NULL) > 1
-        || args->conflict)
-    {
-        return S3_ERR_InvalidArgument;
     }
 
     if (route->bucket.len == 0) {
@@ -292,27 +293,27 @@ s3_route_args(const s3_route_request_t *request, s3_route_args_t *args)
         found = s3_subresource_find(&arg->name);
 
         if (found) {
-
-            if (args->subresource && args->subresource != found) {
-                args->conflict = 1;
-            }
-
             args->subresource = found;
+            s3_route_named(args, found->name);
 
         } else if (s3_str_is(&arg->name, "location")) {
             args->location = 1;
+            s3_route_named(args, "location");
 
         } else if (s3_str_is(&arg->name, "uploads")) {
             args->uploads = 1;
+            s3_route_named(args, "uploads");
 
         } else if (s3_str_is(&arg->name, "uploadId")) {
             args->upload_id = 1;
+            s3_route_named(args, "uploadId");
 
         } else if (s3_str_is(&arg->name, "partNumber")) {
             args->part_number = 1;
 
         } else if (s3_str_is(&arg->name, "delete")) {
             args->delete = 1;
+            s3_route_named(args, "delete");
 
         } else if (s3_str_is(&arg->name, "versionId")) {
             args->version_id = 1;
@@ -339,6 +340,18 @@ s3_route_args(const s3_route_request_t *request, s3_route_args_t *args)
 }
 
 
+static void
+s3_route_named(s3_route_args_t *args, const char *name)
+{
+    if (args->named == NULL) {
+        args->named = name;
+
+    } else if (strcmp(args->named, name) != 0) {
+        args->conflict = name;
+    }
+}
+
+
 static enum s3_error
 s3_route_subresource(const s3_route_request_t *request,
     const s3_route_args_t *args, s3_route_t *route)
@@ -346,8 +359,13 @@ s3_route_subresource(const s3_route_request_t *request,
     int            operation, has_body;
     enum s3_error  rc;
 
-    if (args->part_number || (args->version_id && route->key.len == 0)) {
-        return S3_ERR_InvalidArgument;
+    if (args->part_number) {
+        return s3_route_refuse(request, "partNumber", S3_ROUTE_NO_PART, route);
+    }
+
+    if (args->version_id && route->key.len == 0) {
+        return s3_route_refuse(request, "versionId", S3_ROUTE_NO_VERSION,
+                               route);
     }
 
     rc = s3_subresource_route(args->subresource, &request->method,
@@ -369,7 +387,8 @@ s3_route_bucket(s3_method_e method, const s3_route_request_t *request,
     const s3_route_args_t *args, s3_route_t *route)
 {
     if (args->version_id) {
-        return S3_ERR_InvalidArgument;
+        return s3_route_refuse(request, "versionId", S3_ROUTE_NO_VERSION,
+                               route);
     }
 
     if (args->upload_id || args->part_number) {
@@ -377,7 +396,7 @@ s3_route_bucket(s3_method_e method, const s3_route_request_t *request,
     }
 
     if (method == S3_METHOD_GET) {
-        return s3_route_bucket_get(args, route);
+        return s3_route_bucket_get(request, args, route);
     }
 
     if (method == S3_METHOD_POST) {
@@ -425,7 +444,8 @@ s3_route_bucket(s3_method_e method, const s3_route_request_t *request,
 
 
 static enum s3_error
-s3_route_bucket_get(const s3_route_args_t *args, s3_route_t *route)
+s3_route_bucket_get(const s3_route_request_t *request,
+    const s3_route_args_t *args, s3_route_t *route)
 {
     if (args->delete) {
         return S3_ERR_MethodNotAllowed;
@@ -441,7 +461,8 @@ s3_route_bucket_get(const s3_route_args_t *args, s3_route_t *route)
         route->operation = WIRE__OPERATION__LISTEN_NOTIFICATION;
 
     } else if (args->unknown_list) {
-        return S3_ERR_InvalidArgument;
+        return s3_route_refuse(request, "list-type",
+                               "Invalid List Type specified in Request", route);
 
     } else if (args->list_v2) {
         route->operation = WIRE__OPERATION__LIST_OBJECTS_V2;
@@ -470,7 +491,8 @@ s3_route_object(s3_method_e method, const s3_route_request_t *request,
         && (args->upload_id || method == S3_METHOD_PUT
             || method == S3_METHOD_POST))
     {
-        return S3_ERR_InvalidArgument;
+        return s3_route_refuse(request, "versionId", S3_ROUTE_NO_VERSION,
+                               route);
     }
 
     switch (method) {
@@ -479,12 +501,13 @@ s3_route_object(s3_method_e method, const s3_route_request_t *request,
         return s3_route_object_put(request, args, route);
 
     case S3_METHOD_POST:
-        return s3_route_object_post(args, route);
+        return s3_route_object_post(request, args, route);
 
     case S3_METHOD_DELETE:
 
         if (args->part_number) {
-            return S3_ERR_InvalidArgument;
+            return s3_route_refuse(request, "partNumber", S3_ROUTE_NO_PART,
+                                   route);
         }
 
         route->operation = args->upload_id
@@ -493,14 +516,14 @@ s3_route_object(s3_method_e method, const s3_route_request_t *request,
         return S3_OK;
 
     default: /* S3_METHOD_GET, S3_METHOD_HEAD */
-        return s3_route_object_get(method, args, route);
+        return s3_route_object_get(method, request, args, route);
     }
 }
 
 
 static enum s3_error
-s3_route_object_get(s3_method_e method, const s3_route_args_t *args,
-    s3_route_t *route)
+s3_route_object_get(s3_method_e method, const s3_route_request_t *request,
+    const s3_route_args_t *args, s3_route_t *route)
 {
     if (args->upload_id) {
 
@@ -509,7 +532,8 @@ s3_route_object_get(s3_method_e method, const s3_route_args_t *args,
         }
 
         if (args->part_number) {
-            return S3_ERR_InvalidArgument;
+            return s3_route_refuse(request, "partNumber", S3_ROUTE_NO_PART,
+                                   route);
         }
 
         route->operation = WIRE__OPERATION__LIST_PARTS;
@@ -527,10 +551,21 @@ static enum s3_error
 s3_route_object_put(const s3_route_request_t *request,
     const s3_route_args_t *args, s3_route_t *route)
 {
+    enum s3_error  rc;
+
     /* either alone would be a plain PutObject over the object */
 
-    if (args->upload_id != args->part_number) {
-        return S3_ERR_InvalidArgument;
+    if (args->part_number && !args->upload_id) {
+        rc = s3_route_refuse(request, "partNumber",
+                             "This operation does not accept partNumber "
+                             "without uploadId", route);
+
+        route->argument.value = route->argument.name;   /* as S3 does */
+        return rc;
+    }
+
+    if (args->upload_id && !args->part_number) {
+        return S3_ERR_MethodNotAllowed;
     }
 
     if (args->upload_id) {
@@ -550,10 +585,11 @@ s3_route_object_put(const s3_route_request_t *request,
 
 
 static enum s3_error
-s3_route_object_post(const s3_route_args_t *args, s3_route_t *route)
+s3_route_object_post(const s3_route_request_t *request,
+    const s3_route_args_t *args, s3_route_t *route)
 {
     if (args->part_number) {
-        return S3_ERR_InvalidArgument;
+        return s3_route_refuse(request, "partNumber", S3_ROUTE_NO_PART, route);
     }
 
     if (args->uploads) {

@@ -30,6 +30,8 @@ typedef struct {
     s3_str_t      key;        /* decoded */
     const char   *type;       /* MethodNotAllowed, IAM_QUERY: "OBJECT" ... */
     const char   *allow;      /* the same: "GET, PUT" */
+    s3_str_t      message;    /* InvalidArgument: what is wrong */
+    s3_field_t    argument;   /* the same: which of the query's, and its value */
     unsigned      has_body:1; /* the operation reads a body */
 } s3_route_t;
 

@@ -213,6 +213,18 @@ def test_wrong_method_or_query(raw, bucket, method, target, expected):
     assert raw.request(method, f"/{bucket}{target}").error == expected
 
 
+@pytest.mark.parametrize("method, target, argument", [
+    ("PUT", "/k?versionId=%3Cv", ("versionId", "&lt;v")),
+    ("PUT", "/k?partNumber=1", ("partNumber", "partNumber")),
+    ("GET", "?list-type=3", ("list-type", "3")),
+    ("GET", "?tagging&cors", ("ResourceType", "cors"))])
+def test_which_argument_is_wrong(raw, bucket, method, target, argument):
+    answer = raw.request(method, f"/{bucket}{target}", b"")
+    assert answer.error == (400, "InvalidArgument")
+    assert (answer.text("ArgumentName"),
+            answer.text("ArgumentValue")) == argument
+
+
 DOCUMENTS = {
     "versioning": {
         b"<VersioningConfiguration/>":

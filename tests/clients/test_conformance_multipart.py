@@ -87,11 +87,17 @@ def test_other_uploads(s3, upload, change):
 
 
 @pytest.mark.parametrize("method, query", [
-    ("PUT", "partNumber=1"), ("PUT", "uploadId=1"), ("GET", "uploadId=1&"
-     "partNumber=1"), ("POST", "partNumber=1"), ("DELETE", "partNumber=1")])
+    ("PUT", "partNumber=1"), ("GET", "uploadId=1&partNumber=1"),
+    ("POST", "partNumber=1"), ("DELETE", "partNumber=1")])
 def test_half_a_query(raw, bucket, method, query):
     answer = raw.request(method, f"/{bucket}/k?{query}", b"x")
     assert answer.error == (400, "InvalidArgument")
+
+
+def test_put_of_an_upload(raw, bucket):
+    answer = raw.request("PUT", f"/{bucket}/k?uploadId=1", b"x")
+    assert answer.error == (405, "MethodNotAllowed")
+    assert answer.headers["allow"] == "GET, POST, DELETE"
 
 
 @pytest.mark.parametrize("headers, expected", [
