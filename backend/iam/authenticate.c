@@ -86,8 +86,11 @@ static int authenticate(struct iam *iam, struct slice access_key,
     const struct access_key *key = key_find(iam, access_key);
     int rc;
 
-    if (key == NULL || key->disabled || key->generation != generation) {
+    if (key == NULL || key->disabled) {
         return -ENOENT;
+    }
+    if (key->generation != generation) {
+        return -EKEYREVOKED;
     }
     rc = check_token(key, token);
     if (rc != 0) {

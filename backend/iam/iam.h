@@ -59,9 +59,9 @@ struct iam_identity {
     struct iam_rights *rights;       /* NULL: anonymous, or nothing but root */
 };
 
-/* Who holds this access key now; the caller releases it. -ENOENT: unknown,
- * disabled, or `generation` is not the current one (the secret has changed);
- * -EKEYEXPIRED: temporary, and over; -EBADMSG: the session token is missing,
+/* Who holds this access key now; the caller releases it. -ENOENT: unknown or
+ * disabled; -EKEYREVOKED: `generation` is not the current one (the secret has
+ * changed); -EKEYEXPIRED: temporary, and over; -EBADMSG: the session token is missing,
  * not this key's, or the key has none. Empty key: anonymous. */
 int iam_authenticate(struct iam *iam, struct slice access_key,
                      uint64_t generation, struct slice session_token,

@@ -49,6 +49,10 @@ bool call_authenticate(struct s3_call *call, struct slice access_key,
         call_fail(call, S3_ERR_InvalidAccessKeyId);
         return false;
     }
+    if (error == -EKEYREVOKED) { /* signed with the secret before */
+        call_fail(call, S3_ERR_SignatureDoesNotMatch);
+        return false;
+    }
     if (error == -EKEYEXPIRED || error == -EBADMSG) {
         call_fail(call, error == -EKEYEXPIRED ? S3_ERR_ExpiredToken
                                               : S3_ERR_InvalidToken);

@@ -47,7 +47,8 @@ bool chunks_open(struct s3_call *call, struct s3_body *body)
                         slice_of(amz_date.data, 8), region, SLICE_LITERAL("s3"),
                         body->signing_key, &generation);
     if (error != 0 || generation != request->key_generation) {
-        call_fail(call, S3_ERR_InvalidAccessKeyId);
+        call_fail(call, error != 0 ? S3_ERR_InvalidAccessKeyId
+                                   : S3_ERR_SignatureDoesNotMatch);
         return false;
     }
     body->scope = arena_printf(call->arena, "%.8s/%.*s/s3/aws4_request",

@@ -111,6 +111,8 @@ is($t->get('/bkt/k', @as)->{status}, 200, 'enabled key');
 # Another secret under the same key, at once; old ones are worthless.
 my $again = $t->ctl('key', 'rotate', $user->{access_key});
 my @new = (access_key => $user->{access_key}, secret_key => $again->{secret_key});
+refused($t->get('/bkt/k', @as), '403 SignatureDoesNotMatch',
+    'the old one does not, which a worker still has');
 is($t->get('/bkt/k', @new)->{status}, 200, 'the new secret works at once');
 refused($t->get('/bkt/k', @as), '403 SignatureDoesNotMatch', 'the old one does not');
 is($t->get('/bkt/k', @new)->{status}, 200, 'which does not hurt the new one');

@@ -178,8 +178,9 @@ static void test_deleted_key(void **state)
     add_user(f, (struct iam_new_account){.name = "alice"}, &made);
     generation = generation_of(f, made.access_key);
     assert_int_equal(authenticate(f, made.access_key, generation), 0);
-    assert_int_equal(authenticate(f, made.access_key, generation + 1), -ENOENT);
-    assert_int_equal(authenticate(f, made.access_key, 0), -ENOENT);
+    assert_int_equal(authenticate(f, made.access_key, generation + 1),
+                     -EKEYREVOKED);
+    assert_int_equal(authenticate(f, made.access_key, 0), -EKEYREVOKED);
     assert_int_equal(iam_key_delete(f->iam, made.access_key), 0);
     assert_int_equal(authenticate(f, made.access_key, generation), -ENOENT);
     assert_int_equal(signing_key(f, made.access_key, &unused, hex), -ENOENT);
@@ -204,7 +205,7 @@ static void test_generation_changes_with_the_secret(void **state)
     add_user(f, user, &made);
     second = generation_of(f, "SAME");
     assert_true(first != second);
-    assert_int_equal(authenticate(f, "SAME", first), -ENOENT);
+    assert_int_equal(authenticate(f, "SAME", first), -EKEYREVOKED);
     assert_int_equal(authenticate(f, "SAME", second), 0);
 }
 
@@ -354,7 +355,7 @@ static void test_rotated_key(void **state)
     assert_int_equal(signing_key(f, made.access_key, &second, after), 0);
     assert_true(first != second);
     assert_string_not_equal(before, after);
-    assert_int_equal(authenticate(f, made.access_key, first), -ENOENT);
+    assert_int_equal(authenticate(f, made.access_key, first), -EKEYREVOKED);
     assert_int_equal(authenticate(f, made.access_key, second), 0);
     reopen(f);
     assert_int_equal(authenticate(f, made.access_key, second), 0);
@@ -402,7 +403,7 @@ static void test_no_secret_is_kept_in_the_clear(void **state)
     add_user(f, (struct iam_new_account){.name = "alice"}, &made);
     generation = generation_of(f, made.access_key);
     assert_int_equal(authenticate(f, made.access_key, generation), 0);
-    assert_int_equal(authenticate(f, made.access_key, 1), -ENOENT);
+    assert_int_equal(authenticate(f, made.access_key, 1), -EKEYREVOKED);
     assert_int_equal(signing_key(f, made.access_key, &generation, hex), 0);
     expect_not_in_store(f->kv, made.secret_key);
     kv_memory_fail_after(f->kv, 0);
