@@ -37,6 +37,9 @@ int policy_parse(enum policy_kind kind, struct slice bucket, struct slice json,
 struct policy *policy_retain(struct policy *policy);
 void policy_release(struct policy *policy); /* NULL is allowed */
 
+/* An action of S3's by its full name, in either case: "s3:GetObject". */
+bool policy_s3_action_known(struct slice action);
+
 /* Does it grant anything to everybody, as GetBucketPolicyStatus and public
  * access blocks define "public"?
  * https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-control-block-public-access.html#access-control-block-public-access-policy-status

@@ -230,6 +230,16 @@ unsigned s3_action_levels(const struct pattern *action)
     return levels;
 }
 
+bool policy_s3_action_known(struct slice action)
+{
+    for (size_t i = 0; i < COUNT(actions); i++) {
+        if (slice_equal_fold(action, slice_from_string(actions[i].name))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static const struct condition_key *key_find(struct slice key)
 {
     for (size_t i = 0; i < COUNT(keys); i++) {

@@ -2,8 +2,11 @@
  * Who may do what, and why: s3ctl policy simulate.
  */
 #include "server/admin.h"
+
 #include <errno.h>
 #include <string.h>
+
+#include "policy/policy.h"
 
 #define GIVEN_MAX 64u
 
@@ -56,6 +59,9 @@ static int simulate(struct admin_call *call)
         return admin_refuse(call, -EINVAL,
                             "principal, action and resource are needed; "
                             "context holds texts");
+    }
+    if (!policy_s3_action_known(slice_from_string(simulation.action))) {
+        return admin_refuse(call, -EINVAL, "S3 has no such action");
     }
     const int error = s3_simulate(&call->server->service, &simulation, &answer);
     switch (error) {

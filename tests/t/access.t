@@ -212,7 +212,7 @@ my %home = (decision => 'Allow', explicit => JSON::PP::false, source => 'identit
     policy => 'home', sid => 'Home', statement => 0);
 my %default = (decision => 'Deny', explicit => JSON::PP::false, source => 'default');
 simulated([ $arn, 's3:PutObject', $object ], %home);
-simulated([ $ann[1], 's3:PutObject', $object ], %home);
+simulated([ $ann[1], 's3:putobject', $object ], %home);
 simulated([ $arn, 's3:DeleteObject', $object ], %default);
 simulated([ $arn, 's3:GetObject', 'arn:aws:s3:::bkt/home/ann/secret' ],
     decision => 'Deny', explicit => JSON::PP::true, source => 'identity',
@@ -231,7 +231,9 @@ simulated([ $other_arn, 's3:GetObject', 'arn:aws:s3:::nowhere/a' ],
     decision => 'Allow', explicit => JSON::PP::false, source => 'root');
 for ([ 'nobody', 's3:GetObject', $object ],
     [ "arn:aws:iam::$root->{number}:user/none", 's3:GetObject', $object ],
-    [ 'anonymous', 's3:GetObject', '/bkt/a' ])
+    [ 'anonymous', 's3:GetObject', '/bkt/a' ],
+    [ 'anonymous', 's3:Foo', 'arn:aws:s3:::bkt/a' ],
+    [ 'anonymous', 's3:Get*', 'arn:aws:s3:::bkt/a' ])
 {
     is($t->ctl('policy', 'simulate', @$_), undef, "refused: @$_");
 }
