@@ -129,7 +129,7 @@ static void print_buckets(const json_t *result, const char *argument)
         table_add(table, "%s", show_text(bucket, "versioning"));
     }
     table_end(table);
-    show_truncated(result);
+    show_truncated(result, "--prefix or --account");
 }
 
 static void print_mirrors(const json_t *metadata)
@@ -342,6 +342,10 @@ const struct ctl_command ctl_commands[] = {
      "all buckets, or those of --account or with a --prefix"},
     {"bucket show", "bucket.show", {{"bucket", "BUCKET", false}}, 0, print_json,
      "all about it, as JSON"},
+    {"uploads list", "uploads.list", {IN_BUCKET}, CTL_AGE, print_uploads,
+     "multipart uploads that are neither completed nor aborted"},
+    {"uploads abort", "uploads.abort", {IN_BUCKET}, CTL_AGE | CTL_AGED | CTL_DRY_RUN,
+     print_aborted, "those that are --older-than AGE; their parts' space comes back"},
     {"heal start", "heal.start", {{0}}, 0, print_done,
      "what waits for a drive is tried again"},
     {"heal status", "heal.status", {{0}}, CTL_WATCH, print_heal,

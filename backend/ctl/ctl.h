@@ -32,6 +32,12 @@ const char *ctl_socket(const struct ctl_given *given);
 enum ctl_exit client_ask(const char *socket, const char *command,
                          const json_t *arguments, json_t **result);
 
+/* The same of a command that answers in steps: asks on while the answer has
+ * `next`, and makes one answer of all. Lists end, `truncated`, when they are
+ * long. (steps.c) */
+enum ctl_exit ask_on(const char *socket, const char *command,
+                     const json_t *arguments, json_t **result);
+
 /* Prints the result's JSON if that is wanted, and why it was refused if it was.
  * True: it is to be shown to people. */
 bool ctl_show(const json_t *result, enum ctl_exit status, bool json);
@@ -150,6 +156,10 @@ enum ctl_exit run_transfer(const struct ctl_given *before, int argc,
 /* --- results, for people ---------------------------------------------------*/
 /* reclaim.c */
 void print_reclaim(const json_t *result, const char *argument);
+
+/* uploads.c */
+void print_uploads(const json_t *result, const char *argument);
+void print_aborted(const json_t *result, const char *argument);
 
 /* usage.c */
 void print_usage_of(const json_t *result, const char *argument);

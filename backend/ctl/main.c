@@ -138,6 +138,13 @@ static void set_options(json_t *arguments, const struct ctl_given *given)
     if ((given->options & CTL_FORCE) != 0) {
         set(arguments, "force", json_true());
     }
+    if ((given->options & CTL_AGE) != 0) {
+        set(arguments, "older_than_s",
+            json_integer((json_int_t)given->older_than_s));
+    }
+    if ((given->options & CTL_DRY_RUN) != 0) {
+        set(arguments, "dry_run", json_true());
+    }
     if (given->secret_key_file != NULL) {
         set(arguments, "secret_key", read_secret(given->secret_key_file));
     }
@@ -203,7 +210,7 @@ static enum ctl_exit run(const struct ctl_command *command,
             sleep(1);
         }
         status =
-            client_ask(ctl_socket(given), command->command, arguments, &result);
+            ask_on(ctl_socket(given), command->command, arguments, &result);
         if (status == CTL_OK && watch) {
             done = watch_heal(result, given->json);
         } else if (status != CTL_UNREACHABLE) {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define ROWS_MAX 64
+#define AGE_MAX  1000000 /* of any unit */
 #define FIRST    256 /* of getopt's numbers for the rows: no letter is one */
 
 /* --- values ----------------------------------------------------------------*/
@@ -56,6 +57,22 @@ static bool take_size(struct ctl_given *given, const char *value)
 {
     return given->size_count < CTL_SIZES_MAX &&
            ctl_parse_size(value, &given->sizes[given->size_count++]);
+}
+
+/* "30d": of seconds, minutes, hours, days or weeks. */
+static bool take_age(struct ctl_given *given, const char *value)
+{
+    static const char units[] = "smhdw";
+    static const uint64_t seconds[] = {1, 60, 3600, 86400, 7 * 86400};
+    const size_t size = strlen(value);
+    const char *unit = size > 0 ? strchr(units, value[size - 1]) : NULL;
+    uint64_t count;
+    if (unit == NULL || slice_to_u64(slice_of(value, size - 1), &count) != 0 ||
+        count > AGE_MAX) {
+        return false;
+    }
+    given->older_than_s = count * seconds[unit - units];
+    return true;
 }
 
 static bool take_json(struct ctl_given *given, const char *value)
@@ -119,6 +136,10 @@ const struct ctl_option_row ctl_options[] = {
      "restore, backup verify: and what the journal's files there have"},
     {"until", 0, "POINT", CTL_POINT, AT(until),
      "up to a commit, or a moment such as 2025-01-02T03:04:05Z"},
+    {"older-than", 0, "AGE", CTL_AGE, 0, take_age,
+     "uploads: begun so long ago: 12h, 7d, 2w; or with m, s"},
+    {"dry-run", 0, NULL, CTL_DRY_RUN, ONLY,
+     "uploads abort: only say what would be aborted"},
     {"test", 0, NULL, CTL_TEST, ONLY, "purge: only read the configuration"},
     {"status", 0, NULL, CTL_STATUS, ONLY,
      "purge: what its edges have confirmed"},
@@ -238,6 +259,9 @@ int ctl_options_before(int argc, char **argv, struct ctl_given *given)
 bool ctl_options_fit(unsigned options, const struct ctl_given *given)
 {
     unsigned left = given->options;
+    if ((options & CTL_AGED) != 0 && (left & CTL_AGE) == 0) {
+        return false;
+    }
     if ((left & CTL_KEYS) != 0) {
         if ((left & CTL_SECRET) == 0) {
             return false;

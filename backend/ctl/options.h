@@ -32,8 +32,11 @@ enum ctl_option {
     CTL_FOLLOW = 1 << 19,   /* --follow, of traces */
     CTL_ONCE = 1 << 20,     /* --once, of top */
     CTL_USER = 1 << 21,     /* --user, of quotas */
+    CTL_AGE = 1 << 22,      /* --older-than, of uploads */
+    CTL_DRY_RUN = 1 << 23,  /* --dry-run */
     CTL_ENDPOINT = 1 << 24, /* --endpoint and what belongs to it */
     CTL_BENCH = 1 << 25,    /* --size, --duration, --count */
+    CTL_AGED = 1 << 26,     /* of a command: not without --older-than */
 };
 
 #define CTL_SIZES_MAX 8
@@ -52,6 +55,7 @@ struct ctl_given {
     const char *duration, *count;
     uint64_t sizes[CTL_SIZES_MAX]; /* bytes */
     unsigned size_count;
+    uint64_t older_than_s;
     json_t *events;   /* NULL: none */
     json_t *context;  /* NULL: none */
     unsigned options; /* OR of enum ctl_option */
@@ -81,7 +85,8 @@ bool ctl_options_parse(int argc, char **argv, struct ctl_given *given);
  * these; argc: there is another option before it, or no word. All of the line
  * can be parsed after it. */
 int ctl_options_before(int argc, char **argv, struct ctl_given *given);
-/* Whether a command that takes `options` takes what was given. A key that is
+/* Whether a command that takes `options` takes what was given, and needs no
+ * more. A key that is
  * given has a secret; a secret alone is for who may have it. */
 bool ctl_options_fit(unsigned options, const struct ctl_given *given);
 

@@ -23,10 +23,10 @@ long long show_number(const json_t *object, const char *name)
     return json_integer_value(json_object_get(object, name));
 }
 
-void show_truncated(const json_t *result)
+void show_truncated(const json_t *result, const char *choices)
 {
     if (json_is_true(json_object_get(result, "truncated"))) {
-        puts("There are more: --prefix or --account shows some of them.");
+        printf("There are more: %s shows some of them.\n", choices);
     }
 }
 

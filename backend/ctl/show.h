@@ -20,8 +20,8 @@ void show_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* The same on stderr, after "s3ctl: ". */
 void show_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Says that a list of buckets is not all of them, if it is not. */
-void show_truncated(const json_t *result);
+/* Says that a list is not all of them, if it is not, and what chooses. */
+void show_truncated(const json_t *result, const char *choices);
 
 /* "2026-01-02 03:04:05", UTC. */
 const char *show_time(long long ms, char text[SHOW_SIZE]);

@@ -117,7 +117,7 @@ void print_usage_of(const json_t *result, const char *argument)
     print_list(result, "buckets", buckets, "account");
     print_list(result, "accounts", accounts, "number");
     print_users(result);
-    show_truncated(result);
+    show_truncated(result, "--prefix or --account");
 }
 
 void print_recount(const json_t *result, const char *argument)

@@ -478,11 +478,11 @@ static int remove_some_uploads(struct s3_call *call, bool *more)
         Meta__Upload *upload;
         rc = meta_scan_upload(scan, arena, &upload);
         if (rc == 0) {
-            size_t parts = 0;
+            struct s3_upload_parts parts = {.count = 0};
             rc = upload_remove(meta, batch, arena, call->bucket->id,
                                meta_scan_key(scan), pb_slice(upload->id),
                                &parts);
-            removed += parts + 1;
+            removed += parts.count + 1;
             meta_scan_next(scan);
         }
     }

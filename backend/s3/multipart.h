@@ -55,11 +55,18 @@ Meta__ChecksumType upload_checksum_type(const Meta__Upload *record);
 bool upload_names_checksum(const Meta__Upload *record);
 const char *checksum_type_name(Meta__ChecksumType type);
 
-/* Appends to `batch` what removes an upload with all its parts. *parts is
- * their number. 0 or a negative errno. */
+/* Appends to `batch` what removes an upload with all its parts. *parts: what
+ * it had. 0 or a negative errno. */
 int upload_remove(struct meta *meta, struct meta_batch *batch,
                   struct arena *arena, uint64_t bucket, struct slice key,
-                  struct slice id, size_t *parts);
+                  struct slice id, struct s3_upload_parts *parts);
+/* The same in a commit of its own. Under the key's lock, with the upload seen
+ * there. */
+int upload_abort(struct meta *meta, struct arena *arena, uint64_t bucket,
+                 struct slice key, struct slice id,
+                 struct s3_upload_parts *parts);
+/* Of all of them, in bytes. */
+uint64_t parts_size(Meta__Part *const *parts, size_t count);
 
 /* The reference that a part holds. */
 struct meta_referrer part_referrer(struct slice upload, unsigned number);

@@ -261,19 +261,29 @@ void s3_create_upload_run(struct s3_call *call)
 }
 
 /* --- AbortMultipartUpload --------------------------------------------------*/
+uint64_t parts_size(Meta__Part *const *parts, size_t count)
+{
+    uint64_t bytes = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        bytes += parts[i]->size;
+    }
+    return bytes;
+}
+
 int upload_remove(struct meta *meta, struct meta_batch *batch,
                   struct arena *arena, uint64_t bucket, struct slice key,
-                  struct slice id, size_t *count)
+                  struct slice id, struct s3_upload_parts *removed)
 {
     Meta__Part **parts;
     bool more = false;
-    int rc = meta_list_parts(meta, arena, id, 1, PART_NUMBER_MAX, &parts, count,
-                             &more);
+    int rc = meta_list_parts(meta, arena, id, 1, PART_NUMBER_MAX, &parts,
+                             &removed->count, &more);
     if (rc != 0) {
         return rc;
     }
     invariant(!more);
-    for (size_t i = 0; i < *count; i++) {
+    for (size_t i = 0; i < removed->count; i++) {
         if (parts[i]->blob != 0) {
             struct meta_referrer referrer = part_referrer(id, parts[i]->number);
             meta_drop_ref(batch, parts[i]->blob, &referrer); /* U2 */
@@ -281,23 +291,32 @@ int upload_remove(struct meta *meta, struct meta_batch *batch,
         meta_delete_part(batch, bucket, id, parts[i]);
     }
     meta_delete_upload(batch, bucket, key, id);
+    removed->bytes = parts_size(parts, removed->count);
     return 0;
+}
+
+int upload_abort(struct meta *meta, struct arena *arena, uint64_t bucket,
+                 struct slice key, struct slice id,
+                 struct s3_upload_parts *parts)
+{
+    struct meta_batch *batch = meta_batch_new(meta);
+    int rc = upload_remove(meta, batch, arena, bucket, key, id, parts);
+
+    rc = rc != 0 ? rc : meta_commit(batch);
+    meta_batch_free(batch);
+    return rc;
 }
 
 /* Under the key's lock. */
 static void abort_locked(struct s3_call *call, struct upload *upload)
 {
-    size_t parts;
+    struct s3_upload_parts parts;
 
     if (!upload_read(call, upload)) {
         return;
     }
-    struct meta *meta = call->service->meta;
-    struct meta_batch *batch = meta_batch_new(meta);
-    int rc = upload_remove(meta, batch, call->arena, call->bucket->id,
-                           call->key, upload->id, &parts);
-    rc = rc != 0 ? rc : meta_commit(batch);
-    meta_batch_free(batch);
+    int rc = upload_abort(call->service->meta, call->arena, call->bucket->id,
+                          call->key, upload->id, &parts);
     if (rc != 0) {
         call_fail_errno(call, rc, "abort upload");
     } else {

@@ -149,6 +149,43 @@ void s3_audit_command(struct s3_audit *audit, unsigned uid, const char *command,
  * negative errno. */
 int s3_forget_completed(struct s3_service *service);
 
+/* --- uploads in progress, for an administrator ------------------------------
+ * Thread-safe; all of it blocks. (uploads.c) */
+struct s3_upload {
+    const Meta__Bucket *bucket;
+    struct slice key;
+    const Meta__Upload *record;
+};
+struct s3_upload_parts {
+    size_t count;
+    uint64_t bytes;
+};
+/* 0, or what ends the walk; -EBADMSG: it is damaged, and passed over. */
+typedef int (*s3_upload_fn)(void *context, const struct s3_upload *upload);
+
+/* Zeros but for the arena: from the first upload on. */
+struct s3_uploads_walk {
+    struct arena *arena;
+    struct slice bucket;  /* only this one's; empty: of all buckets */
+    uint64_t begun_by_ms; /* only what began then or earlier */
+    /* With which upload it goes on, or the next one that is there. */
+    struct slice bucket_next, key_next, id_next;
+    bool more;        /* the step has ended before the walk */
+    uint64_t damaged; /* uploads that could not be read */
+};
+/* A step: tells of uploads by bucket, key and id, for about a second. 0 or a
+ * negative errno. */
+int s3_walk_uploads(struct s3_service *service, struct s3_uploads_walk *walk,
+                    s3_upload_fn fn, void *context);
+/* What its parts are now. 0 or a negative errno. */
+int s3_upload_measure(struct s3_service *service,
+                      const struct s3_upload *upload,
+                      struct s3_upload_parts *parts);
+/* As AbortMultipartUpload does. *parts: what it had. 0; -ENOENT: it was
+ * completed or aborted meanwhile; or another negative errno. */
+int s3_upload_abort(struct s3_service *service, const struct s3_upload *upload,
+                    struct s3_upload_parts *parts);
+
 /* --- envelopes after a rotation -------------------------------------------
  * A walk over all objects and uploads that wraps their keys anew where the
  * master key has a newer version: in the metadata alone. Its progress is

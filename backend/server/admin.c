@@ -234,7 +234,7 @@ static const struct admin_command *const tables[] = {
     admin_kms_commands,        admin_policy_commands,  admin_care_commands,
     admin_reclaim_commands,    admin_event_commands,   admin_rebalance_commands,
     admin_request_commands,    admin_backup_commands,  admin_quota_commands,
-    admin_usage_commands,      admin_bucket_commands,
+    admin_usage_commands,      admin_bucket_commands,  admin_upload_commands,
 };
 
 static const struct admin_command *find(struct slice name)

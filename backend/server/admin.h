@@ -44,6 +44,7 @@ extern const struct admin_command admin_reclaim_commands[];
 extern const struct admin_command admin_event_commands[];
 extern const struct admin_command admin_policy_commands[];
 extern const struct admin_command admin_quota_commands[];
+extern const struct admin_command admin_upload_commands[];
 extern const struct admin_command admin_usage_commands[];
 extern const struct admin_command admin_request_commands[];
 

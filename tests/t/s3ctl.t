@@ -12,7 +12,7 @@ use IO::Socket::UNIX;
 use lib "$FindBin::Bin/lib";
 use JSON::PP;
 use POSIX ();
-use Test::Frames qw(bytes frame number read_frame);
+use Test::Frames qw(bytes frame message number read_frame);
 use Test::More;
 use Test::S3;
 
@@ -66,6 +66,7 @@ my @walk = (
     [ 'kms key add', 'photos' ], [ 'kms key list' ], [ 'kms key disable', 'photos' ],
     [ 'kms key enable', 'photos' ], [ 'kms key rotate', 'photos' ],
     [ 'kms rewrap' ], [ 'kms rewrap status' ], [ 'bucket list' ], [ 'bucket show', 'bkt' ],
+    [ 'uploads list' ], [ 'uploads abort', '--older-than 1d' ],
     [ 'heal start' ], [ 'heal status' ], [ 'heal' ], [ 'scrub start' ], [ 'scrub stop' ],
     [ 'scrub status' ], [ 'durability' ], [ 'reclaim start' ], [ 'reclaim status' ],
     [ 'events status' ], [ 'rebalance start' ], [ 'rebalance stop' ], [ 'rebalance status' ],
@@ -138,21 +139,28 @@ is("$code $error", "2 s3ctl: options of migrate come after it: s3ctl migrate --h
 is($code, decode_json($out)->{problems} > 0 ? 5 : 0, 'something to mend');
 
 # --- results as s3d may have them, which is played ---------------------------------------
-# The outcome of a command that is answered so.
+# The outcome of a command that is answered so, each time that it asks; what it
+# asks with is in @asked.
+my @asked;
 sub played {
-    my ($words, $result) = @_;
+    my ($words, @results) = @_;
     unlink "$dir/played.sock";
     my $listener = IO::Socket::UNIX->new(Local => "$dir/played.sock", Listen => 1) or die;
-    my $pid = fork // die;
+    my $pid = open(my $asked, '-|') // die;
     if (!$pid) {
-        my $s3ctl = $listener->accept();
-        read_frame($s3ctl);
-        syswrite $s3ctl, frame(31, number(1, 1) . bytes(2, encode_json($result)));
+        for my $result (@results) {
+            my $s3ctl = $listener->accept();
+            my (undef, $request) = read_frame($s3ctl);
+            syswrite STDOUT, message($request)->{2} . "\n";
+            my $ok = exists $result->{error} ? 0 : 1;
+            syswrite $s3ctl, frame(31, number(1, $ok) . bytes(2, encode_json($result)));
+        }
         POSIX::_exit(0);
     }
     my @outcome = run("-s $dir/played.sock $words");
     kill 'KILL', $pid;
-    waitpid $pid, 0;
+    @asked = map { decode_json($_) } <$asked>;
+    close $asked;
     return @outcome;
 }
 
@@ -174,6 +182,32 @@ for my $words ('bucket list', 'usage') {
     ($code, $out) = played($words, { buckets => [ { name => 'b' } ], truncated => JSON::PP::false });
     unlike($out, qr/There are more/, "$words: that is all");
 }
+
+# Answers in steps.
+my @step = map { { dry_run => JSON::PP::false, uploads => 1000, parts => $_, bytes => 1 << 20,
+        damaged => 0, next => { bucket => 'b', key => "k$_", upload_id => 'i' } } } 1, 2;
+is_deeply([ played('uploads abort --older-than 2w', @step,
+        { dry_run => JSON::PP::false, uploads => 7, parts => 1, bytes => 1 << 20, damaged => 1 }) ],
+    [ 0, "2007 uploads with 4 parts, 3.0 MiB, were aborted\n"
+        . "DAMAGED: 1 could not be read, and stay as they are\n", '' ], 'steps are one answer');
+is_deeply(\@asked, [ map { { older_than_s => 14 * 86400, @$_ } } [], [ from => $step[0]{next} ],
+    [ from => $step[1]{next} ] ], 'each goes on where the last one ended');
+($code, $out, $error) = played('--json uploads abort --older-than 2w', $step[0],
+    { error => 'out of order' });
+is("$code $error", "1 s3ctl: out of order\n", 'one of them fails');
+is(decode_json($out)->{uploads}, 1000, 'what was done before is told');
+my %page = (damaged => 0, truncated => JSON::PP::true, next => $step[0]{next},
+    uploads => [ (1) x 25000 ]);
+($code, $out) = played('--json uploads list', \%page, \%page);
+is($code, 0, 'a long list');
+my $list = decode_json($out);
+is(@{ $list->{uploads} }, 50000, 'ends');
+is_deeply([ map { exists $list->{$_} ? "$list->{$_}" : () } qw(truncated next) ], [1],
+    'and says so');
+($code, $out) = played('uploads list', { %page, uploads => [ { key => 'k' } ] },
+    { damaged => 0, truncated => JSON::PP::true, uploads => [ { key => 'l' } ] });
+like($out, qr/^BUCKET .*\n.* k\n.* l\nThere are more: a BUCKET or --older-than shows some of them\.\n\z/,
+    'as in a table');
 
 # --- buckets -------------------------------------------------------------------------------
 my $team = $t->ctl(qw(account add team)) or die;

@@ -301,6 +301,32 @@ int s3_forget_completed(struct s3_service *service)
     return 0;
 }
 
+int s3_walk_uploads(struct s3_service *service, struct s3_uploads_walk *walk,
+                    s3_upload_fn fn, void *context)
+{
+    (void)service;
+    (void)walk;
+    (void)fn;
+    (void)context;
+    return 0;
+}
+
+int s3_upload_measure(struct s3_service *service,
+                      const struct s3_upload *upload,
+                      struct s3_upload_parts *parts)
+{
+    (void)service;
+    (void)upload;
+    (void)parts;
+    return -ENOENT;
+}
+
+int s3_upload_abort(struct s3_service *service, const struct s3_upload *upload,
+                    struct s3_upload_parts *parts)
+{
+    return s3_upload_measure(service, upload, parts);
+}
+
 int s3_simulate(struct s3_service *service,
                 const struct s3_simulation *simulation,
                 struct s3_simulated *answer)
