@@ -63,6 +63,7 @@ ngx_http_s3_request_message(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
     ngx_http_s3_set(request->session_token, ctx->auth.session_token);
 
     request->file = ctx->file;
+    request->website = (slcf->handler == ngx_http_s3_website_handler);
 
     request->segments = slcf->segments && slcf->control->drives != NULL;
     request->verify = slcf->verify;

@@ -6,7 +6,8 @@
 
 bool website_is(const struct s3_call *call)
 {
-    return call->request->operation == WIRE__OPERATION__GET_WEBSITE;
+    return call->request->operation == WIRE__OPERATION__GET_WEBSITE ||
+           call->request->website;
 }
 
 static const char *reason(unsigned status)

@@ -309,6 +309,24 @@ is($r->{headers}{'access-control-allow-origin'}, 'http://a.test', 'for the page'
 $r = ask('OPTIONS', $host, '/page.html', [ Origin => 'http://a.test' ],
     [ 'Access-Control-Request-Method' => 'GET' ]);
 is("$r->{status} $r->{headers}{'access-control-allow-methods'}", '200 GET', 'asked before');
+for ([ 'site', [ 'http://b.test', 'GET' ], '403 Forbidden', 'AccessForbidden',
+        'CORSResponse: This CORS request is not allowed.*' ],
+    [ 'site', [ 'http://a.test', 'FETCH' ], '400 Bad Request', 'BadRequest',
+        'Invalid Access-Control-Request-Method: FETCH' ],
+    [ 'nosuch', [ 'http://a.test', 'GET' ], '403 Forbidden', 'AccessForbidden',
+        'CORSResponse: Bucket not found' ])
+{
+    my ($bucket, $asked, $title, $code, $message) = @$_;
+    $r = ask('OPTIONS', "$bucket.$domain", '/page.html', [ Origin => $asked->[0] ],
+        [ 'Access-Control-Request-Method' => $asked->[1] ]);
+    is("$r->{status} $r->{headers}{'content-type'}",
+        substr($title, 0, 3) . ' text/html; charset=utf-8', "$bucket, @$asked: a page");
+    is($r->{headers}{'x-amz-error-code'}, $code, 'its code');
+    like($r->{headers}{'x-amz-error-message'}, qr/^$message$/, 'and message');
+    like($r->{body}, qr{<h1>$title</h1>\n<ul>\n<li>Code: $code</li>\n<li>Message: $message</li>},
+        'and both in the page');
+    is($r->{headers}{'access-control-allow-origin'}, undef, 'which browsers do not show');
+}
 
 is($t->delete('/site?website')->{status}, 204, 'no website any more');
 is(told('site', '/'), 404, 'nothing is served');
