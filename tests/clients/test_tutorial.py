@@ -96,6 +96,17 @@ class Running(Stack):
                 for output in outputs]
 
 
+def test_help(tmp_path):
+    """Who asks how to use it gets no server."""
+    for words, status, said in ((["--help"], 0, b"PORT    of the S3"),
+                                (["start"], 2, b"tools/run --help")):
+        done = subprocess.run([TOP / "tools/run", *words], cwd=tmp_path,
+                              capture_output=True, timeout=60)
+        assert done.returncode == status
+        assert said in (done.stderr if status else done.stdout)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.skipif(not INSTALLED, reason="redis-server is not installed")
 def test_tutorial(tmp_path):
     blocks = typed()
