@@ -57,7 +57,8 @@ class Stack:
     """nginx and s3d below `directory`; `start()` may be called again."""
 
     def __init__(self, directory, drives=6, workers=2, s3d_extra="",
-                 location_extra="", http_extra="", connections=4096):
+                 location_extra="", http_extra="", connections=4096,
+                 tls=False):
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         self.directory = pathlib.Path(directory)
@@ -69,13 +70,15 @@ class Stack:
         self.location_extra = location_extra
         self.http_extra = http_extra
         self.connections = connections  # of each worker
+        self.tls = tls
+        self.certificate = self.directory / "tls.pem" if tls else None
         self.s3d = None
         self.nginx = None
         self.access_key = self.secret_key = None
 
     @property
     def endpoint(self):
-        return f"http://127.0.0.1:{self.port}"
+        return f"http{'s' if self.tls else ''}://127.0.0.1:{self.port}"
 
     @property
     def socket_path(self):
@@ -101,6 +104,20 @@ drives = (
 {self.s3d_extra}
 """)
 
+    def make_certificate(self):
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+             "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
+             "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
+             "-keyout", self.directory / "tls.key", "-out", self.certificate],
+            check=True, capture_output=True)
+
+    def listen(self):
+        return f"listen 127.0.0.1:{self.port};" if not self.tls else f"""\
+listen 127.0.0.1:{self.port} ssl;
+        ssl_certificate {self.certificate};
+        ssl_certificate_key {self.directory}/tls.key;"""
+
     def write_nginx_conf(self):
         (self.directory / "nginx.conf").write_text(f"""\
 load_module {BUILD}/ngx_http_s3_module.so;
@@ -125,7 +142,7 @@ http {{
     }}
     {self.http_extra}
     server {{
-        listen 127.0.0.1:{self.port};
+        {self.listen()}
         location / {{
             s3_pass s3d;
             {self.location_extra}
@@ -153,6 +170,8 @@ http {{
         return accepts(socket.AF_UNIX, str(self.socket_path))
 
     def start_nginx(self):
+        if self.tls and not self.certificate.exists():
+            self.make_certificate()
         self.write_nginx_conf()
         output = open(self.directory / "nginx.out", "ab")
         self.nginx = subprocess.Popen(
@@ -257,6 +276,7 @@ http {{
             "s3", endpoint_url=self.endpoint, region_name="us-east-1",
             aws_access_key_id=self.access_key,
             aws_secret_access_key=self.secret_key,
+            verify=str(self.certificate) if self.tls else None,
             config=Config(**options) if options else None)
 
 

@@ -4,6 +4,7 @@ would send."""
 import datetime
 import http.client
 import re
+import ssl
 import urllib.parse
 
 import pytest
@@ -65,13 +66,21 @@ class Raw:
         self.stack = stack
         self.signer = S3SigV4Auth(
             Credentials(stack.access_key, stack.secret_key), "s3", "us-east-1")
+        self.context = (ssl.create_default_context(cafile=stack.certificate)
+                        if stack.tls else None)
+
+    def connect(self):
+        if self.stack.tls:
+            return http.client.HTTPSConnection(
+                "127.0.0.1", self.stack.port, timeout=60, context=self.context)
+        return http.client.HTTPConnection("127.0.0.1", self.stack.port,
+                                          timeout=60)
 
     def request(self, method, target, body=b"", headers=None, sign=True):
         headers = dict(headers or {})
         if sign:
             headers = self._signed(method, target, body, headers)
-        connection = http.client.HTTPConnection("127.0.0.1", self.stack.port,
-                                                timeout=60)
+        connection = self.connect()
         connection.putrequest(method, target, skip_accept_encoding=True)
         if body or method in ("PUT", "POST"):
             headers.setdefault("Content-Length", str(len(body)))

@@ -7,6 +7,7 @@ import json
 
 import pytest
 from conformance import Raw, quote, refused, status_of
+from stack import pattern
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +26,16 @@ def ten(s3):
     s3.create_bucket(Bucket="ten")
     s3.put_object(Bucket="ten", Key="k", Body=b"0123456789")
     return "/ten/k"
+
+
+def test_over_tls(stack, s3):
+    """As all files of conformance: it is another path of nginx and module."""
+    assert stack.endpoint.startswith("https://127.0.0.1:")
+    assert s3.meta.endpoint_url == stack.endpoint
+    body = pattern((3 << 20) + 1)
+    s3.create_bucket(Bucket="over-tls")
+    s3.put_object(Bucket="over-tls", Key="k", Body=body)
+    assert s3.get_object(Bucket="over-tls", Key="k")["Body"].read() == body
 
 
 # --- PutObject

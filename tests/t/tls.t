@@ -82,6 +82,56 @@ is(curl('-I', '-o', '/dev/null', '-w', '%{http_code}',
     '-H', 'x-amz-content-sha256: UNSIGNED-PAYLOAD', "$url/bkt/h2"), '200',
     'HTTP/2 HEAD');
 
+# A request of which :authority and Host say different things, byte by byte.
+sub literal {
+    my ($text) = @_;
+    my ($rest, $length) = (length $text, '');
+    return chr($rest) . $text if $rest < 127;
+    for ($rest -= 127; $rest > 127; $rest >>= 7) {
+        $length .= chr($rest & 127 | 128);
+    }
+    return "\x7f$length" . chr($rest) . $text;
+}
+
+sub frame {
+    my ($type, $flags, $stream, $payload) = @_;
+    return substr(pack('N', length $payload), 1) . pack('CCN', $type, $flags, $stream)
+        . $payload;
+}
+
+sub take {
+    my ($socket, $buffer, $size) = @_;
+    while (length $$buffer < $size) {
+        Test::S3::fill($socket, $buffer) or die 'closed';
+    }
+    return substr $$buffer, 0, $size, '';
+}
+
+# The status, which nginx names by its number in HPACK's static table.
+sub h2_status {
+    my (@headers) = @_;
+    my $socket = IO::Socket::SSL->new(PeerAddr => $t->host(), SSL_alpn_protocols => ['h2'],
+        SSL_verify_mode => SSL_VERIFY_NONE) || die "connect: $SSL_ERROR";
+    $t->write_all($socket, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" . frame(4, 0, 0, '')
+        . frame(1, 5, 1, join '', map { "\0" . literal($_->[0]) . literal($_->[1]) } @headers));
+    my $buffer = '';
+    while (1) {
+        my ($high, $low, $type) = unpack 'CnC', take($socket, \$buffer, 9);
+        my $payload = take($socket, \$buffer, $high << 16 | $low);
+        return { 0x88 => 200, 0x8c => 400 }->{ ord $payload } // 'another' if $type == 1;
+    }
+}
+
+my @signed = grep { $_->[0] ne 'host' } map { /^([^:]+): (.*)/ ? [ lc $1, $2 ] : () }
+    split /\r\n/, $t->compose('GET', '/bkt/h2');
+my @hosts = ($t->host(), 'other.test');
+for ([ '200', $hosts[0] ], [ '400', @hosts ], [ '400', reverse @hosts ]) {
+    my ($expected, $authority, @host) = @$_;
+    is(h2_status([ ':method' => 'GET' ], [ ':scheme' => 'https' ], [ ':path' => '/bkt/h2' ],
+        [ ':authority' => $authority ], (map { [ host => $_ ] } @host), @signed),
+        $expected, "HTTP/2, :authority $authority, Host " . ($host[0] // 'none'));
+}
+
 # forms of IAM, small and as large as they may be
 my $form = 'Action=ListUsers&Version=2010-05-08&Pad=';
 $t->write_file('form', $form . 'x' x (65536 - length $form));
