@@ -192,6 +192,9 @@ ngx_http_s3_route(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx)
                                         ctx->sigv4.nheaders,
                                         "x-amz-copy-source")
                           != NULL;
+    request.account = s3_field_find(ctx->sigv4.headers, ctx->sigv4.nheaders,
+                                    "x-amz-account-id")
+                      != NULL;
     request.form = ngx_http_s3_query_is_form(r);
     request.sts = s3_sigv4_is_sts(&ctx->sigv4);
 

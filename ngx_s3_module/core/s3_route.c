@@ -83,6 +83,9 @@ static const char *const  s3_route_methods[] = {
 
 #define S3_ROUTE_ALLOW_ALL  "GET, HEAD, PUT, POST, DELETE"
 
+/* Paths of S3's other API; a bucket could have the name. */
+#define S3_ROUTE_CONTROL    "/v20180820/"
+
 
 enum s3_error
 s3_route(s3_memory_t *memory, const s3_route_request_t *request,
@@ -98,6 +101,11 @@ s3_route(s3_memory_t *memory, const s3_route_request_t *request,
 
     if (rc != S3_OK) {
         return rc;
+    }
+
+    if (request->account && s3_str_starts(&request->path, S3_ROUTE_CONTROL)) {
+        route->operation = WIRE__OPERATION__NOT_IMPLEMENTED;
+        return S3_OK;
     }
 
     method = s3_route_method(&request->method);

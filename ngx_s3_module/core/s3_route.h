@@ -20,6 +20,7 @@ typedef struct {
     unsigned     copy_source:1;   /* x-amz-copy-source is there */
     unsigned     form:1;          /* the body is a form, urlencoded */
     unsigned     sts:1;           /* the query is a request of STS */
+    unsigned     account:1;       /* x-amz-account-id is there */
     s3_str_t    *domains;     /* of virtual-hosted style, s3_domain */
     size_t       ndomains;
 } s3_route_request_t;

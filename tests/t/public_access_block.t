@@ -144,6 +144,19 @@ is($t->ctl('account', 'block', 'root', 'BlockPublic'), undef, 'no such setting')
 ok($t->ctl('account', 'block', 'root', 'none'), 'none for the account');
 answers(anybody('/bkt/k'), '200 ', 'open again');
 
+# S3 has an API for it, which is not here; a bucket may have its name.
+my $control = '/v20180820/configuration/publicAccessBlock';
+my @account = (headers => [ [ 'x-amz-account-id', '123456789012' ] ]);
+answers($t->get($control, @account), '501 NotImplemented', 'no GetPublicAccessBlock of accounts');
+answers($t->put($control, body => document(), @account), '501 NotImplemented', 'nor Put');
+answers($t->delete($control, @account), '501 NotImplemented', 'nor Delete');
+answers($t->get($control, @account, secret_key => 'wrong'), '403 SignatureDoesNotMatch',
+    'for who is known');
+$t->put('/v20180820');
+answers($t->put($control, body => 'x'), '200 ', 'an object of that name');
+answers($t->get($control), '200 ', 'is read');
+answers($t->get('/bkt/k', @account), '200 ', 'the header is nothing elsewhere');
+
 # Buckets block from the start: none of this needs an opinion of the creator.
 is($t->put('/new', headers => [ [ 'x-amz-object-ownership', 'ObjectWriter' ] ])->{status}, 200,
     'a bucket with lists');
