@@ -260,6 +260,21 @@ static void test_damaged(void **state)
     assert_int_equal(records('U'), 1);
 }
 
+/* What cannot be committed is not done, and said. */
+static void test_no_commit(void **state)
+{
+    struct text id = create("key", NULL);
+    (void)state;
+
+    part("key", id.s, "1", "stays", 5);
+    kv_memory_fail_after(meta_kv(fixture.service.meta), 0);
+    expect_refused("uploads.abort", json_pack("{s:i}", "older_than_s", 0),
+                   strerror(EROFS));
+    assert_int_equal(records('U'), 1);
+    assert_int_equal(records('P'), 1);
+    check_references();
+}
+
 /* --- steps -----------------------------------------------------------------*/
 /* Asks on until there is no more. How often. */
 static unsigned walk(const char *command, json_t *arguments,
@@ -439,6 +454,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_refused, open_server, teardown),
         cmocka_unit_test_setup_teardown(test_abort, open_server, teardown),
         cmocka_unit_test_setup_teardown(test_damaged, open_server, teardown),
+        cmocka_unit_test_setup_teardown(test_no_commit, open_server, teardown),
         cmocka_unit_test_setup_teardown(test_steps, open_server, teardown),
         cmocka_unit_test_setup_teardown(test_race, open_server, teardown),
     };
