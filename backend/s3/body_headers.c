@@ -23,17 +23,12 @@ static bool parse_md5(struct s3_call *call, struct s3_body *body)
     return true;
 }
 
-/* The algorithm of "x-amz-checksum-<algorithm>". */
-static Meta__ChecksumAlgorithm algorithm_of(struct slice header)
+/* The <algorithm> of "x-amz-checksum-<algorithm>"; of others nothing. */
+static struct slice algorithm_name(struct slice header)
 {
-    Meta__ChecksumAlgorithm algorithm;
-
-    if (!slice_has_prefix(header, prefix)) {
-        return META__CHECKSUM_ALGORITHM__NO_CHECKSUM;
-    }
-    algorithm = checksum_parse_name(
-        slice_of(header.data + prefix.size, header.size - prefix.size));
-    return algorithm;
+    return slice_has_prefix(header, prefix)
+               ? slice_of(header.data + prefix.size, header.size - prefix.size)
+               : slice_of(header.data, 0);
 }
 
 static bool parse_value(struct s3_call *call, struct s3_body *body,
@@ -62,9 +57,17 @@ static bool fail_several(struct s3_call *call)
     return false;
 }
 
+/* Of CompleteMultipartUpload: the checksum is the object's, not the XML's. */
+static bool is_of_object(const struct s3_call *call)
+{
+    return call->request->operation ==
+           WIRE__OPERATION__COMPLETE_MULTIPART_UPLOAD;
+}
+
 static bool parse_checksums(struct s3_call *call, struct s3_body *body)
 {
     const Wire__Request *request = call->request;
+    bool of_object = is_of_object(call);
 
     for (size_t i = 0; i < request->n_headers; i++) {
         struct slice name = pb_slice(request->headers[i]->name);
@@ -76,12 +79,14 @@ static bool parse_checksums(struct s3_call *call, struct s3_body *body)
             slice_equal_string(name, "x-amz-checksum-type")) {
             continue;
         }
-        algorithm = algorithm_of(name);
-        if (algorithm == META__CHECKSUM_ALGORITHM__NO_CHECKSUM) {
-            call_fail_message(call, S3_ERR_InvalidRequest,
-                              "The algorithm type you specified in "
-                              "x-amz-checksum- header is invalid.");
+        if (!checksum_take_name(call, name, algorithm_name(name),
+                                "The algorithm type you specified in "
+                                "x-amz-checksum- header is invalid.",
+                                &algorithm)) {
             return false;
+        }
+        if (of_object) {
+            continue;
         }
         if (body->client != META__CHECKSUM_ALGORITHM__NO_CHECKSUM) {
             return fail_several(call);
@@ -97,10 +102,11 @@ static bool parse_checksums(struct s3_call *call, struct s3_body *body)
 
 static bool parse_announced(struct s3_call *call, struct s3_body *body)
 {
+    static const char message[] = "The value specified in the x-amz-trailer "
+                                  "header is not supported";
     const Wire__Request *request = call->request;
     bool allowed = body->payload == WIRE__PAYLOAD__STREAMING_SIGNED_TRAILER ||
                    body->payload == WIRE__PAYLOAD__STREAMING_UNSIGNED_TRAILER;
-    Meta__ChecksumAlgorithm algorithm;
 
     if (request->n_trailers == 0) {
         return true;
@@ -109,16 +115,14 @@ static bool parse_announced(struct s3_call *call, struct s3_body *body)
         body->client != META__CHECKSUM_ALGORITHM__NO_CHECKSUM) {
         return fail_several(call);
     }
-    algorithm = algorithm_of(pb_slice(request->trailers[0]));
-    if (!allowed || algorithm == META__CHECKSUM_ALGORITHM__NO_CHECKSUM) {
-        call_fail_message(call, S3_ERR_InvalidRequest,
-                          "The value specified in the x-amz-trailer header "
-                          "is not supported");
+    if (!allowed) {
+        call_fail_message(call, S3_ERR_InvalidRequest, "%s", message);
         return false;
     }
-    body->client = algorithm;
     body->in_trailer = true;
-    return true;
+    return checksum_take_name(call, SLICE_LITERAL("x-amz-trailer"),
+                              algorithm_name(pb_slice(request->trailers[0])),
+                              message, &body->client);
 }
 
 static bool check_sdk_algorithm(struct s3_call *call, struct s3_body *body)
@@ -149,23 +153,16 @@ static bool check_sdk_algorithm(struct s3_call *call, struct s3_body *body)
 
 bool body_parse_headers(struct s3_call *call, struct s3_body *body)
 {
-    if (!parse_md5(call, body)) {
-        return false;
-    }
-    /* There the checksum is the object's, not the XML's. */
-    if (call->request->operation ==
-        WIRE__OPERATION__COMPLETE_MULTIPART_UPLOAD) {
-        return true;
-    }
-    return parse_checksums(call, body) && parse_announced(call, body) &&
-           check_sdk_algorithm(call, body);
+    return parse_md5(call, body) && parse_checksums(call, body) &&
+           parse_announced(call, body) &&
+           (is_of_object(call) || check_sdk_algorithm(call, body));
 }
 
 bool body_parse_trailer(struct s3_call *call, struct s3_body *body,
                         const Wire__Field *trailer)
 {
-    if (!body->in_trailer ||
-        algorithm_of(pb_slice(trailer->name)) != body->client) {
+    if (!body->in_trailer || checksum_parse_name(algorithm_name(
+                                 pb_slice(trailer->name))) != body->client) {
         call_fail(call, S3_ERR_MalformedTrailerError);
         return false;
     }

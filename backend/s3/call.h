@@ -262,6 +262,14 @@ size_t checksum_size(Meta__ChecksumAlgorithm algorithm);
 unsigned checksum_digest(Meta__ChecksumAlgorithm algorithm); /* enum digest */
 Meta__ChecksumAlgorithm checksum_parse_name(struct slice name); /* NO_CHECKSUM:
                                                                    unknown */
+/* The algorithm that `header` names. False: s3d has it not, and the call has
+ * failed with NotImplemented; nobody has it, and it has with `message`. */
+bool checksum_take_name(struct s3_call *call, struct slice header,
+                        struct slice name, const char *message,
+                        Meta__ChecksumAlgorithm *algorithm);
+/* That of x-amz-checksum-algorithm; NO_CHECKSUM: there is none. */
+bool checksum_take_wanted(struct s3_call *call,
+                          Meta__ChecksumAlgorithm *algorithm);
 /* base64, with "-N" for composites of `parts`. In the arena. */
 char *checksum_text(struct s3_call *call, const Meta__Checksum *checksum,
                     unsigned parts);

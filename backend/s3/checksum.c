@@ -58,16 +58,60 @@ unsigned checksum_digest(Meta__ChecksumAlgorithm algorithm)
     return algorithms[find(algorithm)].digest;
 }
 
+/* S3's, and not s3d's:
+ * https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
+ */
+static const char *const missing[] = {"MD5", "SHA512", "XXHASH64", "XXHASH3",
+                                      "XXHASH128"};
+
+static bool is_name(struct slice text, const char *name)
+{
+    return text.size == strlen(name) &&
+           strncasecmp((const char *)text.data, name, text.size) == 0;
+}
+
 Meta__ChecksumAlgorithm checksum_parse_name(struct slice name)
 {
     for (size_t i = 0; i < ALGORITHM_COUNT; i++) {
-        if (name.size == strlen(algorithms[i].name) &&
-            strncasecmp((const char *)name.data, algorithms[i].name,
-                        name.size) == 0) {
+        if (is_name(name, algorithms[i].name)) {
             return algorithms[i].algorithm;
         }
     }
     return META__CHECKSUM_ALGORITHM__NO_CHECKSUM;
+}
+
+bool checksum_take_name(struct s3_call *call, struct slice header,
+                        struct slice name, const char *message,
+                        Meta__ChecksumAlgorithm *algorithm)
+{
+    *algorithm = checksum_parse_name(name);
+    if (*algorithm != META__CHECKSUM_ALGORITHM__NO_CHECKSUM) {
+        return true;
+    }
+    for (size_t i = 0; i < sizeof(missing) / sizeof(missing[0]); i++) {
+        if (is_name(name, missing[i])) {
+            call_error_field(call, "Header", header);
+            call_fail(call, S3_ERR_NotImplemented);
+            return false;
+        }
+    }
+    call_fail_message(call, S3_ERR_InvalidRequest, "%s", message);
+    return false;
+}
+
+bool checksum_take_wanted(struct s3_call *call,
+                          Meta__ChecksumAlgorithm *algorithm)
+{
+    const struct slice header = SLICE_LITERAL("x-amz-checksum-algorithm");
+    struct slice name = call_request_header(call, "x-amz-checksum-algorithm");
+
+    *algorithm = META__CHECKSUM_ALGORITHM__NO_CHECKSUM;
+    return name.data == NULL ||
+           checksum_take_name(call, header, name,
+                              "Checksum algorithm provided is unsupported. "
+                              "Please try again with any of the valid types: "
+                              "[CRC32, CRC32C, CRC64NVME, SHA1, SHA256]",
+                              algorithm);
 }
 
 char *checksum_text(struct s3_call *call, const Meta__Checksum *checksum,

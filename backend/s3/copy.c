@@ -49,8 +49,6 @@ static bool directive(struct s3_call *call, const char *header,
 
 static bool read_request(struct s3_call *call, struct copy *copy)
 {
-    struct slice algorithm =
-        call_request_header(call, "x-amz-checksum-algorithm");
     struct copy_source source;
 
     if (!object_parse_copy_source(call, &source)) {
@@ -63,17 +61,8 @@ static bool read_request(struct s3_call *call, struct copy *copy)
         call_fail(call, S3_ERR_NotImplemented);
         return false;
     }
-    if (algorithm.data != NULL) {
-        copy->algorithm = checksum_parse_name(algorithm);
-        if (copy->algorithm == META__CHECKSUM_ALGORITHM__NO_CHECKSUM) {
-            call_fail_message(call, S3_ERR_InvalidRequest,
-                              "Checksum algorithm provided is unsupported. "
-                              "Please try again with any of the valid types: "
-                              "[CRC32, CRC32C, CRC64NVME, SHA1, SHA256]");
-            return false;
-        }
-    }
-    return directive(call, "x-amz-metadata-directive",
+    return checksum_take_wanted(call, &copy->algorithm) &&
+           directive(call, "x-amz-metadata-directive",
                      "Unknown metadata directive.", &copy->replace_metadata) &&
            directive(call, "x-amz-tagging-directive",
                      "Unknown tagging directive.", &copy->replace_tags);

@@ -168,28 +168,21 @@ static bool take_checksum_type(struct s3_call *call, struct slice text,
 
 static bool take_checksum(struct s3_call *call, Meta__Upload *record)
 {
-    struct slice algorithm =
-        call_request_header(call, "x-amz-checksum-algorithm");
     struct slice type = call_request_header(call, "x-amz-checksum-type");
 
-    if (algorithm.data == NULL && type.data == NULL) {
-        return true;
+    if (!checksum_take_wanted(call, &record->checksum_algorithm)) {
+        return false;
     }
-    if (algorithm.data == NULL) {
+    if (upload_names_checksum(record)) {
+        return take_checksum_type(call, type, record);
+    }
+    if (type.data != NULL) {
         call_fail_message(call, S3_ERR_InvalidRequest,
                           "The x-amz-checksum-type header can only be used "
                           "with the x-amz-checksum-algorithm header.");
         return false;
     }
-    record->checksum_algorithm = checksum_parse_name(algorithm);
-    if (!upload_names_checksum(record)) {
-        call_fail_message(call, S3_ERR_InvalidRequest,
-                          "Checksum algorithm provided is unsupported. Please "
-                          "try again with any of the valid types: [CRC32, "
-                          "CRC32C, CRC64NVME, SHA1, SHA256]");
-        return false;
-    }
-    return take_checksum_type(call, type, record);
+    return true;
 }
 
 /* --- CreateMultipartUpload -------------------------------------------------*/

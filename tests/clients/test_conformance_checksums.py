@@ -107,7 +107,8 @@ OF_X = SUMS["CRC32"](b"x")
     ({"x-amz-sdk-checksum-algorithm": "CRC32"}, (400, "InvalidRequest")),
     ({"x-amz-sdk-checksum-algorithm": "SHA1", "x-amz-checksum-crc32": OF_X},
      (400, "InvalidRequest")),
-    ({"x-amz-checksum-md4": "x"}, (400, "InvalidRequest"))])
+    ({"x-amz-checksum-md4": "x"}, (400, "InvalidRequest")),
+    ({"x-amz-checksum-sha512": "x"}, (501, "NotImplemented"))])
 def test_put_refused(raw, sums, headers, expected):
     answer = raw.request("PUT", "/sums/never", b"x", headers)
     assert answer.error == expected
@@ -187,6 +188,16 @@ def test_types_that_do_not_go_together(s3, sums, algorithm, kind):
 def test_create_refused(raw, sums, headers):
     answer = raw.request("POST", "/sums/k?uploads", headers=headers)
     assert answer.error == (400, "InvalidRequest")
+
+
+@pytest.mark.parametrize("target, headers", [
+    ("POST /sums/k?uploads", {"x-amz-checksum-algorithm": "XXHASH128"}),
+    ("POST /sums/k?uploadId=x", {"x-amz-checksum-md5": "x"}),
+    ("PUT /sums/copy", {"x-amz-checksum-algorithm": "MD5",
+                        "x-amz-copy-source": "sums/k"})])
+def test_algorithms_that_are_missing(raw, sums, target, headers):
+    answer = raw.request(*target.split(), b"", headers=headers)
+    assert answer.error == (501, "NotImplemented")
 
 
 def test_default_of_an_upload(lazy, sums):

@@ -490,15 +490,55 @@ static void signed_trailers(void **state)
     signed_trailers_are(NULL, NULL, "MalformedTrailerError");
 }
 
+/* S3's algorithms that s3d has not. */
+static void missing_algorithms(void **state)
+{
+    static const char *const names[] = {"md5", "sha512", "xxhash64", "xxhash3",
+                                        "xxhash128"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        char header[64], told[96];
+
+        snprintf(header, sizeof(header), "x-amz-checksum-%s", names[i]);
+        snprintf(told, sizeof(told), "<Header>%s</Header>", header);
+        put(FIELDS(header, "AAAA"), "NotImplemented", told);
+
+        prepare(11, NULL);
+        request.payload = WIRE__PAYLOAD__STREAMING_UNSIGNED_TRAILER;
+        announce(header);
+        begin();
+        finish("NotImplemented", "<Header>x-amz-trailer</Header>");
+    }
+}
+
+/* A trailer is promised, and the body cannot have one. */
+static void trailers_without_chunks(void **state)
+{
+    (void)state;
+    prepare(11, NULL);
+    announce("x-amz-checksum-crc32");
+    begin();
+    finish("InvalidRequest",
+           "The value specified in the x-amz-trailer header is not supported");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(content_md5),     cmocka_unit_test(checksum_headers),
-        cmocka_unit_test(sdk_algorithm),   cmocka_unit_test(checksums_are_kept),
-        cmocka_unit_test(lengths),         cmocka_unit_test(abandoned),
-        cmocka_unit_test(signed_payload),  cmocka_unit_test(signed_chunks),
-        cmocka_unit_test(small_chunks),    cmocka_unit_test(unsigned_trailers),
+        cmocka_unit_test(content_md5),
+        cmocka_unit_test(checksum_headers),
+        cmocka_unit_test(sdk_algorithm),
+        cmocka_unit_test(checksums_are_kept),
+        cmocka_unit_test(lengths),
+        cmocka_unit_test(abandoned),
+        cmocka_unit_test(signed_payload),
+        cmocka_unit_test(signed_chunks),
+        cmocka_unit_test(small_chunks),
+        cmocka_unit_test(unsigned_trailers),
         cmocka_unit_test(signed_trailers),
+        cmocka_unit_test(missing_algorithms),
+        cmocka_unit_test(trailers_without_chunks),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
