@@ -295,6 +295,11 @@ ngx_http_s3_body_chunked(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
         }
     }
 
+    if (pos < in->last) {
+        /* bytes behind the end */
+        return ngx_http_s3_body_error(r, ctx, S3_ERR_IncompleteBody);
+    }
+
     if (shadow) {
         shadow->last_shadow = 1;
 

@@ -219,7 +219,7 @@ ngx_http_s3_request_payload(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
             request->content_sha256.data[i] = (u_char) n;
         }
 
-        return NGX_OK;
+        break;
 
     case S3_PAYLOAD_STREAMING_SIGNED:
     case S3_PAYLOAD_STREAMING_SIGNED_TRAILER:
@@ -227,17 +227,13 @@ ngx_http_s3_request_payload(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
         ngx_http_s3_set(request->seed_signature, ctx->auth.signature);
         ngx_http_s3_set(request->amz_date, ctx->auth.amz_date);
         ngx_http_s3_set(request->region, ctx->auth.region);
+        break;
 
-        /* fall through */
-
-    case S3_PAYLOAD_STREAMING_UNSIGNED_TRAILER:
-
-        return ngx_http_s3_request_trailers(r, ctx, request);
-
-    default: /* S3_PAYLOAD_UNSIGNED */
-
-        return NGX_OK;
+    default: /* S3_PAYLOAD_UNSIGNED, S3_PAYLOAD_STREAMING_UNSIGNED_TRAILER */
+        break;
     }
+
+    return ngx_http_s3_request_trailers(r, ctx, request);
 }
 
 

@@ -113,6 +113,11 @@ refused(upload('bad', @signed, decoded => $size + 1), '400 IncompleteBody',
     'fewer bytes than promised');
 refused(upload('bad', @signed, decoded => $size - 1), '400 IncompleteBody',
     'more bytes than promised');
+refused(upload('bad', @$_, change => sub { $_[0] . 'JUNK' }),
+    '400 IncompleteBody', 'bytes behind the end') for \(@signed, @trailed);
+refused(upload('bad', @signed, pieces => 50_000,
+    change => sub { $_[0] . 'x' x 200_000 }),
+    '400 IncompleteBody', 'many bytes behind the end');
 refused(upload('bad', @signed, chunk => 4096), '400 InvalidChunkSizeError',
     'small chunks');
 refused(upload('bad', trailer => [ 'x-amz-checksum-sha256', 'A' x 43 . '=' ]),
@@ -125,6 +130,15 @@ $r = upload('bad', trailer => [ 'x-amz-nonsense', 'x' ]);
 is($r->{status}, 400, 'an unknown trailer');
 like($r->{message}, qr/The value specified in the x-amz-trailer header is not supported/,
     'its message');
+
+for my $operation ('PUT /bkt/bad', 'PUT /bkt?versioning', 'POST /bkt?delete',
+    'POST /bkt/bad?uploadId=x') {
+    for my $payload (undef, 'UNSIGNED-PAYLOAD') {
+        $r = $t->request((split ' ', $operation), body => 'x', sha256 => $payload,
+            headers => [ [ 'x-amz-trailer' => 'x-amz-checksum-crc32' ] ]);
+        refused($r, '400 InvalidRequest', "$operation: a trailer without chunks");
+    }
+}
 
 $r = $t->put('/bkt/bad', no_length => 1,
     headers => [ [ 'Transfer-Encoding' => 'chunked' ] ],
