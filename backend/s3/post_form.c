@@ -4,9 +4,11 @@
 #include <string.h>
 
 static const char *const header_fields[] = {
-    "cache-control",    "content-disposition", "content-encoding",
-    "content-language", "content-md5",         "content-type",
-    "expires",
+    "cache-control",    "content-disposition",
+    "content-encoding", "content-language",
+    "content-md5",      "content-type",
+    "expires",          "if-match",
+    "if-none-match",
 };
 
 /* They sign the form, or are in the request's own headers. */

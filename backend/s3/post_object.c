@@ -42,7 +42,7 @@ static void fail_prefix(struct s3_call *call)
 }
 
 /* --- the beginning ---------------------------------------------------------*/
-/* Writes under conditions have no place in a form: they would be done. */
+/* Conditions stand in the form, where its policy is held against them. */
 static bool check_request(struct s3_call *call)
 {
     static const char *const names[] = {"if-match", "if-none-match"};

@@ -385,6 +385,24 @@ static void every_split(void **state)
     }
 }
 
+/* --- conditions ------------------------------------------------------------*/
+#define NONE_MATCH "{\"If-None-Match\":\"*\"}"
+
+static void write_conditions(void **state)
+{
+    (void)state;
+    expect(204, UPLOAD("x", .conditions = NONE_MATCH,
+                       .fields = FIELDS("key", "once", "If-None-Match", "*")));
+    refused("PreconditionFailed", 412, "<Condition>If-None-Match</Condition>",
+            UPLOAD("y", .conditions = NONE_MATCH,
+                   .fields = FIELDS("key", "once", "If-None-Match", "*")));
+    refused("AccessDenied", 403, "Extra input fields: If-None-Match",
+            UPLOAD("y", .fields = FIELDS("key", "once", "If-None-Match", "*")));
+    refused("PreconditionFailed", 412, "<Condition>If-Match</Condition>",
+            UPLOAD("y", .conditions = "{\"if-match\":\"other\"}",
+                   .fields = FIELDS("key", "once", "if-match", "other")));
+}
+
 /* --- answers ---------------------------------------------------------------*/
 #define STATUS "[\"starts-with\",\"$success_action_status\",\"\"]"
 #define TO     "[\"starts-with\",\"$success_action_redirect\",\"\"]"
@@ -797,6 +815,7 @@ int main(void)
         cmocka_unit_test(pieces),
         cmocka_unit_test(smaller_pieces_where_memory_is_short),
         cmocka_unit_test(every_split),
+        cmocka_unit_test(write_conditions),
         cmocka_unit_test(statuses),
         cmocka_unit_test(redirects),
         cmocka_unit_test(who),
