@@ -9,6 +9,8 @@
 #define TOKEN_HEADER_SIZE 5 /* kind, CRC32C of the name */
 #define TOKEN_SIZE_MAX    2048
 
+#define ATTRIBUTES "x-amz-optional-object-attributes"
+
 /* --- what was asked --------------------------------------------------------*/
 bool list_max(struct s3_call *call, const char *argument, uint64_t *max)
 {
@@ -28,6 +30,38 @@ bool list_max(struct s3_call *call, const char *argument, uint64_t *max)
     return true;
 }
 
+/* RestoreStatus is the one that S3 has; of what is not archived there is
+ * nothing to tell. */
+static bool check_attributes(struct s3_call *call, struct slice list)
+{
+    struct slice name;
+
+    while (call_list_next(&list, &name)) {
+        if (!slice_equal_string(name, "RestoreStatus")) {
+            call_fail_argument(call, ATTRIBUTES, name,
+                               "Invalid attribute name specified");
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A list may come in several headers. */
+static bool read_attributes(struct s3_call *call)
+{
+    const Wire__Request *request = call->request;
+
+    for (size_t i = 0; i < request->n_headers; i++) {
+        const Wire__Field *field = request->headers[i];
+
+        if (slice_equal_string(pb_slice(field->name), ATTRIBUTES) &&
+            !check_attributes(call, pb_slice(field->value))) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool list_query_read(struct s3_call *call, struct list_query *query)
 {
     struct slice encoding = call_arg(call, "encoding-type");
@@ -39,7 +73,7 @@ bool list_query_read(struct s3_call *call, struct list_query *query)
                            "Invalid Encoding Method specified in Request");
         return false;
     }
-    return true;
+    return read_attributes(call);
 }
 
 /* --- the scan --------------------------------------------------------------*/

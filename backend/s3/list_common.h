@@ -22,7 +22,8 @@ struct list_query {
     bool url; /* encoding-type=url */
 };
 
-/* Reads prefix, delimiter and encoding-type. False: the call has failed. */
+/* Reads prefix, delimiter and encoding-type, and sees that no attributes are
+ * wanted which s3d has not. False: the call has failed. */
 bool list_query_read(struct s3_call *call, struct list_query *query);
 /* Reads a page size, LIST_MAX at most and by default. False: the call has
  * failed. */

@@ -416,6 +416,41 @@ static void bad_argument(const char *const *args)
     }
 }
 
+#define ATTRIBUTES "x-amz-optional-object-attributes"
+
+static void expect_attributes(const char *const *headers, unsigned status)
+{
+    static const int operations[] = {WIRE__OPERATION__LIST_OBJECTS,
+                                     WIRE__OPERATION__LIST_OBJECTS_V2,
+                                     WIRE__OPERATION__LIST_OBJECT_VERSIONS};
+
+    for (size_t i = 0; i < 3; i++) {
+        struct s3_answer answer;
+
+        s3_run(&fixture, &answer,
+               (struct s3_case){.operation = operations[i],
+                                .bucket = "few",
+                                .headers = headers});
+        assert_int_equal(answer.status, status);
+        if (status != 200) {
+            assert_error(&answer, "InvalidArgument", 400);
+            assert_contains(&answer, "<ArgumentName>" ATTRIBUTES
+                                     "</ArgumentName><ArgumentValue>Foo<");
+        }
+        s3_answer_free(&answer);
+    }
+}
+
+static void test_attributes(void **state)
+{
+    (void)state;
+    expect_attributes(FIELDS(ATTRIBUTES, "RestoreStatus"), 200);
+    expect_attributes(FIELDS(ATTRIBUTES, "Foo"), 400);
+    expect_attributes(FIELDS(ATTRIBUTES, "RestoreStatus, Foo"), 400);
+    expect_attributes(FIELDS(ATTRIBUTES, "RestoreStatus", ATTRIBUTES, "Foo"),
+                      400);
+}
+
 static void test_arguments(void **state)
 {
     struct s3_answer answer;
@@ -574,6 +609,7 @@ int main(void)
         cmocka_unit_test(test_starts),
         cmocka_unit_test(test_well_formed),
         cmocka_unit_test(test_arguments),
+        cmocka_unit_test(test_attributes),
         cmocka_unit_test(test_token_damage),
         cmocka_unit_test(test_entry),
         cmocka_unit_test(test_delete_markers),
