@@ -37,6 +37,11 @@ static bool read_query(struct s3_call *call, struct page *page)
                            "key marker.");
         return false;
     }
+    if (version.data != NULL && version.size == 0 && key.size > 0) {
+        call_fail_argument(call, "version-id-marker", version,
+                           "A version-id marker cannot be empty.");
+        return false;
+    }
     if (version.size > 0 && !version_well_formed(version)) {
         call_fail_argument(call, "version-id-marker", version,
                            "Invalid version id specified");

@@ -561,6 +561,9 @@ static void test_list_errors(void **state)
                "A version-id marker cannot be specified without a key marker.");
     list_error(FIELDS("key-marker", "k", "version-id-marker", "bogus"),
                "<ArgumentValue>bogus</ArgumentValue>");
+    list_error(FIELDS("key-marker", "k", "version-id-marker", ""),
+               "A version-id marker cannot be empty.</Message><ArgumentName>"
+               "version-id-marker</ArgumentName>");
     list_error(FIELDS("max-keys", "-1"), "<ArgumentName>max-keys<");
     list_error(FIELDS("encoding-type", "other"), "<ArgumentName>encoding-type");
     expect_error(
