@@ -61,8 +61,8 @@ struct iam_identity {
 
 /* Who holds this access key now; the caller releases it. -ENOENT: unknown or
  * disabled; -EKEYREVOKED: `generation` is not the current one (the secret has
- * changed); -EKEYEXPIRED: temporary, and over; -EBADMSG: the session token is missing,
- * not this key's, or the key has none. Empty key: anonymous. */
+ * changed); -EKEYEXPIRED: temporary, and over; -EBADMSG: the session token is
+ * missing, not this key's, or the key has none. Empty key: anonymous. */
 int iam_authenticate(struct iam *iam, struct slice access_key,
                      uint64_t generation, struct slice session_token,
                      struct iam_identity *identity);
