@@ -32,6 +32,7 @@
  *   ngx_http_s3_send.c       a body that is in memory
  *   ngx_http_s3_error.c      S3's error document
  *   ngx_http_s3_variables.c  $s3_request_id and others
+ *   ngx_http_s3_log.c        lines of nginx's error log, without queries
  *   ngx_http_s3_count.c      what all workers count, in shared memory
  *   ngx_http_s3_status.c     the same and s3d's, as metrics
  *   ngx_http_s3_console.c    the page that shows all of it in a browser
