@@ -439,6 +439,7 @@ static void unsigned_trailers(void **state)
     unsigned_trailers_are(crc32, FIELDS(crc32, "DUoRhQ==", crc32, "DUoRhQ=="),
                           "MalformedTrailerError", NULL);
     unsigned_trailers_are(crc32, NULL, "MalformedTrailerError", NULL);
+    unsigned_trailers_are(NULL, NULL, "", NULL); /* nothing is promised */
     unsigned_trailers_are(NULL, FIELDS(crc32, "DUoRhQ=="),
                           "MalformedTrailerError", NULL);
     unsigned_trailers_are(
