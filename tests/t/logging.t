@@ -93,6 +93,10 @@ is($t->put('/source?ownershipControls', body => '<OwnershipControls><Rule>'
 is($t->delete('/source?publicAccessBlock')->{status}, 204, 'nothing is blocked');
 is($t->put('/source?acl', headers => [ [ 'x-amz-acl' => 'public-read-write' ] ])
     ->{status}, 200, 'a list');
+is($t->get("/source$_->[0]")->{status}, $_->[1], "GET $_->[0]")
+    for [ '?acl', 200 ], [ '/big?acl', 200 ], [ '?metrics', 200 ];
+is($t->put("/source?$_")->{status}, 400, "PUT $_: no document")
+    for qw(policy publicAccessBlock);
 my $form = join "\r\n", '--b', 'Content-Disposition: form-data; name="key"', '',
     'by a form', '--b', 'Content-Disposition: form-data; name="file"; filename="f"', '',
     'text', '--b--', '';
@@ -132,6 +136,9 @@ like(join('', @lines), qr{REST\.COPY\.OBJECT_GET none $uri 404 NoSuchKey - - },
 $uri = '"POST /source\?delete HTTP/1\.1"';
 like(join('', @lines), qr{REST\.POST\.MULTI_OBJECT_DELETE - $uri 200 - \d+ - },
     'deletes of many');
+like(join('', @lines), qr{ REST\.\Q$_\E }, "named: $_") for 'PUT.ACL -',
+    'GET.ACL -', 'GET.ACL big', 'GET.METRICS -', 'PUT.BUCKETPOLICY -',
+    'PUT.PUBLIC_ACCESS_BLOCK -';
 like(join('', @lines), qr{BATCH\.DELETE\.OBJECT copied $uri 204 - - - }, 'one of them');
 like(join('', @lines), qr{BATCH\.DELETE\.OBJECT a%20key $uri 404 NoSuchVersion - - .* nobody \S+ SigV4},
     'one that failed');
