@@ -69,6 +69,7 @@ ngx_http_s3_request_message(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
     request->verify = slcf->verify;
     request->end_ahead = 1;
     request->compares_files = 1;
+    request->read_timeout_ms = slcf->upstream.read_timeout;
     request->hot = slcf->hot && slcf->control->hot_base != NULL;
 
     ngx_http_s3_request_environment(r, ctx, request);

@@ -22,6 +22,8 @@ static ngx_int_t ngx_http_s3_filter_segments(ngx_http_request_t *r,
     ngx_http_s3_ctx_t *ctx);
 static ngx_int_t ngx_http_s3_filter_end(ngx_http_request_t *r,
     ngx_http_s3_ctx_t *ctx, ngx_uint_t more);
+static ngx_uint_t ngx_http_s3_is_late_error(ngx_http_s3_ctx_t *ctx,
+    u_char *pos, size_t len);
 static ngx_int_t ngx_http_s3_body_bytes(ngx_http_request_t *r,
     ngx_http_s3_ctx_t *ctx, uint64_t len);
 static void ngx_http_s3_abort_request(ngx_http_request_t *r);
@@ -397,7 +399,10 @@ ngx_http_s3_filter_data(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
         return NGX_ERROR;
     }
 
-    if (u->headers_in.status_n >= NGX_HTTP_BAD_REQUEST && ctx->code.len == 0) {
+    if (ctx->code.len == 0
+        && (u->headers_in.status_n >= NGX_HTTP_BAD_REQUEST
+            || ngx_http_s3_is_late_error(ctx, pos, len)))
+    {
         ngx_http_s3_find_code(ctx, pos, pos + len);
     }
 
@@ -537,6 +542,18 @@ ngx_http_s3_body_bytes(ngx_http_request_t *r, ngx_http_s3_ctx_t *ctx,
     ctx->body_left -= len;
 
     return NGX_OK;
+}
+
+
+/* It came when the reply had begun: of a copy that took long. */
+
+static ngx_uint_t
+ngx_http_s3_is_late_error(ngx_http_s3_ctx_t *ctx, u_char *pos, size_t len)
+{
+    static const char  start[] = "<Error>";
+
+    return ctx->body_left == -1 && len >= sizeof(start) - 1
+           && ngx_memcmp(pos, start, sizeof(start) - 1) == 0;
 }
 
 

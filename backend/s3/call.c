@@ -2,7 +2,7 @@
  * A call's way from begin to free: s3.h draws it. What is allowed in each
  * step follows from two fields: `done` (the reply is valid) and `wants_body`
  * (neither done nor at the end of the body). Exactly one of the two is set
- * between steps.
+ * between steps, or none while the call is working (work.h).
  */
 #include "s3/authorize.h"
 #include "s3/cors_call.h"
@@ -13,12 +13,25 @@
 #include "s3/ownership.h"
 #include "s3/pieces.h"
 #include "s3/sse.h"
+#include "s3/work.h"
 #include "s3/writer.h"
 
 #include <errno.h>
 #include <string.h>
 
-/* After every step: a call that has ended keeps nothing for its body. */
+/* Of a call that has ended: it keeps nothing for what it has stored. */
+static void release(struct s3_call *call)
+{
+    limits_end(call);
+    writer_abort(call->writer);
+    call->writer = NULL;
+    pieces_free(call);
+    body_free(call);
+    sse_wipe(&call->sse);
+    buffer_free(&call->xml);
+}
+
+/* After every step until the reply is there. */
 static void settle(struct s3_call *call)
 {
     if (!call->done) {
@@ -29,13 +42,9 @@ static void settle(struct s3_call *call)
         call->done_us = clock_monotonic_us();
     }
     cors_answer(call);
-    limits_end(call);
-    writer_abort(call->writer);
-    call->writer = NULL;
-    pieces_free(call);
-    body_free(call);
-    sse_wipe(&call->sse);
-    buffer_free(&call->xml);
+    if (call->status != 0) {
+        release(call);
+    }
 }
 
 bool call_authenticate(struct s3_call *call, struct slice access_key,
@@ -125,7 +134,7 @@ static void run_operation(struct s3_call *call)
         break;
     }
     call->operation->run(call);
-    invariant(call->done);
+    invariant(call->done || call->work.kind != NULL);
 }
 
 static bool is_form(const struct s3_call *call)
@@ -270,6 +279,19 @@ bool s3_call_wants_body(const struct s3_call *call)
     return call->wants_body;
 }
 
+bool s3_call_is_working(const struct s3_call *call)
+{
+    return !call->done && !call->wants_body;
+}
+
+void s3_call_work(struct s3_call *call)
+{
+    invariant(s3_call_is_working(call));
+    computing_long();
+    work_go_on(call);
+    settle(call);
+}
+
 uint64_t s3_call_turn_us(const struct s3_call *call)
 {
     return call->turn_us;
@@ -347,6 +369,12 @@ const Wire__Reply *s3_call_reply(const struct s3_call *call)
     return &call->reply;
 }
 
+unsigned s3_call_status(const struct s3_call *call)
+{
+    invariant(call->status != 0);
+    return call->status;
+}
+
 const char *s3_call_error(const struct s3_call *call)
 {
     if (call->query_error != NULL) {
@@ -370,11 +398,33 @@ static void count_sent(struct s3_call *call, const struct s3_piece *piece)
     }
 }
 
+/* More of a reply that has begun before the call's end. False: that is there,
+ * and the document. */
+static bool is_still_working(struct s3_call *call, struct s3_piece *piece)
+{
+    if (call->status != 0 || call->reply_sent < call->reply_body.size) {
+        return false;
+    }
+    computing_long();
+    work_go_on(call);
+    if (call->status != 0) {
+        release(call);
+        return false;
+    }
+    piece->kind = S3_PIECE_DATA;
+    piece->data = SLICE_LITERAL(" ");
+    return true;
+}
+
 static void next_piece(struct s3_call *call, struct s3_piece *piece)
 {
-    size_t left = call->reply_body.size - call->reply_sent;
+    size_t left;
 
     memset(piece, 0, sizeof(*piece));
+    if (is_still_working(call, piece)) {
+        return;
+    }
+    left = call->reply_body.size - call->reply_sent;
     if (left > 0) {
         piece->kind = S3_PIECE_DATA;
         piece->data = slice_of(call->reply_body.data + call->reply_sent,
@@ -402,6 +452,7 @@ void s3_call_next(struct s3_call *call, struct s3_piece *piece)
         next_piece(call, piece);
     }
     count_sent(call, piece);
+    piece->pause = call->status == 0;
     piece->last = piece->kind == S3_PIECE_SEGMENTS &&
                   call->bytes_sent == call->reply.content_length;
 }
@@ -424,6 +475,7 @@ void s3_call_free(struct s3_call *call)
 {
     struct arena *arena = call->arena; /* the call is in it */
 
+    work_free(call);
     writer_abort(call->writer);
     sse_wipe(&call->sse);
     sse_wipe_request(call->request);

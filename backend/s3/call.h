@@ -12,6 +12,7 @@ struct s3_body;       /* body.c: a streamed body being verified */
 struct s3_multirange; /* file.h: a reply body of several ranges */
 struct s3_pieces;     /* pieces.h: a body of unknown length being stored */
 struct s3_source;     /* source.c: the bytes of a reply being read */
+struct s3_work_kind;  /* work.h: what takes several steps */
 struct s3_writer;     /* writer.h: bytes on their way into a blob */
 
 /* How the bytes of an object are sealed: sse.h. */
@@ -41,8 +42,9 @@ struct s3_operation {
     /* OBJECT: checks before the body is taken, opens call->writer. */
     void (*open)(struct s3_call *call);
     void (*take)(struct s3_call *call, struct slice data); /* FORM only */
-    /* Decides, commits, fills in the reply. call->body is complete (FORM: it
-     * is for run() to complete it). */
+    /* Decides, commits, fills in the reply, or begins work that does
+     * (work.h). call->body is complete (FORM: it is for run() to complete
+     * it). */
     void (*run)(struct s3_call *call);
 };
 
@@ -64,7 +66,13 @@ struct s3_call {
     struct slice bucket_name, key;
 
     bool wants_body;
-    bool done; /* reply is valid */
+    bool done;       /* reply is valid */
+    unsigned status; /* as the call has ended; 0: it has not, though its reply
+                        may have begun (work.h) */
+    struct {         /* work.h; zero: there is none */
+        const struct s3_work_kind *kind;
+        uint64_t step_ends_us;
+    } work;
     enum s3_error error;
     const char *query_error;  /* in place of `error`: query.h; or NULL */
     bool secret_reply;        /* a secret is told: the reply is wiped */
@@ -153,6 +161,9 @@ void call_header_slice(struct s3_call *call, const char *name,
                        struct slice value);
 /* Ends the call with a status and no body. */
 void call_reply_empty(struct s3_call *call, unsigned status);
+/* Begins the reply, 200, of a call that has not ended: the document with
+ * which it ends comes later, whatever its status. */
+void call_reply_ahead(struct s3_call *call);
 /* Ends the call with an XML document; takes over the buffer's bytes. */
 void call_reply_xml(struct s3_call *call, unsigned status, struct buffer *xml);
 /* The same with a JSON document, and with one of any type. */
@@ -187,6 +198,7 @@ void call_fail_errno(struct s3_call *call, int error, const char *what);
 enum s3_error call_error_of(int error); /* the same mapping */
 
 /* --- XML out (xml_out.c): escapes; what XML 1.0 cannot hold is U+FFFD ------*/
+#define XML_DECLARATION "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
 void xml_open_document(struct buffer *out,
                        const char *root); /* with S3 xmlns */
 void xml_open(struct buffer *out, const char *name);

@@ -3,19 +3,20 @@
  * sealed anew where the two may not share a key (sse.h).
  * https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
  */
+#include "s3/copy_bytes.h"
 #include "s3/limits.h"
 #include "s3/multipart.h"
 #include "s3/object.h"
 #include "s3/operations.h"
-#include "s3/reader.h"
 #include "s3/sse.h"
-#include "s3/writer.h"
+#include "s3/work.h"
 
 #include <errno.h>
 #include <string.h>
 
 /* A source can be overwritten, and its bytes reclaimed, between the read of
- * its record and the commit. Then the copy begins again. */
+ * its record and the commit. Then the copy begins again, unless its reply has
+ * begun, which tells of this source. */
 #define TRIES 8
 
 struct copy {
@@ -25,9 +26,12 @@ struct copy {
     Meta__Bucket *bucket;
     struct slice key;
     Meta__Object *source;
-    struct sse from;      /* of the source */
-    Meta__Object *object; /* the new one */
-    bool shares;          /* it references the source's bytes */
+    struct sse from;         /* of the source */
+    Meta__Object *object;    /* the new one */
+    bool shares;             /* it references the source's bytes */
+    struct copy_bytes bytes; /* being read */
+    bool begun;              /* an attempt */
+    unsigned tries;
 };
 
 static bool directive(struct s3_call *call, const char *header,
@@ -150,34 +154,6 @@ static bool open_keys(struct s3_call *call, struct copy *copy)
     return true;
 }
 
-/* All of the source, for its digests and, unless the copy shares its blob,
- * into a new one. */
-static int read_source(struct s3_call *call, struct copy *copy,
-                       struct digester *digester)
-{
-    const Meta__Object *source = copy->source;
-    struct s3_reader *reader;
-    int error = 0;
-
-    if (source->size == 0) {
-        return 0;
-    }
-    if (!copy->shares) {
-        error = object_open_blob(call, copy->object, slice_of(NULL, 0), 0,
-                                 source->size, &call->blob, &call->writer);
-    }
-    if (error != 0) {
-        return error;
-    }
-    reader = reader_open(call->service, source->blob, sse_key(&copy->from));
-    error = reader_feed(reader, 0, source->size, digester, call->writer);
-    reader_close(reader);
-    if (error != 0) {
-        object_abandon_blob(call);
-    }
-    return error;
-}
-
 /* The new object's ETag and checksum are those of one PUT of the same bytes:
  * of a multipart source, or for another algorithm, they must be computed. */
 static bool known_digests(const struct copy *copy,
@@ -191,31 +167,50 @@ static bool known_digests(const struct copy *copy,
            known->type == META__CHECKSUM_TYPE__FULL_OBJECT;
 }
 
-static int take_bytes(struct s3_call *call, struct copy *copy)
+/* Begins to read all of the source, for its digests and, unless the copy
+ * shares its blob, into a new one; or finds that there is no need. */
+static int open_bytes(struct s3_call *call, struct copy *copy)
 {
-    const Meta__Checksum *known = copy->source->checksum;
+    const Meta__Object *source = copy->source;
+    const Meta__Checksum *known = source->checksum;
     Meta__ChecksumAlgorithm algorithm = copy->algorithm;
-    uint8_t md5[DIGEST_SIZE_MAX], value[DIGEST_SIZE_MAX];
-    struct digester *digester;
-    int error;
+    int error = 0;
 
     if (algorithm == META__CHECKSUM_ALGORITHM__NO_CHECKSUM) {
         algorithm = known != NULL ? known->algorithm
                                   : META__CHECKSUM_ALGORITHM__CRC64NVME;
     }
     if (known_digests(copy, algorithm)) {
-        copy->object->etag = copy->source->etag;
-        copy->object->checksum = copy->source->checksum;
+        copy->object->etag = source->etag;
+        copy->object->checksum = source->checksum;
         return 0;
     }
-    digester = digester_new(DIGEST_MD5 | checksum_digest(algorithm));
-    error = read_source(call, copy, digester);
-    digester_final(digester, DIGEST_MD5, md5);
-    digester_final(digester, (enum digest)checksum_digest(algorithm), value);
-    digester_free(digester);
-    object_set_etag(call, copy->object, md5);
-    copy->object->checksum = checksum_new(
-        call->arena, algorithm, META__CHECKSUM_TYPE__FULL_OBJECT, value);
+    if (source->size > 0 && !copy->shares) {
+        error = object_open_blob(call, copy->object, slice_of(NULL, 0), 0,
+                                 source->size, &call->blob, &call->writer);
+    }
+    if (error == 0) {
+        copy_bytes_open(call, &copy->bytes, source->blob, &copy->from, 0,
+                        source->size, algorithm);
+    }
+    return error;
+}
+
+static int read_bytes(struct s3_call *call, struct copy *copy)
+{
+    uint8_t md5[DIGEST_SIZE_MAX];
+    int error;
+
+    if (copy->object->checksum != NULL) {
+        return 0; /* known */
+    }
+    error = copy_bytes_go_on(call, &copy->bytes);
+    if (error == 0) {
+        copy->object->checksum = copy_bytes_digest(call, &copy->bytes, md5);
+        object_set_etag(call, copy->object, md5);
+    } else if (error != -EINPROGRESS) {
+        object_abandon_blob(call);
+    }
     return error;
 }
 
@@ -265,26 +260,53 @@ static int commit(struct s3_call *call, struct meta_batch *batch,
     return error;
 }
 
-static int attempt(struct s3_call *call, struct copy *copy)
+static int begin(struct s3_call *call, struct copy *copy)
 {
-    struct meta_batch *batch;
-    int error;
-
+    copy->begun = true;
     if (!object_copy_source(call, &copy->bucket, &copy->key, &copy->source) ||
         !fill_object(call, copy) || !check_source(call, copy) ||
         !limits_check_object(call, copy->source->size) ||
         !open_keys(call, copy)) {
         return -ECANCELED;
     }
-    error = take_bytes(call, copy);
-    if (error != 0) {
-        return error;
-    }
-    batch = meta_batch_new(call->service->meta);
-    error = object_finish_blob(call, batch) ? commit(call, batch, copy)
-                                            : -ECANCELED;
+    return open_bytes(call, copy);
+}
+
+static int finish(struct s3_call *call, struct copy *copy)
+{
+    struct meta_batch *batch = meta_batch_new(call->service->meta);
+    int error = object_finish_blob(call, batch) ? commit(call, batch, copy)
+                                                : -ECANCELED;
+
     meta_batch_free(batch);
     return error;
+}
+
+/* -EINPROGRESS: it goes on in the next step. */
+static int attempt(struct s3_call *call, struct copy *copy)
+{
+    int error = copy->begun ? 0 : begin(call, copy);
+
+    if (error == 0) {
+        error = read_bytes(call, copy);
+    }
+    if (error == -EINPROGRESS) {
+        return error;
+    }
+    if (error == 0) {
+        error = finish(call, copy);
+    }
+    copy_bytes_close(&copy->bytes); /* till now the source stays (M5) */
+    copy->begun = false;
+    return error;
+}
+
+static void announce(struct s3_call *call)
+{
+    const struct copy *copy = call->operation_data;
+
+    object_copy_source_header(call, copy->bucket, copy->source);
+    sse_headers(call, copy->object->encryption, true);
 }
 
 static void reply(struct s3_call *call, const struct copy *copy)
@@ -292,12 +314,13 @@ static void reply(struct s3_call *call, const struct copy *copy)
     const Meta__Object *object = copy->object;
     struct buffer xml = {0};
 
-    object_copy_source_header(call, copy->bucket, copy->source);
-    if (object->version_id.len > 0) {
-        call_header_slice(call, "x-amz-version-id",
-                          pb_slice(object->version_id));
+    if (!call->done) { /* else its headers are sent */
+        announce(call);
+        if (object->version_id.len > 0) {
+            call_header_slice(call, "x-amz-version-id",
+                              pb_slice(object->version_id));
+        }
     }
-    sse_headers(call, object->encryption, true);
     xml_open_document(&xml, "CopyObjectResult");
     xml_quoted(&xml, "ETag", pb_slice(object->etag));
     xml_time(&xml, "LastModified", object->mtime_ms);
@@ -306,23 +329,38 @@ static void reply(struct s3_call *call, const struct copy *copy)
     call_reply_xml(call, 200, &xml);
 }
 
-void s3_copy_object_run(struct s3_call *call)
+static void step(struct s3_call *call)
 {
-    struct copy copy = {0};
-    int error = -ENOENT;
+    struct copy *copy = call->operation_data;
+    int error;
 
-    if (!read_request(call, &copy)) {
-        return;
-    }
-    for (unsigned i = 0; i < TRIES && error == -ENOENT; i++) {
-        error = attempt(call, &copy);
-    }
-    sse_wipe(&copy.from);
+    do {
+        error = attempt(call, copy);
+    } while (error == -ENOENT && !call->done && ++copy->tries < TRIES);
     if (error == 0) {
-        reply(call, &copy);
+        reply(call, copy);
     } else if (error == -ENOENT) {
         call_fail(call, S3_ERR_SlowDown);
-    } else if (error != -ECANCELED) {
+    } else if (error != -ECANCELED && error != -EINPROGRESS) {
         call_fail_errno(call, error, "copying an object");
+    }
+}
+
+static void free_copy(struct s3_call *call)
+{
+    struct copy *copy = call->operation_data;
+
+    copy_bytes_close(&copy->bytes);
+    sse_wipe(&copy->from);
+}
+
+void s3_copy_object_run(struct s3_call *call)
+{
+    static const struct s3_work_kind kind = {step, announce, free_copy};
+    struct copy *copy = arena_zalloc(call->arena, sizeof(*copy));
+
+    if (read_request(call, copy)) {
+        call->operation_data = copy;
+        work_begin(call, &kind);
     }
 }

@@ -5,16 +5,18 @@
  * its digests may have to be read. A range over several parts of a composite
  * is written anew, so that U3 holds, and so is one that is sealed or is to be:
  * each upload has a key of its own. The source may be overwritten meanwhile
- * and its blob reclaimed: then it is looked up again.
+ * and its blob reclaimed: then it is looked up again, unless the reply has
+ * begun, which tells of this source.
  */
 #include <errno.h>
 #include <string.h>
 
+#include "s3/copy_bytes.h"
 #include "s3/limits.h"
 #include "s3/multipart.h"
 #include "s3/operations.h"
-#include "s3/reader.h"
 #include "s3/sse.h"
+#include "s3/work.h"
 
 #define ATTEMPTS_MAX 4
 
@@ -35,6 +37,9 @@ struct copy {
     bool rewritten; /* into call->blob */
     uint8_t md5[DIGEST_SIZE_MAX];
     Meta__Checksum *checksum;
+    struct copy_bytes bytes; /* being read */
+    bool begun;              /* an attempt */
+    unsigned attempts;
 };
 
 /* --- the range -------------------------------------------------------------*/
@@ -183,35 +188,24 @@ static bool known_digests(struct s3_call *call, struct copy *copy)
     return true;
 }
 
-/* Reads the range: for its digests, and into call->writer if it is open. */
-static int read_range(struct s3_call *call, struct copy *copy)
+/* --- commit ----------------------------------------------------------------*/
+static void announce(struct s3_call *call)
 {
-    Meta__ChecksumAlgorithm algorithm = upload_algorithm(copy->upload.record);
-    unsigned digest = checksum_digest(algorithm);
-    struct digester *digester = digester_new(DIGEST_MD5 | digest);
-    struct s3_reader *reader =
-        reader_open(call->service, copy->source->blob, sse_key(&copy->from));
-    uint8_t value[DIGEST_SIZE_MAX];
-    int rc =
-        reader_feed(reader, copy->offset, copy->size, digester, call->writer);
+    const struct copy *copy = call->operation_data;
 
-    reader_close(reader);
-    digester_final(digester, DIGEST_MD5, copy->md5);
-    digester_final(digester, (enum digest)digest, value);
-    digester_free(digester);
-    copy->checksum = checksum_new(call->arena, algorithm,
-                                  META__CHECKSUM_TYPE__FULL_OBJECT, value);
-    return rc;
+    object_copy_source_header(call, copy->bucket, copy->source);
+    sse_headers(call, call->sse.record, false);
 }
 
-/* --- commit ----------------------------------------------------------------*/
 static void reply(struct s3_call *call, const Meta__Part *part)
 {
     struct buffer out = {NULL, 0, 0};
     char etag[33];
 
+    if (!call->done) { /* else its headers are sent */
+        announce(call);
+    }
     hex_encode(etag, part->md5.data, part->md5.len);
-    sse_headers(call, call->sse.record, false);
     xml_open_document(&out, "CopyPartResult");
     xml_time(&out, "LastModified", part->mtime_ms);
     xml_quoted(&out, "ETag", slice_from_string(etag));
@@ -263,7 +257,6 @@ static int commit(struct s3_call *call, struct meta_batch *batch,
     if (upload_read(call, &copy->upload)) {
         rc = commit_reference(call, batch, copy, &part);
         if (rc == 0) {
-            object_copy_source_header(call, copy->bucket, copy->source);
             reply(call, &part);
         }
     }
@@ -272,77 +265,132 @@ static int commit(struct s3_call *call, struct meta_batch *batch,
 }
 
 /* --- one attempt -----------------------------------------------------------*/
-/* A new blob, where bytes may not be referenced: those of several blobs, and
+/* Begins to read the range for its digests, unless they are known, and into a
+ * new blob, where bytes may not be referenced: those of several blobs, and
  * those that are or are to be sealed. */
-static int take_bytes(struct s3_call *call, struct copy *copy)
+static int open_bytes(struct s3_call *call, struct copy *copy)
 {
     Meta__Object object;
-    int rc;
+    int rc = 0;
 
-    upload_object(copy->upload.record, &object);
+    copy->checksum = NULL;
     copy->rewritten = copy->count > 1 ||
                       (copy->count == 1 &&
                        (copy->from.record != NULL || call->sse.record != NULL));
-    if (!copy->rewritten) {
-        return known_digests(call, copy) ? 0 : read_range(call, copy);
+    if (!copy->rewritten && known_digests(call, copy)) {
+        return 0;
     }
-    rc = object_open_blob(call, &object, copy->upload.id, copy->number,
-                          copy->size, &call->blob, &call->writer);
+    if (copy->rewritten) {
+        upload_object(copy->upload.record, &object);
+        rc = object_open_blob(call, &object, copy->upload.id, copy->number,
+                              copy->size, &call->blob, &call->writer);
+    }
     if (rc == 0) {
-        rc = read_range(call, copy);
-        if (rc != 0) {
-            object_abandon_blob(call);
-        }
+        copy_bytes_open(call, &copy->bytes, copy->source->blob, &copy->from,
+                        copy->offset, copy->size,
+                        upload_algorithm(copy->upload.record));
     }
     return rc;
 }
 
-/* 0 when the call has ended, -ENOENT when the source's bytes have gone and it
- * must be looked up again, or another negative errno. */
-static int try_copy(struct s3_call *call, struct copy *copy)
+static int read_bytes(struct s3_call *call, struct copy *copy)
+{
+    int rc;
+
+    if (copy->checksum != NULL) {
+        return 0; /* known */
+    }
+    rc = copy_bytes_go_on(call, &copy->bytes);
+    if (rc == 0) {
+        copy->checksum = copy_bytes_digest(call, &copy->bytes, copy->md5);
+    } else if (rc != -EINPROGRESS) {
+        object_abandon_blob(call);
+    }
+    return rc;
+}
+
+static int begin(struct s3_call *call, struct copy *copy)
 {
     struct slice key;
+    int rc;
 
+    copy->begun = true;
     if (!object_copy_source(call, &copy->bucket, &key, &copy->source) ||
         !take_range(call, copy) ||
         !limits_check_part(call, copy->upload.id, copy->number, copy->size) ||
         !sse_open(call, copy->source->encryption, SSE_COPY_SOURCE,
                   &copy->from)) {
-        return 0;
+        return -ECANCELED;
     }
-    int rc = locate(call, copy);
-    if (rc == 0) {
-        rc = take_bytes(call, copy);
-    }
-    if (rc == 0) {
-        struct meta_batch *batch = meta_batch_new(call->service->meta);
-        if (object_finish_blob(call, batch)) {
-            rc = commit(call, batch, copy);
-        }
-        meta_batch_free(batch);
-    }
+    rc = locate(call, copy);
+    return rc == 0 ? open_bytes(call, copy) : rc;
+}
+
+static int finish(struct s3_call *call, struct copy *copy)
+{
+    struct meta_batch *batch = meta_batch_new(call->service->meta);
+    int rc = object_finish_blob(call, batch) ? commit(call, batch, copy)
+                                             : -ECANCELED;
+
+    meta_batch_free(batch);
     return rc;
+}
+
+/* 0 or -ECANCELED when the call has ended, -EINPROGRESS if it goes on in the
+ * next step, -ENOENT when the source's bytes have gone and it must be looked
+ * up again, or another negative errno. */
+static int attempt(struct s3_call *call, struct copy *copy)
+{
+    int rc = copy->begun ? 0 : begin(call, copy);
+
+    if (rc == 0) {
+        rc = read_bytes(call, copy);
+    }
+    if (rc == -EINPROGRESS) {
+        return rc;
+    }
+    if (rc == 0) {
+        rc = finish(call, copy);
+    }
+    copy_bytes_close(&copy->bytes); /* till now the source stays (M5) */
+    copy->begun = false;
+    return rc;
+}
+
+static void step(struct s3_call *call)
+{
+    struct copy *copy = call->operation_data;
+    int rc;
+
+    do {
+        rc = attempt(call, copy);
+    } while (rc == -ENOENT && !call->done && ++copy->attempts < ATTEMPTS_MAX);
+    if (rc == -ENOENT) {
+        call_fail(call, S3_ERR_OperationAborted);
+    } else if (rc != 0 && rc != -ECANCELED && rc != -EINPROGRESS) {
+        call_fail_errno(call, rc, "copy part");
+    }
+}
+
+static void free_copy(struct s3_call *call)
+{
+    struct copy *copy = call->operation_data;
+
+    copy_bytes_close(&copy->bytes);
+    sse_wipe(&copy->from);
 }
 
 void s3_upload_part_copy_run(struct s3_call *call)
 {
-    struct copy copy = {.number = 0};
-    int rc = -ENOENT;
+    static const struct s3_work_kind kind = {step, announce, free_copy};
+    struct copy *copy = arena_zalloc(call->arena, sizeof(*copy));
 
-    if (!upload_part_number_arg(call, &copy.number) ||
-        !upload_id_arg(call, &copy.upload.id) ||
-        !upload_read(call, &copy.upload) ||
-        !sse_open(call, copy.upload.record->encryption, SSE_UPLOAD,
-                  &call->sse)) {
-        return;
-    }
-    for (int i = 0; i < ATTEMPTS_MAX && rc == -ENOENT; i++) {
-        rc = try_copy(call, &copy);
-    }
-    sse_wipe(&copy.from);
-    if (rc == -ENOENT) {
-        call_fail(call, S3_ERR_OperationAborted);
-    } else if (rc != 0) {
-        call_fail_errno(call, rc, "copy part");
+    if (upload_part_number_arg(call, &copy->number) &&
+        upload_id_arg(call, &copy->upload.id) &&
+        upload_read(call, &copy->upload) &&
+        sse_open(call, copy->upload.record->encryption, SSE_UPLOAD,
+                 &call->sse)) {
+        call->operation_data = copy;
+        work_begin(call, &kind);
     }
 }

@@ -73,10 +73,13 @@ void call_header(struct s3_call *call, const char *name, const char *format,
 
 static void finish(struct s3_call *call, unsigned status)
 {
-    invariant(!call->done);
-    call->reply.status = status;
-    call->done = true;
+    invariant(call->status == 0);
+    call->status = status;
     call->wants_body = false;
+    if (!call->done) {
+        call->reply.status = status;
+        call->done = true;
+    }
 }
 
 void call_reply_empty(struct s3_call *call, unsigned status)
@@ -89,16 +92,43 @@ void call_reply_empty(struct s3_call *call, unsigned status)
     finish(call, status);
 }
 
+static const struct slice declaration = SLICE_LITERAL(XML_DECLARATION);
+
+void call_reply_ahead(struct s3_call *call)
+{
+    invariant(!call->done);
+    call_header(call, "Content-Type", "application/xml");
+    call->reply_body = declaration;
+    call->reply.body = WIRE__REPLY__BODY__DATA;
+    call->reply.status = 200;
+    call->done = true;
+}
+
+/* The document of a reply that has begun: its declaration is sent. */
+static void end_reply(struct s3_call *call)
+{
+    const struct slice whole = call->reply_body;
+
+    invariant(slice_has_prefix(whole, declaration));
+    call->reply_body =
+        slice_of(whole.data + declaration.size, whole.size - declaration.size);
+    call->reply_sent = 0;
+}
+
 void call_reply_document(struct s3_call *call, unsigned status,
                          const char *type, struct buffer *document)
 {
-    call_header(call, "Content-Type", "%s", type);
     call->document = *document;
     *document = (struct buffer){0};
     call->reply_body = slice_of(call->document.data, call->document.size);
-    call->reply.has_content_length = true;
-    call->reply.content_length = call->reply_body.size;
-    call->reply.body = WIRE__REPLY__BODY__DATA;
+    if (call->done) {
+        end_reply(call);
+    } else {
+        call_header(call, "Content-Type", "%s", type);
+        call->reply.has_content_length = true;
+        call->reply.content_length = call->reply_body.size;
+        call->reply.body = WIRE__REPLY__BODY__DATA;
+    }
     finish(call, status);
 }
 
@@ -147,8 +177,7 @@ static void fail(struct s3_call *call, enum s3_error error,
         call_reply_empty(call, status);
         return;
     }
-    buffer_append_string(&xml,
-                         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error>");
+    buffer_append_string(&xml, XML_DECLARATION "<Error>");
     xml_string(&xml, "Code", s3_error_code(error));
     xml_text(&xml, "Message", message);
     if (call->error_fields.size > 0) {

@@ -6,7 +6,8 @@
  * of one call at once:
  *
  *   begin ──► wants a body? ──► data, chunk, trailers ... end ──► reply
- *         └── no ─────────────────────────────────────────────► reply
+ *         ├── no ─────────────────────────────────────────────► reply
+ *         └── is working? ──► work, work ... ─────────────────► reply
  *   reply ──► next, next ... until S3_PIECE_END ──► free
  *
  * Any step may end the call early with an error reply; the rest of the body
@@ -77,15 +78,23 @@ void s3_call_chunk(struct s3_call *call, const Wire__Chunk *chunk);
 void s3_call_trailers(struct s3_call *call, const Wire__Trailers *trailers);
 void s3_call_end(struct s3_call *call); /* the body is complete */
 
+/* It copies bytes, which takes long: work() goes on for a second or so, until
+ * there is a reply. */
+bool s3_call_is_working(const struct s3_call *call);
+void s3_call_work(struct s3_call *call);
+
 /* Bandwidth may be limited: from when on, monotonic microseconds, what the call
  * has made may be sent, and the next step be taken. 0: at once. */
 uint64_t s3_call_turn_us(const struct s3_call *call);
 /* So it is for the body: what comes of it is better not read ahead. */
 bool s3_call_is_paced(const struct s3_call *call);
 
-/* Valid once no body is wanted. x-amz-request-id and Content-Length are the
- * worker's to add. */
+/* Valid once no body is wanted and the call is not working. x-amz-request-id
+ * and Content-Length are the worker's to add. */
 const Wire__Reply *s3_call_reply(const struct s3_call *call);
+/* After S3_PIECE_END: how the call has ended. An error that came when the reply
+ * had begun stands in its body, and its status here alone. */
+unsigned s3_call_status(const struct s3_call *call);
 const char *s3_call_error(const struct s3_call *call); /* code, "" if none */
 
 enum s3_piece_kind {
@@ -103,7 +112,8 @@ struct s3_piece {
     struct slice data; /* valid until the next step, at most
                           FRAME_DATA_MAX bytes */
     const Wire__Segments *segments;
-    bool last; /* of segments: the body ends with them */
+    bool last;  /* of segments: the body ends with them */
+    bool pause; /* to be sent before the next is asked for, which takes long */
 };
 /* The next piece of the reply's body. FAILED: too few shards are left in mid
  * body: the connection is cut so that the client sees it. */

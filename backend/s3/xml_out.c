@@ -85,7 +85,7 @@ void xml_escape(struct buffer *out, struct slice text)
 
 void xml_open_document(struct buffer *out, const char *root)
 {
-    buffer_append_string(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<");
+    buffer_append_string(out, XML_DECLARATION "<");
     buffer_append_string(out, root);
     buffer_append_string(out,
                          " xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">");

@@ -105,19 +105,31 @@ static void free_request(struct exchange *x)
     x->body_wanted = false;
 }
 
-/* Logs and frees the call. `status` 0: what the reply says. */
-static void finish(struct exchange *x, unsigned status, const char *error)
+/* Logs and frees the call, which has ended as `status` and `error` say; what
+ * the client got may have said otherwise. */
+static void end_call(struct exchange *x, unsigned status, const char *error,
+                     unsigned got)
+{
+    end_step(x);
+    account(x, status, error);
+    s3_call_log(x->call, got);
+    x->turn_us = s3_call_turn_us(x->call);
+    free_call(x);
+}
+
+/* All of the reply is there. */
+static void finish(struct exchange *x)
+{
+    end_call(x, s3_call_status(x->call), s3_call_error(x->call),
+             s3_call_reply(x->call)->status);
+    free_request(x);
+}
+
+/* The client gets no more. */
+static void give_up(struct exchange *x, const char *why)
 {
     if (x->call != NULL) {
-        end_step(x);
-        if (status == 0) {
-            status = s3_call_reply(x->call)->status;
-            error = s3_call_error(x->call);
-        }
-        account(x, status, error);
-        s3_call_log(x->call, status);
-        x->turn_us = s3_call_turn_us(x->call);
-        free_call(x);
+        end_call(x, 499, why, 499);
     }
     free_request(x);
 }
@@ -133,7 +145,7 @@ static void decline(struct exchange *x)
 
 static void cut(struct exchange *x, const char *why)
 {
-    finish(x, 499, why);
+    give_up(x, why);
     x->cut = true;
 }
 
@@ -296,7 +308,7 @@ static bool put_piece(struct exchange *x)
     switch (piece.kind) {
     case S3_PIECE_DATA:
         count_bytes(&x->live.sent, piece.data.size);
-        return put_data(x, piece.data);
+        return put_data(x, piece.data) && !piece.pause;
     case S3_PIECE_SEGMENTS:
         frame_append_message(&x->output, FRAME_SEGMENTS, piece.segments);
         x->named = bytes_of(piece.segments);
@@ -315,7 +327,7 @@ static bool put_piece(struct exchange *x)
             frame_append(&x->output, FRAME_END, NULL, 0);
         }
         x->finished = true;
-        finish(x, 0, NULL);
+        finish(x);
         return false;
     case S3_PIECE_FAILED:
         break;
@@ -342,7 +354,7 @@ static void step(struct exchange *x)
     x->turn_us = 0;
     park(x, false);
     if (x->abort) {
-        finish(x, 499, "connection closed");
+        give_up(x, "connection closed");
         return;
     }
     if (!take_batch(x)) {
@@ -356,7 +368,14 @@ static void step(struct exchange *x)
                                   memory_order_relaxed); /* as DATA, again */
         x->refused = x->end_sent = false;
     }
+    if (x->working) {
+        s3_call_work(x->call);
+    }
+    x->working = s3_call_is_working(x->call);
     x->body_wanted = s3_call_wants_body(x->call);
+    if (x->working) {
+        return;
+    }
     if (!x->body_wanted) {
         put_reply(x);
     } else if (x->request->expect_continue && !x->continue_sent) {
@@ -394,7 +413,7 @@ void exchange_step(struct exchange *x)
 void exchange_reset(struct exchange *x)
 {
     invariant(x->call == NULL && x->arena == NULL);
-    x->body_wanted = x->continue_sent = false;
+    x->body_wanted = x->continue_sent = x->working = false;
     x->replied = x->segments = x->end_sent = x->finished = false;
 }
 
@@ -434,13 +453,17 @@ bool exchange_answer(struct exchange *x)
     begin_step(x);
     begin_call(x);
     invariant(!s3_call_wants_body(x->call));
+    if (s3_call_is_working(x->call)) {
+        decline(x);
+        return false;
+    }
     const Wire__Reply *reply = s3_call_reply(x->call);
     if (is_short(reply)) {
         make_room(x, reply);
         frame_append_message(&x->output, FRAME_REPLY, reply);
         if (put_whole_body(x)) {
             frame_append(&x->output, FRAME_END, NULL, 0);
-            finish(x, 0, NULL);
+            finish(x);
             return true;
         }
     }

@@ -39,6 +39,7 @@ struct exchange {
                                        until the next step */
     bool body_wanted;
     bool continue_sent;
+    bool working;     /* there is none yet; the next step goes on */
     bool replied;     /* REPLY is in the output, or was */
     bool segments;    /* the output has SEGMENTS: wait for the answer */
     bool end_sent;    /* behind the last SEGMENTS, ahead of their answer */

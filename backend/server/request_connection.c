@@ -246,7 +246,7 @@ static void advance(struct request_connection *rc)
             return;
         }
         connection_consume(&rc->base, scan.size);
-        if (x->replied && !x->finished && !rc->awaiting &&
+        if ((x->working || x->replied) && !x->finished && !rc->awaiting &&
             (!x->parked || rc->woken) && rc->base.writes == 0) {
             start_step(rc, 0, 0);
             return;

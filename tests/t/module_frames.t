@@ -8,6 +8,7 @@ use strict;
 use warnings;
 
 use FindBin;
+use POSIX ();
 use lib "$FindBin::Bin/lib";
 use Test::Frames qw(:worker);
 use Test::More;
@@ -15,7 +16,8 @@ use Test::S3;
 
 my $secret = 'secret';
 # Only what is asked for below /slow comes too late.
-my $t = Test::S3->new(location => 's3_buffer_size 4k;', server => <<'EOF_SERVER');
+my $t = Test::S3->new(http => 'log_format code "$uri $s3_error_code";',
+    location => 's3_buffer_size 4k;', server => <<'EOF_SERVER');
     location /slow {
         s3_pass s3d;
         s3_read_timeout 1s;
@@ -24,6 +26,7 @@ my $t = Test::S3->new(location => 's3_buffer_size 4k;', server => <<'EOF_SERVER'
     }
 EOF_SERVER
 my $dir = $t->dir();
+$t->{location} .= " access_log $dir/codes code;";
 my $file = join '', map { pack 'N', $_ } 1 .. 500_000;    # 2,000,000 bytes
 
 # --- the played s3d -----------------------------------------------------------
@@ -177,6 +180,20 @@ $play{nack_ahead} = sub {
     return 'close' if $type != $NACK;
     syswrite $s, frame($DATA, 'hello') . frame($END);
 };
+# A copy that takes long: its reply begins early, and goes on step by step.
+POSIX::mkfifo("$dir/step", 0600) or die "step: $!";
+$play{early} = sub {
+    my ($s) = @_;
+    syswrite $s, reply(200, $BODY_DATA, undef,
+        [ 'content-type', 'application/xml' ]) . frame($DATA, '<?xml?>');
+    for my $next (frame($DATA, ' '),
+        frame($DATA, '<Error><Code>SlowDown</Code></Error>') . frame($END))
+    {
+        open my $step, '<', "$dir/step" or return 'close';
+        readline $step;
+        syswrite $s, $next;
+    }
+};
 $play{beyond} = sub { $play{nack}->(@_[0, 1], 0, 1, 1_999_999, 2) };
 $play{zero} = sub { $play{nack}->(@_[0, 1], 0, 1, 0, 0) };
 $play{overflow} = sub { $play{nack}->(@_[0, 1], 0, 1, 1 << 62, 5) };
@@ -292,6 +309,24 @@ for my $key (qw(short long cut cut_chunked late_leave)) {
     ok($r->{truncated} || $r->{status} == 0,
         "$key: the client sees that bytes are missing") or diag explain $r;
 }
+
+# What there is of a reply passes through at once.
+$socket = $t->connect();
+$t->write_all($socket, $t->compose('PUT', '/bkt/early',
+    headers => [ [ 'x-amz-copy-source', 'bkt/source' ] ]));
+my $early = \(${*$socket}{s3_rest} = '');
+for my $part ('<?xml?>', ' ') {
+    Test::S3::fill($socket, $early) or last until $$early =~ /\Q$part\E\r\n\z/;
+    open my $step, '>', "$dir/step" or die "step: $!";
+}
+$r = $t->read_response($socket);
+is("$r->{status} $r->{headers}{'content-type'} $r->{body}",
+    '200 application/xml <?xml?> <Error><Code>SlowDown</Code></Error>',
+    'a reply that begins before its end is known');
+is($t->get('/bkt/plain', socket => $socket)->{body}, 'hello',
+    'and the connection serves on');
+$t->wait_for('its code', sub { $t->read_file('codes') =~ m{^/bkt/early SlowDown$}m });
+pass('the code of an error that comes late');
 
 # --- requests --------------------------------------------------------------------
 

@@ -358,8 +358,12 @@ static inline void fixture_collect_body(struct s3_fixture *fixture,
 static inline void s3_collect(struct s3_fixture *fixture, struct s3_call *call,
                               bool refuse_segments, struct s3_answer *answer)
 {
-    const Wire__Reply *reply = s3_call_reply(call);
+    const Wire__Reply *reply;
 
+    while (s3_call_is_working(call)) {
+        s3_call_work(call);
+    }
+    reply = s3_call_reply(call);
     memset(answer, 0, sizeof(*answer));
     answer->status = reply->status;
     snprintf(answer->error, sizeof(answer->error), "%s", s3_call_error(call));

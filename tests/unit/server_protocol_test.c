@@ -227,6 +227,43 @@ static void test_end_ahead_refused(void **state)
     close(fd);
 }
 
+/* What is there is sent before the call goes on. */
+static void test_working(void **state)
+{
+    const int fd = connect_worker();
+    struct buffer out = {0}, body = {0};
+    (void)state;
+    put_request(&out, "working", false, false);
+    put_end(&out);
+    send_buffer(fd, &out);
+    expect_reply(fd, 200);
+    struct frame frame = receive_frame(fd);
+    assert_int_equal(frame.header.type, FRAME_DATA);
+    assert_int_equal(frame.header.length, 1);
+    assert_int_equal(frame.payload[0], ' ');
+    free(frame.payload);
+    sem_post(&shared->gate);
+    receive_body(fd, &body);
+    assert_int_equal(body.size, 1);
+    buffer_free(&body);
+    check_usable(fd);
+    close(fd);
+}
+
+/* Who goes away is not worked for. */
+static void test_working_on(void **state)
+{
+    const int fd = connect_worker();
+    struct buffer out = {0};
+    (void)state;
+    put_request(&out, "working on", false, false);
+    put_end(&out);
+    send_buffer(fd, &out);
+    wait_until(atomic_load(&shared->live) == 1);
+    close(fd);
+    wait_until(atomic_load(&shared->live) == 0);
+}
+
 static void test_failed_body(void **state)
 {
     const int fd = connect_worker();
@@ -535,6 +572,8 @@ int main(void)
         cmocka_unit_test(test_nack),
         cmocka_unit_test(test_end_ahead),
         cmocka_unit_test(test_end_ahead_refused),
+        cmocka_unit_test(test_working),
+        cmocka_unit_test(test_working_on),
         cmocka_unit_test(test_failed_body),
         cmocka_unit_test(test_paced),
         cmocka_unit_test(test_never),
