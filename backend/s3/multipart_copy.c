@@ -155,8 +155,7 @@ static int locate(struct s3_call *call, struct copy *copy)
 static bool usable_checksum(const struct copy *copy,
                             const Meta__Checksum *checksum)
 {
-    return checksum != NULL &&
-           checksum->algorithm == upload_algorithm(copy->upload.record) &&
+    return checksum->algorithm == upload_algorithm(copy->upload.record) &&
            checksum->type == META__CHECKSUM_TYPE__FULL_OBJECT;
 }
 
@@ -179,7 +178,7 @@ static bool known_digests(struct s3_call *call, struct copy *copy)
                hex_decode(copy->md5, pb_slice(source->etag)) == 0) {
         checksum = source->checksum;
     }
-    if (!usable_checksum(copy, checksum)) {
+    if (checksum == NULL || !usable_checksum(copy, checksum)) {
         return false;
     }
     copy->checksum =
