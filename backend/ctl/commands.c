@@ -338,7 +338,7 @@ const struct ctl_command ctl_commands[] = {
      "how far it is"},
     {"kms rewrap", "kms.rewrap", {{0}}, 0, print_done,
      "moves object keys to the newest versions of master keys"},
-    {"bucket list", "bucket.list", {{0}}, CTL_ACCOUNT | CTL_FILTER, print_buckets,
+    {"bucket list", "bucket.list", {{0}}, CTL_ACCOUNT | CTL_PREFIX, print_buckets,
      "all buckets, or those of --account or with a --prefix"},
     {"bucket show", "bucket.show", {{"bucket", "BUCKET", false}}, 0, print_json,
      "all about it, as JSON"},

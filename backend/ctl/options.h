@@ -21,7 +21,7 @@ enum ctl_option {
     CTL_WATCH = 1 << 8,   /* --watch, of healing and backups */
     CTL_YES = 1 << 9,
     CTL_FORCE = 1 << 10,
-    CTL_FILTER = 1 << 11,   /* --bucket, --prefix */
+    CTL_BUCKET = 1 << 11,   /* --bucket */
     CTL_STATUS = 1 << 12,   /* --status, of purge */
     CTL_TEST = 1 << 13,     /* --test, of purge */
     CTL_EVENT = 1 << 14,    /* --suffix, --event */
@@ -37,6 +37,8 @@ enum ctl_option {
     CTL_ENDPOINT = 1 << 24, /* --endpoint and what belongs to it */
     CTL_BENCH = 1 << 25,    /* --size, --duration, --count */
     CTL_AGED = 1 << 26,     /* of a command: not without --older-than */
+    CTL_PREFIX = 1 << 27,   /* --prefix */
+    CTL_FILTER = CTL_BUCKET | CTL_PREFIX,
 };
 
 #define CTL_SIZES_MAX 8

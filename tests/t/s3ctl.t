@@ -231,6 +231,7 @@ is_deeply(listed(qw(--prefix bkt)), [ @bucket{qw(bkt bkt-of-team)} ], 'those wit
 is_deeply(listed(qw(--account root)), [ @bucket{qw(another bkt)} ], 'of an account');
 is_deeply(listed(qw(--account root --prefix b)), [ $bucket{bkt} ], 'both');
 is_deeply(listed(qw(--prefix none)), [], 'none');
+is((run('bucket list --bucket bkt'))[0], 2, 'not of one bucket');
 ($code, $out) = run('bucket list --prefix bkt-of-team');
 like($out, qr/^BUCKET .* VERSIONING\nbkt-of-team +team +1 +1\.0 KiB  20\d\d-[-\d]+ [:\d]+ +off\n\z/,
     'a table');
