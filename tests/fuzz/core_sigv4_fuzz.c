@@ -111,6 +111,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             request.nargs = (size_t)count;
             request.headers = headers;
             request.nheaders = read_headers(&input, headers);
+            MUST(!s3_sigv4_is_sts(&request) || count > 0);
             authenticate(&request);
         }
     }
