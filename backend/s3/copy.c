@@ -266,7 +266,7 @@ static int begin(struct s3_call *call, struct copy *copy)
     if (!object_copy_source(call, &copy->bucket, &copy->key, &copy->source) ||
         !fill_object(call, copy) || !check_source(call, copy) ||
         !limits_check_object(call, copy->source->size) ||
-        !open_keys(call, copy)) {
+        !object_check_early(call) || !open_keys(call, copy)) {
         return -ECANCELED;
     }
     return open_bytes(call, copy);

@@ -22,6 +22,10 @@ bool object_put_commit(struct s3_call *call, struct meta_batch *batch,
 /* Reads the request's key as it is now, without a lock: NULL if there is
  * none. 0 or a negative errno. */
 int object_current(struct s3_call *call, Meta__Object **object);
+/* Of a write that may take long: what is decided is decided again under the
+ * key's lock; refused here, it need not send its body, nor be begun. False: the
+ * call has failed. */
+bool object_check_early(struct s3_call *call);
 /* The version of the request's key that is asked for (versionId), never a
  * delete marker; the caller may do with it what the operation does. NULL: the
  * call has failed. */

@@ -34,9 +34,7 @@ int object_current(struct s3_call *call, Meta__Object **object)
     return error;
 }
 
-/* Refused here, a write need not send its body; what is decided is decided
- * again under the key lock. */
-static bool check_early(struct s3_call *call)
+bool object_check_early(struct s3_call *call)
 {
     int error = notify_check(call, notify_created_type(call), call->key);
     Meta__Object *current;
@@ -73,7 +71,7 @@ void s3_put_object_open(struct s3_call *call)
     object = arena_alloc(call->arena, sizeof(*object));
     meta__object__init(object);
     call->operation_data = object;
-    if (object_take_headers(call, object) && check_early(call) &&
+    if (object_take_headers(call, object) && object_check_early(call) &&
         body_open(call, META__CHECKSUM_ALGORITHM__CRC64NVME) &&
         worm_check_integrity(call, object->retention, object->legal_hold,
                              "Put Object") &&

@@ -207,24 +207,33 @@ static void writes_anew(void **state)
     expect_bytes("written");
 }
 
+/* Of the whole source, into a new upload. */
+static void begin_part(struct copying *copying, char id[128])
+{
+    struct s3_answer answer;
+    const char *at;
+
+    s3_run(&fixture, &answer,
+           S3_CASE(CREATE_MULTIPART_UPLOAD, "upload",
+                   .headers = FIELDS("x-amz-checksum-algorithm", "SHA256")));
+    at = strstr((char *)answer.body.data, "<UploadId>") + 10;
+    snprintf(id, 128, "%.*s", (int)strcspn(at, "<"), at);
+    s3_answer_free(&answer);
+    begin_reply(copying,
+                S3_CASE(UPLOAD_PART_COPY, "upload",
+                        .args = FIELDS("uploadId", id, "partNumber", "1"),
+                        .headers = FIELDS("x-amz-copy-source", "b/source")));
+}
+
 static void copies_a_part(void **state)
 {
     struct s3_answer answer;
     struct copying copying;
     struct buffer body;
-    char id[128], *at;
+    char id[128];
 
     (void)state;
-    s3_run(&fixture, &answer,
-           S3_CASE(CREATE_MULTIPART_UPLOAD, "upload",
-                   .headers = FIELDS("x-amz-checksum-algorithm", "SHA256")));
-    at = strstr((char *)answer.body.data, "<UploadId>") + 10;
-    snprintf(id, sizeof(id), "%.*s", (int)strcspn(at, "<"), at);
-    s3_answer_free(&answer);
-    begin_reply(&copying,
-                S3_CASE(UPLOAD_PART_COPY, "upload",
-                        .args = FIELDS("uploadId", id, "partNumber", "1"),
-                        .headers = FIELDS("x-amz-copy-source", "b/source")));
+    begin_part(&copying, id);
     expect_end(&copying, 200, "", &body);
     assert_memory_equal(document_in(&body), "<CopyPartResult xmlns=", 22);
     buffer_free(&body);
@@ -290,7 +299,73 @@ static void fails_late(void **state)
     expect_nothing("taken");
 }
 
+static void fails_with_its_upload(void **state)
+{
+    struct copying copying;
+    char id[128];
+
+    (void)state;
+    begin_part(&copying, id);
+    s3_expect(&fixture, 204,
+              S3_CASE(ABORT_MULTIPART_UPLOAD, "upload",
+                      .args = FIELDS("uploadId", id)));
+    expect_error(&copying, 404, "NoSuchUpload");
+    expect_nothing("upload");
+}
+
+/* Without a byte being read. */
+static void is_refused(void **state)
+{
+    struct copying copying;
+
+    (void)state;
+    s3_expect(&fixture, 200, PUT("there", "x"));
+    begin(&copying,
+          S3_CASE(COPY_OBJECT, "there",
+                  .headers = FIELDS(WRITES, "if-none-match", "*")),
+          PATIENCE);
+    assert_false(s3_call_is_working(copying.call));
+    assert_int_equal(s3_call_reply(copying.call)->status, 412);
+    end(&copying);
+}
+
 /* --- clients that go away --------------------------------------------------*/
+static uint64_t blob_of(struct copying *copying, struct slice key)
+{
+    Meta__Object *object;
+
+    assert_int_equal(meta_get_object(fixture.service.meta, copying->arena,
+                                     copying->call->bucket->id, key, &object),
+                     0);
+    return object->blob;
+}
+
+/* The source goes in the middle of the copy, which goes, too. */
+static void expect_let_go(struct copying *copying)
+{
+    struct meta *meta = fixture.service.meta;
+    const uint64_t blob = blob_of(copying, SLICE_LITERAL("source"));
+
+    s3_expect(&fixture, 204, DELETE("source"));
+    assert_false(meta_condemn_blob(meta, blob));
+    end(copying);
+    assert_true(meta_condemn_blob(meta, blob));
+    meta_absolve_blob(meta, blob);
+}
+
+static void lets_go(void **state)
+{
+    struct copying copying;
+    char id[128];
+
+    begin_reply(&copying,
+                S3_CASE(COPY_OBJECT, "aborted", .headers = FIELDS(READS)));
+    expect_let_go(&copying);
+    put_source(state);
+    begin_part(&copying, id);
+    expect_let_go(&copying);
+}
+
 static void is_aborted(void **state)
 {
     struct s3_piece piece;
@@ -325,9 +400,12 @@ int main(void)
         cmocka_unit_test(copies_a_part),
         cmocka_unit_test(answers_as_ever),
         cmocka_unit_test(fails_late),
+        cmocka_unit_test(fails_with_its_upload),
+        cmocka_unit_test(is_refused),
         cmocka_unit_test(is_aborted),
         cmocka_unit_test(is_aborted_early),
         cmocka_unit_test(keeps_its_source),
+        cmocka_unit_test(lets_go),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
