@@ -384,13 +384,15 @@ static void list_service(struct world *w, const char *prefix,
     snprintf(number, sizeof(number), "%u", max);
     for (unsigned page = 0; more; page++) {
         struct s3_answer answer;
+        /* Behind a common prefix there is none, and it may not be empty. */
+        const char *marker = version[0] != '\0' ? "version-id-marker" : "x-id";
         assert_true(page < VERSIONS);
-        s3_run(&w->fixture, &answer,
-               S3_CASE(LIST_OBJECT_VERSIONS, "",
-                       .args =
-                           FIELDS("versions", "", "prefix", prefix, "delimiter",
-                                  delimiter, "max-keys", number, "key-marker",
-                                  key, "version-id-marker", version)));
+        s3_run(
+            &w->fixture, &answer,
+            S3_CASE(LIST_OBJECT_VERSIONS, "",
+                    .args = FIELDS("versions", "", "prefix", prefix,
+                                   "delimiter", delimiter, "max-keys", number,
+                                   "key-marker", key, marker, version)));
         assert_int_equal(answer.status, 200);
         const struct xml_node *root =
             xml_in_parse(arena, slice_of(answer.body.data, answer.body.size),
