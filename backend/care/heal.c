@@ -8,8 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define IDLE_MS  1000 /* degraded writes queue without a word to us */
-#define ERROR_MS 1000
+#define IDLE_MS      1000 /* degraded writes queue without a word to us */
+#define ERROR_MS     1000
+#define SAY_AGAIN_US 60000000u
 
 bool heal_is_active(const struct care *care, uint64_t blob)
 {
@@ -225,15 +226,23 @@ static int heal(struct care *care, const struct meta_heal *entry)
     return error;
 }
 
+/* Where many fail alike one is enough, for some time. */
+static bool was_said(const struct heal_failing *failing, int error)
+{
+    return error == failing->error &&
+           clock_monotonic_us() - failing->said_us < SAY_AGAIN_US;
+}
+
 void heal_say(struct heal_failing *failing, uint64_t blob, int error)
 {
     char what[40];
 
     if (blob != failing->blob) {
-        if (error == 0 || error == -ECANCELED) {
+        if (error == 0 || error == -ECANCELED || was_said(failing, error)) {
             return;
         }
-        *failing = (struct heal_failing){.blob = blob};
+        *failing = (struct heal_failing){.blob = blob,
+                                         .said_us = clock_monotonic_us()};
     }
     snprintf(what, sizeof(what), "healing blob %016llx",
              (unsigned long long)blob);

@@ -180,11 +180,13 @@ int audit_today(struct care *care, struct arena *arena, Meta__Audit **audit);
 
 /* --- heal.c, scrub.c, walk.c, references.c ---------------------------------*/
 void *heal_run(void *worker);
-/* A worker's blob that failed last, and why. Says what one fails with once, and
- * that this one works again; 0 at first. */
+/* A worker's blob that was last said to fail, and why. Says what one fails with
+ * once, and that this one works again, and of others that fail alike a minute
+ * later; 0 at first. */
 struct heal_failing {
     uint64_t blob;
     int error;
+    uint64_t said_us; /* when */
 };
 void heal_say(struct heal_failing *failing, uint64_t blob, int error);
 /* With the lock held. */

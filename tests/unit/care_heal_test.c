@@ -506,13 +506,16 @@ static void test_other_blobs_are_healed_between(void **unused)
     }
     assert_int_equal(count_lines(path, "blob"), 1);
     assert_int_equal(count_lines(path, "blob 0000000000000001 fails"), 1);
+    heal_say(&failing, 2, -EIO); /* as one that is said to */
+    assert_int_equal(count_lines(path, "blob"), 1);
     heal_say(&failing, 1, 0);
     heal_say(&failing, 2, -EIO);
+    heal_say(&failing, 1, -ENOSPC);
     log_set_level(LOG_LEVEL_ERROR);
     assert_int_equal(log_open(NULL), 0);
     assert_int_equal(count_lines(path, "blob 0000000000000001 works again"), 1);
     assert_int_equal(count_lines(path, "blob 0000000000000002 fails"), 1);
-    assert_int_equal(count_lines(path, "blob"), 3);
+    assert_int_equal(count_lines(path, "blob"), 4);
     close(fd);
     unlink(path);
 }
