@@ -62,7 +62,9 @@ int sessions_purge(struct iam *iam)
     for (look = 0; look < PURGE_LOOKS && look < iam->keys.count; look++) {
         iam->purge_at = (iam->purge_at + 1) % iam->keys.count;
         key = iam->keys.items[iam->purge_at];
-        if (key->temporary && key->expires_ms + kept_ms < now_ms) {
+        if (key->temporary &&
+            (kept_ms == 0 ? !session_lasts(key, now_ms)
+                          : key->expires_ms + kept_ms < now_ms)) {
             over[count++] = key;
         }
     }

@@ -693,7 +693,7 @@ static void test_session_of_the_future(void **state)
     struct iam_name role;
     struct iam_new_session wanted = {
         .role = &role, .session_name = "me", .seconds = 900};
-    struct iam_credentials key;
+    struct iam_credentials key, other;
     struct iam_identity identity;
     uint64_t generation;
 
@@ -715,6 +715,14 @@ static void test_session_of_the_future(void **state)
         iam_authenticate(f->iam, slice_from_string(key.access_key), generation,
                          slice_from_string(key.session_token), &identity),
         -EKEYEXPIRED);
+
+    f->iam->sessions += 32768; /* room is short: it goes */
+    assert_int_equal(iam_session_add(f->iam, &wanted, &other, message), 0);
+    f->iam->sessions -= 32768;
+    assert_int_equal(
+        iam_authenticate(f->iam, slice_from_string(key.access_key), generation,
+                         slice_from_string(key.session_token), &identity),
+        -ENOENT);
 }
 
 /* --- failures --------------------------------------------------------------*/
