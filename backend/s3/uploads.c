@@ -180,6 +180,10 @@ static int visit(struct step *step, struct meta_scan *scan)
     error = meta_scan_bucket(scan, arena, &bucket);
     if (error == 0) {
         error = walk_bucket(step, bucket);
+    } else if (error == -EBADMSG) { /* whose uploads are not known */
+        log_warn("uploads: the record of a bucket is damaged");
+        step->walk->damaged++;
+        error = 0;
     }
     step->begun = true;
     arena_free(arena);

@@ -251,11 +251,12 @@ static void test_damaged(void **state)
     kv_seek(it, SLICE_LITERAL("U"));
     assert_true(kv_valid(it));
     kv_batch_put(batch, kv_key(it), SLICE_LITERAL("no record"));
+    kv_batch_put(batch, SLICE_LITERAL("Ba-bucket"), SLICE_LITERAL("nor here"));
     kv_iterator_free(it);
     assert_int_equal(kv_commit(kv, batch), 0);
     kv_batch_free(batch);
     expect("uploads.abort", json_pack("{s:i}", "older_than_s", 0),
-           "{\"bytes\":0,\"damaged\":1,\"dry_run\":false,\"parts\":0,"
+           "{\"bytes\":0,\"damaged\":2,\"dry_run\":false,\"parts\":0,"
            "\"uploads\":1}");
     assert_int_equal(records('U'), 1);
 }
