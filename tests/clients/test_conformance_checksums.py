@@ -3,7 +3,9 @@
 import base64
 import binascii
 import hashlib
+import json
 
+import botocore
 import pytest
 from conformance import MIN_PART, Raw, refused
 from stack import pattern
@@ -93,6 +95,20 @@ def test_default(lazy, sums):
     ranged = lazy.get_object(Bucket=sums, Key="default", Range="bytes=0-0",
                              ChecksumMode="ENABLED")
     assert not [name for name in ranged if name.startswith("Checksum")]
+
+
+def test_of_nobody(stack, s3, bucket):
+    """A client without keys, with its own way to send a checksum."""
+    s3.delete_public_access_block(Bucket=bucket)
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({
+        "Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow", "Principal": "*", "Action": "s3:PutObject",
+            "Resource": f"arn:aws:s3:::{bucket}/*"}]}))
+    nobody = stack.client(signature_version=botocore.UNSIGNED)
+    body = pattern(70_000, "nobody")
+    put = nobody.put_object(Bucket=bucket, Key="k", Body=body)
+    assert put["ChecksumCRC32"] == SUMS["CRC32"](body)
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == body
 
 
 OF_X = SUMS["CRC32"](b"x")

