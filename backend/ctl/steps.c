@@ -2,7 +2,6 @@
  * Commands that answer in steps, so that s3d serves others meanwhile.
  */
 #include "ctl/ctl.h"
-#include "ctl/show.h"
 
 #define LIST_MAX 50000 /* entries: then it is truncated */
 
@@ -52,10 +51,6 @@ enum ctl_exit ask_on(const char *socket, const char *command,
             break;
         }
         status = client_ask(socket, command, asked, &step);
-        if (status != CTL_OK) {
-            show_error("stopped on the way: what was done before stays "
-                       "done");
-        }
         add(*result, step);
         json_decref(step);
     }
