@@ -191,6 +191,7 @@ $play{early} = sub {
     {
         open my $step, '<', "$dir/step" or return 'close';
         readline $step;
+        close $step; # or the next one who opens it to write meets this one
         syswrite $s, $next;
     }
 };

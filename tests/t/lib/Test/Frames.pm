@@ -152,6 +152,7 @@ sub play {
         while (1) {
             my $s = $listener->accept() or next;
             if (fork() == 0) {
+                alarm 300; # whatever it waits for, when the test is over
                 my ($type, $payload) = read_frame($s);
                 if (defined $type) {
                     $type == $HELLO ? $control->($s) : $requests->($s, $payload);
