@@ -135,10 +135,10 @@ static int give_to_group(const char *path, const char *name)
 static int listen_on(struct listener *listener, unsigned mode,
                      const char *group)
 {
-    /* Nobody may connect before the mode is set. */
-    const mode_t old = umask(0777);
+    /* By s3d's umask nobody else may connect before the mode is set. To set
+     * another one here is not possible: it is the process's, and would be that
+     * of what other threads create. */
     int error = uv_pipe_bind(&listener->pipe, listener->path);
-    umask(old);
     if (error != 0) {
         return error;
     }

@@ -3,6 +3,15 @@
  * connection, the end of s3d under way, and its limits.
  */
 #include "server_played_fixture.h"
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+/* In place of libc's. */
+mode_t umask(mode_t mask)
+{
+    atomic_fetch_add(&shared->umasks, 1);
+    return (mode_t)syscall(SYS_umask, mask);
+}
 
 /* --- control connections ---------------------------------------------------*/
 static void put_ask(struct buffer *out, uint64_t id, const char *key)
@@ -112,6 +121,18 @@ static void test_stop_with_an_ask(void **state)
     assert_int_equal(fixture_wait(fixture.pid), 0);
     assert_int_equal(atomic_load(&shared->live), 0);
     fixture_start(&fixture);
+}
+
+/* --- the beginning ---------------------------------------------------------*/
+/* Before there are threads, which it would be in the way of. */
+static void test_the_umask_is_set_first(void **state)
+{
+    (void)state;
+    fixture_stop(&fixture);
+    atomic_store(&shared->umasks, 0);
+    fixture_start(&fixture);
+    close(connect_worker());
+    assert_int_equal(atomic_load(&shared->umasks), 2); /* read, and set */
 }
 
 /* --- the end ---------------------------------------------------------------*/
@@ -239,6 +260,7 @@ int main(void)
         cmocka_unit_test(test_ask_that_fails),
         cmocka_unit_test(test_ask_outlives_its_worker),
         cmocka_unit_test(test_stop_with_an_ask),
+        cmocka_unit_test(test_the_umask_is_set_first),
         cmocka_unit_test(test_graceful_stop),
         cmocka_unit_test(test_stop_is_bounded),
         cmocka_unit_test(test_the_loop_outlives_hanging_steps),
