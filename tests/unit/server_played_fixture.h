@@ -19,7 +19,7 @@ struct shared {
     atomic_int overlaps; /* steps of one call at once */
     atomic_int calls;    /* begun */
     atomic_int logged, declined;
-    atomic_int umasks; /* calls of umask() */
+    atomic_int umasks;  /* calls of umask() */
     atomic_ulong bytes; /* of bodies that calls have seen */
     sem_t gate;         /* "gate": begin waits for it */
     sem_t trickle;      /* "trickle": each data step waits for it */
