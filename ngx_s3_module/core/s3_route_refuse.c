@@ -3,29 +3,21 @@
 
 #include "s3_route_refuse.h"
 #include "s3_string.h"
-
-
-static s3_str_t s3_route_str(const char *text);
-
-
-static const s3_str_t  s3_route_conflicting =
-    s3_string("Conflicting query string parameters: ");
-static const s3_str_t  s3_route_comma = s3_string(", ");
+#include "s3_uri.h"
 
 
 enum s3_error
 s3_route_refuse(const s3_route_request_t *request, const char *name,
     const char *message, s3_route_t *route)
 {
-    size_t  i;
+    const s3_field_t  *argument;
 
-    route->message = s3_route_str(message);
+    route->message = s3_str_text(message);
 
-    for (i = 0; i < request->nargs; i++) {
-        if (s3_str_is(&request->args[i].name, name)) {
-            route->argument = request->args[i];
-            break;
-        }
+    argument = s3_field_find(request->args, request->nargs, name);
+
+    if (argument) {
+        route->argument = *argument;
     }
 
     return S3_ERR_InvalidArgument;
@@ -36,41 +28,24 @@ enum s3_error
 s3_route_conflict(s3_memory_t *memory, const char *one, const char *other,
     s3_route_t *route)
 {
-    s3_str_t        first, second;
-    unsigned char  *p;
+    int       swap;
+    s3_str_t  parts[4];
 
     /* S3 tells them in alphabetical order */
 
-    first = s3_route_str(strcmp(one, other) < 0 ? one : other);
-    second = s3_route_str(strcmp(one, other) < 0 ? other : one);
+    swap = strcmp(one, other) > 0;
 
-    route->message.len = s3_route_conflicting.len + first.len
-                         + s3_route_comma.len + second.len;
-    route->message.data = s3_alloc(memory, route->message.len);
+    parts[0] = s3_str_text("Conflicting query string parameters: ");
+    parts[1] = s3_str_text(swap ? other : one);
+    parts[2] = s3_str_text(", ");
+    parts[3] = s3_str_text(swap ? one : other);
 
-    if (route->message.data == NULL) {
+    if (s3_str_join(memory, &route->message, parts, s3_nelts(parts)) != 0) {
         return S3_ERR_InternalError;
     }
 
-    p = s3_str_copy(route->message.data, &s3_route_conflicting);
-    p = s3_str_copy(p, &first);
-    p = s3_str_copy(p, &s3_route_comma);
-    (void) s3_str_copy(p, &second);
-
     s3_str_set(&route->argument.name, "ResourceType");
-    route->argument.value = first;
+    route->argument.value = parts[1];
 
     return S3_ERR_InvalidArgument;
-}
-
-
-static s3_str_t
-s3_route_str(const char *text)
-{
-    s3_str_t  str;
-
-    str.len = strlen(text);
-    str.data = (unsigned char *) text;
-
-    return str;
 }

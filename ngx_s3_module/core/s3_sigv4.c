@@ -92,7 +92,7 @@ s3_sigv4_fail(s3_sigv4_ctx_t *ctx, enum s3_error code, const char *message)
     s3_error_init(ctx->error, code);
 
     if (message) {
-        ctx->error->message = s3_sigv4_text(message);
+        ctx->error->message = s3_str_text(message);
     }
 
     return code;
@@ -131,9 +131,9 @@ s3_sigv4_fail_credential(s3_sigv4_ctx_t *ctx, const char *before,
         s3_str_set(&parts[0], "The authorization header is malformed; ");
     }
 
-    parts[1] = s3_sigv4_text(before);
-    parts[2] = value ? *value : s3_sigv4_text("");
-    parts[3] = s3_sigv4_text(after);
+    parts[1] = s3_str_text(before);
+    parts[2] = value ? *value : s3_str_text("");
+    parts[3] = s3_str_text(after);
 
     return s3_sigv4_fail_joined(ctx, code, parts, 4);
 }
@@ -149,7 +149,7 @@ s3_sigv4_fail_scheme(s3_sigv4_ctx_t *ctx, const char *message)
 
     s3_sigv4_fail(ctx, S3_ERR_InvalidArgument, message);
 
-    scheme = s3_sigv4_text("Authorization");
+    scheme = s3_str_text("Authorization");
     s3_error_add(ctx->error, "ArgumentName", &scheme);
 
     header = s3_sigv4_header(ctx, "authorization");
@@ -164,18 +164,6 @@ s3_sigv4_fail_scheme(s3_sigv4_ctx_t *ctx, const char *message)
     }
 
     return S3_ERR_InvalidArgument;
-}
-
-
-s3_str_t
-s3_sigv4_text(const char *text)
-{
-    s3_str_t  str;
-
-    str.data = (unsigned char *) text;
-    str.len = strlen(text);
-
-    return str;
 }
 
 
@@ -269,7 +257,7 @@ s3_sigv4_parse_header(s3_sigv4_ctx_t *ctx)
 
     if (s3_str_is(&scheme, S3_SIGV4_ECDSA)) {
         s3_sigv4_fail(ctx, S3_ERR_NotImplemented, NULL);
-        scheme = s3_sigv4_text("Authorization");
+        scheme = s3_str_text("Authorization");
         s3_error_add(ctx->error, "Header", &scheme);
         return S3_ERR_NotImplemented;
     }
@@ -571,9 +559,9 @@ s3_sigv4_check_region(s3_sigv4_ctx_t *ctx)
     }
 
     parts[0] = ctx->auth->region;
-    parts[1] = s3_sigv4_text("' is wrong; expecting '");
+    parts[1] = s3_str_text("' is wrong; expecting '");
     parts[2] = *expected;
-    parts[3] = s3_sigv4_text("'");
+    parts[3] = s3_str_text("'");
 
     if (s3_str_join(ctx->memory, &text, parts, 4) != 0) {
         return s3_sigv4_fail(ctx, S3_ERR_InternalError, NULL);

@@ -25,7 +25,6 @@ enum s3_error s3_sigv4_fail(s3_sigv4_ctx_t *ctx, enum s3_error code,
     const char *message);
 enum s3_error s3_sigv4_fail_credential(s3_sigv4_ctx_t *ctx,
     const char *before, const s3_str_t *value, const char *after);
-s3_str_t s3_sigv4_text(const char *text);
 const s3_str_t *s3_sigv4_arg(s3_sigv4_ctx_t *ctx, const char *name);
 const s3_str_t *s3_sigv4_header(s3_sigv4_ctx_t *ctx, const char *name);
 

@@ -87,11 +87,11 @@ s3_sigv4_check_date(s3_sigv4_ctx_t *ctx)
 
     if (memcmp(auth->amz_date.data, auth->date.data, 8) != 0) {
         parts[0] = auth->date;
-        parts[1] = s3_sigv4_text("\". This date is not the same as "
-                                 "X-Amz-Date: \"");
+        parts[1] = s3_str_text("\". This date is not the same as "
+                               "X-Amz-Date: \"");
         parts[2] = auth->amz_date;
         parts[2].len = 8;
-        parts[3] = s3_sigv4_text("\".");
+        parts[3] = s3_str_text("\".");
 
         if (s3_str_join(ctx->memory, &text, parts, 4) != 0) {
             return s3_sigv4_fail(ctx, S3_ERR_InternalError, NULL);

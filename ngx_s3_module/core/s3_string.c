@@ -4,6 +4,18 @@
 #include "s3_string.h"
 
 
+s3_str_t
+s3_str_text(const char *text)
+{
+    s3_str_t  str;
+
+    str.data = (unsigned char *) text;
+    str.len = strlen(text);
+
+    return str;
+}
+
+
 int
 s3_str_same(const s3_str_t *one, const s3_str_t *two)
 {

@@ -33,6 +33,9 @@ s3_str_is(const s3_str_t *str, const char *text)
     return str->len == strlen(text) && memcmp(str->data, text, str->len) == 0;
 }
 
+/* Of a text that stays: nothing is copied. */
+s3_str_t s3_str_text(const char *text);
+
 int s3_str_same(const s3_str_t *one, const s3_str_t *two);
 int s3_str_starts(const s3_str_t *str, const char *prefix);
 
